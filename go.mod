@@ -1,0 +1,3 @@
+module github.com/compressaware/cram
+
+go 1.25.0
