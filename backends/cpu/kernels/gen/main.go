@@ -1,0 +1,78 @@
+// Command gen writes the assembly of package kernels: for each row of the table below NAME_amd64.s and the Go declarations NAME_amd64.go.
+//
+//	go run . DIR [NAME ...]
+//
+// writes into DIR all files, or only those named. Everything is printed by avo, so that registers are allocated and frames
+// are laid out by a program.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/buildtags"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+// files has one row for each pair of generated files.
+var files = []struct {
+	name string
+	emit func(*build.Context)
+}{
+	{"peak", peak},
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: go run . DIR [NAME ...]")
+		os.Exit(2)
+	}
+	dir, names := os.Args[1], os.Args[2:]
+	for _, f := range files {
+		if len(names) > 0 && !slices.Contains(names, f.name) {
+			continue
+		}
+		if err := write(dir, f.name, f.emit); err != nil {
+			fmt.Fprintf(os.Stderr, "gen %s: %v\n", f.name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// write generates one pair of files.
+func write(dir, name string, emit func(*build.Context)) error {
+	c := build.NewContext()
+	c.Constraints(buildtags.And(buildtags.Term("amd64"), buildtags.Not("noasm")))
+	emit(c)
+	cfg := printer.Config{Name: "gen", Argv: []string{"go", "generate"}, Pkg: "kernels"}
+	asm, err := os.Create(filepath.Join(dir, name+"_amd64.s"))
+	if err != nil {
+		return err
+	}
+	stubs, err := os.Create(filepath.Join(dir, name+"_amd64.go"))
+	if err != nil {
+		return err
+	}
+	passes := []pass.Interface{
+		pass.Compile,
+		&pass.Output{Writer: asm, Printer: printer.NewGoAsm(cfg)},
+		&pass.Output{Writer: stubs, Printer: printer.NewStubs(cfg)},
+	}
+	if status := build.Main(&build.Config{ErrOut: os.Stderr, MaxErrors: 10, Passes: passes}, c); status != 0 {
+		return fmt.Errorf("avo failed with status %d", status)
+	}
+	return nil
+}
+
+// function starts a leaf function of the given name and Go signature.
+func function(c *build.Context, name, signature string, doc ...string) {
+	c.Function(name)
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr(signature)
+	c.Doc(doc...)
+}
