@@ -1,0 +1,41 @@
+package graph
+
+// WithFloat returns a copy of p in which every value of type F32 has type d (F32 or F64 for running, BF16 or F16 for
+// storage). Tests use it to run a program in double precision.
+func (p *Program) WithFloat(d DType) (*Program, error) {
+	swap := func(t DType) DType {
+		if t == F32 {
+			return d
+		}
+		return t
+	}
+	q := *p
+	q.Types = make([]Type, len(p.Types))
+	for i, t := range p.Types {
+		q.Types[i] = Type{swap(t.DType), t.Shape}
+	}
+	q.Slots = make([]Slot, len(p.Slots))
+	for i, s := range p.Slots {
+		s.DType = swap(s.DType)
+		q.Slots[i] = s
+	}
+	q.Code = make([]Instr, len(p.Code))
+	for k, i := range p.Code {
+		switch a := i.Attr.(type) {
+		case Source:
+			a.DType = swap(a.DType)
+			i.Attr = a
+		case Fill:
+			a.DType = swap(a.DType)
+			i.Attr = a
+		case Draw:
+			a.DType = swap(a.DType)
+			i.Attr = a
+		case To:
+			a.DType = swap(a.DType)
+			i.Attr = a
+		}
+		q.Code[k] = i
+	}
+	return &q, q.Verify()
+}

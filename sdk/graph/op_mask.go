@@ -1,0 +1,97 @@
+package graph
+
+import "fmt"
+
+// TopKMask returns one mask for each of ws that together keep exactly the keep largest |w|;
+// ties go to the lowest index, counting through ws in order (paper §2, Global). NaN ranks above every number.
+func (b *Builder) TopKMask(keep int, ws ...Node) []Node {
+	return b.emit(OpTopKMask, TopKAttr{keep}, ws...)
+}
+
+// NMMask keeps the n largest |w| of each m consecutive weights along axis (paper §2, N:M).
+func (b *Builder) NMMask(w Node, n, m, axis int) Node {
+	return b.emit1(OpNMMask, NMAttr{n, m, axis}, w)
+}
+
+// BlockMask returns masks that together keep exactly the keep blocks with the largest Σ|w|, summed in float64 in order of index.
+// A block is size consecutive indices of axis 0 with all other indices fixed.
+func (b *Builder) BlockMask(keep, size int, ws ...Node) []Node {
+	return b.emit(OpBlockMask, BlockAttr{keep, size}, ws...)
+}
+
+// Keep returns x where mask is one and 0 elsewhere. A backend finds a sparse weight by this op, not by guessing at zeros.
+func (b *Builder) Keep(x, mask Node) Node { return b.emit1(OpKeep, nil, x, mask) }
+
+func masks(in []Type) ([]Type, error) {
+	out := make([]Type, len(in))
+	for i, t := range in {
+		if err := needFloat(t); err != nil {
+			return nil, err
+		}
+		if _, fixed := t.Shape.Dims(); !fixed || t.DType != in[0].DType {
+			return nil, fmt.Errorf("operand %d: want a constant shape and type %v, got %v", i, in[0].DType, t)
+		}
+		out[i] = Type{Bit, t.Shape}
+	}
+	return out, nil
+}
+
+func inferTopK(in []Type, attr Attr) ([]Type, error) {
+	out, err := masks(in)
+	if err != nil {
+		return nil, err
+	}
+	return out, keepFits(attr.(TopKAttr).Keep, 1, in)
+}
+
+func keepFits(keep, block int, in []Type) error {
+	total := 0
+	for _, t := range in {
+		total += t.Shape.Size().C / block
+	}
+	if keep < 0 || keep > total {
+		return fmt.Errorf("keep is %d, must be 0 to %d", keep, total)
+	}
+	return nil
+}
+
+func inferNM(in []Type, attr Attr) ([]Type, error) {
+	a := attr.(NMAttr)
+	out, err := masks(in)
+	if err != nil {
+		return nil, err
+	}
+	s := in[0].Shape
+	if a.Axis < 0 || a.Axis >= len(s) || a.M < 1 || a.N < 0 || a.N > a.M || s[a.Axis].C%a.M != 0 {
+		return nil, fmt.Errorf("%d:%d does not fit axis %d of %v", a.N, a.M, a.Axis, in[0])
+	}
+	return out, nil
+}
+
+func inferBlock(in []Type, attr Attr) ([]Type, error) {
+	a := attr.(BlockAttr)
+	out, err := masks(in)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range in {
+		if a.Size < 1 || len(t.Shape) < 1 || t.Shape[0].C%a.Size != 0 {
+			return nil, fmt.Errorf("operand %d: blocks of %d do not fit axis 0 of %v", i, a.Size, t)
+		}
+	}
+	return out, keepFits(a.Keep, a.Size, in)
+}
+
+func inferKeep(in []Type, _ Attr) ([]Type, error) {
+	if err := needFloat(in[0]); err != nil {
+		return nil, err
+	}
+	if want := (Type{Bit, in[0].Shape}); !in[1].Equal(want) {
+		return nil, fmt.Errorf("mask: want %v, got %v", want, in[1])
+	}
+	return in[:1:1], nil
+}
+
+func gradKeep(b *Builder, _ Instr, in, _, d []Node) []Node {
+	return []Node{b.Keep(d[0], in[1]), {}}
+}

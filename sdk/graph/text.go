@@ -1,0 +1,61 @@
+package graph
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// String prints the program, one instruction a line:
+//
+//	%3 f32[N 10] = matmul %1 %2 {trans_a=false trans_b=true}
+func (p *Program) String() string {
+	var b strings.Builder
+	for _, i := range p.Code {
+		for j, o := range i.Out {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			fmt.Fprintf(&b, "%%%d %v", o, p.Types[o])
+		}
+		fmt.Fprintf(&b, " = %s", i.Op)
+		for _, x := range i.In {
+			fmt.Fprintf(&b, " %%%d", x)
+		}
+		if i.Attr != nil {
+			b.WriteString(" " + attrText(i.Attr))
+		}
+		b.WriteByte('\n')
+	}
+	for _, o := range p.Outputs {
+		fmt.Fprintf(&b, "output %s %%%d\n", o.Name, o.ID)
+	}
+	for _, u := range p.Updates {
+		fmt.Fprintf(&b, "update %s %%%d\n", u.Slot, u.ID)
+	}
+	return b.String()
+}
+
+func attrText(a Attr) string {
+	v := reflect.ValueOf(a)
+	parts := make([]string, v.NumField())
+	for i := range parts {
+		parts[i] = fmt.Sprintf("%s=%v", snake(v.Type().Field(i).Name), v.Field(i).Interface())
+	}
+	return "{" + strings.Join(parts, " ") + "}"
+}
+
+// snake turns a field's name into the one of the text and MessagePack forms: TransA becomes trans_a, DType dtype.
+func snake(s string) string {
+	if s == "DType" {
+		return "dtype"
+	}
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}

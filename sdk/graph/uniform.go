@@ -1,0 +1,21 @@
+package graph
+
+import "math/bits"
+
+// Uniform is the definition of the uniform op: element i of the stream under key (seed, step), in [0, 1) with 24 bits,
+// by Philox4x32-10 (Salmon et al., SC 2011). Counter-based: nothing but (seed, step) is needed to resume.
+func Uniform(key [2]int64, stream, i int) float64 {
+	word := philox(uint32(key[0])^uint32(key[0]>>32), uint32(key[1]), [4]uint32{uint32(i >> 2), uint32(i >> 34), uint32(stream), uint32(key[1] >> 32)})[i&3]
+	return float64(word>>8) / (1 << 24)
+}
+
+func philox(k0, k1 uint32, c [4]uint32) [4]uint32 {
+	for range 10 {
+		h0, l0 := bits.Mul32(0xD2511F53, c[0])
+		h1, l1 := bits.Mul32(0xCD9E8D57, c[2])
+		c = [4]uint32{h1 ^ c[1] ^ k0, l1, h0 ^ c[3] ^ k1, l0}
+		k0 += 0x9E3779B9
+		k1 += 0xBB67AE85
+	}
+	return c
+}
