@@ -166,10 +166,12 @@ func inferCast(in []Type, attr Attr) ([]Type, error) {
 
 func gradZero(*Builder, Instr, []Node, []Node, []Node) []Node { return make([]Node, 1) }
 
-func gradNeg(b *Builder, _ Instr, _, _, d []Node) []Node   { return []Node{b.Neg(d[0])} }
-func gradExp(b *Builder, _ Instr, _, y, d []Node) []Node   { return []Node{b.Mul(d[0], y[0])} }
-func gradExpm1(b *Builder, _ Instr, _, y, d []Node) []Node { return []Node{b.Mul(d[0], b.Shift(y[0], 1))} }
-func gradLog(b *Builder, _ Instr, x, _, d []Node) []Node   { return []Node{b.Div(d[0], x[0])} }
+func gradNeg(b *Builder, _ Instr, _, _, d []Node) []Node { return []Node{b.Neg(d[0])} }
+func gradExp(b *Builder, _ Instr, _, y, d []Node) []Node { return []Node{b.Mul(d[0], y[0])} }
+func gradExpm1(b *Builder, _ Instr, _, y, d []Node) []Node {
+	return []Node{b.Mul(d[0], b.Shift(y[0], 1))}
+}
+func gradLog(b *Builder, _ Instr, x, _, d []Node) []Node { return []Node{b.Div(d[0], x[0])} }
 func gradSqrt(b *Builder, _ Instr, _, y, d []Node) []Node {
 	return []Node{b.Div(b.Scale(d[0], 0.5), y[0])}
 }
