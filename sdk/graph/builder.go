@@ -94,12 +94,12 @@ func (b *Builder) Input(name string, d DType, s Shape) Node {
 }
 
 // Slot declares a tensor that lives in the session and returns its value at the start of the run.
-// Declaring the same slot again, with the same kind and type, returns the same node.
+// Declaring the same slot again, in the same way, returns the same node.
 func (b *Builder) Slot(s Slot) Node {
 	if n, ok := b.slots[s.Name]; ok {
 		old, _ := b.p.Slot(s.Name)
-		if old.Kind != s.Kind || !old.Type.Equal(s.Type) {
-			b.Fail("graph: slot %q is declared as %v %v and again as %v %v", s.Name, old.Kind, old.Type, s.Kind, s.Type)
+		if old.Kind != s.Kind || old.Role != s.Role || !old.Type.Equal(s.Type) {
+			b.Fail("graph: slot %q is declared as %v %v %v and again as %v %v %v", s.Name, old.Kind, old.Role, old.Type, s.Kind, s.Role, s.Type)
 		}
 		return n
 	}

@@ -43,10 +43,31 @@ func (k SlotKind) String() string {
 	return [...]string{"param", "stat", "moment", "scratch"}[k]
 }
 
+// A Role says what a parameter is, so that compressors and rules need not guess from rank or order.
+type Role uint8
+
+// The roles.
+const (
+	Other     Role = iota // not a parameter, or none of the below
+	Kernel                // weights of a convolution [O I H W] or a linear layer [O I]
+	Embedding             // rows that are looked up
+	Norm                  // scale or shift of a normalisation
+	Bias
+	numRoles
+)
+
+func (r Role) String() string {
+	if r >= numRoles {
+		return fmt.Sprintf("role(%d)", uint8(r))
+	}
+	return [...]string{"other", "kernel", "embedding", "norm", "bias"}[r]
+}
+
 // A Slot is a tensor that lives in a session between runs. Its shape is constant.
 type Slot struct {
 	Name string
 	Kind SlotKind
+	Role Role
 	Type
 }
 

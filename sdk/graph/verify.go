@@ -39,7 +39,7 @@ func (p *Program) Verify() error {
 	}
 	for _, s := range p.Slots {
 		id, ok := slots[s.Name]
-		if !ok || !p.Types[id].Equal(s.Type) || s.Kind >= numKinds {
+		if !ok || !p.Types[id].Equal(s.Type) || s.Kind >= numKinds || s.Role >= numRoles {
 			return fmt.Errorf("graph: slot %q (%v %v) is not in the code", s.Name, s.Kind, s.Type)
 		}
 		if _, fixed := s.Shape.Dims(); !fixed {

@@ -1,0 +1,66 @@
+// Package compress holds the paper's C: operators that map weights to compressed weights, and the interface they share.
+//
+// A [Compressor] sees all weights of a model at once, because it may rank them globally, and answers for each with a mask
+// of what survives, with new values, or with nothing (left as it is). One that can also express itself as graph operations
+// implements [Symbolic] and then runs inside the training step; the trainer cuts the step around one that cannot.
+// The optimizer knows nothing of which operator it has (paper §1: "C can be any operator").
+//
+// Every operator has a text name, [Compressor.String], that [Parse] reads back: "topk:0.9", "uniform:0.8", "nm:2:4",
+// "block4:0.8". The command line and a checkpoint's levels share it.
+package compress
+
+import (
+	"context"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Meta is what a compressor may know of a weight besides its values.
+type Meta struct {
+	Name        string
+	Role        graph.Role
+	Dims        []int // OIHW for convolutions, [out in] for linear layers
+	First, Last bool  // the first or the last kernel of the model, in the order of its forward pass
+}
+
+// Prunable reports whether masks apply to the weight at all: kernels and embeddings, never biases or norm parameters.
+func (m Meta) Prunable() bool { return m.Role == graph.Kernel || m.Role == graph.Embedding }
+
+// A Weight is one tensor to compress. Data is read-only.
+type Weight struct {
+	Meta
+	Data graph.Tensor
+}
+
+// Compressed is the answer for one weight. The zero value leaves it as it is.
+type Compressed struct {
+	Keep    graph.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
+	Values  graph.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
+	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
+}
+
+// A Compressor maps weights to compressed weights. It answers for every weight, in order, and changes none of them.
+// It must be deterministic and safe for concurrent use.
+type Compressor interface {
+	String() string
+	Compress(ctx context.Context, w []Weight) ([]Compressed, error)
+}
+
+// Sym is a weight as a value of a graph; its Meta is what the host form sees.
+type Sym struct {
+	Meta
+	W graph.Node
+}
+
+// SymCompressed is the graph form of [Compressed]. Value is the compressed weight; Keep is none where no zeros are promised.
+type SymCompressed struct {
+	Value   graph.Node
+	Keep    graph.Node
+	Skipped string
+}
+
+// Symbolic is a Compressor that can also be built into a graph. Both forms must agree bit for bit.
+type Symbolic interface {
+	Compressor
+	Build(b *graph.Builder, w []Sym) []SymCompressed
+}
