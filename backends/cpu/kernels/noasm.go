@@ -6,3 +6,10 @@ package kernels
 const assembly = false
 
 var peakLoops = [...]func(steps int){Portable: peakPortable, AVX2: peakPortable, AVX512: peakPortable}
+
+// The tables of levels that this build lacks: no caller gets a Level above Portable from Detect.
+var (
+	avx2Vectors, avx512Vectors = portableVectors, portableVectors
+	avx2Reduce, avx512Reduce   = portableReduce, portableReduce
+	avx2Norm, avx512Norm       = portableNorm, portableNorm
+)

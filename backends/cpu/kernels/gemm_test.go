@@ -1,0 +1,91 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// matmulCase is a random product and its float64 result.
+type matmulCase struct {
+	m       MatMul
+	a, b, c []float32
+	want    []float64
+}
+
+func newMatmulCase(m, n, k int, transA, transB, accumulate bool) *matmulCase {
+	s := MatMul{M: m, N: n, K: k, TransA: transA, TransB: transB, Accumulate: accumulate, LDC: n + 3}
+	rowsA, rowsB := m, k
+	s.LDA, s.LDB = k+1, n+2
+	if transA {
+		rowsA, s.LDA = k, m+1
+	}
+	if transB {
+		rowsB, s.LDB = n, k+2
+	}
+	t := &matmulCase{m: s, a: random(1, rowsA*s.LDA), b: random(2, rowsB*s.LDB), c: random(3, m*s.LDC)}
+	t.want = make([]float64, len(t.c))
+	for i, v := range t.c {
+		t.want[i] = float64(v)
+	}
+	for i := range m {
+		for j := range n {
+			sum := 0.0
+			for q := range k {
+				sum += float64(t.a[s.at(i, q, s.LDA, transA)]) * float64(t.b[s.at(q, j, s.LDB, transB)])
+			}
+			if accumulate {
+				sum += float64(t.c[i*s.LDC+j])
+			}
+			t.want[i*s.LDC+j] = sum
+		}
+	}
+	return t
+}
+
+func TestMatMul(t *testing.T) {
+	shapes := [][3]int{{1, 1, 1}, {1, 10, 64}, {2, 3, 0}, {5, 33, 17}, {16, 100, 70}, {29, 65, 31}, {43, 97, 300}, {3, 530, 600}, {130, 40, 513}}
+	for n := 1; n < 68; n++ {
+		shapes = append(shapes, [3]int{(n*5)%67 + 1, n, (n*11)%67 + 1})
+	}
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, s := range shapes {
+			for mode := range 8 {
+				k := newMatmulCase(s[0], s[1], s[2], mode&1 != 0, mode&2 != 0, mode&4 != 0)
+				what := fmt.Sprintf("%dx%dx%d transA=%v transB=%v accumulate=%v", s[0], s[1], s[2], k.m.TransA, k.m.TransB, k.m.Accumulate)
+				scratch := Floats(k.m.Scratch())
+				whole := append([]float32(nil), k.c...)
+				l.MatMul(k.m, whole, k.a, k.b, scratch, k.m.Whole())
+				// Sums of up to 600 products of normal variables.
+				near(t, what, whole, k.want, 1e-4)
+				parts := append([]float32(nil), k.c...)
+				for i := 0; i < s[0]; i += 19 {
+					for j := 0; j < s[1]; j += 21 {
+						l.MatMul(k.m, parts, k.a, k.b, scratch, Tile{i, min(i+19, s[0]), j, min(j+21, s[1])})
+					}
+				}
+				sameBits(t, what+" in tiles", parts, whole)
+			}
+		}
+	})
+}
+
+func TestMatMulStaysInside(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, end := range []bool{false, true} {
+			for n := 1; n < 68; n += 3 {
+				for mode := range 4 {
+					m := MatMul{M: n%17 + 1, N: n, K: n%13 + 1, TransA: mode&1 != 0, TransB: mode&2 != 0}
+					m.LDA, m.LDB, m.LDC = m.K, m.N, m.N
+					if m.TransA {
+						m.LDA = m.M
+					}
+					if m.TransB {
+						m.LDB = m.K
+					}
+					c, a, b := guarded(t, m.M*m.N, end), guarded(t, m.M*m.K, end), guarded(t, m.K*m.N, end)
+					l.MatMul(m, c, a, b, guarded(t, m.Scratch(), end), m.Whole())
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package kernels
+
+import "math"
+
+// portableVectors defines the elementwise kernels. Products that feed a sum are converted explicitly, which keeps the compiler from
+// fusing them on architectures where it may.
+var portableVectors = vectorTable{
+	add:      addPortable,
+	sub:      subPortable,
+	mul:      mulPortable,
+	div:      divPortable,
+	max:      maxPortable,
+	min:      minPortable,
+	reluGrad: reluGradPortable,
+	neg:      negPortable,
+	abs:      absPortable,
+	sqrt:     sqrtPortable,
+	relu:     reluPortable,
+	exp:      viaFloat64(math.Exp),
+	expm1:    viaFloat64(math.Expm1),
+	log:      viaFloat64(math.Log),
+	tanh:     viaFloat64(math.Tanh),
+	erf:      viaFloat64(math.Erf),
+	scale:    scalePortable,
+	shift:    shiftPortable,
+	axpby:    axpbyPortable,
+	keep:     keepPortable,
+}
+
+func addPortable(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] + b[i]
+	}
+}
+
+func subPortable(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] - b[i]
+	}
+}
+
+func mulPortable(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] * b[i]
+	}
+}
+
+func divPortable(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] / b[i]
+	}
+}
+
+func maxPortable(dst, a, b []float32) {
+	for i := range dst {
+		if x, y := a[i], b[i]; x > y || x != x {
+			dst[i] = x
+		} else {
+			dst[i] = y
+		}
+	}
+}
+
+func minPortable(dst, a, b []float32) {
+	for i := range dst {
+		if x, y := a[i], b[i]; x < y || x != x {
+			dst[i] = x
+		} else {
+			dst[i] = y
+		}
+	}
+}
+
+func reluGradPortable(dst, dy, y []float32) {
+	for i := range dst {
+		if y[i] > 0 {
+			dst[i] = dy[i]
+		} else {
+			dst[i] = 0
+		}
+	}
+}
+
+func negPortable(dst, x []float32) {
+	for i := range dst {
+		dst[i] = -x[i]
+	}
+}
+
+func absPortable(dst, x []float32) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(math.Float32bits(x[i]) &^ (1 << 31))
+	}
+}
+
+func sqrtPortable(dst, x []float32) {
+	for i := range dst {
+		dst[i] = float32(math.Sqrt(float64(x[i])))
+	}
+}
+
+func reluPortable(dst, x []float32) {
+	for i := range dst {
+		if v := x[i]; v < 0 {
+			dst[i] = 0
+		} else {
+			dst[i] = v
+		}
+	}
+}
+
+func scalePortable(dst, x []float32, c float32) {
+	for i := range dst {
+		dst[i] = x[i] * c
+	}
+}
+
+func shiftPortable(dst, x []float32, c float32) {
+	for i := range dst {
+		dst[i] = x[i] + c
+	}
+}
+
+func axpbyPortable(dst, x, y []float32, a, b float32) {
+	for i := range dst {
+		dst[i] = float32(a*x[i]) + float32(b*y[i])
+	}
+}
+
+func keepPortable(dst, x []float32, mask []byte) {
+	for i := range dst {
+		if mask[i/8]>>(i%8)&1 != 0 {
+			dst[i] = x[i]
+		} else {
+			dst[i] = 0
+		}
+	}
+}
+
+// viaFloat64 applies a float64 function to each element, correctly rounded but for rare double rounding.
+func viaFloat64(f func(float64) float64) func(dst, x []float32) {
+	return func(dst, x []float32) {
+		for i := range dst {
+			dst[i] = float32(f(float64(x[i])))
+		}
+	}
+}

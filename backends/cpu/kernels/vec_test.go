@@ -1,0 +1,257 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// oddSizes are the lengths that tests run over: every tail of every vector width, and some that reach the unrolled loops.
+func oddSizes() []int {
+	sizes := []int{127, 128, 129, 255, 1000}
+	for n := range 68 {
+		sizes = append(sizes, n)
+	}
+	return sizes
+}
+
+// eachLevel runs a test for every level of this machine.
+func eachLevel(t *testing.T, f func(t *testing.T, l Level)) {
+	for _, l := range levels() {
+		t.Run(l.String(), func(t *testing.T) { f(t, l) })
+	}
+}
+
+// random returns n values of a normal distribution, the same ones for the same seed.
+func random(seed uint64, n int) []float32 {
+	r := rand.New(rand.NewPCG(seed, 7))
+	x := Floats(n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// special mixes values that arithmetic treats apart into random ones.
+func special(seed uint64, n int) []float32 {
+	r := rand.New(rand.NewPCG(seed, 11))
+	odd := []float32{0, float32(math.Copysign(0, -1)), 1, -1, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 1e-42, -1e-42, 3e38, -3e38}
+	x := random(seed, n)
+	for i := range x {
+		if r.IntN(3) == 0 {
+			x[i] = odd[r.IntN(len(odd))]
+		}
+	}
+	return x
+}
+
+// sameBits fails unless got and want agree bit for bit, any NaN being like any other.
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
+			t.Fatalf("%s: element %d of %d is %v (%#x), want %v (%#x)", what, i, len(want),
+				got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+// near fails unless |got-want| ≤ tol*(1+|want|) for each element.
+func near(t *testing.T, what string, got []float32, want []float64, tol float64) {
+	t.Helper()
+	for i := range want {
+		if d := math.Abs(float64(got[i]) - want[i]); !(d <= tol*(1+math.Abs(want[i]))) {
+			t.Fatalf("%s: element %d of %d is %v, want %v (off by %.2g, tolerance %.2g)", what, i, len(want), got[i], want[i], d, tol)
+		}
+	}
+}
+
+// vectorCases has one row for each elementwise kernel with exact arithmetic: how it is called, and its meaning for one element.
+var vectorCases = []struct {
+	name string
+	call func(l Level, dst, a, b []float32, mask []byte)
+	want func(a, b float32, bit bool) float32
+}{
+	{"add", func(l Level, dst, a, b []float32, _ []byte) { l.Add(dst, a, b) }, func(a, b float32, _ bool) float32 { return a + b }},
+	{"sub", func(l Level, dst, a, b []float32, _ []byte) { l.Sub(dst, a, b) }, func(a, b float32, _ bool) float32 { return a - b }},
+	{"mul", func(l Level, dst, a, b []float32, _ []byte) { l.Mul(dst, a, b) }, func(a, b float32, _ bool) float32 { return a * b }},
+	{"div", func(l Level, dst, a, b []float32, _ []byte) { l.Div(dst, a, b) }, func(a, b float32, _ bool) float32 { return a / b }},
+	{"max", func(l Level, dst, a, b []float32, _ []byte) { l.Max(dst, a, b) }, func(a, b float32, _ bool) float32 {
+		if a == b {
+			return b
+		}
+		return max(a, b)
+	}},
+	{"min", func(l Level, dst, a, b []float32, _ []byte) { l.Min(dst, a, b) }, func(a, b float32, _ bool) float32 {
+		if a == b {
+			return b
+		}
+		return min(a, b)
+	}},
+	{"relugrad", func(l Level, dst, a, b []float32, _ []byte) { l.ReluGrad(dst, a, b) }, func(a, b float32, _ bool) float32 {
+		if b > 0 {
+			return a
+		}
+		return 0
+	}},
+	{"neg", func(l Level, dst, a, _ []float32, _ []byte) { l.Neg(dst, a) }, func(a, _ float32, _ bool) float32 { return -a }},
+	{"abs", func(l Level, dst, a, _ []float32, _ []byte) { l.Abs(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Abs(float64(a))) }},
+	{"sqrt", func(l Level, dst, a, _ []float32, _ []byte) { l.Sqrt(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Sqrt(float64(a))) }},
+	{"relu", func(l Level, dst, a, _ []float32, _ []byte) { l.Relu(dst, a) }, func(a, _ float32, _ bool) float32 {
+		if a < 0 {
+			return 0
+		}
+		return a
+	}},
+	{"scale", func(l Level, dst, a, _ []float32, _ []byte) { l.Scale(dst, a, -0.3) }, func(a, _ float32, _ bool) float32 { return a * -0.3 }},
+	{"shift", func(l Level, dst, a, _ []float32, _ []byte) { l.Shift(dst, a, 0.7) }, func(a, _ float32, _ bool) float32 { return a + 0.7 }},
+	{"axpby", func(l Level, dst, a, b []float32, _ []byte) { l.Axpby(dst, 0.9, a, -1.7, b) }, func(a, b float32, _ bool) float32 {
+		p, q := float32(0.9)*a, float32(-1.7)*b
+		return float32(p) + float32(q)
+	}},
+	{"keep", func(l Level, dst, a, _ []float32, mask []byte) { l.Keep(dst, a, mask) }, func(a, _ float32, bit bool) float32 {
+		if bit {
+			return a
+		}
+		return 0
+	}},
+}
+
+func TestVectorKernelsAreExact(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, tc := range vectorCases {
+			for _, n := range oddSizes() {
+				a, b := special(1, n), special(2, n)
+				mask := randomMask(3, n)
+				want := make([]float32, n)
+				for i := range want {
+					want[i] = tc.want(a[i], b[i], mask[i/8]>>(i%8)&1 != 0)
+				}
+				dst := random(4, n)
+				tc.call(l, dst, a, b, mask)
+				sameBits(t, fmt.Sprintf("%s of %d", tc.name, n), dst, want)
+				tc.call(l, a, a, b, mask)
+				sameBits(t, fmt.Sprintf("%s of %d in place", tc.name, n), a, want)
+			}
+		}
+	})
+}
+
+// TestVectorKernelsStayInside runs every kernel between two pages that fault on access.
+func TestVectorKernelsStayInside(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for n := range 68 {
+			for _, end := range []bool{false, true} {
+				dst, a, b := guarded(t, n, end), guarded(t, n, end), guarded(t, n, end)
+				mask := guardedBytes(t, (n+7)/8, end)
+				for _, tc := range vectorCases {
+					tc.call(l, dst, a, b, mask)
+				}
+				for _, tc := range functionCases {
+					tc.call(l, dst, a)
+				}
+				l.Sum(a)
+				l.Dot(a, b)
+				l.Largest(a)
+			}
+		}
+	})
+}
+
+func randomMask(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 3))
+	mask := make([]byte, (n+7)/8)
+	for i := range mask {
+		mask[i] = byte(r.Uint32())
+	}
+	return mask
+}
+
+// functionCases has one row for each transcendental kernel, with its allowed error in ulp, as documented.
+var functionCases = []struct {
+	name string
+	call func(l Level, dst, x []float32)
+	want func(float64) float64
+	ulp  float64
+}{
+	{"exp", Level.Exp, math.Exp, 2},
+	{"expm1", Level.Expm1, math.Expm1, 4},
+	{"log", Level.Log, math.Log, 4},
+	{"tanh", Level.Tanh, math.Tanh, 4},
+	{"erf", Level.Erf, math.Erf, 4},
+}
+
+func TestFunctionsWithinStatedUlp(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		x := special(5, 997)
+		r := rand.New(rand.NewPCG(6, 6))
+		for range 40_000 {
+			// Every exponent: the functions have different branches.
+			x = append(x, math.Float32frombits(r.Uint32()), float32(r.NormFloat64()*10), float32(r.NormFloat64()*0.1), float32(r.Float64()*200-100))
+		}
+		for _, tc := range functionCases {
+			dst := make([]float32, len(x))
+			tc.call(l, dst, x)
+			worst, at := 0.0, float32(0)
+			for i, v := range x {
+				e := ulps(dst[i], tc.want(float64(v)))
+				if e > worst || e != e {
+					worst, at = e, v
+				}
+			}
+			if !(worst <= tc.ulp) {
+				t.Errorf("%s(%v) is off by %.2f ulp, documented %v", tc.name, at, worst, tc.ulp)
+			}
+			t.Logf("%s: worst error %.2f ulp at %v", tc.name, worst, at)
+		}
+	})
+}
+
+// ulps is the distance of got from want in units of want's last float32 place. Results below the smallest normal number count in
+// units of the smallest subnormal.
+func ulps(got float32, want float64) float64 {
+	rounded := float32(want)
+	if math.IsNaN(want) || math.IsInf(float64(rounded), 0) {
+		if got == rounded || (got != got && math.IsNaN(want)) {
+			return 0
+		}
+		return math.Inf(1)
+	}
+	_, exponent := math.Frexp(want)
+	unit := math.Ldexp(1, max(exponent-24, -149))
+	return math.Abs(float64(got)-want) / unit
+}
+
+// TestFunctionsDoNotDependOnTheSplit proves that an element takes the same way in a tail as in a full vector.
+func TestFunctionsDoNotDependOnTheSplit(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		x := special(8, 131)
+		for _, tc := range functionCases {
+			whole, parts := make([]float32, len(x)), make([]float32, len(x))
+			tc.call(l, whole, x)
+			for i := 0; i < len(x); i += 7 {
+				tc.call(l, parts[i:min(i+7, len(x))], x[i:])
+			}
+			sameBits(t, tc.name, parts, whole)
+		}
+	})
+}
+
+func TestBroadcastAdds(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		const rows, cols = 5, 19
+		x, row, col := random(1, rows*cols), random(2, cols), random(3, rows)
+		byRow, byCol := make([]float32, rows*cols), make([]float32, rows*cols)
+		l.AddRow(byRow, x, row, rows, cols)
+		l.AddCol(byCol, x, col, rows, cols)
+		for i := range x {
+			if byRow[i] != x[i]+row[i%cols] || byCol[i] != x[i]+col[i/cols] {
+				t.Fatalf("element %d: %v, %v; want %v, %v", i, byRow[i], byCol[i], x[i]+row[i%cols], x[i]+col[i/cols])
+			}
+		}
+	})
+}
