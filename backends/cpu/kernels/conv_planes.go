@@ -1,0 +1,116 @@
+package kernels
+
+// convPlanes says how an image is laid out in scratch for the inner loops: padded with zeros, and split into stride phases. Phase (a, b) holds
+// every StrideH-th row from a on and every StrideW-th column from b on of the padded image:
+//
+//	plane[block][phase][r][q] = image[block][r·StrideH + a - top][q·StrideW + b - left]     or zero outside the image
+//
+// so that tap (i, j) of output pixel (y, x) is found in phase (i mod StrideH, j mod StrideW) at (y + i/StrideH, x + j/StrideW), and
+// consecutive output pixels read consecutive plane pixels. Only the phases that some tap reads exist.
+//
+// Scratch holds the rows that a strip of output needs, and strips are short enough to stay in the second-level cache.
+type convPlanes struct {
+	height, width    int // of the image
+	blocks           int // of 16 channels, or single channels of a planar image
+	unit             int // float32 values a pixel: 16, or 1 for a planar image
+	strideH, strideW int
+	top, left        int
+	rows, cols       int // of a whole phase
+	phases           []convPhase
+	stripRows        int  // plane rows that scratch holds
+	inPlace          bool // the image itself serves as the one phase, without a copy
+}
+
+type convPhase struct{ row, col int }
+
+// phaseLen returns the elements of one phase of one block in scratch.
+func (p *convPlanes) phaseLen() int {
+	if p.inPlace {
+		return p.height * p.width * p.unit
+	}
+	return p.stripRows * p.cols * p.unit
+}
+
+// blockLen returns the elements of all phases of one block in scratch.
+func (p *convPlanes) blockLen() int { return p.phaseLen() * len(p.phases) }
+
+// len returns the elements that scratch needs.
+func (p *convPlanes) len() int {
+	if p.inPlace {
+		return 0
+	}
+	return p.blockLen() * p.blocks
+}
+
+// phase returns the index of a phase, adding it when it is new.
+func (p *convPlanes) phase(row, col int) int {
+	for i, ph := range p.phases {
+		if ph == (convPhase{row, col}) {
+			return i
+		}
+	}
+	p.phases = append(p.phases, convPhase{row, col})
+	return len(p.phases) - 1
+}
+
+// fill copies plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch, where row r0 comes first.
+func (p *convPlanes) fill(scratch, image []float32, b0, b1, r0, r1 int) {
+	line := p.cols * p.unit
+	for b := b0; b < b1; b++ {
+		source := image[b*p.height*p.width*p.unit:][:p.height*p.width*p.unit]
+		for i, ph := range p.phases {
+			dst := scratch[b*p.blockLen()+i*p.phaseLen():]
+			first, n := convInside(ph.col, p.strideW, p.left, p.width, p.cols)
+			for r := r0; r < r1; r++ {
+				row := dst[:line]
+				dst = dst[line:]
+				y := r*p.strideH + ph.row - p.top
+				if y < 0 || y >= p.height || n == 0 {
+					clear(row)
+					continue
+				}
+				clear(row[:first*p.unit])
+				src := source[(y*p.width+first*p.strideW+ph.col-p.left)*p.unit:]
+				switch {
+				case p.strideW == 1:
+					copy(row[first*p.unit:], src[:n*p.unit])
+				case p.unit == 1:
+					copyPixels1(row[first:], src, n, p.strideW)
+				default:
+					copyPixels16(row[first*p.unit:], src, n, p.strideW)
+				}
+				clear(row[(first+n)*p.unit:])
+			}
+		}
+	}
+}
+
+// convInside returns the first plane column whose image column q·stride + phase - pad lies inside, and how many do.
+func convInside(phase, stride, pad, width, cols int) (first, n int) {
+	if pad > phase {
+		first = (pad - phase + stride - 1) / stride
+	}
+	last := width - 1 + pad - phase // of q·stride
+	if last < 0 {
+		return 0, 0
+	}
+	n = min(last/stride+1, cols) - first
+	if n <= 0 {
+		return 0, 0
+	}
+	return first, n
+}
+
+// copyPixels16 copies n pixels of 16 values that lie pitch pixels apart.
+func copyPixels16(dst, src []float32, n, pitch int) {
+	for q := range n {
+		*(*[convLanes]float32)(dst[q*convLanes:]) = *(*[convLanes]float32)(src[q*pitch*convLanes:])
+	}
+}
+
+// copyPixels1 copies n single values that lie pitch apart.
+func copyPixels1(dst, src []float32, n, pitch int) {
+	for q := range n {
+		dst[q] = src[q*pitch]
+	}
+}
