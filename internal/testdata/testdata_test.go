@@ -1,0 +1,50 @@
+package testdata
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// recorder notes how a test ended and leaves it by a panic, as the real methods leave it by runtime.Goexit.
+type recorder struct {
+	testing.TB
+	skipped, failed bool
+}
+
+func (r *recorder) Helper()               {}
+func (r *recorder) Skipf(string, ...any)  { r.skipped = true; panic(r) }
+func (r *recorder) Fatalf(string, ...any) { r.failed = true; panic(r) }
+
+func TestDir(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, data, require, entry string
+		skipped, failed            bool
+	}{
+		{"there", dir, "", "there", false, false},
+		{"unset", "", "", "there", true, false},
+		{"unset, required", "", "1", "there", false, true},
+		{"no such folder", filepath.Join(dir, "no"), "", "there", true, false},
+		{"no such entry", dir, "", "no", true, false},
+		{"no such entry, required", dir, "1", "no", false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("CRAM_DATA", c.data)
+			t.Setenv("CRAM_REQUIRE_DATA", c.require)
+			var r recorder
+			func() {
+				defer func() { recover() }()
+				if got := Dir(&r, c.entry); got != dir {
+					t.Errorf("Dir is %q, want %q", got, dir)
+				}
+			}()
+			if r.skipped != c.skipped || r.failed != c.failed {
+				t.Errorf("skipped %v, failed %v; want %v, %v", r.skipped, r.failed, c.skipped, c.failed)
+			}
+		})
+	}
+}
