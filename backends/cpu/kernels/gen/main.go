@@ -25,6 +25,11 @@ var files = []struct {
 	emit func(*build.Context)
 }{
 	{"peak", peak},
+	{"vec", vec},
+	{"conv_row_avx512", convRows(convAVX512, []convRowTile{{1, 28}, {2, 14}, {4, 6}}, []convRowTile{{1, 28}, {2, 14}}, []convRowTile{{1, 14}})},
+	{"conv_row_avx2", convRows(convAVX2, []convRowTile{{1, 6}}, []convRowTile{{1, 6}}, []convRowTile{{1, 6}})},
+	{"conv_grad_avx512", convGrads(convAVX512, [][2]int{{1, 16}, {2, 8}}, 28)},
+	{"conv_grad_avx2", convGrads(convAVX2, [][2]int{{1, 4}}, 6)},
 }
 
 func main() {

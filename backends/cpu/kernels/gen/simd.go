@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Predicates of VCMPPS, all quiet.
+const (
+	less      = 0x11 // ordered
+	unordered = 0x03
+)
+
+// simd emits for one vector width, so that a kernel is written once for AVX2 and AVX-512. Its methods follow Go's operand order, destination last.
+type simd struct {
+	*build.Context
+	wide bool // 512 bits, else 256
+}
+
+// widths calls f for each of the two vector widths.
+func widths(c *build.Context, f func(s *simd)) {
+	f(&simd{c, false})
+	f(&simd{c, true})
+}
+
+// name appends the level to the name of a kernel.
+func (s *simd) name(kernel string) string {
+	if s.wide {
+		return kernel + "AVX512"
+	}
+	return kernel + "AVX2"
+}
+
+// lanes is the number of float32 values in a vector.
+func (s *simd) lanes() int {
+	if s.wide {
+		return 16
+	}
+	return 8
+}
+
+func (s *simd) bytes() int { return 4 * s.lanes() }
+
+func (s *simd) vec() reg.VecVirtual {
+	if s.wide {
+		return s.ZMM()
+	}
+	return s.YMM()
+}
+
+func (s *simd) vecs(n int) []reg.VecVirtual {
+	v := make([]reg.VecVirtual, n)
+	for i := range v {
+		v[i] = s.vec()
+	}
+	return v
+}
+
+func (s *simd) zero(v reg.Register) {
+	s.VXORPS(v, v, v)
+}
+
+func (s *simd) zeroed() reg.VecVirtual {
+	v := s.vec()
+	s.zero(v)
+	return v
+}
+
+func (s *simd) load(m operand.Mem) reg.VecVirtual {
+	v := s.vec()
+	s.VMOVUPS(m, v)
+	return v
+}
+
+// broadcast returns a vector of one float32 in memory.
+func (s *simd) broadcast(m operand.Op) reg.VecVirtual {
+	v := s.vec()
+	s.VBROADCASTSS(m, v)
+	return v
+}
+
+// bits returns a vector whose lanes are all the given 32 bits.
+func (s *simd) bits(b uint32) reg.VecVirtual {
+	r, x, v := s.GP32(), s.XMM(), s.vec()
+	s.MOVL(operand.U32(b), r)
+	s.VMOVD(r, x)
+	s.VPBROADCASTD(x, v)
+	return v
+}
+
+// argument returns the address of a scalar argument.
+func (s *simd) argument(name string) operand.Mem {
+	b, err := s.Param(name).Resolve()
+	if err != nil {
+		panic(err) // a slip in this program
+	}
+	return b.Addr
+}
+
+// slice loads the base pointer of a slice argument.
+func (s *simd) slice(name string) reg.Register {
+	return s.Load(s.Param(name).Base(), s.GP64())
+}
+
+// length loads the length of a slice argument.
+func (s *simd) length(name string) reg.GPVirtual {
+	return s.Load(s.Param(name).Len(), s.GP64()).(reg.GPVirtual)
+}
+
+// mask returns a predicate that is true in the first n lanes, 0 < n < lanes.
+func (s *simd) mask(n reg.GPVirtual) reg.Register {
+	if s.wide {
+		t, k := s.GP64(), s.K()
+		s.MOVQ(n, reg.RCX)
+		s.MOVQ(operand.U32(1), t)
+		s.SHLQ(reg.CL, t)
+		s.DECQ(t)
+		s.KMOVW(t.As32(), k)
+		return k
+	}
+	x, m := s.XMM(), s.YMM()
+	s.VMOVD(n.As32(), x)
+	s.VPBROADCASTD(x, m)
+	s.VPCMPGTD(operand.NewDataAddr(operand.Symbol{Name: "iota", Static: true}, 0), m, m)
+	return m
+}
+
+// loadPart loads the lanes of a mask and zeroes the others, whose memory is not touched.
+func (s *simd) loadPart(m operand.Mem, mask reg.Register) reg.VecVirtual {
+	v := s.vec()
+	if s.wide {
+		s.VMOVUPS_Z(m, mask, v)
+	} else {
+		s.VMASKMOVPS(m, mask, v)
+	}
+	return v
+}
+
+// storePart stores the lanes of a mask.
+func (s *simd) storePart(v reg.Register, m operand.Mem, mask reg.Register) {
+	if s.wide {
+		s.VMOVUPS(v, mask, m)
+	} else {
+		s.VMASKMOVPS(v, mask, m)
+	}
+}
+
+// keepIf returns v where a < b and zero elsewhere.
+func (s *simd) keepIf(a, b operand.Op, v reg.Register) reg.VecVirtual {
+	out := s.vec()
+	if s.wide {
+		k := s.K()
+		s.VCMPPS(operand.U8(less), b, a, k)
+		s.VMOVAPS_Z(v, k, out)
+	} else {
+		s.VCMPPS(operand.U8(less), b, a, out)
+		s.VANDPS(v, out, out)
+	}
+	return out
+}
+
+// keepNaN overwrites dst with v in the lanes where v is NaN.
+func (s *simd) keepNaN(v, dst reg.Register) {
+	if s.wide {
+		k := s.K()
+		s.VCMPPS(operand.U8(unordered), v, v, k)
+		s.VMOVAPS(v, k, dst)
+	} else {
+		m := s.vec()
+		s.VCMPPS(operand.U8(unordered), v, v, m)
+		s.VBLENDVPS(m, v, dst, dst)
+	}
+}
+
+// done returns from a function that used vectors.
+func (s *simd) done() {
+	s.VZEROUPPER()
+	s.RET()
+}
+
+// iota defines the data that mask compares with.
+func iota8(c *build.Context) {
+	c.StaticGlobal("iota")
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 8 {
+		c.AddDatum(4*i, operand.U32(i))
+	}
+}
+
+func at(base reg.Register, index reg.Register, disp int) operand.Mem {
+	m := operand.Mem{Base: base, Disp: disp}
+	if index != nil {
+		m.Index, m.Scale = index, 1
+	}
+	return m
+}
+
+func label(name string, n int) string { return fmt.Sprintf("%s%d", name, n) }

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// elementwise is a kernel dst[i] = f(inputs[i]...; constants...). start loads what stays in registers and returns the body, which maps vectors
+// of the inputs to a vector of the result.
+type elementwise struct {
+	name      string
+	inputs    string // names of slices
+	constants string // names of float32 arguments
+	start     func(s *simd, constants []reg.VecVirtual) func(in []reg.VecVirtual) reg.Register
+}
+
+// plain is a body that needs no registers of its own.
+func plain(f func(s *simd, in []reg.VecVirtual) reg.Register) func(*simd, []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+	return func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		return func(in []reg.VecVirtual) reg.Register { return f(s, in) }
+	}
+}
+
+var elementwises = []elementwise{
+	{"add", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register { s.VADDPS(in[1], in[0], in[0]); return in[0] })},
+	{"sub", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register { s.VSUBPS(in[1], in[0], in[0]); return in[0] })},
+	{"mul", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register { s.VMULPS(in[1], in[0], in[0]); return in[0] })},
+	{"div", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register { s.VDIVPS(in[1], in[0], in[0]); return in[0] })},
+	{"max", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register {
+		s.VMAXPS(in[1], in[0], in[1])
+		s.keepNaN(in[0], in[1])
+		return in[1]
+	})},
+	{"min", "a b", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register {
+		s.VMINPS(in[1], in[0], in[1])
+		s.keepNaN(in[0], in[1])
+		return in[1]
+	})},
+	{"reluGrad", "dy y", "", func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		zero := s.zeroed()
+		return func(in []reg.VecVirtual) reg.Register { return s.keepIf(zero, in[1], in[0]) }
+	}},
+	{"neg", "x", "", func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		sign := s.bits(1 << 31)
+		return func(in []reg.VecVirtual) reg.Register { s.VXORPS(sign, in[0], in[0]); return in[0] }
+	}},
+	{"abs", "x", "", func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		rest := s.bits(1<<31 - 1)
+		return func(in []reg.VecVirtual) reg.Register { s.VANDPS(rest, in[0], in[0]); return in[0] }
+	}},
+	{"sqrt", "x", "", plain(func(s *simd, in []reg.VecVirtual) reg.Register { s.VSQRTPS(in[0], in[0]); return in[0] })},
+	{"relu", "x", "", func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		zero := s.zeroed()
+		return func(in []reg.VecVirtual) reg.Register { s.VMAXPS(in[0], zero, in[0]); return in[0] }
+	}},
+	{"scale", "x", "c", func(s *simd, k []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		return func(in []reg.VecVirtual) reg.Register { s.VMULPS(k[0], in[0], in[0]); return in[0] }
+	}},
+	{"shift", "x", "c", func(s *simd, k []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		return func(in []reg.VecVirtual) reg.Register { s.VADDPS(k[0], in[0], in[0]); return in[0] }
+	}},
+	{"axpby", "x y", "a b", func(s *simd, k []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
+		return func(in []reg.VecVirtual) reg.Register {
+			s.VMULPS(k[0], in[0], in[0])
+			s.VMULPS(k[1], in[1], in[1])
+			s.VADDPS(in[1], in[0], in[0])
+			return in[0]
+		}
+	}},
+}
+
+// vec emits the elementwise kernels.
+func vec(c *build.Context) {
+	iota8(c)
+	bitOf8(c)
+	widths(c, func(s *simd) {
+		for _, e := range elementwises {
+			e.emit(s)
+		}
+		keep(s)
+	})
+}
+
+func (e elementwise) emit(s *simd) {
+	inputs, constants := strings.Fields(e.inputs), strings.Fields(e.constants)
+	signature := "func(dst, " + strings.Join(inputs, ", ") + " []float32"
+	if len(constants) > 0 {
+		signature += ", " + strings.Join(constants, ", ") + " float32"
+	}
+	function(s.Context, s.name(e.name), signature+")")
+	var k []reg.VecVirtual
+	for _, name := range constants {
+		k = append(k, s.broadcast(s.argument(name)))
+	}
+	body := e.start(s, k)
+	dst, n := s.slice("dst"), s.length("dst")
+	var src []reg.Register
+	for _, name := range inputs {
+		src = append(src, s.slice(name))
+	}
+	i := s.GP64()
+	s.XORQ(i, i)
+	vectors := func(count int) {
+		for v := range count {
+			in := make([]reg.VecVirtual, len(src))
+			for j, p := range src {
+				in[j] = s.load(at(p, i, v*s.bytes()))
+			}
+			s.VMOVUPS(body(in), at(dst, i, v*s.bytes()))
+		}
+	}
+	s.stepped(n, i, 4, vectors)
+	s.stepped(n, i, 1, vectors)
+	s.TESTQ(n, n)
+	s.JE(operand.LabelRef("done"))
+	m := s.mask(n)
+	in := make([]reg.VecVirtual, len(src))
+	for j, p := range src {
+		in[j] = s.loadPart(at(p, i, 0), m)
+	}
+	s.storePart(body(in), at(dst, i, 0), m)
+	s.Label("done")
+	s.done()
+}
+
+// stepped emits a loop that calls for count vectors at a time, while n elements are enough for them, and moves the byte index i.
+func (s *simd) stepped(n, i reg.Register, count int, vectors func(count int)) {
+	loop, next := label("loop", count), label("after", count)
+	s.Label(loop)
+	s.CMPQ(n, operand.I32(count*s.lanes()))
+	s.JLT(operand.LabelRef(next))
+	vectors(count)
+	s.ADDQ(operand.I32(count*s.bytes()), i)
+	s.SUBQ(operand.I32(count*s.lanes()), n)
+	s.JMP(operand.LabelRef(loop))
+	s.Label(next)
+}
+
+// keep emits the application of a packed bit mask.
+func keep(s *simd) {
+	function(s.Context, s.name("keep"), "func(dst, x []float32, mask []byte)")
+	dst, x, bits, n := s.slice("dst"), s.slice("x"), s.slice("mask"), s.length("dst")
+	i := s.GP64()
+	s.XORQ(i, i)
+	step := s.lanes() / 8
+	s.stepped(n, i, 1, func(int) {
+		if s.wide {
+			k := s.K()
+			s.KMOVW(at(bits, nil, 0), k)
+			s.VMOVUPS(s.loadPart(at(x, i, 0), k), at(dst, i, 0))
+		} else {
+			m := s.expandBits(bits)
+			s.VANDPS(at(x, i, 0), m, m)
+			s.VMOVUPS(m, at(dst, i, 0))
+		}
+		s.ADDQ(operand.I8(step), bits)
+	})
+	s.TESTQ(n, n)
+	s.JE(operand.LabelRef("done"))
+	m := s.mask(n)
+	v := s.loadPart(at(x, i, 0), m)
+	if s.wide {
+		// The second byte exists only beyond eight elements.
+		lo, hi, k := s.GP32(), s.GP32(), s.K()
+		s.MOVBLZX(at(bits, nil, 0), lo)
+		s.CMPQ(n, operand.I8(8))
+		s.JLE(operand.LabelRef("one"))
+		s.MOVBLZX(at(bits, nil, 1), hi)
+		s.SHLL(operand.U8(8), hi)
+		s.ORL(hi, lo)
+		s.Label("one")
+		s.KMOVW(lo, k)
+		s.VMOVAPS_Z(v, k, v)
+	} else {
+		s.VANDPS(s.expandBits(bits), v, v)
+	}
+	s.storePart(v, at(dst, i, 0), m)
+	s.Label("done")
+	s.done()
+}
+
+// expandBits turns the eight bits of a byte into eight lanes of all ones or all zeros.
+func (s *simd) expandBits(bits reg.Register) reg.VecVirtual {
+	m, each := s.YMM(), s.YMM()
+	s.VMOVUPS(operand.NewDataAddr(operand.Symbol{Name: "bitOf", Static: true}, 0), each)
+	s.VPBROADCASTB(at(bits, nil, 0), m)
+	s.VPAND(each, m, m)
+	s.VPCMPEQD(each, m, m)
+	return m
+}
+
+// bitOf8 defines the lowest eight bits, one a lane.
+func bitOf8(c *build.Context) {
+	c.StaticGlobal("bitOf")
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 8 {
+		c.AddDatum(4*i, operand.U32(1<<i))
+	}
+}
