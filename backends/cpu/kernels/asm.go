@@ -6,8 +6,3 @@ package kernels
 const assembly = true
 
 var peakLoops = [...]func(steps int){Portable: peakPortable, AVX2: peakAVX2, AVX512: peakAVX512}
-
-var (
-	avx2Reduce, avx512Reduce = portableReduce, portableReduce
-	avx2Norm, avx512Norm     = portableNorm, portableNorm
-)

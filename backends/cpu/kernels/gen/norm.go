@@ -1,0 +1,234 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// block is the bytes of one pixel: 16 channels.
+const block = 64
+
+// pixel is the vectors that hold one pixel: one of 512 bits, or two of 256.
+type pixel []reg.VecVirtual
+
+func (s *simd) pixel() pixel {
+	p := make(pixel, block/s.bytes())
+	for i := range p {
+		p[i] = s.vec()
+	}
+	return p
+}
+
+func (s *simd) zeroPixel() pixel {
+	p := s.pixel()
+	for _, v := range p {
+		s.zero(v)
+	}
+	return p
+}
+
+// loadPixel loads the pixel at byte disp after the index.
+func (s *simd) loadPixel(base, index reg.Register, disp int) pixel {
+	p := s.pixel()
+	for h, v := range p {
+		s.VMOVUPS(s.half(base, index, disp, h), v)
+	}
+	return p
+}
+
+// half is the address of vector h of a pixel.
+func (s *simd) half(base, index reg.Register, disp, h int) operand.Mem {
+	return at(base, index, disp+h*s.bytes())
+}
+
+// pixels emits a loop over the pixels of a slice of n elements: body is called with a byte index and, for each of count
+// adjacent pixels, its displacement; then the remaining ones are passed singly.
+func (s *simd) pixels(n reg.Register, count int, body func(i reg.Register, count int)) {
+	i := s.GP64()
+	s.XORQ(i, i)
+	s.SHLQ(operand.U8(2), n)
+	for c := count; ; c = 1 {
+		loop, next := label("loop", c), label("after", c)
+		s.Label(loop)
+		s.CMPQ(n, operand.I32(c*block))
+		s.JLT(operand.LabelRef(next))
+		body(i, c)
+		s.ADDQ(operand.I32(c*block), i)
+		s.SUBQ(operand.I32(c*block), n)
+		s.JMP(operand.LabelRef(loop))
+		s.Label(next)
+		if c == 1 {
+			return
+		}
+	}
+}
+
+// norm emits batch normalisation of one plane.
+func norm(c *build.Context) {
+	widths(c, func(s *simd) {
+		moments(s)
+		for _, add := range []bool{false, true} {
+			for _, relu := range []bool{false, true} {
+				apply(s, add, relu)
+			}
+		}
+		gradSums(s, "gradSums", false, false)
+		gradSums(s, "gradMasked", true, false)
+		gradSums(s, "gradSumsRelu", true, true)
+		input(s, "input", false)
+		input(s, "inputRelu", true)
+	})
+}
+
+// twoSums holds a sum over even and one over odd pixels.
+type twoSums [2]pixel
+
+func (s *simd) twoSums() twoSums { return twoSums{s.zeroPixel(), s.zeroPixel()} }
+
+// store adds the two sums into the first and stores it.
+func (t twoSums) store(s *simd, base reg.Register, disp int) {
+	for h := range t[0] {
+		s.VADDPS(t[1][h], t[0][h], t[0][h])
+		s.VMOVUPS(t[0][h], s.half(base, nil, disp, h))
+	}
+}
+
+func moments(s *simd) {
+	function(s.Context, s.name("moments"), "func(part, x []float32)")
+	part, x, n := s.slice("part"), s.slice("x"), s.length("x")
+	shift := s.loadPixel(x, nil, 0)
+	sum, squares := s.twoSums(), s.twoSums()
+	// One step takes an even and an odd pixel; the last pixel of an odd number is an even one.
+	s.pixels(n, 2, func(i reg.Register, count int) {
+		for p := range count {
+			for h, v := range s.loadPixel(x, i, p*block) {
+				s.VSUBPS(shift[h], v, v)
+				s.VADDPS(v, sum[p][h], sum[p][h])
+				s.VMULPS(v, v, v)
+				s.VADDPS(v, squares[p][h], squares[p][h])
+			}
+		}
+	})
+	for h, v := range shift {
+		s.VMOVUPS(v, s.half(part, nil, 0, h))
+	}
+	sum.store(s, part, block)
+	squares.store(s, part, 2*block)
+	s.done()
+}
+
+func apply(s *simd, add, relu bool) {
+	name, sources := "apply", "x"
+	if add {
+		name, sources = name+"Add", "x, residual"
+	}
+	if relu {
+		name += "Relu"
+	}
+	function(s.Context, s.name(name), "func(y, "+sources+", mean, scale, shift []float32)")
+	y, x, n := s.slice("y"), s.slice("x"), s.length("y")
+	mean, scale, shift := s.vector("mean"), s.vector("scale"), s.vector("shift")
+	var residual reg.Register
+	if add {
+		residual = s.slice("residual")
+	}
+	var zero reg.VecVirtual
+	if relu {
+		zero = s.zeroed()
+	}
+	s.pixels(n, 4, func(i reg.Register, count int) {
+		for p := range count {
+			for h, v := range s.loadPixel(x, i, p*block) {
+				s.VSUBPS(mean[h], v, v)
+				s.VMULPS(scale[h], v, v)
+				s.VADDPS(shift[h], v, v)
+				if add {
+					s.VADDPS(s.half(residual, i, p*block, h), v, v)
+				}
+				if relu {
+					s.VMAXPS(v, zero, v)
+				}
+				s.VMOVUPS(v, s.half(y, i, p*block, h))
+			}
+		}
+	})
+	s.done()
+}
+
+// vector loads a slice of 16 elements.
+func (s *simd) vector(name string) pixel { return s.loadPixel(s.slice(name), nil, 0) }
+
+func gradSums(s *simd, name string, masked, stored bool) {
+	signature := "dy, x, mean []float32)"
+	if masked {
+		signature = "dy, y, x, mean []float32)"
+	}
+	if stored {
+		signature = "g, " + signature
+	}
+	function(s.Context, s.name(name), "func(part, "+signature)
+	part, dy, x, n := s.slice("part"), s.slice("dy"), s.slice("x"), s.length("x")
+	mean := s.vector("mean")
+	var g, y reg.Register
+	var zero reg.VecVirtual
+	if masked {
+		y, zero = s.slice("y"), s.zeroed()
+	}
+	if stored {
+		g = s.slice("g")
+	}
+	sum, prod := s.twoSums(), s.twoSums()
+	s.pixels(n, 2, func(i reg.Register, count int) {
+		for p := range count {
+			for h, d := range s.loadPixel(dy, i, p*block) {
+				if masked {
+					d = s.keepIf(zero, s.half(y, i, p*block, h), d)
+				}
+				if stored {
+					s.VMOVUPS(d, s.half(g, i, p*block, h))
+				}
+				s.VADDPS(d, sum[p][h], sum[p][h])
+				v := s.load(s.half(x, i, p*block, h))
+				s.VSUBPS(mean[h], v, v)
+				s.VMULPS(d, v, v)
+				s.VADDPS(v, prod[p][h], prod[p][h])
+			}
+		}
+	})
+	sum.store(s, part, 0)
+	prod.store(s, part, block)
+	s.done()
+}
+
+func input(s *simd, name string, masked bool) {
+	sources := "dy, x"
+	if masked {
+		sources = "dy, y, x"
+	}
+	function(s.Context, s.name(name), "func(dx, "+sources+", mean, scale, meanGrad, slope []float32)")
+	dx, dy, x, n := s.slice("dx"), s.slice("dy"), s.slice("x"), s.length("dx")
+	mean, scale, meanGrad, slope := s.vector("mean"), s.vector("scale"), s.vector("meanGrad"), s.vector("slope")
+	var y reg.Register
+	var zero reg.VecVirtual
+	if masked {
+		y, zero = s.slice("y"), s.zeroed()
+	}
+	s.pixels(n, 2, func(i reg.Register, count int) {
+		for p := range count {
+			for h, d := range s.loadPixel(dy, i, p*block) {
+				if masked {
+					d = s.keepIf(zero, s.half(y, i, p*block, h), d)
+				}
+				v := s.load(s.half(x, i, p*block, h))
+				s.VSUBPS(mean[h], v, v)
+				s.VMULPS(slope[h], v, v)
+				s.VSUBPS(meanGrad[h], d, d)
+				s.VSUBPS(v, d, d)
+				s.VMULPS(scale[h], d, d)
+				s.VMOVUPS(d, s.half(dx, i, p*block, h))
+			}
+		}
+	})
+	s.done()
+}

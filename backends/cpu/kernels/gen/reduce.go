@@ -1,0 +1,108 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// running is the number of running values of a reduction: element i goes to value i%64.
+const running = 64
+
+// reduction folds elements into 64 running values, which begin at zero, and those into one.
+type reduction struct {
+	name   string
+	inputs []string
+	part   func(s *simd, in []reg.VecVirtual) reg.VecVirtual // what is folded
+	fold   func(s *simd, x, acc reg.Register)                // acc = acc ⊕ x
+}
+
+var reductions = []reduction{
+	{"sum", []string{"x"},
+		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { return in[0] },
+		func(s *simd, x, acc reg.Register) { s.VADDPS(x, acc, acc) }},
+	{"dot", []string{"x", "y"},
+		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { s.VMULPS(in[1], in[0], in[0]); return in[0] },
+		func(s *simd, x, acc reg.Register) { s.VADDPS(x, acc, acc) }},
+}
+
+// reduce emits the reductions.
+func reduce(c *build.Context) {
+	iota8(c)
+	widths(c, func(s *simd) {
+		for _, r := range reductions {
+			r.emit(s)
+		}
+	})
+}
+
+func (r reduction) emit(s *simd) {
+	signature := "func(x []float32) float32"
+	if len(r.inputs) == 2 {
+		signature = "func(x, y []float32) float32"
+	}
+	function(s.Context, s.name(r.name), signature)
+	n, i := s.length("x"), s.GP64()
+	s.XORQ(i, i)
+	var src []reg.Register
+	for _, name := range r.inputs {
+		src = append(src, s.slice(name))
+	}
+	acc := s.vecs(running / s.lanes())
+	for _, a := range acc {
+		s.zero(a)
+	}
+	load := func(v int) []reg.VecVirtual {
+		in := make([]reg.VecVirtual, len(src))
+		for j, p := range src {
+			in[j] = s.load(at(p, i, v*s.bytes()))
+		}
+		return in
+	}
+	s.stepped(n, i, len(acc), func(int) {
+		for v, a := range acc {
+			r.fold(s, r.part(s, load(v)), a)
+		}
+	})
+	// What is left, less than 64 elements, goes to the same running values as always.
+	for v, a := range acc {
+		s.CMPQ(n, operand.I8(s.lanes()))
+		s.JLT(operand.LabelRef(label("part", v)))
+		r.fold(s, r.part(s, load(v)), a)
+		s.SUBQ(operand.I8(s.lanes()), n)
+	}
+	s.JMP(operand.LabelRef("fold"))
+	for v, a := range acc {
+		s.Label(label("part", v))
+		s.TESTQ(n, n)
+		s.JE(operand.LabelRef("fold"))
+		m := s.mask(n)
+		in := make([]reg.VecVirtual, len(src))
+		for j, p := range src {
+			in[j] = s.loadPart(at(p, i, v*s.bytes()), m)
+		}
+		r.fold(s, r.part(s, in), a)
+		s.JMP(operand.LabelRef("fold"))
+	}
+	s.Label("fold")
+	for h := len(acc) / 2; h > 0; h /= 2 {
+		for v := range h {
+			r.fold(s, acc[v+h], acc[v])
+		}
+	}
+	low := acc[0].AsX()
+	if s.wide {
+		upper := s.YMM()
+		s.VEXTRACTF64X4(operand.U8(1), acc[0], upper)
+		r.fold(s, upper, acc[0].AsY())
+	}
+	x := s.XMM()
+	s.VEXTRACTF128(operand.U8(1), acc[0].AsY(), x)
+	r.fold(s, x, low)
+	s.VMOVHLPS(low, low, x)
+	r.fold(s, x, low)
+	s.VMOVSHDUP(low, x)
+	s.VADDSS(x, low, low)
+	s.Store(low, s.ReturnIndex(0))
+	s.done()
+}
