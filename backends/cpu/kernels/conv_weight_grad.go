@@ -2,20 +2,17 @@ package kernels
 
 // ConvWeightGrad computes dw from x and dy. See [Level.ConvWeightGrad].
 type ConvWeightGrad struct {
-	shape      ConvShape
-	level      Level
-	kind       convKind
-	planes     convPlanes
-	taps       []convTap // where planar: ordered so that taps that are neighbours in a plane follow each other
-	panels     []convPanel
-	starts     []int // by panel: where it begins in a partial
-	partialLen int
-	strip      int // output rows that one filling of the planes serves
-	runs       []convRun
+	shape         ConvShape
+	level         Level
+	kind          convKind
+	planes        convPlanes
+	taps          []convTap // unless blocked: ordered so that taps that are neighbours in a plane follow each other
+	panels        []convPanel
+	starts        []int // by panel: where it begins in a partial
+	partialLen    int
+	strip         int   // output rows that one filling of the planes serves
+	runs, lengths []int // unless blocked: runs of taps that are neighbours in a plane, of all channels of a planar image: offsets and lengths
 }
-
-// convRun is a number of taps of a planar image that are neighbours in its plane.
-type convRun struct{ offset, length int }
 
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights, a sum over images. So that it comes out the same for any number of
 // workers, it is made of partial sums over fixed chunks of images, merged in order:
@@ -39,16 +36,21 @@ func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	switch {
 	case s.Planar:
 		g.kind = convPlanar
-		g.taps = s.neighbours(g.taps)
 	case s.depthwise():
 		g.kind = convLanewise
 	}
 	g.planStrips()
-	if s.Planar {
+	if g.kind != convBlocked {
+		g.taps = s.neighbours(g.taps)
 		g.planRuns()
 	}
 	g.panels = convPanels(s.Groups, s.O/s.Groups, s.C/s.Groups, g.planes.unit,
-		func(blocks int) int { return min(blocks, l.convGradBlocks(g.kind)) })
+		func(blocks int) int {
+			if g.kind != convBlocked {
+				return 1
+			}
+			return min(blocks, l.convGradLimits().blocks)
+		})
 	for _, p := range g.panels {
 		g.starts = append(g.starts, g.partialLen)
 		g.partialLen += p.blocks * g.blockLen(p)
@@ -56,11 +58,11 @@ func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	return g, nil
 }
 
-// neighbours orders taps by kernel row, then column phase, then column: those that follow each other in a plane follow each other.
+// neighbours orders taps by column phase, kernel row, column: those that follow each other in a plane follow each other, and runs of equal length do.
 func (s ConvShape) neighbours(taps []convTap) []convTap {
 	ordered := make([]convTap, 0, len(taps))
-	for i := range s.KH {
-		for b := range min(s.StrideW, s.KW) {
+	for b := range min(s.StrideW, s.KW) {
+		for i := range s.KH {
 			for j := b; j < s.KW; j += s.StrideW {
 				ordered = append(ordered, taps[i*s.KW+j])
 			}
@@ -82,18 +84,21 @@ func (g *ConvWeightGrad) planStrips() {
 	}
 }
 
-// planRuns finds the runs of neighbouring taps of all channels, no longer than the kernels take.
+// planRuns finds the runs of neighbouring taps, no longer than the kernels take.
 func (g *ConvWeightGrad) planRuns() {
-	for b := range g.planes.blocks {
+	longest := min(convMaxRun, g.level.convGradLimits().runSums)
+	blocks := g.planes.blocks
+	if g.kind == convLanewise {
+		blocks = 1 // the others have the same runs further on
+	}
+	for b := range blocks {
 		for i, t := range g.taps {
-			offset := g.offset(b, t)
 			last := len(g.runs) - 1
-			if i > 0 && g.runs[last].offset+g.runs[last].length == offset && g.runs[last].length < convMaxRun &&
-				g.taps[i-1].i == t.i && g.taps[i-1].phase == t.phase {
-				g.runs[last].length++
-			} else {
-				g.runs = append(g.runs, convRun{offset: offset, length: 1})
+			if i > 0 && g.taps[i-1].i == t.i && g.taps[i-1].phase == t.phase && g.lengths[last] < longest {
+				g.lengths[last]++
+				continue
 			}
+			g.runs, g.lengths = append(g.runs, g.offset(b, t)), append(g.lengths, 1)
 		}
 	}
 }
@@ -200,21 +205,18 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 		source := planes[(y-y0)*t.xRow:]
 		switch g.kind {
 		case convBlocked:
-			g.blocked(t, partial, source, p)
+			g.addTaps(t, partial, source, p)
 		case convPlanar:
-			g.planar(t, partial, source)
+			g.addRuns(t, partial, source)
 		case convLanewise:
-			for k, tap := range g.taps {
-				t.acc, t.x = partial[k*convLanes:], source[g.offset(p.block, tap):]
-				g.level.convGrad(&t)
-			}
+			g.addRuns(t, partial, source[p.block*g.planes.blockLen():])
 		}
 	}
 }
 
-// blocked adds a piece of rows for all input channels of a panel, a tap at a time.
-func (g *ConvWeightGrad) blocked(t convGradTile, partial, planes []float32, p convPanel) {
-	t.chans = convGradChans / p.blocks
+// addTaps adds a piece of rows for all input channels of a panel, a tap at a time.
+func (g *ConvWeightGrad) addTaps(t convGradTile, partial, planes []float32, p convPanel) {
+	t.chans = g.level.convGradLimits().sums / p.blocks
 	for b := p.in0; b < p.in1; b++ {
 		used := min(convLanes, g.shape.C-b*convLanes)
 		for k, tap := range g.taps {
@@ -227,20 +229,21 @@ func (g *ConvWeightGrad) blocked(t convGradTile, partial, planes []float32, p co
 	}
 }
 
-// planar adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
-func (g *ConvWeightGrad) planar(t convGradTile, partial, planes []float32) {
+// addRuns adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
+func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32) {
+	t.x = planes
+	sums := g.level.convGradLimits().runSums
 	at := 0
-	for i := 0; i < len(g.runs); i += t.runs {
-		length := g.runs[i].length
-		most := convMaxRuns(length)
-		t.runs = 0
-		for i+t.runs < len(g.runs) && t.runs < most && g.runs[i+t.runs].length == length {
-			t.offsets[t.runs] = g.runs[i+t.runs].offset
-			t.runs++
+	for i := 0; i < len(g.runs); {
+		t.length = g.lengths[i]
+		end := i + 1
+		for end < len(g.runs) && end-i < min(convMaxRuns, sums/t.length) && g.lengths[end] == t.length {
+			end++
 		}
-		t.chans, t.acc, t.x = length, partial[at:], planes
+		t.offsets, t.acc = g.runs[i:end], partial[at:]
 		g.level.convGrad(&t)
-		at += t.runs * length * convLanes
+		at += (end - i) * t.length * convLanes
+		i = end
 	}
 }
 
