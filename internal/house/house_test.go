@@ -1,0 +1,147 @@
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/compressaware/cram/"
+
+// arrows lists, for every room, the rooms that its packages may import. A room ending in "/..." covers what is below it.
+// The longest room that matches a package rules it. Third-party modules that a room may import follow after "|".
+var arrows = map[string]string{
+	"internal/pack":        "| github.com/vmihailenco/msgpack/v5",
+	"internal/dense":       "| gorgonia.org/tensor",
+	"internal/testdata":    "",
+	"internal/house":       "",
+	"sdk/graph":            "internal/pack",
+	"sdk/compress":         "sdk/graph internal/dense | gorgonia.org/tensor",
+	"sdk/compress/...":     "sdk/compress sdk/graph backends backends/reference",
+	"sdk/nn":               "sdk/graph",
+	"sdk/nn/models":        "sdk/nn sdk/graph",
+	"sdk/optim":            "sdk/graph sdk/compress",
+	"sdk/data":             "sdk/graph internal/dense | gorgonia.org/tensor golang.org/x/image",
+	"sdk/progress":         "sdk | github.com/schollz/progressbar/v3 golang.org/x/term",
+	"checkpoint":           "sdk/graph internal/pack",
+	"backends":             "sdk/graph",
+	"backends/reference":   "backends sdk/graph",
+	"backends/cpu":         "backends backends/cpu/... sdk/graph",
+	"backends/cpu/kernels": "| github.com/klauspost/cpuid/v2",
+	"backends/backendtest": "backends backends/reference sdk/graph",
+	"sdk":                  "sdk/graph sdk/compress sdk/nn sdk/optim sdk/data checkpoint backends backends/cpu internal/dense | gorgonia.org/tensor",
+	"cmd/...":              "*",
+	"examples/...":         "*",
+}
+
+type listed struct {
+	ImportPath, Doc, Name string
+	Imports, Deps         []string
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Doc,Name,Imports,Deps"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// covers reports whether room is pkg itself or, when it ends in "/...", a room above it.
+func covers(room, pkg string) bool {
+	if above, ok := strings.CutSuffix(room, "/..."); ok {
+		return strings.HasPrefix(pkg, above+"/")
+	}
+	return room == pkg
+}
+
+func ruleFor(pkg string) (string, bool) {
+	best := ""
+	for room := range arrows {
+		if covers(room, pkg) && len(room) > len(best) {
+			best = room
+		}
+	}
+	return arrows[best], best != ""
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		pkg := strings.TrimPrefix(p.ImportPath, module)
+		rule, ok := ruleFor(pkg)
+		if !ok {
+			t.Errorf("%s has no arrows: add the room here and in docs/architecture.md", pkg)
+			continue
+		}
+		if rule == "*" {
+			continue
+		}
+		rooms, modules, _ := strings.Cut(rule, "|")
+		for _, imp := range p.Imports {
+			own, ours := strings.CutPrefix(imp, module)
+			first, _, _ := strings.Cut(imp, "/")
+			allowed := !strings.Contains(first, ".") && !ours // the standard library
+			for _, r := range strings.Fields(rooms) {
+				allowed = allowed || ours && covers(r, own)
+			}
+			for _, m := range strings.Fields(modules) {
+				allowed = allowed || imp == m || strings.HasPrefix(imp, m+"/")
+			}
+			if !allowed {
+				t.Errorf("%s must not import %s", pkg, imp)
+			}
+		}
+	}
+}
+
+// TestDoorIsLight holds that a program which only serves links neither gRPC nor the test suites.
+func TestDoorIsLight(t *testing.T) {
+	for _, p := range list(t, "./sdk") {
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, "google.golang.org/grpc") || strings.HasPrefix(dep, module+"plugins") || dep == "testing" {
+				t.Errorf("sdk reaches %s", dep)
+			}
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		want := "Package " + p.Name + " "
+		if p.Name == "main" {
+			want = "Command "
+			if strings.Contains(p.ImportPath, "/examples/") {
+				want = ""
+			}
+		}
+		if p.Doc == "" || !strings.HasPrefix(p.Doc, want) {
+			t.Errorf("%s: package comment is %q; begin it with %q", p.ImportPath, p.Doc, want)
+		}
+	}
+}
+
+// TestArrowsCanFail guards the guard: a room that does not exist must not be covered.
+func TestArrowsCanFail(t *testing.T) {
+	if _, ok := ruleFor("sdk/nowhere"); ok {
+		t.Error("sdk/nowhere has arrows")
+	}
+	if rule, _ := ruleFor("sdk/compress/compresstest"); !slices.Contains(strings.Fields(rule), "backends/reference") {
+		t.Error("the longest room does not win")
+	}
+}
