@@ -1,0 +1,210 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// An array is a tensor as the kernels see it, row-major.
+type array struct {
+	dtype graph.DType
+	dims  []int
+	f     []float64 // the elements of F32 and F64
+	i     []int64   // the elements of I8, I32, I64, and of Bit as 0 or 1
+}
+
+func zeros(d graph.DType, dims []int) array {
+	a := array{dtype: d, dims: dims}
+	if n := graph.Count(dims); d.Float() {
+		a.f = make([]float64, n)
+	} else {
+		a.i = make([]int64, n)
+	}
+	return a
+}
+
+func (a array) size() int { return graph.Count(a.dims) }
+
+func (a array) sameType(b array) bool { return a.dtype == b.dtype && slices.Equal(a.dims, b.dims) }
+
+// is reports whether a has the constant type t.
+func (a array) is(t graph.Type) bool {
+	dims, fixed := t.Shape.Dims()
+	return fixed && a.sameType(array{dtype: t.DType, dims: dims})
+}
+
+// round gives the elements the precision of their type.
+func (a array) round() {
+	if a.dtype == graph.F32 {
+		for k, v := range a.f {
+			a.f[k] = float64(float32(v))
+		}
+	}
+}
+
+// copy sets element k of a to element j of x, which has the same element type.
+func (a array) copy(k int, x array, j int) {
+	if a.dtype.Float() {
+		a.f[k] = x.f[j]
+	} else {
+		a.i[k] = x.i[j]
+	}
+}
+
+// strides returns the distance between neighbours along each axis.
+func strides(dims []int) []int {
+	s := make([]int, len(dims))
+	for ax, n := len(dims)-1, 1; ax >= 0; ax-- {
+		s[ax] = n
+		n *= dims[ax]
+	}
+	return s
+}
+
+// walk visits every index of an array with extents dims, in row-major order: k counts them, and j is
+// offset + Σ index[ax]·stride[ax], the place of the same index in another array.
+func walk(dims []int, offset int, stride []int, visit func(k, j int)) {
+	index := make([]int, len(dims))
+	for k, j := 0, offset; ; k++ {
+		visit(k, j)
+		ax := len(dims) - 1
+		for ; ax >= 0; ax-- {
+			index[ax]++
+			j += stride[ax]
+			if index[ax] < dims[ax] {
+				break
+			}
+			j -= index[ax] * stride[ax]
+			index[ax] = 0
+		}
+		if ax < 0 {
+			return
+		}
+	}
+}
+
+// decode returns the array that v stands for.
+func decode(v graph.Value) (array, error) {
+	if v.Encoding != graph.Dense {
+		return array{}, fmt.Errorf("encoding %d is not dense", v.Encoding)
+	}
+	if !supported(v.DType) {
+		return array{}, fmt.Errorf("values of type %v cannot be held", v.DType)
+	}
+	t, err := graph.New(v.DType, v.Dims...)
+	if err != nil {
+		return array{}, err
+	}
+	if len(v.Values) != len(t.Data) {
+		return array{}, fmt.Errorf("%v%v wants %d bytes, got %d", v.DType, v.Dims, len(t.Data), len(v.Values))
+	}
+	copy(t.Data, v.Values)
+	return load(t), nil
+}
+
+// load copies a checked tensor of a supported type.
+func load(t graph.Tensor) array {
+	a := zeros(t.DType, slices.Clone(t.Dims))
+	switch t.DType {
+	case graph.F32:
+		for k, v := range t.F32() {
+			a.f[k] = float64(v)
+		}
+	case graph.F64:
+		copy(a.f, t.F64())
+	case graph.I8:
+		for k, v := range t.Data {
+			a.i[k] = int64(int8(v))
+		}
+	case graph.I32:
+		for k, v := range t.I32() {
+			a.i[k] = int64(v)
+		}
+	case graph.I64:
+		copy(a.i, t.I64())
+	case graph.Bit:
+		for k := range a.i {
+			if t.Bit(k) {
+				a.i[k] = 1
+			}
+		}
+	}
+	return a
+}
+
+// store is the inverse of load: it writes every byte of t, which has a's type.
+func (a array) store(t graph.Tensor) {
+	switch a.dtype {
+	case graph.F32:
+		to := t.F32()
+		for k, v := range a.f {
+			to[k] = float32(v)
+		}
+	case graph.F64:
+		copy(t.F64(), a.f)
+	case graph.I8:
+		for k, v := range a.i {
+			t.Data[k] = byte(v)
+		}
+	case graph.I32:
+		to := t.I32()
+		for k, v := range a.i {
+			to[k] = int32(v)
+		}
+	case graph.I64:
+		copy(t.I64(), a.i)
+	case graph.Bit:
+		clear(t.Data)
+		for k, v := range a.i {
+			if v != 0 {
+				t.SetBit(k)
+			}
+		}
+	}
+}
+
+// setFloat sets element k to v: truncated and clamped for an integer type (NaN gives 0), v ≠ 0 for a bit.
+func (a array) setFloat(k int, v float64) {
+	switch {
+	case a.dtype.Float():
+		a.f[k] = v
+	case a.dtype == graph.Bit:
+		a.i[k] = bit(v != 0)
+	case math.IsNaN(v):
+		a.i[k] = 0
+	case v <= math.MinInt64:
+		a.setInt(k, math.MinInt64)
+	case v >= math.MaxInt64:
+		a.setInt(k, math.MaxInt64)
+	default:
+		a.setInt(k, int64(v))
+	}
+}
+
+// setInt sets element k to v: rounded once for a float type, clamped for a smaller integer type, v ≠ 0 for a bit.
+func (a array) setInt(k int, v int64) {
+	switch a.dtype {
+	case graph.F32:
+		a.f[k] = float64(float32(v))
+	case graph.F64:
+		a.f[k] = float64(v)
+	case graph.I8:
+		a.i[k] = min(max(v, math.MinInt8), math.MaxInt8)
+	case graph.I32:
+		a.i[k] = min(max(v, math.MinInt32), math.MaxInt32)
+	case graph.I64:
+		a.i[k] = v
+	case graph.Bit:
+		a.i[k] = bit(v != 0)
+	}
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,165 @@
+package reference
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+type executable struct {
+	session *session
+	program *graph.Program
+	consts  map[string]array
+	closed  atomic.Bool
+}
+
+func (e *executable) alive(ctx context.Context) error {
+	if e.closed.Load() {
+		return backends.ErrClosed
+	}
+	return e.session.alive(ctx)
+}
+
+func (e *executable) Plan() backends.Plan { return backends.Plan{} }
+
+func (e *executable) Close() error {
+	e.closed.Store(true)
+	return nil
+}
+
+// Run computes every value of the program in order. Nothing outside is written before all of it is done.
+func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	if err := e.alive(ctx); err != nil {
+		return nil, err
+	}
+	sizes, err := e.program.Bind(in)
+	if err != nil {
+		return nil, fmt.Errorf("reference: run: %w", err)
+	}
+	out, err = e.outputs(out, sizes)
+	if err != nil {
+		return nil, fmt.Errorf("reference: run: %w", err)
+	}
+	values, err := e.compute(ctx, in, sizes)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.commit(ctx, values); err != nil {
+		return nil, err
+	}
+	for i, o := range e.program.Outputs {
+		values[o.ID].store(out[i])
+	}
+	return out, nil
+}
+
+// outputs checks the caller's output tensors, or makes them when there are none.
+func (e *executable) outputs(out []graph.Tensor, sizes graph.Sizes) ([]graph.Tensor, error) {
+	ports := e.program.Outputs
+	if out != nil && len(out) != len(ports) {
+		return nil, fmt.Errorf("program has %d outputs, got %d tensors to put them in", len(ports), len(out))
+	}
+	made := make([]graph.Tensor, len(ports))
+	for i, o := range ports {
+		t := e.program.Types[o.ID]
+		dims, err := t.Shape.Bind(sizes)
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", o.Name, err)
+		}
+		if out == nil {
+			if made[i], err = graph.New(t.DType, dims...); err != nil {
+				return nil, fmt.Errorf("output %q: %w", o.Name, err)
+			}
+			continue
+		}
+		if err := out[i].Check(); err != nil {
+			return nil, fmt.Errorf("output %q: %w", o.Name, err)
+		}
+		if want := (array{dtype: t.DType, dims: dims}); !want.sameType(array{dtype: out[i].DType, dims: out[i].Dims}) {
+			return nil, fmt.Errorf("output %q: want a tensor %v%v, got %v%v", o.Name, t.DType, dims, out[i].DType, out[i].Dims)
+		}
+		made[i] = out[i]
+	}
+	return made, nil
+}
+
+func (e *executable) compute(ctx context.Context, in []graph.Tensor, sizes graph.Sizes) ([]array, error) {
+	p := e.program
+	values := make([]array, len(p.Types))
+	for i, port := range p.Inputs {
+		values[port.ID] = load(in[i])
+	}
+	if err := e.readSlots(values); err != nil {
+		return nil, err
+	}
+	for n, i := range p.Code {
+		if i.Op == graph.OpInput || i.Op == graph.OpSlot {
+			continue
+		}
+		if err := e.alive(ctx); err != nil {
+			return nil, err
+		}
+		x, y := make([]array, len(i.In)), make([]array, len(i.Out))
+		for j, id := range i.In {
+			x[j] = values[id]
+		}
+		for j, id := range i.Out {
+			dims, err := p.Types[id].Shape.Bind(sizes)
+			if err != nil {
+				return nil, fmt.Errorf("reference: run: instruction %d (%s): %w", n, i.Op, err)
+			}
+			y[j] = zeros(p.Types[id].DType, dims)
+		}
+		if err := kernels[i.Op](i.Attr, x, y); err != nil {
+			return nil, fmt.Errorf("reference: run: instruction %d (%s): %w", n, i.Op, err)
+		}
+		for j, id := range i.Out {
+			y[j].round()
+			values[id] = y[j]
+		}
+	}
+	return values, nil
+}
+
+func (e *executable) readSlots(values []array) error {
+	s := e.session
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, i := range e.program.Code {
+		if i.Op != graph.OpSlot {
+			continue
+		}
+		slot := i.Attr.(graph.Source).Name
+		x, ok := e.consts[slot]
+		if !ok {
+			if x, ok = s.slots[slot]; !ok {
+				return backends.ErrClosed // Compile made the slot; only Close takes it away
+			}
+		}
+		values[i.Out[0]] = x
+	}
+	return nil
+}
+
+// commit writes all updates, or, when the session was closed or the run cancelled meanwhile, none.
+func (e *executable) commit(ctx context.Context, values []array) error {
+	if err := e.alive(ctx); err != nil {
+		return err
+	}
+	if len(e.program.Updates) == 0 {
+		return nil
+	}
+	s := e.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slots == nil {
+		return backends.ErrClosed
+	}
+	for _, u := range e.program.Updates {
+		s.slots[u.Slot] = values[u.ID]
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package reference
+
+import (
+	"math"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A kernel computes the results y of an op from its operands x. The results have their types and are zero;
+// they are rounded to their type afterwards. A kernel errs only on values, an index out of range: types were verified.
+type kernel func(attr graph.Attr, x, y []array) error
+
+// kernels has one row for each op but input and slot, in the order of graph.Ops.
+var kernels = map[graph.Op]kernel{
+	graph.OpConst:   constant,
+	graph.OpUniform: uniform,
+
+	graph.OpNeg:      unary(func(x float64) float64 { return -x }),
+	graph.OpExp:      unary(math.Exp),
+	graph.OpExpm1:    unary(math.Expm1),
+	graph.OpLog:      unary(math.Log),
+	graph.OpSqrt:     unary(math.Sqrt),
+	graph.OpTanh:     unary(math.Tanh),
+	graph.OpSigmoid:  unary(func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }),
+	graph.OpErf:      unary(math.Erf),
+	graph.OpAbs:      unary(math.Abs),
+	graph.OpRelu:     unary(relu),
+	graph.OpReluGrad: binary(reluGrad),
+	graph.OpScale:    scale,
+	graph.OpShift:    shift,
+	graph.OpCast:     cast,
+
+	graph.OpAdd:  binary(func(x, y float64) float64 { return x + y }),
+	graph.OpSub:  binary(func(x, y float64) float64 { return x - y }),
+	graph.OpMul:  binary(func(x, y float64) float64 { return x * y }),
+	graph.OpDiv:  binary(func(x, y float64) float64 { return x / y }),
+	graph.OpMax:  binary(larger),
+	graph.OpMin:  binary(smaller),
+	graph.OpLess: less,
+
+	graph.OpMatMul:      matmul,
+	graph.OpConv:        conv2d,
+	graph.OpConvInput:   conv2dInput,
+	graph.OpConvWeight:  conv2dWeight,
+	graph.OpMaxPool:     maxPool,
+	graph.OpMaxPoolGrad: maxPoolGrad,
+	graph.OpAvgPool:     avgPool,
+	graph.OpAvgPoolGrad: avgPoolGrad,
+
+	graph.OpReshape:    reshape,
+	graph.OpTranspose:  transpose,
+	graph.OpBroadcast:  broadcast,
+	graph.OpSlice:      slice,
+	graph.OpPad:        pad,
+	graph.OpConcat:     concat,
+	graph.OpGather:     gather,
+	graph.OpScatterAdd: scatterAdd,
+
+	graph.OpSum:       sum,
+	graph.OpReduceMax: reduceMax,
+	graph.OpArgMax:    argMax,
+	graph.OpCount:     count,
+
+	graph.OpBatchNorm:      batchNorm,
+	graph.OpBatchNormGrad:  batchNormGrad,
+	graph.OpBatchNormInfer: batchNormInfer,
+	graph.OpLayerNorm:      layerNorm,
+	graph.OpLayerNormGrad:  layerNormGrad,
+	graph.OpSoftmax:        softmax,
+	graph.OpXent:           crossEntropy,
+	graph.OpXentGrad:       crossEntropyGrad,
+
+	graph.OpTopKMask:  topKMask,
+	graph.OpNMMask:    nmMask,
+	graph.OpBlockMask: blockMask,
+	graph.OpKeep:      keep,
+}

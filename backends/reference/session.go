@@ -1,0 +1,162 @@
+package reference
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A session is a map of slots. An array in it is never written to, only replaced.
+type session struct {
+	backend *backend
+	closed  atomic.Bool
+
+	mu    sync.RWMutex
+	slots map[string]array
+}
+
+// alive returns why work must stop: closed, or cancelled.
+func (s *session) alive(ctx context.Context) error {
+	if s.closed.Load() || s.backend.closed.Load() {
+		return backends.ErrClosed
+	}
+	return ctx.Err()
+}
+
+func (s *session) Set(ctx context.Context, slot string, v graph.Value) error {
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
+	x, err := decode(v)
+	if err != nil {
+		return fmt.Errorf("reference: set slot %q: %w", slot, err)
+	}
+	if slot == "" {
+		return fmt.Errorf("reference: set: slot has no name")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.slots[slot]; ok && !old.sameType(x) {
+		return fmt.Errorf("reference: set slot %q: want %v%v, got %v%v", slot, old.dtype, old.dims, x.dtype, x.dims)
+	}
+	s.slots[slot] = x
+	return nil
+}
+
+func (s *session) Get(ctx context.Context, slot string) (graph.Tensor, error) {
+	if err := s.alive(ctx); err != nil {
+		return graph.Tensor{}, err
+	}
+	s.mu.RLock()
+	x, ok := s.slots[slot]
+	s.mu.RUnlock()
+	if !ok {
+		return graph.Tensor{}, fmt.Errorf("reference: get: no slot %q; Set it or Compile a program that declares it", slot)
+	}
+	t, err := graph.New(x.dtype, x.dims...)
+	if err != nil {
+		return graph.Tensor{}, err
+	}
+	x.store(t)
+	return t, nil
+}
+
+func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, fmt.Errorf("reference: compile: program is nil")
+	}
+	if err := p.Verify(); err != nil {
+		return nil, fmt.Errorf("reference: compile: %w", err)
+	}
+	if missing := lacking(p); len(missing) > 0 {
+		return nil, &backends.UnsupportedError{Backend: name, Missing: missing}
+	}
+	for choice := range o.Pin {
+		return nil, fmt.Errorf("reference: compile: pin %q: this backend has one kernel for each op and nothing to choose", choice)
+	}
+	consts, err := constants(p, o.Const)
+	if err != nil {
+		return nil, fmt.Errorf("reference: compile: %w", err)
+	}
+	if err := s.declare(p, consts); err != nil {
+		return nil, fmt.Errorf("reference: compile: %w", err)
+	}
+	return &executable{session: s, program: p, consts: consts}, nil
+}
+
+// lacking lists what this backend cannot run, each thing once.
+func lacking(p *graph.Program) []string {
+	var missing []string
+	for _, i := range p.Code {
+		_, known := kernels[i.Op]
+		known = known || i.Op == graph.OpInput || i.Op == graph.OpSlot
+		for _, id := range slices.Concat(i.In, i.Out) {
+			d := p.Types[id].DType
+			if what := fmt.Sprintf("%s %v", i.Op, d); !(known && supported(d)) && !slices.Contains(missing, what) {
+				missing = append(missing, what)
+			}
+		}
+	}
+	return missing
+}
+
+// constants decodes the slots that Options.Const holds and checks that the program reads and does not write them.
+func constants(p *graph.Program, values map[string]graph.Value) (map[string]array, error) {
+	consts := make(map[string]array, len(values))
+	for slot, v := range values {
+		decl, ok := p.Slot(slot)
+		if !ok {
+			return nil, fmt.Errorf("const %q: the program has no such slot", slot)
+		}
+		if slices.ContainsFunc(p.Updates, func(u graph.Update) bool { return u.Slot == slot }) {
+			return nil, fmt.Errorf("const %q: the program updates this slot", slot)
+		}
+		x, err := decode(v)
+		if err != nil {
+			return nil, fmt.Errorf("const %q: %w", slot, err)
+		}
+		if !x.is(decl.Type) {
+			return nil, fmt.Errorf("const %q: want %v, got %v%v", slot, decl.Type, x.dtype, x.dims)
+		}
+		consts[slot] = x
+	}
+	return consts, nil
+}
+
+// declare makes the slots of p that nobody set, all or none of them.
+func (s *session) declare(p *graph.Program, consts map[string]array) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := map[string]array{}
+	for _, decl := range p.Slots {
+		if _, ok := consts[decl.Name]; ok {
+			continue
+		}
+		if old, ok := s.slots[decl.Name]; !ok {
+			dims, _ := decl.Shape.Dims() // constant, says Verify
+			fresh[decl.Name] = zeros(decl.DType, dims)
+		} else if !old.is(decl.Type) {
+			return fmt.Errorf("slot %q: the program wants %v, the session holds %v%v", decl.Name, decl.Type, old.dtype, old.dims)
+		}
+	}
+	for slot, x := range fresh {
+		s.slots[slot] = x
+	}
+	return nil
+}
+
+func (s *session) Close() error {
+	s.closed.Store(true)
+	s.mu.Lock()
+	s.slots = nil
+	s.mu.Unlock()
+	return nil
+}
