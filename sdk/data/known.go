@@ -41,7 +41,7 @@ func KnownSets() []Known {
 			download:  mnistDownload,
 		}, {
 			Name:      "shapes",
-			Normalize: shapesNormalize,
+			Normalize: Normalize{Mean: []float32{.319, .319, .319}, Std: []float32{.215, .215, .215}},
 			Open:      openShapes,
 		},
 	}

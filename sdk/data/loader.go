@@ -194,6 +194,7 @@ func (l Loader) workers() int {
 // assembler is one worker's memory: two batches, and room for an example between two transforms.
 type assembler struct {
 	Loader
+	classes []string
 	shapes  [][]int
 	sizes   []int // values in an example before and after each transform
 	epoch   int
@@ -202,7 +203,7 @@ type assembler struct {
 }
 
 func newAssembler(l Loader, shapes [][]int, epoch int) *assembler {
-	a := &assembler{Loader: l, shapes: shapes, epoch: epoch}
+	a := &assembler{Loader: l, classes: l.Set.Classes(), shapes: shapes, epoch: epoch}
 	for _, shape := range shapes {
 		size, _ := dense.Elements(shape) // shapes has checked it
 		a.sizes = append(a.sizes, size)
@@ -231,7 +232,7 @@ func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error)
 		}
 		label, err := a.example(b.X[at*a.sizes[last]:][:a.sizes[last]], i)
 		if err == nil {
-			err = checkLabel(label, a.Set.Classes())
+			err = checkLabel(label, a.classes)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("example %d: %w", i, err)

@@ -73,6 +73,29 @@ func (c RandomCrop) window(in []int) (h, w int) {
 	return h, w
 }
 
+// CenterCrop cuts a Height by Width window out of the middle of an image, rounding up and left.
+type CenterCrop struct{ Height, Width int }
+
+// Shape returns [C, Height, Width].
+func (c CenterCrop) Shape(in []int) ([]int, error) {
+	if err := checkImage("CenterCrop", in); err != nil {
+		return nil, err
+	}
+	if c.Height < 1 || c.Width < 1 || c.Height > in[1] || c.Width > in[2] {
+		return nil, fmt.Errorf("data: CenterCrop: a %d×%d window does not fit an image of %d×%d", c.Height, c.Width, in[1], in[2])
+	}
+	return []int{in[0], c.Height, c.Width}, nil
+}
+
+// Apply cuts the window.
+func (c CenterCrop) Apply(dst, src []float32, in []int, _ *Random) {
+	top, left := (in[1]-c.Height)/2, (in[2]-c.Width)/2
+	for row := range in[0] * c.Height {
+		channel, y := row/c.Height, top+row%c.Height
+		copy(dst[row*c.Width:][:c.Width], src[(channel*in[1]+y)*in[2]+left:])
+	}
+}
+
 // RandomHorizontalFlip mirrors an image left to right with probability one half.
 type RandomHorizontalFlip struct{}
 

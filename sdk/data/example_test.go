@@ -1,0 +1,183 @@
+package data_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/sdk/data"
+)
+
+// A Loader over a set that needs no download: shuffled, normalised, in batches of 64.
+func ExampleLoader() {
+	train, err := data.Shapes(200, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	loader := data.Loader{
+		Set:     train,
+		Batch:   64,
+		Shuffle: true,
+		Seed:    10,
+		Transforms: []data.Transform{
+			data.RandomCrop{Padding: 2},
+			data.RandomHorizontalFlip{},
+			data.Normalize{Mean: []float32{.31, .31, .33}, Std: []float32{.21, .22, .22}},
+		},
+	}
+	for batch, err := range loader.Epoch(context.Background(), 0, 0) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(batch.Shape, len(batch.Y))
+	}
+	// Output:
+	// [64 3 24 24] 64
+	// [64 3 24 24] 64
+	// [64 3 24 24] 64
+	// [8 3 24 24] 8
+}
+
+// A run that stopped before batch 2 of epoch 5 goes on with exactly that batch.
+func ExampleLoader_Epoch_resume() {
+	set, err := data.Shapes(50, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	loader := data.Loader{Set: set, Batch: 10, Shuffle: true, Seed: 1}
+	for batch, err := range loader.Epoch(context.Background(), 5, 2) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(batch.Y)
+		break // no goroutine stays behind
+	}
+	// Output:
+	// [7 4 8 8 5 1 6 3 0 6]
+}
+
+func ExampleShapes() {
+	set, err := data.Shapes(1000, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	image := make([]float32, 3*24*24)
+	label, err := set.Read(123, image)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(set.Len(), set.Shape(), set.Classes()[label])
+	// Output:
+	// 1000 [3 24 24] frame
+}
+
+func ExampleFromSlices() {
+	x := []float32{0, 0, 0, 1, 1, 0, 1, 1}
+	xor, err := data.FromSlices([]int{2}, x, []int{0, 1, 1, 0}, []string{"same", "different"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	point := make([]float32, 2)
+	label, err := xor.Read(2, point)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(point, xor.Classes()[label])
+	// Output:
+	// [1 0] different
+}
+
+func ExampleFromDense() {
+	images := tensor.New(tensor.WithShape(4, 1, 8, 8), tensor.Of(tensor.Float32))
+	set, err := data.FromDense(images, []int{0, 1, 0, 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(set.Len(), set.Shape())
+	// Output:
+	// 4 [1 8 8]
+}
+
+// A tenth of the training examples, drawn at random, is held out for validation.
+func ExampleSubset() {
+	all, err := data.Shapes(1000, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	order := data.NewRandom(7).Perm(all.Len())
+	validation, err := data.Subset(all, order[:100])
+	if err != nil {
+		log.Fatal(err)
+	}
+	train, err := data.Subset(all, order[100:])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(train.Len(), validation.Len())
+	// Output:
+	// 900 100
+}
+
+func ExampleSample() {
+	all, err := data.Shapes(50000, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	calibration, err := data.Sample(all, 1000, 7)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(calibration.Len())
+	// Output:
+	// 1000
+}
+
+// A file that is missing is named, with what to do about it.
+func ExampleCIFAR10() {
+	_, err := data.CIFAR10("no-such-folder", data.Train)
+	var unfit *data.FileError
+	if errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist) {
+		fmt.Println(unfit.Remedy)
+	}
+	// Output:
+	// get it with: cram data fetch cifar10 --dir no-such-folder
+}
+
+func ExampleLookup() {
+	known, err := data.Lookup("cifar10")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(known.Normalize.Mean, known.Normalize.Std)
+	_, err = data.Lookup("cifar11")
+	fmt.Println(err)
+	// Output:
+	// [0.4914 0.4822 0.4465] [0.2023 0.1994 0.201]
+	// data: unknown data set "cifar11": expected one of cifar10, fashion-mnist, mnist, shapes
+}
+
+func ExampleFetch() {
+	progress := func(file string, done, total int64) {
+		fmt.Printf("%s: %d of %d bytes\n", file, done, total)
+	}
+	ctx := context.Background()
+	if err := data.Fetch(ctx, "fashion-mnist", "datasets", data.FetchOptions{Progress: progress}); err != nil {
+		log.Fatal(err)
+	}
+	train, err := data.FashionMNIST("datasets", data.Train)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(train.Len())
+}
+
+func ExampleNewRandom() {
+	r := data.NewRandom(10, 3, 14) // seed, epoch, index
+	fmt.Println(r.IntN(100), r.IntN(100), r.IntN(100))
+	// Output:
+	// 98 68 12
+}

@@ -1,0 +1,321 @@
+package data_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/compressaware/cram/sdk/data"
+)
+
+// numbered is a set of n 1×2×2 images, each filled with its own index, which is its label too.
+type numbered struct {
+	n    int
+	read func(i int) error // runs before each Read; may be nil
+}
+
+func (s numbered) Len() int        { return s.n }
+func (numbered) Shape() []int      { return []int{1, 2, 2} }
+func (numbered) Classes() []string { return nil }
+
+func (s numbered) Read(i int, dst []float32) (int, error) {
+	if s.read != nil {
+		if err := s.read(i); err != nil {
+			return 0, err
+		}
+	}
+	for k := range dst {
+		dst[k] = float32(i)
+	}
+	return i, nil
+}
+
+// collect copies the batches of an epoch.
+func collect(t *testing.T, l data.Loader, epoch, first int) []data.Batch {
+	t.Helper()
+	var batches []data.Batch
+	for b, err := range l.Epoch(t.Context(), epoch, first) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches = append(batches, data.Batch{Shape: slices.Clone(b.Shape), X: slices.Clone(b.X), Y: slices.Clone(b.Y)})
+	}
+	return batches
+}
+
+func sameBatches(a, b []data.Batch) bool {
+	return slices.EqualFunc(a, b, func(a, b data.Batch) bool {
+		return slices.Equal(a.Shape, b.Shape) && slices.Equal(a.X, b.X) && slices.Equal(a.Y, b.Y)
+	})
+}
+
+func labels(batches []data.Batch) (all []int32) {
+	for _, b := range batches {
+		all = append(all, b.Y...)
+	}
+	return all
+}
+
+func TestEpochHoldsEveryExampleOnce(t *testing.T) {
+	for _, c := range []struct {
+		n, batch int
+		dropLast bool
+		sizes    []int
+	}{
+		{10, 4, false, []int{4, 4, 2}},
+		{10, 4, true, []int{4, 4}},
+		{8, 4, true, []int{4, 4}},
+		{3, 8, false, []int{3}},
+		{1, 1, false, []int{1}},
+	} {
+		l := data.Loader{Set: numbered{n: c.n}, Batch: c.batch, DropLast: c.dropLast, Shuffle: true, Seed: 3}
+		batches := collect(t, l, 0, 0)
+		if len(batches) != len(c.sizes) || l.Batches() != len(c.sizes) {
+			t.Fatalf("%+v: got %d batches, Batches says %d, want %d", c, len(batches), l.Batches(), len(c.sizes))
+		}
+		seen := make(map[int32]bool)
+		for k, b := range batches {
+			if n := c.sizes[k]; !slices.Equal(b.Shape, []int{n, 1, 2, 2}) || len(b.Y) != n || len(b.X) != 4*n {
+				t.Errorf("%+v: batch %d has shape %v, %d values, %d labels; want %d examples", c, k, b.Shape, len(b.X), len(b.Y), n)
+			}
+			for at, label := range b.Y {
+				if seen[label] {
+					t.Errorf("%+v: example %d came twice", c, label)
+				}
+				seen[label] = true
+				for _, v := range b.X[4*at:][:4] {
+					if v != float32(label) {
+						t.Errorf("%+v: label %d came with the values of example %v", c, label, v)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestOrder(t *testing.T) {
+	l := data.Loader{Set: numbered{n: 100}, Batch: 7}
+	inOrder := labels(collect(t, l, 4, 0))
+	if !slices.IsSorted(inOrder) {
+		t.Errorf("without Shuffle the order is %v", inOrder)
+	}
+	l.Shuffle = true
+	seen := make(map[string]string)
+	for seed := range uint64(3) {
+		for epoch := range 3 {
+			l.Seed = seed
+			order := fmt.Sprint(labels(collect(t, l, epoch, 0)))
+			name := fmt.Sprintf("seed %d, epoch %d", seed, epoch)
+			if other, ok := seen[order]; ok || order == fmt.Sprint(inOrder) {
+				t.Errorf("%s has the order of %q", name, other)
+			}
+			seen[order] = name
+		}
+	}
+}
+
+// TestResume asks for an epoch from every batch on, with every number of workers, and wants the same bits.
+func TestResume(t *testing.T) {
+	set, err := data.Shapes(50, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := data.Loader{Set: set, Batch: 8, Shuffle: true, Seed: 9, Workers: 1, Transforms: []data.Transform{
+		data.RandomCrop{Padding: 4, Height: 20, Width: 28},
+		data.RandomHorizontalFlip{},
+		data.CenterCrop{Height: 18, Width: 18},
+		data.Normalize{Mean: []float32{.3, .3, .3}, Std: []float32{.2, .2, .2}},
+	}}
+	whole := collect(t, l, 2, 0)
+	if sameBatches(whole, collect(t, l, 3, 0)) {
+		t.Error("two epochs are the same")
+	}
+	for first := 0; first <= l.Batches(); first++ {
+		l.Workers = first % 5
+		if got := collect(t, l, 2, first); !sameBatches(got, whole[first:]) {
+			t.Errorf("from batch %d with %d workers: not the tail of the whole epoch", first, l.Workers)
+		}
+	}
+}
+
+// TestAugmentationFollowsTheExample checks that what the transforms draw depends on the example, not on its place.
+func TestAugmentationFollowsTheExample(t *testing.T) {
+	l := data.Loader{Set: numbered{n: 40}, Batch: 8, Seed: 1, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
+	pictures := func() map[int32]string {
+		byLabel := make(map[int32]string)
+		for _, b := range collect(t, l, 0, 0) {
+			for at, label := range b.Y {
+				byLabel[label] = fmt.Sprint(b.X[4*at:][:4])
+			}
+		}
+		return byLabel
+	}
+	before := pictures()
+	l.Shuffle, l.Batch = true, 5
+	for label, picture := range pictures() {
+		if before[label] != picture {
+			t.Errorf("example %d: %s became %s under another order", label, before[label], picture)
+		}
+	}
+}
+
+// TestBatchStaysValid gives the workers time to run ahead and checks that the batch in hand does not change.
+func TestBatchStaysValid(t *testing.T) {
+	var reads atomic.Int64
+	set := numbered{n: 64, read: func(int) error { reads.Add(1); return nil }}
+	for _, workers := range []int{1, 2, 3} {
+		reads.Store(0)
+		l := data.Loader{Set: set, Batch: 4, Workers: workers}
+		k := 0
+		for b, err := range l.Epoch(t.Context(), 0, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ahead := min(64, int64(4*(k+1+workers))) // each worker can have its next batch ready
+			for start := time.Now(); reads.Load() < ahead && time.Since(start) < 5*time.Second; {
+				runtime.Gosched()
+			}
+			if reads.Load() < ahead {
+				t.Fatalf("%d workers, batch %d: %d examples read ahead, want %d", workers, k, reads.Load(), ahead)
+			}
+			for at, label := range b.Y {
+				if want := int32(4*k + at); label != want || b.X[4*at] != float32(want) {
+					t.Fatalf("%d workers, batch %d: example %d became %d", workers, k, want, label)
+				}
+			}
+			k++
+		}
+		if reads.Load() != 64 {
+			t.Errorf("%d workers: %d reads of 64 examples", workers, reads.Load())
+		}
+	}
+}
+
+func TestLeavingEarlyStopsTheWork(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var reads atomic.Int64
+	l := data.Loader{Set: numbered{n: 1 << 20, read: func(int) error { reads.Add(1); return nil }}, Batch: 4, Workers: 3}
+	for range 50 {
+		for _, err := range l.Epoch(t.Context(), 0, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		now := reads.Load()
+		for range 10 {
+			runtime.Gosched()
+		}
+		if later := reads.Load(); later != now {
+			t.Fatalf("%d examples were read after the loop", later-now)
+		}
+	}
+	if most := int64(50 * 4 * (2*3 + 1)); reads.Load() > most {
+		t.Errorf("%d examples read, want at most %d: the work ahead is not bounded", reads.Load(), most)
+	}
+	for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 5*time.Second; {
+		runtime.Gosched()
+	}
+	if now := runtime.NumGoroutine(); now > before {
+		t.Errorf("%d goroutines before, %d after", before, now)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	l := data.Loader{Set: numbered{n: 1000}, Batch: 4}
+	batches, last := 0, error(nil)
+	for b, err := range l.Epoch(ctx, 0, 0) {
+		if last != nil {
+			t.Fatal("the loop went on after an error")
+		}
+		if last = err; err == nil {
+			batches++
+		} else if b != nil {
+			t.Error("a batch came with an error")
+		}
+		if batches == 3 {
+			cancel(why)
+		}
+	}
+	if batches != 3 || !errors.Is(last, why) {
+		t.Errorf("%d batches, then %v; want 3, then the cause of the cancellation", batches, last)
+	}
+}
+
+func TestReadErrorEndsTheEpoch(t *testing.T) {
+	broken := errors.New("broken")
+	l := data.Loader{Batch: 4, Workers: 2, Set: numbered{n: 40, read: func(i int) error {
+		if i == 18 {
+			return broken
+		}
+		return nil
+	}}}
+	batches, last := 0, error(nil)
+	for _, err := range l.Epoch(t.Context(), 6, 0) {
+		if last = err; err == nil {
+			batches++
+		}
+	}
+	if batches != 4 || !errors.Is(last, broken) {
+		t.Fatalf("%d batches, then %v; want 4, then the error", batches, last)
+	}
+	for _, part := range []string{"epoch 6", "batch 4", "example 18"} {
+		if !strings.Contains(last.Error(), part) {
+			t.Errorf("%q does not say %q", last, part)
+		}
+	}
+}
+
+// misnamed is a set that names two of its labels only.
+type misnamed struct{ numbered }
+
+func (misnamed) Classes() []string { return []string{"zero", "one"} }
+
+func TestUnfitLoaders(t *testing.T) {
+	fit := data.Loader{Set: numbered{n: 10}, Batch: 4}
+	for name, change := range map[string]func(*data.Loader) (epoch, first int){
+		"no set":           func(l *data.Loader) (int, int) { l.Set = nil; return 0, 0 },
+		"empty set":        func(l *data.Loader) (int, int) { l.Set = numbered{}; return 0, 0 },
+		"no batch":         func(l *data.Loader) (int, int) { l.Batch = 0; return 0, 0 },
+		"negative batch":   func(l *data.Loader) (int, int) { l.Batch = -4; return 0, 0 },
+		"negative workers": func(l *data.Loader) (int, int) { l.Workers = -1; return 0, 0 },
+		"nothing left":     func(l *data.Loader) (int, int) { l.Batch, l.DropLast = 11, true; return 0, 0 },
+		"nil transform":    func(l *data.Loader) (int, int) { l.Transforms = []data.Transform{nil}; return 0, 0 },
+		"unfit transform": func(l *data.Loader) (int, int) {
+			l.Transforms = []data.Transform{data.CenterCrop{Height: 9, Width: 9}}
+			return 0, 0
+		},
+		"label without a name": func(l *data.Loader) (int, int) { l.Set = misnamed{numbered{n: 10}}; return 0, 0 },
+		"negative epoch":       func(l *data.Loader) (int, int) { return -1, 0 },
+		"negative first":       func(l *data.Loader) (int, int) { return 0, -1 },
+		"first past the end":   func(l *data.Loader) (int, int) { return 0, 4 },
+	} {
+		l := fit
+		epoch, first := change(&l)
+		yields, failed := 0, false
+		for _, err := range l.Epoch(t.Context(), epoch, first) {
+			yields, failed = yields+1, err != nil
+		}
+		if yields != 1 || !failed {
+			t.Errorf("%s: %d yields, failed %v; want one error", name, yields, failed)
+		}
+	}
+	if shape, err := fit.Shape(); err != nil || !slices.Equal(shape, []int{1, 2, 2}) {
+		t.Errorf("Shape of a fit loader: %v, %v", shape, err)
+	}
+	if (data.Loader{}).Batches() != 0 {
+		t.Error("Batches of the zero Loader must be 0")
+	}
+	if _, err := (data.Loader{}).Shape(); err == nil {
+		t.Error("Shape of the zero Loader must be an error")
+	}
+}
