@@ -9,15 +9,40 @@ type MatMul struct {
 	Accumulate     bool
 }
 
-// Tile is a part of C: rows I0 to I1 and columns J0 to J1.
+// Tile is a part of C: rows I0 to I1 and columns J0 to J1. Cut C along its longer side: each tile packs all of the operand that it shares with the others.
 type Tile struct{ I0, I1, J0, J1 int }
 
 // Whole is the tile that covers all of C.
 func (m MatMul) Whole() Tile { return Tile{0, m.M, 0, m.N} }
 
+// Sizes of the packed blocks: kBlock rows of a panel of B stay in the first cache while the panels of A stream by from the second.
+const (
+	kBlock = 256
+	mBlock = 336 // a multiple of every level's tile height
+	nBlock = 1024
+)
+
+// fewRows is the number of rows of C up to which dot products with the rows of a transposed B are taken in place: packing B would cost more than it saves.
+const fewRows = 24
+
+// gemmTable is one level's parts of a matrix product.
+type gemmTable struct {
+	tileRows, tileCols int // of the register tile
+	dotRows            int
+	tile               func(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool)
+	dots               func(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int)
+	copyRows           func(dst []float32, ldd int, src []float32, lds, rows, cols int)
+}
+
+var gemms = [...]gemmTable{Portable: portableGemm, AVX2: avx2Gemm, AVX512: avx512Gemm}
+
 // Scratch returns the number of float32 values of working memory that [Level.MatMul] needs for a tile of this product. It does not depend on the
 // level.
-func (m MatMul) Scratch() int { return 0 }
+func (m MatMul) Scratch() int {
+	const widest = 32
+	n := (min(m.N, nBlock) + widest - 1) / widest * widest
+	return min(m.K, kBlock)*(n+min(m.M, mBlock)) + spill
+}
 
 // MatMul computes the tile t of C. Slices begin at the matrices' first elements, whatever the tile. scratch has at least m.Scratch() elements and is
 // best aligned to 64 bytes (see [Floats]).
@@ -25,35 +50,115 @@ func (m MatMul) Scratch() int { return 0 }
 // Every element of C is a sum over k in an order that depends on the shape m and the level only, so any division into tiles gives the same
 // result. Portable rounds after each product; the other levels use fused multiply-adds.
 func (l Level) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
-	matmulPortable(m, c, a, b, t)
-}
-
-// matmulPortable adds rows of op(B), or takes dot products where those lie in memory the other way round.
-func matmulPortable(m MatMul, c, a, b []float32, t Tile) {
-	for i := t.I0; i < t.I1; i++ {
-		row := c[i*m.LDC+t.J0 : i*m.LDC+t.J1]
+	switch {
+	case t.I0 >= t.I1 || t.J0 >= t.J1:
+	case m.K == 0:
 		if !m.Accumulate {
-			clear(row)
-		}
-		for k := range m.K {
-			x := a[m.at(i, k, m.LDA, m.TransA)]
-			if m.TransB {
-				for j := range row {
-					row[j] += float32(x * b[(t.J0+j)*m.LDB+k])
-				}
-				continue
+			for i := t.I0; i < t.I1; i++ {
+				clear(c[i*m.LDC+t.J0 : i*m.LDC+t.J1])
 			}
-			for j, v := range b[k*m.LDB+t.J0 : k*m.LDB+t.J1] {
-				row[j] += float32(x * v)
+		}
+	case m.TransB && !m.TransA && m.M <= fewRows:
+		gemms[l].dotProducts(m, c, a, b, t)
+	default:
+		l.packedMatMul(m, c, a, b, scratch, t)
+	}
+}
+
+// packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one.
+func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
+	g := &gemms[l]
+	for j0 := t.J0; j0 < t.J1; j0 += nBlock {
+		j1 := min(j0+nBlock, t.J1)
+		for k0 := 0; k0 < m.K; k0 += kBlock {
+			k := min(kBlock, m.K-k0)
+			panels := (j1 - j0 + g.tileCols - 1) / g.tileCols
+			packedB, packedA := scratch[:panels*g.tileCols*k], scratch[panels*g.tileCols*k:]
+			l.packB(m, packedB, b, k0, k, j0, j1)
+			blocks := (t.I1 - t.I0 + mBlock - 1) / mBlock
+			for block := range blocks {
+				i0, i1 := share(t.I0, t.I1, blocks, block), share(t.I0, t.I1, blocks, block+1)
+				tiles := (i1 - i0 + g.tileRows - 1) / g.tileRows
+				for tile := range tiles {
+					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
+					l.packA(m, packedA[(r0-i0)*k:], a, k0, k, r0, r1)
+				}
+				for p := range panels {
+					j := j0 + p*g.tileCols
+					cols := min(g.tileCols, j1-j)
+					panel := packedB[p*g.tileCols*k : (p+1)*g.tileCols*k]
+					for tile := range tiles {
+						r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
+						out := c[r0*m.LDC+j : (r1-1)*m.LDC+j+cols]
+						g.tile(out, m.LDC, packedA[(r0-i0)*k:(r1-i0)*k], panel, g.tileCols, k, r1-r0, cols, m.Accumulate || k0 > 0)
+					}
+				}
 			}
 		}
 	}
 }
 
-// at returns where element (i, j) of op(X) is stored.
-func (m MatMul) at(i, j, ld int, trans bool) int {
-	if trans {
-		return j*ld + i
+// share returns where part i begins when from to to is cut into n parts of nearly equal size.
+func share(from, to, n, i int) int { return from + (to-from)*i/n }
+
+// packB copies rows k0 to k0+k and columns j0 to j1 of op(B) into panels of tileCols columns, the last filled up with zeros.
+func (l Level) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
+	g := &gemms[l]
+	for ; j0 < j1; j0 += g.tileCols {
+		cols := min(g.tileCols, j1-j0)
+		panel := dst[:g.tileCols*k]
+		dst = dst[g.tileCols*k:]
+		if cols < g.tileCols {
+			clear(panel)
+		}
+		if m.TransB {
+			l.Transpose(panel, g.tileCols, b[j0*m.LDB+k0:], m.LDB, cols, k)
+		} else {
+			src := b[k0*m.LDB+j0:]
+			_ = src[(k-1)*m.LDB+cols-1]
+			g.copyRows(panel, g.tileCols, src, m.LDB, k, cols)
+		}
 	}
-	return i*ld + j
+}
+
+// spill is how many elements behind a packed panel packA may overwrite.
+const spill = 8
+
+// packA copies columns k0 to k0+k of the rows i0 to i1 of op(A) into one panel, column by column.
+func (l Level) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
+	rows := i1 - i0
+	if m.TransA {
+		src := a[k0*m.LDA+i0:]
+		_ = src[(k-1)*m.LDA+rows-1]
+		gemms[l].copyRows(panel[:rows*k], rows, src, m.LDA, k, rows)
+		return
+	}
+	// Eight rows are transposed faster than fewer: the surplus of a column is overwritten by the next one, and the last by the next panel.
+	l.Transpose(panel, rows, a[i0*m.LDA+k0:], m.LDA, min(max(rows, 8), m.M-i0), k)
+}
+
+// dotProducts computes a tile of C from rows of A and rows of a transposed B, neither of them packed.
+func (g *gemmTable) dotProducts(m MatMul, c, a, b []float32, t Tile) {
+	var out [16]float32
+	_, _ = a[(t.I1-1)*m.LDA+m.K-1], b[(t.J1-1)*m.LDB+m.K-1]
+	for j := t.J0; j < t.J1; {
+		cols := 4
+		if j+4 > t.J1 {
+			cols = 1
+		}
+		for i := t.I0; i < t.I1; i += g.dotRows {
+			rows := min(g.dotRows, t.I1-i)
+			g.dots(&out, a[i*m.LDA:], m.LDA, b[j*m.LDB:], m.LDB, m.K, rows, cols)
+			for r := range rows {
+				dst := c[(i+r)*m.LDC+j:][:cols]
+				for q, v := range out[4*r:][:cols] {
+					if m.Accumulate {
+						v += dst[q]
+					}
+					dst[q] = v
+				}
+			}
+		}
+		j += cols
+	}
 }

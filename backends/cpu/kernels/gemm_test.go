@@ -31,7 +31,7 @@ func newMatmulCase(m, n, k int, transA, transB, accumulate bool) *matmulCase {
 		for j := range n {
 			sum := 0.0
 			for q := range k {
-				sum += float64(t.a[s.at(i, q, s.LDA, transA)]) * float64(t.b[s.at(q, j, s.LDB, transB)])
+				sum += float64(t.a[at(i, q, s.LDA, transA)]) * float64(t.b[at(q, j, s.LDB, transB)])
 			}
 			if accumulate {
 				sum += float64(t.c[i*s.LDC+j])
@@ -40,6 +40,14 @@ func newMatmulCase(m, n, k int, transA, transB, accumulate bool) *matmulCase {
 		}
 	}
 	return t
+}
+
+// at returns where element (i, j) of op(X) is stored.
+func at(i, j, ld int, trans bool) int {
+	if trans {
+		return j*ld + i
+	}
+	return i*ld + j
 }
 
 func TestMatMul(t *testing.T) {
@@ -88,4 +96,36 @@ func TestMatMulStaysInside(t *testing.T) {
 			}
 		}
 	})
+}
+
+func BenchmarkMatMul(b *testing.B) {
+	for _, l := range levels() {
+		peak := l.Peak()
+		b.Logf("%v: measured peak %.1f GFLOP/s", l, peak)
+		for _, s := range []MatMul{
+			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024},
+			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024, TransB: true},
+			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024, TransA: true},
+			{M: 256, N: 256, K: 256, LDA: 256, LDB: 256, LDC: 256},
+			{M: 128, N: 10, K: 64, LDA: 64, LDB: 64, LDC: 10, TransB: true},
+			{M: 10, N: 64, K: 128, LDA: 10, LDB: 64, LDC: 64, TransA: true},
+			{M: 16, N: 1000, K: 2048, LDA: 2048, LDB: 2048, LDC: 1000, TransB: true},
+			{M: 1, N: 1000, K: 2048, LDA: 2048, LDB: 2048, LDC: 1000, TransB: true},
+			{M: 1, N: 1000, K: 2048, LDA: 2048, LDB: 1000, LDC: 1000},
+		} {
+			if l == Portable && s.M*s.N*s.K > 1<<25 {
+				continue
+			}
+			a, x, c := random(1, s.M*s.K), random(2, s.K*s.N), Floats(s.M*s.N)
+			scratch := Floats(s.Scratch())
+			b.Run(fmt.Sprintf("%v/%dx%dx%d/%v%v", l, s.M, s.N, s.K, s.TransA, s.TransB), func(b *testing.B) {
+				for b.Loop() {
+					l.MatMul(s, c, a, x, scratch, s.Whole())
+				}
+				gflops := 2 * float64(s.M*s.N*s.K) * float64(b.N) / float64(b.Elapsed().Nanoseconds())
+				b.ReportMetric(gflops, "GFLOP/s")
+				b.ReportMetric(100*gflops/peak, "%peak")
+			})
+		}
+	}
 }

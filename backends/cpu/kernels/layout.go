@@ -11,7 +11,7 @@ func (l Level) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 			if width < Block {
 				clear(plane)
 			}
-			l.transpose(plane, Block, src[(n*c+first)*pixels:], pixels, width, pixels)
+			l.Transpose(plane, Block, src[(n*c+first)*pixels:], pixels, width, pixels)
 		}
 	}
 }
@@ -23,7 +23,7 @@ func (l Level) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 			first := b * Block
 			width := min(Block, c-first)
 			plane := src[(n*Blocks(c)+b)*pixels*Block:][:pixels*Block]
-			l.transpose(dst[(n*c+first)*pixels:], pixels, plane, Block, pixels, width)
+			l.Transpose(dst[(n*c+first)*pixels:], pixels, plane, Block, pixels, width)
 		}
 	}
 }
@@ -31,26 +31,33 @@ func (l Level) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 // Transpose sets dst[j*ldd+i] = src[i*lds+j] for 0 ≤ i < rows, 0 ≤ j < cols. Leading dimensions are the elements from one row to the next: lds at
 // least cols, ldd at least rows.
 func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
-	l.transpose(dst, ldd, src, lds, rows, cols)
-}
-
-func (l Level) transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
-	transposePortable(dst, ldd, src, lds, rows, cols)
-}
-
-// transposePortable works in tiles of 8x8, so that both sides stay in cache.
-func transposePortable(dst []float32, ldd int, src []float32, lds, rows, cols int) {
-	const tile = 8
-	for i0 := 0; i0 < rows; i0 += tile {
-		i1 := min(i0+tile, rows)
-		for j0 := 0; j0 < cols; j0 += tile {
-			j1 := min(j0+tile, cols)
-			for j := j0; j < j1; j++ {
-				out := dst[j*ldd+i0 : j*ldd+i1]
-				for i := range out {
-					out[i] = src[(i0+i)*lds+j]
-				}
+	if rows < 8 || cols < 8 {
+		for j := range cols {
+			for i := range rows {
+				dst[j*ldd+i] = src[i*lds+j]
 			}
+		}
+		return
+	}
+	_, _ = dst[(cols-1)*ldd+rows-1], src[(rows-1)*lds+cols-1]
+	f := transposes[l]
+	// The last group of rows, and of columns, overlaps the one before where eight do not divide them.
+	for i := 0; i < rows; i += 8 {
+		i = min(i, rows-8)
+		f(dst[i:], ldd, src[i*lds:], lds, cols&^7)
+		if cols%8 != 0 {
+			f(dst[(cols-8)*ldd+i:], ldd, src[i*lds+cols-8:], lds, 8)
+		}
+	}
+}
+
+// transpose8Portable transposes eight rows of a multiple of eight columns. Like its twin it writes column after column, in order, which packA
+// relies on.
+func transpose8Portable(dst []float32, ldd int, src []float32, lds, cols int) {
+	for j := range cols {
+		out := dst[j*ldd:][:8]
+		for i := range out {
+			out[i] = src[i*lds+j]
 		}
 	}
 }

@@ -12,4 +12,9 @@ var (
 	avx2Vectors, avx512Vectors = portableVectors, portableVectors
 	avx2Reduce, avx512Reduce   = portableReduce, portableReduce
 	avx2Norm, avx512Norm       = portableNorm, portableNorm
+	avx2Gemm, avx512Gemm       = portableGemm, portableGemm
 )
+
+var transposes = [...]func(dst []float32, ldd int, src []float32, lds, cols int){
+	Portable: transpose8Portable, AVX2: transpose8Portable, AVX512: transpose8Portable,
+}

@@ -28,6 +28,7 @@ var files = []struct {
 	{"vec", vec},
 	{"reduce", reduce},
 	{"norm", norm},
+	{"gemm", gemm},
 	{"conv_row_avx512", convRows(convAVX512, []convRowTile{{1, 28}, {2, 14}, {4, 6}}, []convRowTile{{1, 28}, {2, 14}}, []convRowTile{{1, 14}})},
 	{"conv_row_avx2", convRows(convAVX2, []convRowTile{{1, 6}}, []convRowTile{{1, 6}}, []convRowTile{{1, 6}})},
 	{"conv_grad_avx512", convGrads(convAVX512, [][2]int{{1, 16}, {2, 8}}, 28)},

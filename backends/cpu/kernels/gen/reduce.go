@@ -6,24 +6,21 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// running is the number of running values of a reduction: element i goes to value i%64.
+// running is the number of running sums of a reduction: element i goes to sum i%64.
 const running = 64
 
-// reduction folds elements into 64 running values, which begin at zero, and those into one.
+// reduction adds elements into 64 running sums, and those into one.
 type reduction struct {
 	name   string
 	inputs []string
-	part   func(s *simd, in []reg.VecVirtual) reg.VecVirtual // what is folded
-	fold   func(s *simd, x, acc reg.Register)                // acc = acc ⊕ x
+	part   func(s *simd, in []reg.VecVirtual) reg.VecVirtual // what is added
 }
 
 var reductions = []reduction{
 	{"sum", []string{"x"},
-		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { return in[0] },
-		func(s *simd, x, acc reg.Register) { s.VADDPS(x, acc, acc) }},
+		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { return in[0] }},
 	{"dot", []string{"x", "y"},
-		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { s.VMULPS(in[1], in[0], in[0]); return in[0] },
-		func(s *simd, x, acc reg.Register) { s.VADDPS(x, acc, acc) }},
+		func(s *simd, in []reg.VecVirtual) reg.VecVirtual { s.VMULPS(in[1], in[0], in[0]); return in[0] }},
 }
 
 // reduce emits the reductions.
@@ -61,14 +58,14 @@ func (r reduction) emit(s *simd) {
 	}
 	s.stepped(n, i, len(acc), func(int) {
 		for v, a := range acc {
-			r.fold(s, r.part(s, load(v)), a)
+			s.VADDPS(r.part(s, load(v)), a, a)
 		}
 	})
-	// What is left, less than 64 elements, goes to the same running values as always.
+	// What is left, less than 64 elements, goes to the same running sums as always.
 	for v, a := range acc {
 		s.CMPQ(n, operand.I8(s.lanes()))
 		s.JLT(operand.LabelRef(label("part", v)))
-		r.fold(s, r.part(s, load(v)), a)
+		s.VADDPS(r.part(s, load(v)), a, a)
 		s.SUBQ(operand.I8(s.lanes()), n)
 	}
 	s.JMP(operand.LabelRef("fold"))
@@ -81,28 +78,16 @@ func (r reduction) emit(s *simd) {
 		for j, p := range src {
 			in[j] = s.loadPart(at(p, i, v*s.bytes()), m)
 		}
-		r.fold(s, r.part(s, in), a)
+		s.VADDPS(r.part(s, in), a, a)
 		s.JMP(operand.LabelRef("fold"))
 	}
 	s.Label("fold")
 	for h := len(acc) / 2; h > 0; h /= 2 {
 		for v := range h {
-			r.fold(s, acc[v+h], acc[v])
+			s.VADDPS(acc[v+h], acc[v], acc[v])
 		}
 	}
-	low := acc[0].AsX()
-	if s.wide {
-		upper := s.YMM()
-		s.VEXTRACTF64X4(operand.U8(1), acc[0], upper)
-		r.fold(s, upper, acc[0].AsY())
-	}
-	x := s.XMM()
-	s.VEXTRACTF128(operand.U8(1), acc[0].AsY(), x)
-	r.fold(s, x, low)
-	s.VMOVHLPS(low, low, x)
-	r.fold(s, x, low)
-	s.VMOVSHDUP(low, x)
-	s.VADDSS(x, low, low)
+	low := s.foldSum(acc[0])
 	s.Store(low, s.ReturnIndex(0))
 	s.done()
 }
