@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// image returns distinct nonzero values.
-func image(c, h, w int) []float32 {
+// ramp returns distinct nonzero values.
+func ramp(c, h, w int) []float32 {
 	x := make([]float32, c*h*w)
 	for i := range x {
 		x[i] = float32(i + 1)
@@ -44,7 +44,7 @@ func TestRandomCrop(t *testing.T) {
 		{data.RandomCrop{Padding: 5, Height: 1, Width: 2}, 1, 2, 1}, // windows that miss the image
 	} {
 		in := []int{c.c, c.h, c.w}
-		src := image(c.c, c.h, c.w)
+		src := ramp(c.c, c.h, c.w)
 		shape, err := c.crop.Shape(in)
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestRandomHorizontalFlip(t *testing.T) {
 }
 
 func TestCenterCrop(t *testing.T) {
-	got := apply(t, data.CenterCrop{Height: 2, Width: 1}, []int{2, 4, 3}, image(2, 4, 3), nil)
+	got := apply(t, data.CenterCrop{Height: 2, Width: 1}, []int{2, 4, 3}, ramp(2, 4, 3), nil)
 	if want := []float32{5, 8, 17, 20}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
