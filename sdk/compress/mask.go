@@ -1,0 +1,116 @@
+package compress
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A masker is an operator of this package that only zeroes weights. What it shares with the others, choosing the weights and
+// wrapping the masks, is below; masks and nodes are its two forms and see only the weights that it masks.
+type masker interface {
+	Compressor
+	valid() error       // of its own parameters
+	skip(m Meta) string // why a prunable weight stays dense, or ""
+	masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error)
+	nodes(b *graph.Builder, w []Sym) []graph.Node
+}
+
+func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, error) {
+	if err := c.valid(); err != nil {
+		return nil, fmt.Errorf("compress: %v: %w", c, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	out := make([]Compressed, len(w))
+	var at []int
+	var data []graph.Tensor
+	for i, x := range w {
+		if !x.Prunable() {
+			continue
+		}
+		if out[i].Skipped = c.skip(x.Meta); out[i].Skipped != "" {
+			continue
+		}
+		if err := readable(x); err != nil {
+			return nil, fmt.Errorf("compress: %v: %w", c, err)
+		}
+		if len(at) > 0 && x.Data.DType != data[0].DType {
+			return nil, fmt.Errorf("compress: %v: weight %q is %v and %q is %v; they are ranked together and must have one type",
+				c, w[at[0]].Name, data[0].DType, x.Name, x.Data.DType)
+		}
+		at, data = append(at, i), append(data, x.Data)
+	}
+	if len(at) == 0 {
+		return out, nil
+	}
+	masks, err := c.masks(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range at {
+		out[i].Keep = masks[k]
+	}
+	return out, nil
+}
+
+// readable reports whether a weight's data can be ranked and is what its Meta says.
+func readable(w Weight) error {
+	if w.Data.DType != graph.F32 && w.Data.DType != graph.F64 {
+		return fmt.Errorf("weight %q: want type f32 or f64, got %v; cast it first", w.Name, w.Data.DType)
+	}
+	if err := w.Data.Check(); err != nil {
+		return fmt.Errorf("weight %q: %w", w.Name, err)
+	}
+	if !slices.Equal(w.Dims, w.Data.Dims) {
+		return fmt.Errorf("weight %q: its Meta says shape %v, its data has %v", w.Name, w.Dims, w.Data.Dims)
+	}
+	return nil
+}
+
+func buildMasked(b *graph.Builder, c masker, w []Sym) []SymCompressed {
+	out := make([]SymCompressed, len(w))
+	for i, x := range w {
+		out[i].Value = x.W
+	}
+	if err := c.valid(); err != nil {
+		b.Fail("compress: %v: %w", c, err)
+		return out
+	}
+	var at []int
+	var masked []Sym
+	for i, x := range w {
+		if !x.Prunable() {
+			continue
+		}
+		if out[i].Skipped = c.skip(x.Meta); out[i].Skipped == "" {
+			at, masked = append(at, i), append(masked, x)
+		}
+	}
+	if len(at) == 0 {
+		return out
+	}
+	for k, mask := range c.nodes(b, masked) {
+		i := at[k]
+		out[i].Keep, out[i].Value = mask, b.Keep(w[i].W, mask)
+	}
+	return out
+}
+
+func syms(w []Sym) []graph.Node {
+	out := make([]graph.Node, len(w))
+	for i, s := range w {
+		out[i] = s.W
+	}
+	return out
+}
+
+func validSparsity(p float64) error {
+	if !(p >= 0 && p <= 1) { // NaN too
+		return fmt.Errorf("sparsity is %v, want 0 (keep all) to 1 (keep none)", p)
+	}
+	return nil
+}
