@@ -28,6 +28,7 @@ var arrows = map[string]string{
 	"sdk/data":             "sdk/graph internal/dense | gorgonia.org/tensor golang.org/x/image",
 	"sdk/progress":         "sdk | github.com/schollz/progressbar/v3 golang.org/x/term",
 	"checkpoint":           "sdk/graph internal/pack",
+	"checkpoint/...":       "sdk/graph",
 	"backends":             "sdk/graph",
 	"backends/reference":   "backends sdk/graph",
 	"backends/cpu":         "backends backends/cpu/... sdk/graph",

@@ -1,0 +1,188 @@
+// Package safetensors reads Hugging Face's safetensors files: eight bytes of little-endian header length, a JSON header that
+// maps each tensor's name to its dtype, shape and byte range, and the tensors themselves.
+//
+// The reader trusts nothing: the header is bounded, and names, types, shapes and ranges are checked before a tensor's
+// bytes are touched; ranges must lie inside the file, fit their shape, and neither overlap nor leave holes.
+package safetensors
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// MaxHeader is the largest header accepted, in bytes, the limit of the format's own implementation.
+const MaxHeader = 100_000_000
+
+// A File is an open safetensors file. Its methods are safe for concurrent use.
+type File struct {
+	r        io.ReaderAt
+	closer   io.Closer
+	base     int64
+	entries  map[string]entry
+	names    []string
+	metadata map[string]string
+}
+
+type entry struct {
+	DType   string   `json:"dtype"`
+	Shape   []int64  `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"`
+}
+
+var dtypes = map[string]graph.DType{
+	"F32": graph.F32, "F64": graph.F64, "F16": graph.F16, "BF16": graph.BF16, "I8": graph.I8, "I32": graph.I32, "I64": graph.I64,
+}
+
+// Open opens the file at path. Close it when done.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	s, err := New(f, info.Size())
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.closer = f
+	return s, nil
+}
+
+// New reads the header of a file of the given size.
+func New(r io.ReaderAt, size int64) (*File, error) {
+	var prefix [8]byte
+	if _, err := r.ReadAt(prefix[:], 0); err != nil {
+		return nil, fmt.Errorf("safetensors: header length: %w", err)
+	}
+	n := binary.LittleEndian.Uint64(prefix[:])
+	if n > MaxHeader || int64(n) > size-8 {
+		return nil, fmt.Errorf("safetensors: header length is %d, file has %d bytes", n, size)
+	}
+	header := make([]byte, n)
+	if _, err := r.ReadAt(header, 8); err != nil {
+		return nil, fmt.Errorf("safetensors: header: %w", err)
+	}
+	f := &File{r: r, base: 8 + int64(n), entries: map[string]entry{}}
+	if err := f.parse(header, size-8-int64(n)); err != nil {
+		return nil, fmt.Errorf("safetensors: header: %w", err)
+	}
+	return f, nil
+}
+
+func (f *File) parse(header []byte, data int64) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(header, &raw); err != nil {
+		return err
+	}
+	for name, text := range raw {
+		if name == "__metadata__" {
+			if err := json.Unmarshal(text, &f.metadata); err != nil {
+				return fmt.Errorf("metadata: %w", err)
+			}
+			continue
+		}
+		var e entry
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&e); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		if err := e.check(data); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		f.entries[name] = e
+		f.names = append(f.names, name)
+	}
+	slices.SortFunc(f.names, func(a, b string) int {
+		return int(min(1, max(-1, f.entries[a].Offsets[0]-f.entries[b].Offsets[0])))
+	})
+	at := int64(0)
+	for _, name := range f.names {
+		e := f.entries[name]
+		if e.Offsets[0] != at {
+			return fmt.Errorf("tensor %q begins at byte %d, want %d: ranges overlap or leave a hole", name, e.Offsets[0], at)
+		}
+		at = e.Offsets[1]
+	}
+	if at != data {
+		return fmt.Errorf("tensors end at byte %d of %d", at, data)
+	}
+	return nil
+}
+
+func (e entry) check(data int64) error {
+	d, ok := dtypes[e.DType]
+	if !ok {
+		return fmt.Errorf("dtype %q is not supported", e.DType)
+	}
+	n := int64(1)
+	for _, v := range e.Shape {
+		if v < 1 || n > data/v+1 {
+			return fmt.Errorf("shape %v is out of range", e.Shape)
+		}
+		n *= v
+	}
+	if e.Offsets[0] < 0 || e.Offsets[1] > data || e.Offsets[1]-e.Offsets[0] != int64(d.Bytes(int(n))) {
+		return fmt.Errorf("bytes %v do not hold %s%v", e.Offsets, e.DType, e.Shape)
+	}
+	return nil
+}
+
+// Names returns the names of the tensors in the order of the file.
+func (f *File) Names() []string { return slices.Clone(f.names) }
+
+// Metadata returns the free text that the file carries, nil when there is none.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Tensor reads one tensor.
+func (f *File) Tensor(name string) (graph.Tensor, error) {
+	e, ok := f.entries[name]
+	if !ok {
+		return graph.Tensor{}, fmt.Errorf("safetensors: no tensor %q", name)
+	}
+	dims := make([]int, len(e.Shape))
+	for i, v := range e.Shape {
+		dims[i] = int(v)
+	}
+	t, err := graph.New(dtypes[e.DType], dims...)
+	if err != nil {
+		return t, fmt.Errorf("safetensors: tensor %q: %w", name, err)
+	}
+	if _, err := f.r.ReadAt(t.Data, f.base+e.Offsets[0]); err != nil {
+		return graph.Tensor{}, fmt.Errorf("safetensors: tensor %q: %w", name, err)
+	}
+	return t, nil
+}
+
+// Tensors reads every tensor.
+func (f *File) Tensors() (map[string]graph.Tensor, error) {
+	all := make(map[string]graph.Tensor, len(f.names))
+	for _, name := range f.names {
+		t, err := f.Tensor(name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = t
+	}
+	return all, nil
+}
+
+// Close closes the file that Open opened.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}
