@@ -2,23 +2,26 @@
 
 package kernels
 
-// convRowFunc is a row kernel of one number of blocks and of pixels. Distances and offsets are in elements; quads is a fourth of chans.
-type convRowFunc = func(dst, init, src, w *float32, offsets *int, entries, quads, tiles, dstPixel, dstBlock, initPixel, initBlock int, floor float32)
+type (
+	// convBandFunc is a band kernel for one run, number of blocks and pixels. Distances and offsets are in elements; a skip leads from behind a row
+	// to the next one.
+	convBandFunc = func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles,
+		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32)
 
-// convGradBlockedFunc is a weight gradient kernel of one number of blocks and of channels.
-type convGradBlockedFunc = func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int)
+	// convGradFunc is a blocked weight gradient kernel for one run, number of blocks and channels.
+	convGradFunc = func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int)
 
-// convGradRunsFunc is a weight gradient kernel of one number of runs and one length.
-type convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int)
+	// convGradRunsFunc is a planar or lanewise one for one length and number of runs.
+	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int)
+)
 
-// convAssembly is the kernels of one level, and within which limits they exist.
+// convAssembly is the kernels of a level, and the limits within which they exist.
 type convAssembly struct {
-	tiles       [convKinds]convTile
-	rows        [convKinds][convMaxBlocks + 1][]convRowFunc // by kind, blocks, pixels
-	gradLimits  convGradLimits
-	gradBlocked convGradBlockedFunc                           // for one block
-	gradPair    convGradBlockedFunc                           // for two blocks
-	gradRuns    [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
+	tiles    [convKinds]convTiles
+	bands    [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc // by kind, run, blocks, pixels
+	limits   convGradLimits
+	grads    [convMaxTaps + 1][3]convGradFunc              // by run, blocks
+	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
 }
 
 // convLevel returns the kernels of an assembly level, nil for Portable.
@@ -32,34 +35,38 @@ func convLevel(l Level) *convAssembly {
 	return nil
 }
 
-func (l Level) convTile(kind convKind) convTile {
+func (l Level) convTiles(kind convKind) convTiles {
 	if a := convLevel(l); a != nil {
 		return a.tiles[kind]
 	}
 	return convTilesPortable[kind]
 }
 
-func (l Level) convGradLimits() convGradLimits {
+func (l Level) convGradLimits() *convGradLimits {
 	if a := convLevel(l); a != nil {
-		return a.gradLimits
+		return &a.limits
 	}
-	return convGradLimitsPortable
+	return &convGradLimitsPortable
 }
 
-func (l Level) convRow(r *convRow, kind convKind, blocks, pixels, tiles int) {
+// convBand computes tiles of pixels columns of a band.
+func (l Level) convBand(b *convBand, pixels, tiles int) {
 	a := convLevel(l)
 	if a == nil {
-		convRowPortable(r, kind, blocks, pixels, tiles)
+		convBandPortable(b, pixels, tiles)
 		return
 	}
-	entries, last := len(r.offsets), pixels*tiles-1
-	_ = r.dst[(blocks-1)*r.dstBlock+last*r.dstPixel+convLanes-1]
-	_ = r.init[(blocks-1)*r.initBlock+last*r.initPixel+convLanes-1]
-	_ = r.w[:entries*r.chans*blocks*convLanes]
-	a.rows[kind][blocks][pixels](&r.dst[0], &r.init[0], convFirst(r.src), convFirst(r.w), convFirst(r.offsets),
-		entries, r.chans/4, tiles, r.dstPixel, r.dstBlock, r.initPixel, r.initBlock, r.floor)
+	entries, cols, y := len(b.offsets), pixels*tiles, b.rows-1
+	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+convLanes-1]
+	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+convLanes-1]
+	_ = b.w[:entries*b.chans*b.run*b.blocks*convLanes]
+	a.bands[b.kind][b.run][b.blocks][pixels](&b.dst[0], &b.init[0], convFirst(b.src), convFirst(b.w), convFirst(b.offsets),
+		entries, b.chans, b.rows, tiles,
+		b.dstPixel, b.dstBlock, b.dstRow-cols*b.dstPixel, b.initPixel, b.initBlock, b.initRow-cols*b.initPixel,
+		b.srcRow-cols*b.kind.unit(), b.floor)
 }
 
+// convGrad adds a tile to its sums.
 func (l Level) convGrad(t *convGradTile) {
 	a := convLevel(l)
 	if a == nil {
@@ -73,13 +80,9 @@ func (l Level) convGrad(t *convGradTile) {
 		a.gradRuns[t.kind][t.length][runs](&t.acc[0], &t.x[0], &t.dy[0], &t.offsets[0], t.rows, t.cols, t.xRow, t.dyRow)
 		return
 	}
-	_ = t.acc[(t.blocks-1)*t.accBlock+t.chans*convLanes-1]
-	_ = t.x[(t.rows-1)*t.xRow+(t.cols-1)*convLanes+t.chans-1]
-	kernel := a.gradBlocked
-	if t.blocks == 2 {
-		kernel = a.gradPair
-	}
-	kernel(&t.acc[0], &t.x[0], &t.dy[0], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow)
+	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*convLanes+t.chans)*convLanes-1]
+	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*convLanes+t.chans-1]
+	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow)
 }
 
 // convFirst returns the address of the first element, nil where there is none.
@@ -91,92 +94,161 @@ func convFirst[T any](s []T) *T {
 }
 
 var convAVX512 = convAssembly{
-	tiles: [convKinds]convTile{
-		convBlocked:  {1: 28, 2: 14, 4: 6},
-		convPlanar:   {1: 28, 2: 14},
-		convLanewise: {1: 14},
+	tiles: [convKinds]convTiles{
+		convBlocked:  {1: {1: 16, 2: 14, 4: 6}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
+		convPlanar:   {1: {1: 16, 2: 12}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
+		convLanewise: {1: {1: 14}, 2: {1: 14}, 3: {1: 14}},
 	},
-	rows: [convKinds][convMaxBlocks + 1][]convRowFunc{
+	bands: [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc{
 		convBlocked: {
 			1: {
-				1: convRowBlockedAVX5121x1, 2: convRowBlockedAVX5121x2, 3: convRowBlockedAVX5121x3, 4: convRowBlockedAVX5121x4,
-				5: convRowBlockedAVX5121x5, 6: convRowBlockedAVX5121x6, 7: convRowBlockedAVX5121x7, 8: convRowBlockedAVX5121x8,
-				9: convRowBlockedAVX5121x9, 10: convRowBlockedAVX5121x10, 11: convRowBlockedAVX5121x11, 12: convRowBlockedAVX5121x12,
-				13: convRowBlockedAVX5121x13, 14: convRowBlockedAVX5121x14, 15: convRowBlockedAVX5121x15, 16: convRowBlockedAVX5121x16,
-				17: convRowBlockedAVX5121x17, 18: convRowBlockedAVX5121x18, 19: convRowBlockedAVX5121x19, 20: convRowBlockedAVX5121x20,
-				21: convRowBlockedAVX5121x21, 22: convRowBlockedAVX5121x22, 23: convRowBlockedAVX5121x23, 24: convRowBlockedAVX5121x24,
-				25: convRowBlockedAVX5121x25, 26: convRowBlockedAVX5121x26, 27: convRowBlockedAVX5121x27, 28: convRowBlockedAVX5121x28,
+				1: {
+					1: convBandBlockedAVX5121x1x1, 2: convBandBlockedAVX5121x1x2, 3: convBandBlockedAVX5121x1x3, 4: convBandBlockedAVX5121x1x4,
+					5: convBandBlockedAVX5121x1x5, 6: convBandBlockedAVX5121x1x6, 7: convBandBlockedAVX5121x1x7, 8: convBandBlockedAVX5121x1x8,
+					9: convBandBlockedAVX5121x1x9, 10: convBandBlockedAVX5121x1x10, 11: convBandBlockedAVX5121x1x11, 12: convBandBlockedAVX5121x1x12,
+					13: convBandBlockedAVX5121x1x13, 14: convBandBlockedAVX5121x1x14, 15: convBandBlockedAVX5121x1x15, 16: convBandBlockedAVX5121x1x16,
+				},
+				2: {
+					1: convBandBlockedAVX5121x2x1, 2: convBandBlockedAVX5121x2x2, 3: convBandBlockedAVX5121x2x3, 4: convBandBlockedAVX5121x2x4,
+					5: convBandBlockedAVX5121x2x5, 6: convBandBlockedAVX5121x2x6, 7: convBandBlockedAVX5121x2x7, 8: convBandBlockedAVX5121x2x8,
+					9: convBandBlockedAVX5121x2x9, 10: convBandBlockedAVX5121x2x10, 11: convBandBlockedAVX5121x2x11, 12: convBandBlockedAVX5121x2x12,
+					13: convBandBlockedAVX5121x2x13, 14: convBandBlockedAVX5121x2x14,
+				},
+				4: {
+					1: convBandBlockedAVX5121x4x1, 2: convBandBlockedAVX5121x4x2, 3: convBandBlockedAVX5121x4x3, 4: convBandBlockedAVX5121x4x4,
+					5: convBandBlockedAVX5121x4x5, 6: convBandBlockedAVX5121x4x6,
+				},
 			},
 			2: {
-				1: convRowBlockedAVX5122x1, 2: convRowBlockedAVX5122x2, 3: convRowBlockedAVX5122x3, 4: convRowBlockedAVX5122x4,
-				5: convRowBlockedAVX5122x5, 6: convRowBlockedAVX5122x6, 7: convRowBlockedAVX5122x7, 8: convRowBlockedAVX5122x8,
-				9: convRowBlockedAVX5122x9, 10: convRowBlockedAVX5122x10, 11: convRowBlockedAVX5122x11, 12: convRowBlockedAVX5122x12,
-				13: convRowBlockedAVX5122x13, 14: convRowBlockedAVX5122x14,
+				1: {
+					1: convBandBlockedAVX5122x1x1, 2: convBandBlockedAVX5122x1x2, 3: convBandBlockedAVX5122x1x3, 4: convBandBlockedAVX5122x1x4,
+					5: convBandBlockedAVX5122x1x5, 6: convBandBlockedAVX5122x1x6, 7: convBandBlockedAVX5122x1x7, 8: convBandBlockedAVX5122x1x8,
+					9: convBandBlockedAVX5122x1x9, 10: convBandBlockedAVX5122x1x10, 11: convBandBlockedAVX5122x1x11, 12: convBandBlockedAVX5122x1x12,
+					13: convBandBlockedAVX5122x1x13, 14: convBandBlockedAVX5122x1x14, 15: convBandBlockedAVX5122x1x15, 16: convBandBlockedAVX5122x1x16,
+				},
+				2: {
+					1: convBandBlockedAVX5122x2x1, 2: convBandBlockedAVX5122x2x2, 3: convBandBlockedAVX5122x2x3, 4: convBandBlockedAVX5122x2x4,
+					5: convBandBlockedAVX5122x2x5, 6: convBandBlockedAVX5122x2x6, 7: convBandBlockedAVX5122x2x7, 8: convBandBlockedAVX5122x2x8,
+					9: convBandBlockedAVX5122x2x9, 10: convBandBlockedAVX5122x2x10, 11: convBandBlockedAVX5122x2x11, 12: convBandBlockedAVX5122x2x12,
+				},
 			},
-			4: {
-				1: convRowBlockedAVX5124x1, 2: convRowBlockedAVX5124x2, 3: convRowBlockedAVX5124x3, 4: convRowBlockedAVX5124x4,
-				5: convRowBlockedAVX5124x5, 6: convRowBlockedAVX5124x6,
+			3: {
+				1: {
+					1: convBandBlockedAVX5123x1x1, 2: convBandBlockedAVX5123x1x2, 3: convBandBlockedAVX5123x1x3, 4: convBandBlockedAVX5123x1x4,
+					5: convBandBlockedAVX5123x1x5, 6: convBandBlockedAVX5123x1x6, 7: convBandBlockedAVX5123x1x7, 8: convBandBlockedAVX5123x1x8,
+					9: convBandBlockedAVX5123x1x9, 10: convBandBlockedAVX5123x1x10, 11: convBandBlockedAVX5123x1x11, 12: convBandBlockedAVX5123x1x12,
+					13: convBandBlockedAVX5123x1x13, 14: convBandBlockedAVX5123x1x14, 15: convBandBlockedAVX5123x1x15, 16: convBandBlockedAVX5123x1x16,
+				},
+				2: {
+					1: convBandBlockedAVX5123x2x1, 2: convBandBlockedAVX5123x2x2, 3: convBandBlockedAVX5123x2x3, 4: convBandBlockedAVX5123x2x4,
+					5: convBandBlockedAVX5123x2x5, 6: convBandBlockedAVX5123x2x6, 7: convBandBlockedAVX5123x2x7, 8: convBandBlockedAVX5123x2x8,
+					9: convBandBlockedAVX5123x2x9, 10: convBandBlockedAVX5123x2x10, 11: convBandBlockedAVX5123x2x11, 12: convBandBlockedAVX5123x2x12,
+				},
 			},
 		},
 		convPlanar: {
 			1: {
-				1: convRowPlanarAVX5121x1, 2: convRowPlanarAVX5121x2, 3: convRowPlanarAVX5121x3, 4: convRowPlanarAVX5121x4, 5: convRowPlanarAVX5121x5,
-				6: convRowPlanarAVX5121x6, 7: convRowPlanarAVX5121x7, 8: convRowPlanarAVX5121x8, 9: convRowPlanarAVX5121x9,
-				10: convRowPlanarAVX5121x10, 11: convRowPlanarAVX5121x11, 12: convRowPlanarAVX5121x12, 13: convRowPlanarAVX5121x13,
-				14: convRowPlanarAVX5121x14, 15: convRowPlanarAVX5121x15, 16: convRowPlanarAVX5121x16, 17: convRowPlanarAVX5121x17,
-				18: convRowPlanarAVX5121x18, 19: convRowPlanarAVX5121x19, 20: convRowPlanarAVX5121x20, 21: convRowPlanarAVX5121x21,
-				22: convRowPlanarAVX5121x22, 23: convRowPlanarAVX5121x23, 24: convRowPlanarAVX5121x24, 25: convRowPlanarAVX5121x25,
-				26: convRowPlanarAVX5121x26, 27: convRowPlanarAVX5121x27, 28: convRowPlanarAVX5121x28,
+				1: {
+					1: convBandPlanarAVX5121x1x1, 2: convBandPlanarAVX5121x1x2, 3: convBandPlanarAVX5121x1x3, 4: convBandPlanarAVX5121x1x4,
+					5: convBandPlanarAVX5121x1x5, 6: convBandPlanarAVX5121x1x6, 7: convBandPlanarAVX5121x1x7, 8: convBandPlanarAVX5121x1x8,
+					9: convBandPlanarAVX5121x1x9, 10: convBandPlanarAVX5121x1x10, 11: convBandPlanarAVX5121x1x11, 12: convBandPlanarAVX5121x1x12,
+					13: convBandPlanarAVX5121x1x13, 14: convBandPlanarAVX5121x1x14, 15: convBandPlanarAVX5121x1x15, 16: convBandPlanarAVX5121x1x16,
+				},
+				2: {
+					1: convBandPlanarAVX5121x2x1, 2: convBandPlanarAVX5121x2x2, 3: convBandPlanarAVX5121x2x3, 4: convBandPlanarAVX5121x2x4,
+					5: convBandPlanarAVX5121x2x5, 6: convBandPlanarAVX5121x2x6, 7: convBandPlanarAVX5121x2x7, 8: convBandPlanarAVX5121x2x8,
+					9: convBandPlanarAVX5121x2x9, 10: convBandPlanarAVX5121x2x10, 11: convBandPlanarAVX5121x2x11, 12: convBandPlanarAVX5121x2x12,
+				},
 			},
 			2: {
-				1: convRowPlanarAVX5122x1, 2: convRowPlanarAVX5122x2, 3: convRowPlanarAVX5122x3, 4: convRowPlanarAVX5122x4, 5: convRowPlanarAVX5122x5,
-				6: convRowPlanarAVX5122x6, 7: convRowPlanarAVX5122x7, 8: convRowPlanarAVX5122x8, 9: convRowPlanarAVX5122x9,
-				10: convRowPlanarAVX5122x10, 11: convRowPlanarAVX5122x11, 12: convRowPlanarAVX5122x12, 13: convRowPlanarAVX5122x13,
-				14: convRowPlanarAVX5122x14,
+				1: {
+					1: convBandPlanarAVX5122x1x1, 2: convBandPlanarAVX5122x1x2, 3: convBandPlanarAVX5122x1x3, 4: convBandPlanarAVX5122x1x4,
+					5: convBandPlanarAVX5122x1x5, 6: convBandPlanarAVX5122x1x6, 7: convBandPlanarAVX5122x1x7, 8: convBandPlanarAVX5122x1x8,
+					9: convBandPlanarAVX5122x1x9, 10: convBandPlanarAVX5122x1x10, 11: convBandPlanarAVX5122x1x11, 12: convBandPlanarAVX5122x1x12,
+					13: convBandPlanarAVX5122x1x13, 14: convBandPlanarAVX5122x1x14, 15: convBandPlanarAVX5122x1x15, 16: convBandPlanarAVX5122x1x16,
+				},
+				2: {
+					1: convBandPlanarAVX5122x2x1, 2: convBandPlanarAVX5122x2x2, 3: convBandPlanarAVX5122x2x3, 4: convBandPlanarAVX5122x2x4,
+					5: convBandPlanarAVX5122x2x5, 6: convBandPlanarAVX5122x2x6, 7: convBandPlanarAVX5122x2x7, 8: convBandPlanarAVX5122x2x8,
+					9: convBandPlanarAVX5122x2x9, 10: convBandPlanarAVX5122x2x10, 11: convBandPlanarAVX5122x2x11, 12: convBandPlanarAVX5122x2x12,
+				},
+			},
+			3: {
+				1: {
+					1: convBandPlanarAVX5123x1x1, 2: convBandPlanarAVX5123x1x2, 3: convBandPlanarAVX5123x1x3, 4: convBandPlanarAVX5123x1x4,
+					5: convBandPlanarAVX5123x1x5, 6: convBandPlanarAVX5123x1x6, 7: convBandPlanarAVX5123x1x7, 8: convBandPlanarAVX5123x1x8,
+					9: convBandPlanarAVX5123x1x9, 10: convBandPlanarAVX5123x1x10, 11: convBandPlanarAVX5123x1x11, 12: convBandPlanarAVX5123x1x12,
+					13: convBandPlanarAVX5123x1x13, 14: convBandPlanarAVX5123x1x14, 15: convBandPlanarAVX5123x1x15, 16: convBandPlanarAVX5123x1x16,
+				},
+				2: {
+					1: convBandPlanarAVX5123x2x1, 2: convBandPlanarAVX5123x2x2, 3: convBandPlanarAVX5123x2x3, 4: convBandPlanarAVX5123x2x4,
+					5: convBandPlanarAVX5123x2x5, 6: convBandPlanarAVX5123x2x6, 7: convBandPlanarAVX5123x2x7, 8: convBandPlanarAVX5123x2x8,
+					9: convBandPlanarAVX5123x2x9, 10: convBandPlanarAVX5123x2x10, 11: convBandPlanarAVX5123x2x11, 12: convBandPlanarAVX5123x2x12,
+				},
 			},
 		},
 		convLanewise: {
 			1: {
-				1: convRowLanewiseAVX5121x1, 2: convRowLanewiseAVX5121x2, 3: convRowLanewiseAVX5121x3, 4: convRowLanewiseAVX5121x4,
-				5: convRowLanewiseAVX5121x5, 6: convRowLanewiseAVX5121x6, 7: convRowLanewiseAVX5121x7, 8: convRowLanewiseAVX5121x8,
-				9: convRowLanewiseAVX5121x9, 10: convRowLanewiseAVX5121x10, 11: convRowLanewiseAVX5121x11, 12: convRowLanewiseAVX5121x12,
-				13: convRowLanewiseAVX5121x13, 14: convRowLanewiseAVX5121x14,
+				1: {
+					1: convBandLanewiseAVX5121x1x1, 2: convBandLanewiseAVX5121x1x2, 3: convBandLanewiseAVX5121x1x3, 4: convBandLanewiseAVX5121x1x4,
+					5: convBandLanewiseAVX5121x1x5, 6: convBandLanewiseAVX5121x1x6, 7: convBandLanewiseAVX5121x1x7, 8: convBandLanewiseAVX5121x1x8,
+					9: convBandLanewiseAVX5121x1x9, 10: convBandLanewiseAVX5121x1x10, 11: convBandLanewiseAVX5121x1x11, 12: convBandLanewiseAVX5121x1x12,
+					13: convBandLanewiseAVX5121x1x13, 14: convBandLanewiseAVX5121x1x14,
+				},
+			},
+			2: {
+				1: {
+					1: convBandLanewiseAVX5122x1x1, 2: convBandLanewiseAVX5122x1x2, 3: convBandLanewiseAVX5122x1x3, 4: convBandLanewiseAVX5122x1x4,
+					5: convBandLanewiseAVX5122x1x5, 6: convBandLanewiseAVX5122x1x6, 7: convBandLanewiseAVX5122x1x7, 8: convBandLanewiseAVX5122x1x8,
+					9: convBandLanewiseAVX5122x1x9, 10: convBandLanewiseAVX5122x1x10, 11: convBandLanewiseAVX5122x1x11, 12: convBandLanewiseAVX5122x1x12,
+					13: convBandLanewiseAVX5122x1x13, 14: convBandLanewiseAVX5122x1x14,
+				},
+			},
+			3: {
+				1: {
+					1: convBandLanewiseAVX5123x1x1, 2: convBandLanewiseAVX5123x1x2, 3: convBandLanewiseAVX5123x1x3, 4: convBandLanewiseAVX5123x1x4,
+					5: convBandLanewiseAVX5123x1x5, 6: convBandLanewiseAVX5123x1x6, 7: convBandLanewiseAVX5123x1x7, 8: convBandLanewiseAVX5123x1x8,
+					9: convBandLanewiseAVX5123x1x9, 10: convBandLanewiseAVX5123x1x10, 11: convBandLanewiseAVX5123x1x11, 12: convBandLanewiseAVX5123x1x12,
+					13: convBandLanewiseAVX5123x1x13, 14: convBandLanewiseAVX5123x1x14,
+				},
 			},
 		},
 	},
-	gradLimits:  convGradLimits{blocks: 2, sums: 16, runSums: 28},
-	gradBlocked: convGradBlockedAVX5121x16,
-	gradPair:    convGradBlockedAVX5122x8,
+	limits: convGradLimits{
+		blocks: 2, longest: 3, window: 31,
+		chans: [convMaxTaps + 1][3]int{1: {1: 16, 2: 8}, 2: {1: 8, 2: 4}, 3: {1: 8, 2: 4}},
+	},
+	grads: [convMaxTaps + 1][3]convGradFunc{
+		1: {1: convGradBlockedAVX5121x1x16, 2: convGradBlockedAVX5121x2x8},
+		2: {1: convGradBlockedAVX5122x1x8, 2: convGradBlockedAVX5122x2x4},
+		3: {1: convGradBlockedAVX5123x1x8, 2: convGradBlockedAVX5123x2x4},
+	},
 	gradRuns: [convKinds][convMaxRun + 1][]convGradRunsFunc{
 		convPlanar: {
 			1: {
-				1: convGradPlanarAVX5121x1, 2: convGradPlanarAVX5121x2, 3: convGradPlanarAVX5121x3, 4: convGradPlanarAVX5121x4,
-				5: convGradPlanarAVX5121x5, 6: convGradPlanarAVX5121x6, 7: convGradPlanarAVX5121x7, 8: convGradPlanarAVX5121x8,
-				9: convGradPlanarAVX5121x9,
+				1: convGradPlanarAVX5121x1, 2: convGradPlanarAVX5121x2, 3: convGradPlanarAVX5121x3, 4: convGradPlanarAVX5121x4, 5: convGradPlanarAVX5121x5,
+				6: convGradPlanarAVX5121x6, 7: convGradPlanarAVX5121x7, 8: convGradPlanarAVX5121x8, 9: convGradPlanarAVX5121x9,
 			},
 			2: {
-				1: convGradPlanarAVX5122x1, 2: convGradPlanarAVX5122x2, 3: convGradPlanarAVX5122x3, 4: convGradPlanarAVX5122x4,
-				5: convGradPlanarAVX5122x5, 6: convGradPlanarAVX5122x6, 7: convGradPlanarAVX5122x7, 8: convGradPlanarAVX5122x8,
-				9: convGradPlanarAVX5122x9,
+				1: convGradPlanarAVX5122x1, 2: convGradPlanarAVX5122x2, 3: convGradPlanarAVX5122x3, 4: convGradPlanarAVX5122x4, 5: convGradPlanarAVX5122x5,
+				6: convGradPlanarAVX5122x6, 7: convGradPlanarAVX5122x7, 8: convGradPlanarAVX5122x8, 9: convGradPlanarAVX5122x9,
 			},
 			3: {
-				1: convGradPlanarAVX5123x1, 2: convGradPlanarAVX5123x2, 3: convGradPlanarAVX5123x3, 4: convGradPlanarAVX5123x4,
-				5: convGradPlanarAVX5123x5, 6: convGradPlanarAVX5123x6, 7: convGradPlanarAVX5123x7, 8: convGradPlanarAVX5123x8,
-				9: convGradPlanarAVX5123x9,
+				1: convGradPlanarAVX5123x1, 2: convGradPlanarAVX5123x2, 3: convGradPlanarAVX5123x3, 4: convGradPlanarAVX5123x4, 5: convGradPlanarAVX5123x5,
+				6: convGradPlanarAVX5123x6, 7: convGradPlanarAVX5123x7, 8: convGradPlanarAVX5123x8, 9: convGradPlanarAVX5123x9,
 			},
 			4: {
-				1: convGradPlanarAVX5124x1, 2: convGradPlanarAVX5124x2, 3: convGradPlanarAVX5124x3, 4: convGradPlanarAVX5124x4,
-				5: convGradPlanarAVX5124x5, 6: convGradPlanarAVX5124x6, 7: convGradPlanarAVX5124x7,
+				1: convGradPlanarAVX5124x1, 2: convGradPlanarAVX5124x2, 3: convGradPlanarAVX5124x3, 4: convGradPlanarAVX5124x4, 5: convGradPlanarAVX5124x5,
+				6: convGradPlanarAVX5124x6,
 			},
 			5: {
-				1: convGradPlanarAVX5125x1, 2: convGradPlanarAVX5125x2, 3: convGradPlanarAVX5125x3, 4: convGradPlanarAVX5125x4,
-				5: convGradPlanarAVX5125x5,
+				1: convGradPlanarAVX5125x1, 2: convGradPlanarAVX5125x2, 3: convGradPlanarAVX5125x3, 4: convGradPlanarAVX5125x4, 5: convGradPlanarAVX5125x5,
 			},
 			6: {
 				1: convGradPlanarAVX5126x1, 2: convGradPlanarAVX5126x2, 3: convGradPlanarAVX5126x3, 4: convGradPlanarAVX5126x4,
 			},
 			7: {
-				1: convGradPlanarAVX5127x1, 2: convGradPlanarAVX5127x2, 3: convGradPlanarAVX5127x3, 4: convGradPlanarAVX5127x4,
+				1: convGradPlanarAVX5127x1, 2: convGradPlanarAVX5127x2, 3: convGradPlanarAVX5127x3,
 			},
 		},
 		convLanewise: {
@@ -197,7 +269,7 @@ var convAVX512 = convAssembly{
 			},
 			4: {
 				1: convGradLanewiseAVX5124x1, 2: convGradLanewiseAVX5124x2, 3: convGradLanewiseAVX5124x3, 4: convGradLanewiseAVX5124x4,
-				5: convGradLanewiseAVX5124x5, 6: convGradLanewiseAVX5124x6, 7: convGradLanewiseAVX5124x7,
+				5: convGradLanewiseAVX5124x5, 6: convGradLanewiseAVX5124x6,
 			},
 			5: {
 				1: convGradLanewiseAVX5125x1, 2: convGradLanewiseAVX5125x2, 3: convGradLanewiseAVX5125x3, 4: convGradLanewiseAVX5125x4,
@@ -207,40 +279,51 @@ var convAVX512 = convAssembly{
 				1: convGradLanewiseAVX5126x1, 2: convGradLanewiseAVX5126x2, 3: convGradLanewiseAVX5126x3, 4: convGradLanewiseAVX5126x4,
 			},
 			7: {
-				1: convGradLanewiseAVX5127x1, 2: convGradLanewiseAVX5127x2, 3: convGradLanewiseAVX5127x3, 4: convGradLanewiseAVX5127x4,
+				1: convGradLanewiseAVX5127x1, 2: convGradLanewiseAVX5127x2, 3: convGradLanewiseAVX5127x3,
 			},
 		},
 	},
 }
 
 var convAVX2 = convAssembly{
-	tiles: [convKinds]convTile{
-		convBlocked:  {1: 6},
-		convPlanar:   {1: 6},
-		convLanewise: {1: 6},
+	tiles: [convKinds]convTiles{
+		convBlocked:  {1: {1: 6}},
+		convPlanar:   {1: {1: 6}},
+		convLanewise: {1: {1: 6}},
 	},
-	rows: [convKinds][convMaxBlocks + 1][]convRowFunc{
+	bands: [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc{
 		convBlocked: {
 			1: {
-				1: convRowBlockedAVX21x1, 2: convRowBlockedAVX21x2, 3: convRowBlockedAVX21x3, 4: convRowBlockedAVX21x4, 5: convRowBlockedAVX21x5,
-				6: convRowBlockedAVX21x6,
+				1: {
+					1: convBandBlockedAVX21x1x1, 2: convBandBlockedAVX21x1x2, 3: convBandBlockedAVX21x1x3, 4: convBandBlockedAVX21x1x4,
+					5: convBandBlockedAVX21x1x5, 6: convBandBlockedAVX21x1x6,
+				},
 			},
 		},
 		convPlanar: {
 			1: {
-				1: convRowPlanarAVX21x1, 2: convRowPlanarAVX21x2, 3: convRowPlanarAVX21x3, 4: convRowPlanarAVX21x4, 5: convRowPlanarAVX21x5,
-				6: convRowPlanarAVX21x6,
+				1: {
+					1: convBandPlanarAVX21x1x1, 2: convBandPlanarAVX21x1x2, 3: convBandPlanarAVX21x1x3, 4: convBandPlanarAVX21x1x4, 5: convBandPlanarAVX21x1x5,
+					6: convBandPlanarAVX21x1x6,
+				},
 			},
 		},
 		convLanewise: {
 			1: {
-				1: convRowLanewiseAVX21x1, 2: convRowLanewiseAVX21x2, 3: convRowLanewiseAVX21x3, 4: convRowLanewiseAVX21x4, 5: convRowLanewiseAVX21x5,
-				6: convRowLanewiseAVX21x6,
+				1: {
+					1: convBandLanewiseAVX21x1x1, 2: convBandLanewiseAVX21x1x2, 3: convBandLanewiseAVX21x1x3, 4: convBandLanewiseAVX21x1x4,
+					5: convBandLanewiseAVX21x1x5, 6: convBandLanewiseAVX21x1x6,
+				},
 			},
 		},
 	},
-	gradLimits:  convGradLimits{blocks: 1, sums: 4, runSums: 6},
-	gradBlocked: convGradBlockedAVX21x4,
+	limits: convGradLimits{
+		blocks: 1, longest: 1, window: 7,
+		chans: [convMaxTaps + 1][3]int{1: {1: 4}},
+	},
+	grads: [convMaxTaps + 1][3]convGradFunc{
+		1: {1: convGradBlockedAVX21x1x4},
+	},
 	gradRuns: [convKinds][convMaxRun + 1][]convGradRunsFunc{
 		convPlanar: {
 			1: {
@@ -248,40 +331,22 @@ var convAVX2 = convAssembly{
 				6: convGradPlanarAVX21x6,
 			},
 			2: {
-				1: convGradPlanarAVX22x1, 2: convGradPlanarAVX22x2, 3: convGradPlanarAVX22x3,
+				1: convGradPlanarAVX22x1, 2: convGradPlanarAVX22x2,
 			},
 			3: {
-				1: convGradPlanarAVX23x1, 2: convGradPlanarAVX23x2,
-			},
-			4: {
-				1: convGradPlanarAVX24x1,
-			},
-			5: {
-				1: convGradPlanarAVX25x1,
-			},
-			6: {
-				1: convGradPlanarAVX26x1,
+				1: convGradPlanarAVX23x1,
 			},
 		},
 		convLanewise: {
 			1: {
-				1: convGradLanewiseAVX21x1, 2: convGradLanewiseAVX21x2, 3: convGradLanewiseAVX21x3, 4: convGradLanewiseAVX21x4,
-				5: convGradLanewiseAVX21x5, 6: convGradLanewiseAVX21x6,
+				1: convGradLanewiseAVX21x1, 2: convGradLanewiseAVX21x2, 3: convGradLanewiseAVX21x3, 4: convGradLanewiseAVX21x4, 5: convGradLanewiseAVX21x5,
+				6: convGradLanewiseAVX21x6,
 			},
 			2: {
-				1: convGradLanewiseAVX22x1, 2: convGradLanewiseAVX22x2, 3: convGradLanewiseAVX22x3,
+				1: convGradLanewiseAVX22x1, 2: convGradLanewiseAVX22x2,
 			},
 			3: {
-				1: convGradLanewiseAVX23x1, 2: convGradLanewiseAVX23x2,
-			},
-			4: {
-				1: convGradLanewiseAVX24x1,
-			},
-			5: {
-				1: convGradLanewiseAVX25x1,
-			},
-			6: {
-				1: convGradLanewiseAVX26x1,
+				1: convGradLanewiseAVX23x1,
 			},
 		},
 	},

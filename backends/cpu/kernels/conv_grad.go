@@ -1,57 +1,65 @@
 package kernels
 
-// convGradTile is the work of the innermost loop of the weight gradient. With pixels q of rows y, blocks b of a panel, dy at
-// b·dyBlock + y·dyRow + q·16 and x at y·xRow + q·unit:
+// convGradTile is the work of the inner loops of the weight gradient. With pixels q of rows y, blocks b of a panel, dy at b·dyBlock + y·dyRow + q·16, x at
+// y·xRow + q·unit, and a run of taps t < length:
 //
-//	acc[b·accBlock + c·16 + lane] += Σ_y Σ_q dy[b][y][q][lane] · x[y][q][c]                       blocked, c < chans
-//	acc[(r·length + i)·16 + lane] += Σ_y Σ_q dy[y][q][lane] · x[y][q + i][offsets[r]]             planar, i < length
-//	acc[(r·length + i)·16 + lane] += Σ_y Σ_q dy[y][q][lane] · x[y][q + i][offsets[r] + lane]      lanewise, i < length
+//	acc[b·accBlock + (t·16 + c)·16 + lane] += Σ_y Σ_q dy[b][y][q][lane] · x[y][q + t][c]                      blocked, c < chans
+//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r]]                planar
+//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r] + lane]         lanewise
 //
-// summed in the order of y, then q. All distances are in elements.
+// summed in the order of y, then q. length is at most cols + 1. All distances are in elements.
 type convGradTile struct {
 	kind              convKind
 	acc, x, dy        []float32
 	rows, cols        int
 	xRow, dyRow       int
-	blocks, chans     int // blocked; otherwise blocks is 1
-	accBlock, dyBlock int
-	offsets           []int // one for each run
-	length            int   // of every run
+	length            int   // of a run
+	blocks, chans     int   // chans where blocked; blocks is 1 otherwise
+	accBlock, dyBlock int   // where blocked
+	offsets           []int // of the runs, unless blocked
 }
 
-// convGradLimits is what the kernels of a level take: blocks of a panel and blocks · channels where blocked, runs · length otherwise.
-type convGradLimits struct{ blocks, sums, runSums int }
+// convGradLimits is the kernels of a level.
+type convGradLimits struct {
+	blocks  int                     // blocked: the most blocks of a panel
+	longest int                     // blocked: the longest run
+	chans   [convMaxTaps + 1][3]int // blocked: channels, by run and blocks
+	window  int                     // otherwise: length·runs + length is at most that
+}
 
-var convGradLimitsPortable = convGradLimits{blocks: 1, sums: convLanes, runSums: 28}
+var convGradLimitsPortable = convGradLimits{blocks: 1, longest: 1, chans: [...][3]int{1: {1: convLanes}, convMaxTaps: {}}, window: 31}
 
 const (
-	convMaxRun  = 7 // the longest run
+	convMaxRun  = 7 // the longest run unless blocked
 	convMaxRuns = 9 // the most runs
 )
 
 // convGradPortable is the kernel in plain Go.
-func convGradPortable(t *convGradTile) {
-	for y := range t.rows {
-		for q := range t.cols {
-			at := y*t.dyRow + q*convLanes
-			switch t.kind {
-			case convBlocked:
-				x := t.x[y*t.xRow+q*convLanes:][:t.chans]
-				for b := range t.blocks {
-					convGradPixel(t.acc[b*t.accBlock:], x, t.dy[b*t.dyBlock+at:])
-				}
-			case convPlanar:
-				for r, offset := range t.offsets {
-					convGradPixel(t.acc[r*t.length*convLanes:], t.x[y*t.xRow+q+offset:][:t.length], t.dy[at:])
-				}
-			case convLanewise:
-				dy := (*[convLanes]float32)(t.dy[at:])
-				for r, offset := range t.offsets {
-					for i := range t.length {
-						acc := (*[convLanes]float32)(t.acc[(r*t.length+i)*convLanes:])
-						x := (*[convLanes]float32)(t.x[y*t.xRow+(q+i)*convLanes+offset:])
-						for lane, v := range dy {
-							acc[lane] += v * x[lane]
+func convGradPortable(tile *convGradTile) {
+	for y := range tile.rows {
+		for q := range tile.cols {
+			at := y*tile.dyRow + q*convLanes
+			for t := range tile.length {
+				x := tile.x[y*tile.xRow+(q+t)*tile.kind.unit():]
+				switch tile.kind {
+				case convBlocked:
+					for b := range tile.blocks {
+						dy := (*[convLanes]float32)(tile.dy[b*tile.dyBlock+at:])
+						for c, v := range x[:tile.chans] {
+							addScaled((*[convLanes]float32)(tile.acc[b*tile.accBlock+(t*convLanes+c)*convLanes:]), dy, v)
+						}
+					}
+				case convPlanar:
+					dy := (*[convLanes]float32)(tile.dy[at:])
+					for r, offset := range tile.offsets {
+						addScaled((*[convLanes]float32)(tile.acc[(r*tile.length+t)*convLanes:]), dy, x[offset])
+					}
+				case convLanewise:
+					dy := (*[convLanes]float32)(tile.dy[at:])
+					for r, offset := range tile.offsets {
+						acc := (*[convLanes]float32)(tile.acc[(r*tile.length+t)*convLanes:])
+						for lane, v := range (*[convLanes]float32)(x[offset:]) {
+							acc[lane] += v * dy[lane]
 						}
 					}
 				}
@@ -60,13 +68,9 @@ func convGradPortable(t *convGradTile) {
 	}
 }
 
-// convGradPixel adds the outer product of channels of x and 16 lanes of dy.
-func convGradPixel(acc, x, dy []float32) {
-	row := (*[convLanes]float32)(dy)
-	for c, v := range x {
-		sum := (*[convLanes]float32)(acc[c*convLanes:])
-		for lane := range sum {
-			sum[lane] += v * row[lane]
-		}
+// addScaled adds factor times 16 lanes.
+func addScaled(acc, lanes *[convLanes]float32, factor float32) {
+	for i, v := range lanes {
+		acc[i] += v * factor
 	}
 }

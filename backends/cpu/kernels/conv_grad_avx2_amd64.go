@@ -4,8 +4,8 @@
 
 package kernels
 
-// convGradBlockedAVX21x4 adds to the sums of 1 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX21x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// convGradBlockedAVX21x1x4 adds to the sums of a run of 1 taps, 1 blocks and 4 channels. See convGradTile.
+func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 
 // convGradPlanarAVX21x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
@@ -31,23 +31,8 @@ func convGradPlanarAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, 
 // convGradPlanarAVX22x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
 func convGradPlanarAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
-// convGradPlanarAVX22x3 adds to the sums of 3 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX22x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
 // convGradPlanarAVX23x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
 func convGradPlanarAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradPlanarAVX23x2 adds to the sums of 2 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX23x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradPlanarAVX24x1 adds to the sums of 1 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX24x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradPlanarAVX25x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX25x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradPlanarAVX26x1 adds to the sums of 1 runs of 6 taps. See convGradTile.
-func convGradPlanarAVX26x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
 // convGradLanewiseAVX21x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradLanewiseAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
@@ -73,20 +58,5 @@ func convGradLanewiseAVX22x1(acc *float32, x *float32, dy *float32, offsets *int
 // convGradLanewiseAVX22x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
 func convGradLanewiseAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
-// convGradLanewiseAVX22x3 adds to the sums of 3 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX22x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
 // convGradLanewiseAVX23x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
 func convGradLanewiseAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradLanewiseAVX23x2 adds to the sums of 2 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX23x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradLanewiseAVX24x1 adds to the sums of 1 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX24x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradLanewiseAVX25x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX25x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradLanewiseAVX26x1 adds to the sums of 1 runs of 6 taps. See convGradTile.
-func convGradLanewiseAVX26x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)

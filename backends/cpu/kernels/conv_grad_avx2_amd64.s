@@ -4,33 +4,26 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX21x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 // Requires: AVX, FMA3
-TEXT ·convGradBlockedAVX21x4(SB), NOSPLIT, $0-72
+TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-72
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
-	MOVQ    xRow+56(FP), DX
-	MOVQ    dyRow+64(FP), BX
-	MOVQ    cols+48(FP), SI
-	IMUL3Q  $0x00000040, SI, DI
-	IMUL3Q  $0x00000040, SI, SI
-	SHLQ    $0x02, DX
-	SHLQ    $0x02, BX
-	SUBQ    DI, DX
-	SUBQ    SI, BX
-	MOVQ    rows+40(FP), SI
-	MOVQ    acc+0(FP), DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
+	MOVQ    acc+0(FP), DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VMOVUPS 128(DX), Y4
+	VMOVUPS 160(DX), Y5
+	VMOVUPS 192(DX), Y6
+	VMOVUPS 224(DX), Y7
+	MOVQ    rows+40(FP), BX
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+48(FP), R8
+	MOVQ cols+48(FP), SI
 
 pixel:
 	VMOVUPS      (CX), Y8
@@ -49,20 +42,28 @@ pixel:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         R8
-	JNE          pixel
-	ADDQ         DX, AX
-	ADDQ         BX, CX
 	DECQ         SI
+	JNE          pixel
+	MOVQ         cols+48(FP), SI
+	IMUL3Q       $0x00000040, SI, SI
+	SUBQ         SI, AX
+	MOVQ         xRow+56(FP), SI
+	LEAQ         (AX)(SI*4), AX
+	MOVQ         cols+48(FP), SI
+	IMUL3Q       $0x00000040, SI, SI
+	SUBQ         SI, CX
+	MOVQ         dyRow+64(FP), SI
+	LEAQ         (CX)(SI*4), CX
+	DECQ         BX
 	JNE          row
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y5, 160(DI)
-	VMOVUPS      Y6, 192(DI)
-	VMOVUPS      Y7, 224(DI)
+	VMOVUPS      Y0, (DX)
+	VMOVUPS      Y1, 32(DX)
+	VMOVUPS      Y2, 64(DX)
+	VMOVUPS      Y3, 96(DX)
+	VMOVUPS      Y4, 128(DX)
+	VMOVUPS      Y5, 160(DX)
+	VMOVUPS      Y6, 192(DX)
+	VMOVUPS      Y7, 224(DX)
 	VZEROUPPER
 	RET
 
@@ -77,8 +78,10 @@ TEXT ·convGradPlanarAVX21x1(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
 
 row:
 	MOVQ cols+40(FP), SI
@@ -86,24 +89,24 @@ row:
 pixel:
 	VMOVUPS      (AX), Y2
 	VMOVUPS      32(AX), Y3
-	VBROADCASTSS (CX)(BX*1), Y4
+	VBROADCASTSS (CX)(DX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
 	DECQ         SI
 	JNE          pixel
 	MOVQ         cols+40(FP), SI
 	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
+	SUBQ         SI, DX
 	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
+	LEAQ         (DX)(SI*4), DX
 	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
+	IMUL3Q       $0x00000040, SI, SI
 	SUBQ         SI, AX
 	MOVQ         dyRow+56(FP), SI
 	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
+	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -126,8 +129,10 @@ TEXT ·convGradPlanarAVX21x2(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
 	MOVQ cols+40(FP), DI
@@ -135,27 +140,27 @@ row:
 pixel:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
-	VBROADCASTSS (DX)(SI*1), Y6
+	VBROADCASTSS (DX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (CX)(SI*1), Y6
+	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x04, SI
+	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
 	DECQ         DI
 	JNE          pixel
 	MOVQ         cols+40(FP), DI
 	IMUL3Q       $0x00000004, DI, DI
-	SUBQ         DI, SI
+	SUBQ         DI, BX
 	MOVQ         xRow+48(FP), DI
-	LEAQ         (SI)(DI*4), SI
+	LEAQ         (BX)(DI*4), BX
 	MOVQ         cols+40(FP), DI
-	SHLQ         $0x06, DI
+	IMUL3Q       $0x00000040, DI, DI
 	SUBQ         DI, AX
 	MOVQ         dyRow+56(FP), DI
 	LEAQ         (AX)(DI*4), AX
-	DECQ         BX
+	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -184,8 +189,10 @@ TEXT ·convGradPlanarAVX21x3(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Y4
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
 	MOVQ cols+40(FP), R8
@@ -193,30 +200,30 @@ row:
 pixel:
 	VMOVUPS      (AX), Y6
 	VMOVUPS      32(AX), Y7
-	VBROADCASTSS (DX)(DI*1), Y8
+	VBROADCASTSS (DX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(DI*1), Y8
+	VBROADCASTSS (BX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (CX)(DI*1), Y8
+	VBROADCASTSS (CX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
 	DECQ         R8
 	JNE          pixel
 	MOVQ         cols+40(FP), R8
 	IMUL3Q       $0x00000004, R8, R8
-	SUBQ         R8, DI
+	SUBQ         R8, SI
 	MOVQ         xRow+48(FP), R8
-	LEAQ         (DI)(R8*4), DI
+	LEAQ         (SI)(R8*4), SI
 	MOVQ         cols+40(FP), R8
-	SHLQ         $0x06, R8
+	IMUL3Q       $0x00000040, R8, R8
 	SUBQ         R8, AX
 	MOVQ         dyRow+56(FP), R8
 	LEAQ         (AX)(R8*4), AX
-	DECQ         SI
+	DECQ         DI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -251,8 +258,10 @@ TEXT ·convGradPlanarAVX21x4(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Y6
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
 	MOVQ cols+40(FP), R9
@@ -260,33 +269,33 @@ row:
 pixel:
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
-	VBROADCASTSS (DX)(R8*1), Y10
+	VBROADCASTSS (DX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (BX)(R8*1), Y10
+	VBROADCASTSS (BX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(R8*1), Y10
+	VBROADCASTSS (SI)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (CX)(R8*1), Y10
+	VBROADCASTSS (CX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x04, R8
+	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
 	DECQ         R9
 	JNE          pixel
 	MOVQ         cols+40(FP), R9
 	IMUL3Q       $0x00000004, R9, R9
-	SUBQ         R9, R8
+	SUBQ         R9, DI
 	MOVQ         xRow+48(FP), R9
-	LEAQ         (R8)(R9*4), R8
+	LEAQ         (DI)(R9*4), DI
 	MOVQ         cols+40(FP), R9
-	SHLQ         $0x06, R9
+	IMUL3Q       $0x00000040, R9, R9
 	SUBQ         R9, AX
 	MOVQ         dyRow+56(FP), R9
 	LEAQ         (AX)(R9*4), AX
-	DECQ         DI
+	DECQ         R8
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -327,8 +336,10 @@ TEXT ·convGradPlanarAVX21x5(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Y8
 	VMOVUPS 288(AX), Y9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
 	MOVQ cols+40(FP), R10
@@ -336,36 +347,36 @@ row:
 pixel:
 	VMOVUPS      (AX), Y10
 	VMOVUPS      32(AX), Y11
-	VBROADCASTSS (DX)(R9*1), Y12
+	VBROADCASTSS (DX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (BX)(R9*1), Y12
+	VBROADCASTSS (BX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(R9*1), Y12
+	VBROADCASTSS (SI)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI)(R9*1), Y12
+	VBROADCASTSS (DI)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (CX)(R9*1), Y12
+	VBROADCASTSS (CX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
 	DECQ         R10
 	JNE          pixel
 	MOVQ         cols+40(FP), R10
 	IMUL3Q       $0x00000004, R10, R10
-	SUBQ         R10, R9
+	SUBQ         R10, R8
 	MOVQ         xRow+48(FP), R10
-	LEAQ         (R9)(R10*4), R9
+	LEAQ         (R8)(R10*4), R8
 	MOVQ         cols+40(FP), R10
-	SHLQ         $0x06, R10
+	IMUL3Q       $0x00000040, R10, R10
 	SUBQ         R10, AX
 	MOVQ         dyRow+56(FP), R10
 	LEAQ         (AX)(R10*4), AX
-	DECQ         R8
+	DECQ         R9
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -412,8 +423,10 @@ TEXT ·convGradPlanarAVX21x6(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Y10
 	VMOVUPS 352(AX), Y11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
 	MOVQ cols+40(FP), R11
@@ -421,39 +434,39 @@ row:
 pixel:
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
-	VBROADCASTSS (DX)(R10*1), Y14
+	VBROADCASTSS (DX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (BX)(R10*1), Y14
+	VBROADCASTSS (BX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(R10*1), Y14
+	VBROADCASTSS (SI)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI)(R10*1), Y14
+	VBROADCASTSS (DI)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R8)(R10*1), Y14
+	VBROADCASTSS (R8)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (CX)(R10*1), Y14
+	VBROADCASTSS (CX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x04, R10
+	ADDQ         $0x04, R9
 	ADDQ         $0x40, AX
 	DECQ         R11
 	JNE          pixel
 	MOVQ         cols+40(FP), R11
 	IMUL3Q       $0x00000004, R11, R11
-	SUBQ         R11, R10
+	SUBQ         R11, R9
 	MOVQ         xRow+48(FP), R11
-	LEAQ         (R10)(R11*4), R10
+	LEAQ         (R9)(R11*4), R9
 	MOVQ         cols+40(FP), R11
-	SHLQ         $0x06, R11
+	IMUL3Q       $0x00000040, R11, R11
 	SUBQ         R11, AX
 	MOVQ         dyRow+56(FP), R11
 	LEAQ         (AX)(R11*4), AX
-	DECQ         R9
+	DECQ         R10
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -484,36 +497,60 @@ TEXT ·convGradPlanarAVX22x1(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), SI
-
-pixel:
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y5, Y7
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
-	VBROADCASTSS (CX)(BX*1), Y6
+	VBROADCASTSS (CX)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(CX)(BX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x04, BX
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	MOVQ         cols+40(FP), SI
+	SUBQ         $0x01, SI
+	JE           end
+
+pixel:
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y5, Y7
+	VMOVUPS      (AX), Y4
+	VMOVUPS      32(AX), Y5
+	VBROADCASTSS (CX)(DX*1), Y8
+	VFMADD231PS  Y4, Y8, Y0
+	VFMADD231PS  Y5, Y8, Y1
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
 	DECQ         SI
 	JNE          pixel
+
+end:
+	VMOVAPS      Y4, Y6
+	VMOVAPS      Y5, Y7
+	VBROADCASTSS (CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         $0x04, DX
 	MOVQ         cols+40(FP), SI
 	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
+	SUBQ         SI, DX
 	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
+	LEAQ         -4(DX)(SI*4), DX
 	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
+	IMUL3Q       $0x00000040, SI, SI
 	SUBQ         SI, AX
 	MOVQ         dyRow+56(FP), SI
 	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
+	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -542,121 +579,70 @@ TEXT ·convGradPlanarAVX22x2(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Y6
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), DI
-
-pixel:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
-	VBROADCASTSS (DX)(SI*1), Y10
+	VBROADCASTSS (DX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(DX)(SI*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (CX)(SI*1), Y10
+	VBROADCASTSS (CX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(CX)(SI*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x04, SI
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	MOVQ         cols+40(FP), DI
+	SUBQ         $0x01, DI
+	JE           end
+
+pixel:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VBROADCASTSS (DX)(BX*1), Y12
+	VFMADD231PS  Y8, Y12, Y0
+	VFMADD231PS  Y9, Y12, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
 	DECQ         DI
 	JNE          pixel
+
+end:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VBROADCASTSS (DX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	ADDQ         $0x04, BX
 	MOVQ         cols+40(FP), DI
 	IMUL3Q       $0x00000004, DI, DI
-	SUBQ         DI, SI
+	SUBQ         DI, BX
 	MOVQ         xRow+48(FP), DI
-	LEAQ         (SI)(DI*4), SI
+	LEAQ         -4(BX)(DI*4), BX
 	MOVQ         cols+40(FP), DI
-	SHLQ         $0x06, DI
+	IMUL3Q       $0x00000040, DI, DI
 	SUBQ         DI, AX
 	MOVQ         dyRow+56(FP), DI
 	LEAQ         (AX)(DI*4), AX
-	DECQ         BX
-	JNE          row
-	MOVQ         acc+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX22x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX22x3(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
-
-row:
-	MOVQ cols+40(FP), R8
-
-pixel:
-	VMOVUPS      (AX), Y12
-	VMOVUPS      32(AX), Y13
-	VBROADCASTSS (DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (BX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(BX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (CX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(CX)(DI*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x04, DI
-	ADDQ         $0x40, AX
-	DECQ         R8
-	JNE          pixel
-	MOVQ         cols+40(FP), R8
-	IMUL3Q       $0x00000004, R8, R8
-	SUBQ         R8, DI
-	MOVQ         xRow+48(FP), R8
-	LEAQ         (DI)(R8*4), DI
-	MOVQ         cols+40(FP), R8
-	SHLQ         $0x06, R8
-	SUBQ         R8, AX
-	MOVQ         dyRow+56(FP), R8
-	LEAQ         (AX)(R8*4), AX
 	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -668,10 +654,6 @@ pixel:
 	VMOVUPS      Y5, 160(AX)
 	VMOVUPS      Y6, 192(AX)
 	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	VMOVUPS      Y10, 320(AX)
-	VMOVUPS      Y11, 352(AX)
 	VZEROUPPER
 	RET
 
@@ -690,114 +672,92 @@ TEXT ·convGradPlanarAVX23x1(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Y4
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), SI
-
-pixel:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y6, Y8
+	VMOVAPS      Y7, Y9
 	VMOVUPS      (AX), Y6
 	VMOVUPS      32(AX), Y7
-	VBROADCASTSS (CX)(BX*1), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(CX)(BX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(CX)(BX*1), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x04, BX
+	VBROADCASTSS (CX)(DX*1), Y10
+	VFMADD231PS  Y6, Y10, Y0
+	VFMADD231PS  Y7, Y10, Y1
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y6, Y8
+	VMOVAPS      Y7, Y9
+	VMOVUPS      (AX), Y6
+	VMOVUPS      32(AX), Y7
+	VBROADCASTSS (CX)(DX*1), Y10
+	VFMADD231PS  Y6, Y10, Y0
+	VFMADD231PS  Y7, Y10, Y1
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	MOVQ         cols+40(FP), SI
+	SUBQ         $0x02, SI
+	JE           end
+
+pixel:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y6, Y8
+	VMOVAPS      Y7, Y9
+	VMOVUPS      (AX), Y6
+	VMOVUPS      32(AX), Y7
+	VBROADCASTSS (CX)(DX*1), Y12
+	VFMADD231PS  Y6, Y12, Y0
+	VFMADD231PS  Y7, Y12, Y1
+	VFMADD231PS  Y8, Y12, Y2
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
 	DECQ         SI
 	JNE          pixel
+
+end:
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y6, Y8
+	VMOVAPS      Y7, Y9
+	VBROADCASTSS (CX)(DX*1), Y12
+	VFMADD231PS  Y8, Y12, Y2
+	VFMADD231PS  Y9, Y12, Y3
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	ADDQ         $0x04, DX
+	VMOVAPS      Y8, Y10
+	VMOVAPS      Y9, Y11
+	VMOVAPS      Y6, Y8
+	VMOVAPS      Y7, Y9
+	VBROADCASTSS (CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	ADDQ         $0x04, DX
 	MOVQ         cols+40(FP), SI
 	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
+	SUBQ         SI, DX
 	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
+	LEAQ         -8(DX)(SI*4), DX
 	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
+	IMUL3Q       $0x00000040, SI, SI
 	SUBQ         SI, AX
 	MOVQ         dyRow+56(FP), SI
 	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
-	JNE          row
-	MOVQ         acc+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX23x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX23x2(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
-
-row:
-	MOVQ cols+40(FP), DI
-
-pixel:
-	VMOVUPS      (AX), Y12
-	VMOVUPS      32(AX), Y13
-	VBROADCASTSS (DX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(DX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (CX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(CX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(CX)(SI*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x04, SI
-	ADDQ         $0x40, AX
-	DECQ         DI
-	JNE          pixel
-	MOVQ         cols+40(FP), DI
-	IMUL3Q       $0x00000004, DI, DI
-	SUBQ         DI, SI
-	MOVQ         xRow+48(FP), DI
-	LEAQ         (SI)(DI*4), SI
-	MOVQ         cols+40(FP), DI
-	SHLQ         $0x06, DI
-	SUBQ         DI, AX
-	MOVQ         dyRow+56(FP), DI
-	LEAQ         (AX)(DI*4), AX
 	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -807,231 +767,6 @@ pixel:
 	VMOVUPS      Y3, 96(AX)
 	VMOVUPS      Y4, 128(AX)
 	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	VMOVUPS      Y10, 320(AX)
-	VMOVUPS      Y11, 352(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX24x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX24x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS      (AX), Y8
-	VMOVUPS      32(AX), Y9
-	VBROADCASTSS (CX)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(CX)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(CX)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(CX)(BX*1), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x04, BX
-	ADDQ         $0x40, AX
-	DECQ         SI
-	JNE          pixel
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
-	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
-	JNE          row
-	MOVQ         acc+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX25x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX25x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS      (AX), Y10
-	VMOVUPS      32(AX), Y11
-	VBROADCASTSS (CX)(BX*1), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(CX)(BX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(CX)(BX*1), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(CX)(BX*1), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(CX)(BX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x04, BX
-	ADDQ         $0x40, AX
-	DECQ         SI
-	JNE          pixel
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
-	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
-	JNE          row
-	MOVQ         acc+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX26x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX26x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS      (AX), Y12
-	VMOVUPS      32(AX), Y13
-	VBROADCASTSS (CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(CX)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x04, BX
-	ADDQ         $0x40, AX
-	DECQ         SI
-	JNE          pixel
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, BX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         (BX)(SI*4), BX
-	MOVQ         cols+40(FP), SI
-	SHLQ         $0x06, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	DECQ         DX
-	JNE          row
-	MOVQ         acc+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y6, 192(AX)
-	VMOVUPS      Y7, 224(AX)
-	VMOVUPS      Y8, 256(AX)
-	VMOVUPS      Y9, 288(AX)
-	VMOVUPS      Y10, 320(AX)
-	VMOVUPS      Y11, 352(AX)
 	VZEROUPPER
 	RET
 
@@ -1046,8 +781,10 @@ TEXT ·convGradLanewiseAVX21x1(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
 
 row:
 	MOVQ cols+40(FP), SI
@@ -1055,23 +792,25 @@ row:
 pixel:
 	VMOVUPS     (AX), Y2
 	VMOVUPS     32(AX), Y3
-	VFMADD231PS (CX)(BX*1), Y2, Y0
-	VFMADD231PS 32(CX)(BX*1), Y3, Y1
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Y4
+	VFMADD231PS Y2, Y4, Y0
+	VMOVUPS     32(CX)(DX*1), Y2
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        (DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1094,8 +833,10 @@ TEXT ·convGradLanewiseAVX21x2(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
 	MOVQ cols+40(FP), DI
@@ -1103,25 +844,29 @@ row:
 pixel:
 	VMOVUPS     (AX), Y4
 	VMOVUPS     32(AX), Y5
-	VFMADD231PS (DX)(SI*1), Y4, Y0
-	VFMADD231PS 32(DX)(SI*1), Y5, Y1
-	VFMADD231PS (CX)(SI*1), Y4, Y2
-	VFMADD231PS 32(CX)(SI*1), Y5, Y3
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Y6
+	VFMADD231PS Y4, Y6, Y0
+	VMOVUPS     32(DX)(BX*1), Y6
+	VFMADD231PS Y5, Y6, Y1
+	VMOVUPS     (CX)(BX*1), Y6
+	VFMADD231PS Y4, Y6, Y2
+	VMOVUPS     32(CX)(BX*1), Y4
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        (BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1150,8 +895,10 @@ TEXT ·convGradLanewiseAVX21x3(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Y4
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
 	MOVQ cols+40(FP), R8
@@ -1159,27 +906,33 @@ row:
 pixel:
 	VMOVUPS     (AX), Y6
 	VMOVUPS     32(AX), Y7
-	VFMADD231PS (DX)(DI*1), Y6, Y0
-	VFMADD231PS 32(DX)(DI*1), Y7, Y1
-	VFMADD231PS (BX)(DI*1), Y6, Y2
-	VFMADD231PS 32(BX)(DI*1), Y7, Y3
-	VFMADD231PS (CX)(DI*1), Y6, Y4
-	VFMADD231PS 32(CX)(DI*1), Y7, Y5
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Y8
+	VFMADD231PS Y6, Y8, Y0
+	VMOVUPS     32(DX)(SI*1), Y8
+	VFMADD231PS Y7, Y8, Y1
+	VMOVUPS     (BX)(SI*1), Y8
+	VFMADD231PS Y6, Y8, Y2
+	VMOVUPS     32(BX)(SI*1), Y8
+	VFMADD231PS Y7, Y8, Y3
+	VMOVUPS     (CX)(SI*1), Y8
+	VFMADD231PS Y6, Y8, Y4
+	VMOVUPS     32(CX)(SI*1), Y6
+	VFMADD231PS Y7, Y6, Y5
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        (SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1214,8 +967,10 @@ TEXT ·convGradLanewiseAVX21x4(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Y6
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
 	MOVQ cols+40(FP), R9
@@ -1223,29 +978,37 @@ row:
 pixel:
 	VMOVUPS     (AX), Y8
 	VMOVUPS     32(AX), Y9
-	VFMADD231PS (DX)(R8*1), Y8, Y0
-	VFMADD231PS 32(DX)(R8*1), Y9, Y1
-	VFMADD231PS (BX)(R8*1), Y8, Y2
-	VFMADD231PS 32(BX)(R8*1), Y9, Y3
-	VFMADD231PS (SI)(R8*1), Y8, Y4
-	VFMADD231PS 32(SI)(R8*1), Y9, Y5
-	VFMADD231PS (CX)(R8*1), Y8, Y6
-	VFMADD231PS 32(CX)(R8*1), Y9, Y7
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Y10
+	VFMADD231PS Y8, Y10, Y0
+	VMOVUPS     32(DX)(DI*1), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (BX)(DI*1), Y10
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS     32(BX)(DI*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (SI)(DI*1), Y10
+	VFMADD231PS Y8, Y10, Y4
+	VMOVUPS     32(SI)(DI*1), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (CX)(DI*1), Y10
+	VFMADD231PS Y8, Y10, Y6
+	VMOVUPS     32(CX)(DI*1), Y8
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        (DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1286,8 +1049,10 @@ TEXT ·convGradLanewiseAVX21x5(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Y8
 	VMOVUPS 288(AX), Y9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
 	MOVQ cols+40(FP), R10
@@ -1295,31 +1060,41 @@ row:
 pixel:
 	VMOVUPS     (AX), Y10
 	VMOVUPS     32(AX), Y11
-	VFMADD231PS (DX)(R9*1), Y10, Y0
-	VFMADD231PS 32(DX)(R9*1), Y11, Y1
-	VFMADD231PS (BX)(R9*1), Y10, Y2
-	VFMADD231PS 32(BX)(R9*1), Y11, Y3
-	VFMADD231PS (SI)(R9*1), Y10, Y4
-	VFMADD231PS 32(SI)(R9*1), Y11, Y5
-	VFMADD231PS (DI)(R9*1), Y10, Y6
-	VFMADD231PS 32(DI)(R9*1), Y11, Y7
-	VFMADD231PS (CX)(R9*1), Y10, Y8
-	VFMADD231PS 32(CX)(R9*1), Y11, Y9
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Y12
+	VFMADD231PS Y10, Y12, Y0
+	VMOVUPS     32(DX)(R8*1), Y12
+	VFMADD231PS Y11, Y12, Y1
+	VMOVUPS     (BX)(R8*1), Y12
+	VFMADD231PS Y10, Y12, Y2
+	VMOVUPS     32(BX)(R8*1), Y12
+	VFMADD231PS Y11, Y12, Y3
+	VMOVUPS     (SI)(R8*1), Y12
+	VFMADD231PS Y10, Y12, Y4
+	VMOVUPS     32(SI)(R8*1), Y12
+	VFMADD231PS Y11, Y12, Y5
+	VMOVUPS     (DI)(R8*1), Y12
+	VFMADD231PS Y10, Y12, Y6
+	VMOVUPS     32(DI)(R8*1), Y12
+	VFMADD231PS Y11, Y12, Y7
+	VMOVUPS     (CX)(R8*1), Y12
+	VFMADD231PS Y10, Y12, Y8
+	VMOVUPS     32(CX)(R8*1), Y10
+	VFMADD231PS Y11, Y10, Y9
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        (R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1366,8 +1141,10 @@ TEXT ·convGradLanewiseAVX21x6(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Y10
 	VMOVUPS 352(AX), Y11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
 	MOVQ cols+40(FP), R11
@@ -1375,33 +1152,45 @@ row:
 pixel:
 	VMOVUPS     (AX), Y12
 	VMOVUPS     32(AX), Y13
-	VFMADD231PS (DX)(R10*1), Y12, Y0
-	VFMADD231PS 32(DX)(R10*1), Y13, Y1
-	VFMADD231PS (BX)(R10*1), Y12, Y2
-	VFMADD231PS 32(BX)(R10*1), Y13, Y3
-	VFMADD231PS (SI)(R10*1), Y12, Y4
-	VFMADD231PS 32(SI)(R10*1), Y13, Y5
-	VFMADD231PS (DI)(R10*1), Y12, Y6
-	VFMADD231PS 32(DI)(R10*1), Y13, Y7
-	VFMADD231PS (R8)(R10*1), Y12, Y8
-	VFMADD231PS 32(R8)(R10*1), Y13, Y9
-	VFMADD231PS (CX)(R10*1), Y12, Y10
-	VFMADD231PS 32(CX)(R10*1), Y13, Y11
-	ADDQ        $0x40, R10
+	VMOVUPS     (DX)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y0
+	VMOVUPS     32(DX)(R9*1), Y14
+	VFMADD231PS Y13, Y14, Y1
+	VMOVUPS     (BX)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y2
+	VMOVUPS     32(BX)(R9*1), Y14
+	VFMADD231PS Y13, Y14, Y3
+	VMOVUPS     (SI)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y4
+	VMOVUPS     32(SI)(R9*1), Y14
+	VFMADD231PS Y13, Y14, Y5
+	VMOVUPS     (DI)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y6
+	VMOVUPS     32(DI)(R9*1), Y14
+	VFMADD231PS Y13, Y14, Y7
+	VMOVUPS     (R8)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y8
+	VMOVUPS     32(R8)(R9*1), Y14
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (CX)(R9*1), Y14
+	VFMADD231PS Y12, Y14, Y10
+	VMOVUPS     32(CX)(R9*1), Y12
+	VFMADD231PS Y13, Y12, Y11
+	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
 	DECQ        R11
 	JNE         pixel
 	MOVQ        cols+40(FP), R11
 	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R10
+	SUBQ        R11, R9
 	MOVQ        xRow+48(FP), R11
-	LEAQ        (R10)(R11*4), R10
+	LEAQ        (R9)(R11*4), R9
 	MOVQ        cols+40(FP), R11
-	SHLQ        $0x06, R11
+	IMUL3Q      $0x00000040, R11, R11
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
+	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1432,34 +1221,63 @@ TEXT ·convGradLanewiseAVX22x1(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), SI
-
-pixel:
+	VMOVAPS     Y4, Y6
+	VMOVAPS     Y5, Y7
 	VMOVUPS     (AX), Y4
 	VMOVUPS     32(AX), Y5
-	VFMADD231PS (CX)(BX*1), Y4, Y0
-	VFMADD231PS 32(CX)(BX*1), Y5, Y1
-	VFMADD231PS 64(CX)(BX*1), Y4, Y2
-	VFMADD231PS 96(CX)(BX*1), Y5, Y3
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Y6
+	VFMADD231PS Y4, Y6, Y0
+	VMOVUPS     32(CX)(DX*1), Y6
+	VFMADD231PS Y5, Y6, Y1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x01, SI
+	JE          end
+
+pixel:
+	VMOVAPS     Y4, Y6
+	VMOVAPS     Y5, Y7
+	VMOVUPS     (AX), Y4
+	VMOVUPS     32(AX), Y5
+	VMOVUPS     (CX)(DX*1), Y8
+	VFMADD231PS Y4, Y8, Y0
+	VFMADD231PS Y6, Y8, Y2
+	VMOVUPS     32(CX)(DX*1), Y6
+	VFMADD231PS Y5, Y6, Y1
+	VFMADD231PS Y7, Y6, Y3
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Y4, Y6
+	VMOVAPS     Y5, Y7
+	VMOVUPS     (CX)(DX*1), Y8
+	VFMADD231PS Y6, Y8, Y2
+	VMOVUPS     32(CX)(DX*1), Y6
+	VFMADD231PS Y7, Y6, Y3
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -64(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1488,111 +1306,76 @@ TEXT ·convGradLanewiseAVX22x2(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Y6
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), DI
-
-pixel:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
 	VMOVUPS     (AX), Y8
 	VMOVUPS     32(AX), Y9
-	VFMADD231PS (DX)(SI*1), Y8, Y0
-	VFMADD231PS 32(DX)(SI*1), Y9, Y1
-	VFMADD231PS 64(DX)(SI*1), Y8, Y2
-	VFMADD231PS 96(DX)(SI*1), Y9, Y3
-	VFMADD231PS (CX)(SI*1), Y8, Y4
-	VFMADD231PS 32(CX)(SI*1), Y9, Y5
-	VFMADD231PS 64(CX)(SI*1), Y8, Y6
-	VFMADD231PS 96(CX)(SI*1), Y9, Y7
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Y10
+	VFMADD231PS Y8, Y10, Y0
+	VMOVUPS     32(DX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (CX)(BX*1), Y10
+	VFMADD231PS Y8, Y10, Y4
+	VMOVUPS     32(CX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y5
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x01, DI
+	JE          end
+
+pixel:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVUPS     (AX), Y8
+	VMOVUPS     32(AX), Y9
+	VMOVUPS     (DX)(BX*1), Y12
+	VFMADD231PS Y8, Y12, Y0
+	VFMADD231PS Y10, Y12, Y2
+	VMOVUPS     32(DX)(BX*1), Y12
+	VFMADD231PS Y9, Y12, Y1
+	VFMADD231PS Y11, Y12, Y3
+	VMOVUPS     (CX)(BX*1), Y12
+	VFMADD231PS Y8, Y12, Y4
+	VFMADD231PS Y10, Y12, Y6
+	VMOVUPS     32(CX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VFMADD231PS Y11, Y10, Y7
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVUPS     (DX)(BX*1), Y12
+	VFMADD231PS Y10, Y12, Y2
+	VMOVUPS     32(DX)(BX*1), Y12
+	VFMADD231PS Y11, Y12, Y3
+	VMOVUPS     (CX)(BX*1), Y12
+	VFMADD231PS Y10, Y12, Y6
+	VMOVUPS     32(CX)(BX*1), Y10
+	VFMADD231PS Y11, Y10, Y7
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -64(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
-	VMOVUPS     Y7, 224(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX22x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX22x3(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
-
-row:
-	MOVQ cols+40(FP), R8
-
-pixel:
-	VMOVUPS     (AX), Y12
-	VMOVUPS     32(AX), Y13
-	VFMADD231PS (DX)(DI*1), Y12, Y0
-	VFMADD231PS 32(DX)(DI*1), Y13, Y1
-	VFMADD231PS 64(DX)(DI*1), Y12, Y2
-	VFMADD231PS 96(DX)(DI*1), Y13, Y3
-	VFMADD231PS (BX)(DI*1), Y12, Y4
-	VFMADD231PS 32(BX)(DI*1), Y13, Y5
-	VFMADD231PS 64(BX)(DI*1), Y12, Y6
-	VFMADD231PS 96(BX)(DI*1), Y13, Y7
-	VFMADD231PS (CX)(DI*1), Y12, Y8
-	VFMADD231PS 32(CX)(DI*1), Y13, Y9
-	VFMADD231PS 64(CX)(DI*1), Y12, Y10
-	VFMADD231PS 96(CX)(DI*1), Y13, Y11
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, AX
-	DECQ        R8
-	JNE         pixel
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
-	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1604,10 +1387,6 @@ pixel:
 	VMOVUPS     Y5, 160(AX)
 	VMOVUPS     Y6, 192(AX)
 	VMOVUPS     Y7, 224(AX)
-	VMOVUPS     Y8, 256(AX)
-	VMOVUPS     Y9, 288(AX)
-	VMOVUPS     Y10, 320(AX)
-	VMOVUPS     Y11, 352(AX)
 	VZEROUPPER
 	RET
 
@@ -1626,105 +1405,97 @@ TEXT ·convGradLanewiseAVX23x1(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Y4
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), SI
-
-pixel:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVAPS     Y6, Y8
+	VMOVAPS     Y7, Y9
 	VMOVUPS     (AX), Y6
 	VMOVUPS     32(AX), Y7
-	VFMADD231PS (CX)(BX*1), Y6, Y0
-	VFMADD231PS 32(CX)(BX*1), Y7, Y1
-	VFMADD231PS 64(CX)(BX*1), Y6, Y2
-	VFMADD231PS 96(CX)(BX*1), Y7, Y3
-	VFMADD231PS 128(CX)(BX*1), Y6, Y4
-	VFMADD231PS 160(CX)(BX*1), Y7, Y5
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Y10
+	VFMADD231PS Y6, Y10, Y0
+	VMOVUPS     32(CX)(DX*1), Y10
+	VFMADD231PS Y7, Y10, Y1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVAPS     Y6, Y8
+	VMOVAPS     Y7, Y9
+	VMOVUPS     (AX), Y6
+	VMOVUPS     32(AX), Y7
+	VMOVUPS     (CX)(DX*1), Y10
+	VFMADD231PS Y6, Y10, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS     32(CX)(DX*1), Y10
+	VFMADD231PS Y7, Y10, Y1
+	VFMADD231PS Y9, Y10, Y3
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x02, SI
+	JE          end
+
+pixel:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVAPS     Y6, Y8
+	VMOVAPS     Y7, Y9
+	VMOVUPS     (AX), Y6
+	VMOVUPS     32(AX), Y7
+	VMOVUPS     (CX)(DX*1), Y12
+	VFMADD231PS Y6, Y12, Y0
+	VFMADD231PS Y8, Y12, Y2
+	VFMADD231PS Y10, Y12, Y4
+	VMOVUPS     32(CX)(DX*1), Y10
+	VFMADD231PS Y7, Y10, Y1
+	VFMADD231PS Y9, Y10, Y3
+	VFMADD231PS Y11, Y10, Y5
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVAPS     Y6, Y8
+	VMOVAPS     Y7, Y9
+	VMOVUPS     (CX)(DX*1), Y12
+	VFMADD231PS Y8, Y12, Y2
+	VFMADD231PS Y10, Y12, Y4
+	VMOVUPS     32(CX)(DX*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VFMADD231PS Y11, Y10, Y5
+	ADDQ        $0x40, DX
+	VMOVAPS     Y8, Y10
+	VMOVAPS     Y9, Y11
+	VMOVAPS     Y6, Y8
+	VMOVAPS     Y7, Y9
+	VMOVUPS     (CX)(DX*1), Y12
+	VFMADD231PS Y10, Y12, Y4
+	VMOVUPS     32(CX)(DX*1), Y10
+	VFMADD231PS Y11, Y10, Y5
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -128(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX23x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX23x2(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
-
-row:
-	MOVQ cols+40(FP), DI
-
-pixel:
-	VMOVUPS     (AX), Y12
-	VMOVUPS     32(AX), Y13
-	VFMADD231PS (DX)(SI*1), Y12, Y0
-	VFMADD231PS 32(DX)(SI*1), Y13, Y1
-	VFMADD231PS 64(DX)(SI*1), Y12, Y2
-	VFMADD231PS 96(DX)(SI*1), Y13, Y3
-	VFMADD231PS 128(DX)(SI*1), Y12, Y4
-	VFMADD231PS 160(DX)(SI*1), Y13, Y5
-	VFMADD231PS (CX)(SI*1), Y12, Y6
-	VFMADD231PS 32(CX)(SI*1), Y13, Y7
-	VFMADD231PS 64(CX)(SI*1), Y12, Y8
-	VFMADD231PS 96(CX)(SI*1), Y13, Y9
-	VFMADD231PS 128(CX)(SI*1), Y12, Y10
-	VFMADD231PS 160(CX)(SI*1), Y13, Y11
-	ADDQ        $0x40, SI
-	ADDQ        $0x40, AX
-	DECQ        DI
-	JNE         pixel
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
-	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
-	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1734,215 +1505,5 @@ pixel:
 	VMOVUPS     Y3, 96(AX)
 	VMOVUPS     Y4, 128(AX)
 	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
-	VMOVUPS     Y7, 224(AX)
-	VMOVUPS     Y8, 256(AX)
-	VMOVUPS     Y9, 288(AX)
-	VMOVUPS     Y10, 320(AX)
-	VMOVUPS     Y11, 352(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX24x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX24x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS     (AX), Y8
-	VMOVUPS     32(AX), Y9
-	VFMADD231PS (CX)(BX*1), Y8, Y0
-	VFMADD231PS 32(CX)(BX*1), Y9, Y1
-	VFMADD231PS 64(CX)(BX*1), Y8, Y2
-	VFMADD231PS 96(CX)(BX*1), Y9, Y3
-	VFMADD231PS 128(CX)(BX*1), Y8, Y4
-	VFMADD231PS 160(CX)(BX*1), Y9, Y5
-	VFMADD231PS 192(CX)(BX*1), Y8, Y6
-	VFMADD231PS 224(CX)(BX*1), Y9, Y7
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, AX
-	DECQ        SI
-	JNE         pixel
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
-	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
-	VMOVUPS     Y7, 224(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX25x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX25x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS     (AX), Y10
-	VMOVUPS     32(AX), Y11
-	VFMADD231PS (CX)(BX*1), Y10, Y0
-	VFMADD231PS 32(CX)(BX*1), Y11, Y1
-	VFMADD231PS 64(CX)(BX*1), Y10, Y2
-	VFMADD231PS 96(CX)(BX*1), Y11, Y3
-	VFMADD231PS 128(CX)(BX*1), Y10, Y4
-	VFMADD231PS 160(CX)(BX*1), Y11, Y5
-	VFMADD231PS 192(CX)(BX*1), Y10, Y6
-	VFMADD231PS 224(CX)(BX*1), Y11, Y7
-	VFMADD231PS 256(CX)(BX*1), Y10, Y8
-	VFMADD231PS 288(CX)(BX*1), Y11, Y9
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, AX
-	DECQ        SI
-	JNE         pixel
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
-	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
-	VMOVUPS     Y7, 224(AX)
-	VMOVUPS     Y8, 256(AX)
-	VMOVUPS     Y9, 288(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX26x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX26x1(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 128(AX), Y4
-	VMOVUPS 160(AX), Y5
-	VMOVUPS 192(AX), Y6
-	VMOVUPS 224(AX), Y7
-	VMOVUPS 256(AX), Y8
-	VMOVUPS 288(AX), Y9
-	VMOVUPS 320(AX), Y10
-	VMOVUPS 352(AX), Y11
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
-
-row:
-	MOVQ cols+40(FP), SI
-
-pixel:
-	VMOVUPS     (AX), Y12
-	VMOVUPS     32(AX), Y13
-	VFMADD231PS (CX)(BX*1), Y12, Y0
-	VFMADD231PS 32(CX)(BX*1), Y13, Y1
-	VFMADD231PS 64(CX)(BX*1), Y12, Y2
-	VFMADD231PS 96(CX)(BX*1), Y13, Y3
-	VFMADD231PS 128(CX)(BX*1), Y12, Y4
-	VFMADD231PS 160(CX)(BX*1), Y13, Y5
-	VFMADD231PS 192(CX)(BX*1), Y12, Y6
-	VFMADD231PS 224(CX)(BX*1), Y13, Y7
-	VFMADD231PS 256(CX)(BX*1), Y12, Y8
-	VFMADD231PS 288(CX)(BX*1), Y13, Y9
-	VFMADD231PS 320(CX)(BX*1), Y12, Y10
-	VFMADD231PS 352(CX)(BX*1), Y13, Y11
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, AX
-	DECQ        SI
-	JNE         pixel
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
-	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Y0, (AX)
-	VMOVUPS     Y1, 32(AX)
-	VMOVUPS     Y2, 64(AX)
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
-	VMOVUPS     Y7, 224(AX)
-	VMOVUPS     Y8, 256(AX)
-	VMOVUPS     Y9, 288(AX)
-	VMOVUPS     Y10, 320(AX)
-	VMOVUPS     Y11, 352(AX)
 	VZEROUPPER
 	RET

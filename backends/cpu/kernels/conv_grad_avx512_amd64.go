@@ -4,11 +4,23 @@
 
 package kernels
 
-// convGradBlockedAVX5121x16 adds to the sums of 1 blocks and 16 channels. See convGradTile.
-func convGradBlockedAVX5121x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// convGradBlockedAVX5121x1x16 adds to the sums of a run of 1 taps, 1 blocks and 16 channels. See convGradTile.
+func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 
-// convGradBlockedAVX5122x8 adds to the sums of 2 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5122x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// convGradBlockedAVX5121x2x8 adds to the sums of a run of 1 taps, 2 blocks and 8 channels. See convGradTile.
+func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+
+// convGradBlockedAVX5122x1x8 adds to the sums of a run of 2 taps, 1 blocks and 8 channels. See convGradTile.
+func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+
+// convGradBlockedAVX5122x2x4 adds to the sums of a run of 2 taps, 2 blocks and 4 channels. See convGradTile.
+func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+
+// convGradBlockedAVX5123x1x8 adds to the sums of a run of 3 taps, 1 blocks and 8 channels. See convGradTile.
+func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+
+// convGradBlockedAVX5123x2x4 adds to the sums of a run of 3 taps, 2 blocks and 4 channels. See convGradTile.
+func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 
 // convGradPlanarAVX5121x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
@@ -109,9 +121,6 @@ func convGradPlanarAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int
 // convGradPlanarAVX5124x6 adds to the sums of 6 runs of 4 taps. See convGradTile.
 func convGradPlanarAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
-// convGradPlanarAVX5124x7 adds to the sums of 7 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
 // convGradPlanarAVX5125x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
 func convGradPlanarAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
@@ -147,9 +156,6 @@ func convGradPlanarAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int
 
 // convGradPlanarAVX5127x3 adds to the sums of 3 runs of 7 taps. See convGradTile.
 func convGradPlanarAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradPlanarAVX5127x4 adds to the sums of 4 runs of 7 taps. See convGradTile.
-func convGradPlanarAVX5127x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
 // convGradLanewiseAVX5121x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradLanewiseAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
@@ -250,9 +256,6 @@ func convGradLanewiseAVX5124x5(acc *float32, x *float32, dy *float32, offsets *i
 // convGradLanewiseAVX5124x6 adds to the sums of 6 runs of 4 taps. See convGradTile.
 func convGradLanewiseAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
-// convGradLanewiseAVX5124x7 adds to the sums of 7 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
 // convGradLanewiseAVX5125x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
 func convGradLanewiseAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
 
@@ -288,6 +291,3 @@ func convGradLanewiseAVX5127x2(acc *float32, x *float32, dy *float32, offsets *i
 
 // convGradLanewiseAVX5127x3 adds to the sums of 3 runs of 7 taps. See convGradTile.
 func convGradLanewiseAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-
-// convGradLanewiseAVX5127x4 adds to the sums of 4 runs of 7 taps. See convGradTile.
-func convGradLanewiseAVX5127x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)

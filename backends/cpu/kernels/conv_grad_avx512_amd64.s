@@ -4,41 +4,33 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX5121x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 // Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5121x16(SB), NOSPLIT, $0-72
+TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-72
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
-	MOVQ    xRow+56(FP), DX
-	MOVQ    dyRow+64(FP), BX
-	MOVQ    cols+48(FP), SI
-	IMUL3Q  $0x00000040, SI, DI
-	IMUL3Q  $0x00000040, SI, SI
-	SHLQ    $0x02, DX
-	SHLQ    $0x02, BX
-	SUBQ    DI, DX
-	SUBQ    SI, BX
-	MOVQ    rows+40(FP), SI
-	MOVQ    acc+0(FP), DI
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-	VMOVUPS 256(DI), Z4
-	VMOVUPS 320(DI), Z5
-	VMOVUPS 384(DI), Z6
-	VMOVUPS 448(DI), Z7
-	VMOVUPS 512(DI), Z8
-	VMOVUPS 576(DI), Z9
-	VMOVUPS 640(DI), Z10
-	VMOVUPS 704(DI), Z11
-	VMOVUPS 768(DI), Z12
-	VMOVUPS 832(DI), Z13
-	VMOVUPS 896(DI), Z14
-	VMOVUPS 960(DI), Z15
+	MOVQ    acc+0(FP), DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	VMOVUPS 256(DX), Z4
+	VMOVUPS 320(DX), Z5
+	VMOVUPS 384(DX), Z6
+	VMOVUPS 448(DX), Z7
+	VMOVUPS 512(DX), Z8
+	VMOVUPS 576(DX), Z9
+	VMOVUPS 640(DX), Z10
+	VMOVUPS 704(DX), Z11
+	VMOVUPS 768(DX), Z12
+	VMOVUPS 832(DX), Z13
+	VMOVUPS 896(DX), Z14
+	VMOVUPS 960(DX), Z15
+	MOVQ    rows+40(FP), BX
+	VXORPS  X16, X16, X16
 
 row:
-	MOVQ cols+48(FP), R8
+	MOVQ cols+48(FP), SI
 
 pixel:
 	VMOVUPS          (CX), Z16
@@ -60,74 +52,75 @@ pixel:
 	VFMADD231PS.BCST 60(AX), Z16, Z15
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, CX
-	DECQ             R8
-	JNE              pixel
-	ADDQ             DX, AX
-	ADDQ             BX, CX
 	DECQ             SI
+	JNE              pixel
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, AX
+	MOVQ             xRow+56(FP), SI
+	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, CX
+	MOVQ             dyRow+64(FP), SI
+	LEAQ             (CX)(SI*4), CX
+	DECQ             BX
 	JNE              row
-	VMOVUPS          Z0, (DI)
-	VMOVUPS          Z1, 64(DI)
-	VMOVUPS          Z2, 128(DI)
-	VMOVUPS          Z3, 192(DI)
-	VMOVUPS          Z4, 256(DI)
-	VMOVUPS          Z5, 320(DI)
-	VMOVUPS          Z6, 384(DI)
-	VMOVUPS          Z7, 448(DI)
-	VMOVUPS          Z8, 512(DI)
-	VMOVUPS          Z9, 576(DI)
-	VMOVUPS          Z10, 640(DI)
-	VMOVUPS          Z11, 704(DI)
-	VMOVUPS          Z12, 768(DI)
-	VMOVUPS          Z13, 832(DI)
-	VMOVUPS          Z14, 896(DI)
-	VMOVUPS          Z15, 960(DI)
+	VMOVUPS          Z0, (DX)
+	VMOVUPS          Z1, 64(DX)
+	VMOVUPS          Z2, 128(DX)
+	VMOVUPS          Z3, 192(DX)
+	VMOVUPS          Z4, 256(DX)
+	VMOVUPS          Z5, 320(DX)
+	VMOVUPS          Z6, 384(DX)
+	VMOVUPS          Z7, 448(DX)
+	VMOVUPS          Z8, 512(DX)
+	VMOVUPS          Z9, 576(DX)
+	VMOVUPS          Z10, 640(DX)
+	VMOVUPS          Z11, 704(DX)
+	VMOVUPS          Z12, 768(DX)
+	VMOVUPS          Z13, 832(DX)
+	VMOVUPS          Z14, 896(DX)
+	VMOVUPS          Z15, 960(DX)
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5122x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
 // Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5122x8(SB), NOSPLIT, $0-72
+TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-72
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
-	MOVQ    xRow+56(FP), DX
-	MOVQ    dyRow+64(FP), BX
-	MOVQ    cols+48(FP), SI
-	IMUL3Q  $0x00000040, SI, DI
-	IMUL3Q  $0x00000040, SI, SI
-	SHLQ    $0x02, DX
+	MOVQ    acc+0(FP), DX
+	MOVQ    accBlock+24(FP), BX
+	MOVQ    dyBlock+32(FP), SI
 	SHLQ    $0x02, BX
-	SUBQ    DI, DX
-	SUBQ    SI, BX
-	MOVQ    rows+40(FP), SI
-	MOVQ    acc+0(FP), DI
-	MOVQ    accBlock+24(FP), R8
-	MOVQ    dyBlock+32(FP), R9
-	SHLQ    $0x02, R8
-	SHLQ    $0x02, R9
-	VMOVUPS (DI), Z0
-	VMOVUPS (DI)(R8*1), Z1
-	VMOVUPS 64(DI), Z2
-	VMOVUPS 64(DI)(R8*1), Z3
-	VMOVUPS 128(DI), Z4
-	VMOVUPS 128(DI)(R8*1), Z5
-	VMOVUPS 192(DI), Z6
-	VMOVUPS 192(DI)(R8*1), Z7
-	VMOVUPS 256(DI), Z8
-	VMOVUPS 256(DI)(R8*1), Z9
-	VMOVUPS 320(DI), Z10
-	VMOVUPS 320(DI)(R8*1), Z11
-	VMOVUPS 384(DI), Z12
-	VMOVUPS 384(DI)(R8*1), Z13
-	VMOVUPS 448(DI), Z14
-	VMOVUPS 448(DI)(R8*1), Z15
+	SHLQ    $0x02, SI
+	VMOVUPS (DX), Z0
+	VMOVUPS (DX)(BX*1), Z1
+	VMOVUPS 64(DX), Z2
+	VMOVUPS 64(DX)(BX*1), Z3
+	VMOVUPS 128(DX), Z4
+	VMOVUPS 128(DX)(BX*1), Z5
+	VMOVUPS 192(DX), Z6
+	VMOVUPS 192(DX)(BX*1), Z7
+	VMOVUPS 256(DX), Z8
+	VMOVUPS 256(DX)(BX*1), Z9
+	VMOVUPS 320(DX), Z10
+	VMOVUPS 320(DX)(BX*1), Z11
+	VMOVUPS 384(DX), Z12
+	VMOVUPS 384(DX)(BX*1), Z13
+	VMOVUPS 448(DX), Z14
+	VMOVUPS 448(DX)(BX*1), Z15
+	MOVQ    rows+40(FP), DI
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+48(FP), R10
+	MOVQ cols+48(FP), R8
 
 pixel:
 	VMOVUPS      (CX), Z16
-	VMOVUPS      (CX)(R9*1), Z17
+	VMOVUPS      (CX)(SI*1), Z17
 	VBROADCASTSS (AX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -154,28 +147,703 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         R10
+	DECQ         R8
 	JNE          pixel
-	ADDQ         DX, AX
-	ADDQ         BX, CX
-	DECQ         SI
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, AX
+	MOVQ         xRow+56(FP), R8
+	LEAQ         (AX)(R8*4), AX
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, CX
+	MOVQ         dyRow+64(FP), R8
+	LEAQ         (CX)(R8*4), CX
+	DECQ         DI
 	JNE          row
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, (DI)(R8*1)
-	VMOVUPS      Z2, 64(DI)
-	VMOVUPS      Z3, 64(DI)(R8*1)
-	VMOVUPS      Z4, 128(DI)
-	VMOVUPS      Z5, 128(DI)(R8*1)
-	VMOVUPS      Z6, 192(DI)
-	VMOVUPS      Z7, 192(DI)(R8*1)
-	VMOVUPS      Z8, 256(DI)
-	VMOVUPS      Z9, 256(DI)(R8*1)
-	VMOVUPS      Z10, 320(DI)
-	VMOVUPS      Z11, 320(DI)(R8*1)
-	VMOVUPS      Z12, 384(DI)
-	VMOVUPS      Z13, 384(DI)(R8*1)
-	VMOVUPS      Z14, 448(DI)
-	VMOVUPS      Z15, 448(DI)(R8*1)
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (DX)(BX*1)
+	VMOVUPS      Z2, 64(DX)
+	VMOVUPS      Z3, 64(DX)(BX*1)
+	VMOVUPS      Z4, 128(DX)
+	VMOVUPS      Z5, 128(DX)(BX*1)
+	VMOVUPS      Z6, 192(DX)
+	VMOVUPS      Z7, 192(DX)(BX*1)
+	VMOVUPS      Z8, 256(DX)
+	VMOVUPS      Z9, 256(DX)(BX*1)
+	VMOVUPS      Z10, 320(DX)
+	VMOVUPS      Z11, 320(DX)(BX*1)
+	VMOVUPS      Z12, 384(DX)
+	VMOVUPS      Z13, 384(DX)(BX*1)
+	VMOVUPS      Z14, 448(DX)
+	VMOVUPS      Z15, 448(DX)(BX*1)
+	VZEROUPPER
+	RET
+
+// func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// Requires: AVX, AVX512F
+TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-72
+	MOVQ    x+8(FP), AX
+	MOVQ    dy+16(FP), CX
+	MOVQ    acc+0(FP), DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	VMOVUPS 256(DX), Z4
+	VMOVUPS 320(DX), Z5
+	VMOVUPS 384(DX), Z6
+	VMOVUPS 448(DX), Z7
+	VMOVUPS 1024(DX), Z8
+	VMOVUPS 1088(DX), Z9
+	VMOVUPS 1152(DX), Z10
+	VMOVUPS 1216(DX), Z11
+	VMOVUPS 1280(DX), Z12
+	VMOVUPS 1344(DX), Z13
+	VMOVUPS 1408(DX), Z14
+	VMOVUPS 1472(DX), Z15
+	MOVQ    rows+40(FP), BX
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+
+row:
+	VMOVAPS          Z16, Z17
+	VMOVUPS          (CX), Z16
+	VFMADD231PS.BCST (AX), Z16, Z0
+	VFMADD231PS.BCST 4(AX), Z16, Z1
+	VFMADD231PS.BCST 8(AX), Z16, Z2
+	VFMADD231PS.BCST 12(AX), Z16, Z3
+	VFMADD231PS.BCST 16(AX), Z16, Z4
+	VFMADD231PS.BCST 20(AX), Z16, Z5
+	VFMADD231PS.BCST 24(AX), Z16, Z6
+	VFMADD231PS.BCST 28(AX), Z16, Z7
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, CX
+	MOVQ             cols+48(FP), SI
+	SUBQ             $0x01, SI
+	JE               end
+
+pixel:
+	VMOVAPS      Z16, Z17
+	VMOVUPS      (CX), Z16
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 4(AX), Z18
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(AX), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 12(AX), Z18
+	VFMADD231PS  Z16, Z18, Z3
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 16(AX), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 20(AX), Z18
+	VFMADD231PS  Z16, Z18, Z5
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 24(AX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z14
+	VBROADCASTSS 28(AX), Z18
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z16, Z17
+	VFMADD231PS.BCST (AX), Z17, Z8
+	VFMADD231PS.BCST 4(AX), Z17, Z9
+	VFMADD231PS.BCST 8(AX), Z17, Z10
+	VFMADD231PS.BCST 12(AX), Z17, Z11
+	VFMADD231PS.BCST 16(AX), Z17, Z12
+	VFMADD231PS.BCST 20(AX), Z17, Z13
+	VFMADD231PS.BCST 24(AX), Z17, Z14
+	VFMADD231PS.BCST 28(AX), Z17, Z15
+	ADDQ             $0x40, AX
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, AX
+	MOVQ             xRow+56(FP), SI
+	LEAQ             -64(AX)(SI*4), AX
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, CX
+	MOVQ             dyRow+64(FP), SI
+	LEAQ             (CX)(SI*4), CX
+	DECQ             BX
+	JNE              row
+	VMOVUPS          Z0, (DX)
+	VMOVUPS          Z1, 64(DX)
+	VMOVUPS          Z2, 128(DX)
+	VMOVUPS          Z3, 192(DX)
+	VMOVUPS          Z4, 256(DX)
+	VMOVUPS          Z5, 320(DX)
+	VMOVUPS          Z6, 384(DX)
+	VMOVUPS          Z7, 448(DX)
+	VMOVUPS          Z8, 1024(DX)
+	VMOVUPS          Z9, 1088(DX)
+	VMOVUPS          Z10, 1152(DX)
+	VMOVUPS          Z11, 1216(DX)
+	VMOVUPS          Z12, 1280(DX)
+	VMOVUPS          Z13, 1344(DX)
+	VMOVUPS          Z14, 1408(DX)
+	VMOVUPS          Z15, 1472(DX)
+	VZEROUPPER
+	RET
+
+// func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// Requires: AVX, AVX512F
+TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-72
+	MOVQ    x+8(FP), AX
+	MOVQ    dy+16(FP), CX
+	MOVQ    acc+0(FP), DX
+	MOVQ    accBlock+24(FP), BX
+	MOVQ    dyBlock+32(FP), SI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, SI
+	VMOVUPS (DX), Z0
+	VMOVUPS (DX)(BX*1), Z1
+	VMOVUPS 64(DX), Z2
+	VMOVUPS 64(DX)(BX*1), Z3
+	VMOVUPS 128(DX), Z4
+	VMOVUPS 128(DX)(BX*1), Z5
+	VMOVUPS 192(DX), Z6
+	VMOVUPS 192(DX)(BX*1), Z7
+	VMOVUPS 1024(DX), Z8
+	VMOVUPS 1024(DX)(BX*1), Z9
+	VMOVUPS 1088(DX), Z10
+	VMOVUPS 1088(DX)(BX*1), Z11
+	VMOVUPS 1152(DX), Z12
+	VMOVUPS 1152(DX)(BX*1), Z13
+	VMOVUPS 1216(DX), Z14
+	VMOVUPS 1216(DX)(BX*1), Z15
+	MOVQ    rows+40(FP), DI
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+
+row:
+	VMOVAPS      Z16, Z18
+	VMOVAPS      Z17, Z19
+	VMOVUPS      (CX), Z16
+	VMOVUPS      (CX)(SI*1), Z17
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(AX), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(AX), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(AX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	MOVQ         cols+48(FP), R8
+	SUBQ         $0x01, R8
+	JE           end
+
+pixel:
+	VMOVAPS      Z16, Z18
+	VMOVAPS      Z17, Z19
+	VMOVUPS      (CX), Z16
+	VMOVUPS      (CX)(SI*1), Z17
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(AX), Z20
+	VFMADD231PS  Z16, Z20, Z2
+	VFMADD231PS  Z17, Z20, Z3
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(AX), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(AX), Z20
+	VFMADD231PS  Z16, Z20, Z6
+	VFMADD231PS  Z17, Z20, Z7
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS      Z16, Z18
+	VMOVAPS      Z17, Z19
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(AX), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(AX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(AX), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x40, AX
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, AX
+	MOVQ         xRow+56(FP), R8
+	LEAQ         -64(AX)(R8*4), AX
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, CX
+	MOVQ         dyRow+64(FP), R8
+	LEAQ         (CX)(R8*4), CX
+	DECQ         DI
+	JNE          row
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (DX)(BX*1)
+	VMOVUPS      Z2, 64(DX)
+	VMOVUPS      Z3, 64(DX)(BX*1)
+	VMOVUPS      Z4, 128(DX)
+	VMOVUPS      Z5, 128(DX)(BX*1)
+	VMOVUPS      Z6, 192(DX)
+	VMOVUPS      Z7, 192(DX)(BX*1)
+	VMOVUPS      Z8, 1024(DX)
+	VMOVUPS      Z9, 1024(DX)(BX*1)
+	VMOVUPS      Z10, 1088(DX)
+	VMOVUPS      Z11, 1088(DX)(BX*1)
+	VMOVUPS      Z12, 1152(DX)
+	VMOVUPS      Z13, 1152(DX)(BX*1)
+	VMOVUPS      Z14, 1216(DX)
+	VMOVUPS      Z15, 1216(DX)(BX*1)
+	VZEROUPPER
+	RET
+
+// func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// Requires: AVX, AVX512F
+TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-72
+	MOVQ    x+8(FP), AX
+	MOVQ    dy+16(FP), CX
+	MOVQ    acc+0(FP), DX
+	VMOVUPS (DX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVUPS 128(DX), Z2
+	VMOVUPS 192(DX), Z3
+	VMOVUPS 256(DX), Z4
+	VMOVUPS 320(DX), Z5
+	VMOVUPS 384(DX), Z6
+	VMOVUPS 448(DX), Z7
+	VMOVUPS 1024(DX), Z8
+	VMOVUPS 1088(DX), Z9
+	VMOVUPS 1152(DX), Z10
+	VMOVUPS 1216(DX), Z11
+	VMOVUPS 1280(DX), Z12
+	VMOVUPS 1344(DX), Z13
+	VMOVUPS 1408(DX), Z14
+	VMOVUPS 1472(DX), Z15
+	VMOVUPS 2048(DX), Z16
+	VMOVUPS 2112(DX), Z17
+	VMOVUPS 2176(DX), Z18
+	VMOVUPS 2240(DX), Z19
+	VMOVUPS 2304(DX), Z20
+	VMOVUPS 2368(DX), Z21
+	VMOVUPS 2432(DX), Z22
+	VMOVUPS 2496(DX), Z23
+	MOVQ    rows+40(FP), BX
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+
+row:
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (CX), Z24
+	VFMADD231PS.BCST (AX), Z24, Z0
+	VFMADD231PS.BCST 4(AX), Z24, Z1
+	VFMADD231PS.BCST 8(AX), Z24, Z2
+	VFMADD231PS.BCST 12(AX), Z24, Z3
+	VFMADD231PS.BCST 16(AX), Z24, Z4
+	VFMADD231PS.BCST 20(AX), Z24, Z5
+	VFMADD231PS.BCST 24(AX), Z24, Z6
+	VFMADD231PS.BCST 28(AX), Z24, Z7
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, CX
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (CX), Z24
+	VBROADCASTSS     (AX), Z26
+	VFMADD231PS      Z24, Z26, Z0
+	VFMADD231PS      Z25, Z26, Z8
+	VBROADCASTSS     4(AX), Z26
+	VFMADD231PS      Z24, Z26, Z1
+	VFMADD231PS      Z25, Z26, Z9
+	VBROADCASTSS     8(AX), Z26
+	VFMADD231PS      Z24, Z26, Z2
+	VFMADD231PS      Z25, Z26, Z10
+	VBROADCASTSS     12(AX), Z26
+	VFMADD231PS      Z24, Z26, Z3
+	VFMADD231PS      Z25, Z26, Z11
+	VBROADCASTSS     16(AX), Z26
+	VFMADD231PS      Z24, Z26, Z4
+	VFMADD231PS      Z25, Z26, Z12
+	VBROADCASTSS     20(AX), Z26
+	VFMADD231PS      Z24, Z26, Z5
+	VFMADD231PS      Z25, Z26, Z13
+	VBROADCASTSS     24(AX), Z26
+	VFMADD231PS      Z24, Z26, Z6
+	VFMADD231PS      Z25, Z26, Z14
+	VBROADCASTSS     28(AX), Z26
+	VFMADD231PS      Z24, Z26, Z7
+	VFMADD231PS      Z25, Z26, Z15
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, CX
+	MOVQ             cols+48(FP), SI
+	SUBQ             $0x02, SI
+	JE               end
+
+pixel:
+	VMOVAPS      Z25, Z26
+	VMOVAPS      Z24, Z25
+	VMOVUPS      (CX), Z24
+	VBROADCASTSS (AX), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z8
+	VFMADD231PS  Z26, Z27, Z16
+	VBROADCASTSS 4(AX), Z27
+	VFMADD231PS  Z24, Z27, Z1
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z17
+	VBROADCASTSS 8(AX), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z10
+	VFMADD231PS  Z26, Z27, Z18
+	VBROADCASTSS 12(AX), Z27
+	VFMADD231PS  Z24, Z27, Z3
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z19
+	VBROADCASTSS 16(AX), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z12
+	VFMADD231PS  Z26, Z27, Z20
+	VBROADCASTSS 20(AX), Z27
+	VFMADD231PS  Z24, Z27, Z5
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z21
+	VBROADCASTSS 24(AX), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z14
+	VFMADD231PS  Z26, Z27, Z22
+	VBROADCASTSS 28(AX), Z27
+	VFMADD231PS  Z24, Z27, Z7
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z23
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (AX), Z27
+	VFMADD231PS      Z25, Z27, Z8
+	VFMADD231PS      Z26, Z27, Z16
+	VBROADCASTSS     4(AX), Z27
+	VFMADD231PS      Z25, Z27, Z9
+	VFMADD231PS      Z26, Z27, Z17
+	VBROADCASTSS     8(AX), Z27
+	VFMADD231PS      Z25, Z27, Z10
+	VFMADD231PS      Z26, Z27, Z18
+	VBROADCASTSS     12(AX), Z27
+	VFMADD231PS      Z25, Z27, Z11
+	VFMADD231PS      Z26, Z27, Z19
+	VBROADCASTSS     16(AX), Z27
+	VFMADD231PS      Z25, Z27, Z12
+	VFMADD231PS      Z26, Z27, Z20
+	VBROADCASTSS     20(AX), Z27
+	VFMADD231PS      Z25, Z27, Z13
+	VFMADD231PS      Z26, Z27, Z21
+	VBROADCASTSS     24(AX), Z27
+	VFMADD231PS      Z25, Z27, Z14
+	VFMADD231PS      Z26, Z27, Z22
+	VBROADCASTSS     28(AX), Z27
+	VFMADD231PS      Z25, Z27, Z15
+	VFMADD231PS      Z26, Z27, Z23
+	ADDQ             $0x40, AX
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VFMADD231PS.BCST (AX), Z26, Z16
+	VFMADD231PS.BCST 4(AX), Z26, Z17
+	VFMADD231PS.BCST 8(AX), Z26, Z18
+	VFMADD231PS.BCST 12(AX), Z26, Z19
+	VFMADD231PS.BCST 16(AX), Z26, Z20
+	VFMADD231PS.BCST 20(AX), Z26, Z21
+	VFMADD231PS.BCST 24(AX), Z26, Z22
+	VFMADD231PS.BCST 28(AX), Z26, Z23
+	ADDQ             $0x40, AX
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, AX
+	MOVQ             xRow+56(FP), SI
+	LEAQ             -128(AX)(SI*4), AX
+	MOVQ             cols+48(FP), SI
+	IMUL3Q           $0x00000040, SI, SI
+	SUBQ             SI, CX
+	MOVQ             dyRow+64(FP), SI
+	LEAQ             (CX)(SI*4), CX
+	DECQ             BX
+	JNE              row
+	VMOVUPS          Z0, (DX)
+	VMOVUPS          Z1, 64(DX)
+	VMOVUPS          Z2, 128(DX)
+	VMOVUPS          Z3, 192(DX)
+	VMOVUPS          Z4, 256(DX)
+	VMOVUPS          Z5, 320(DX)
+	VMOVUPS          Z6, 384(DX)
+	VMOVUPS          Z7, 448(DX)
+	VMOVUPS          Z8, 1024(DX)
+	VMOVUPS          Z9, 1088(DX)
+	VMOVUPS          Z10, 1152(DX)
+	VMOVUPS          Z11, 1216(DX)
+	VMOVUPS          Z12, 1280(DX)
+	VMOVUPS          Z13, 1344(DX)
+	VMOVUPS          Z14, 1408(DX)
+	VMOVUPS          Z15, 1472(DX)
+	VMOVUPS          Z16, 2048(DX)
+	VMOVUPS          Z17, 2112(DX)
+	VMOVUPS          Z18, 2176(DX)
+	VMOVUPS          Z19, 2240(DX)
+	VMOVUPS          Z20, 2304(DX)
+	VMOVUPS          Z21, 2368(DX)
+	VMOVUPS          Z22, 2432(DX)
+	VMOVUPS          Z23, 2496(DX)
+	VZEROUPPER
+	RET
+
+// func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+// Requires: AVX, AVX512F
+TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-72
+	MOVQ    x+8(FP), AX
+	MOVQ    dy+16(FP), CX
+	MOVQ    acc+0(FP), DX
+	MOVQ    accBlock+24(FP), BX
+	MOVQ    dyBlock+32(FP), SI
+	SHLQ    $0x02, BX
+	SHLQ    $0x02, SI
+	VMOVUPS (DX), Z0
+	VMOVUPS (DX)(BX*1), Z1
+	VMOVUPS 64(DX), Z2
+	VMOVUPS 64(DX)(BX*1), Z3
+	VMOVUPS 128(DX), Z4
+	VMOVUPS 128(DX)(BX*1), Z5
+	VMOVUPS 192(DX), Z6
+	VMOVUPS 192(DX)(BX*1), Z7
+	VMOVUPS 1024(DX), Z8
+	VMOVUPS 1024(DX)(BX*1), Z9
+	VMOVUPS 1088(DX), Z10
+	VMOVUPS 1088(DX)(BX*1), Z11
+	VMOVUPS 1152(DX), Z12
+	VMOVUPS 1152(DX)(BX*1), Z13
+	VMOVUPS 1216(DX), Z14
+	VMOVUPS 1216(DX)(BX*1), Z15
+	VMOVUPS 2048(DX), Z16
+	VMOVUPS 2048(DX)(BX*1), Z17
+	VMOVUPS 2112(DX), Z18
+	VMOVUPS 2112(DX)(BX*1), Z19
+	VMOVUPS 2176(DX), Z20
+	VMOVUPS 2176(DX)(BX*1), Z21
+	VMOVUPS 2240(DX), Z22
+	VMOVUPS 2240(DX)(BX*1), Z23
+	MOVQ    rows+40(FP), DI
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
+
+row:
+	VMOVAPS      Z26, Z28
+	VMOVAPS      Z27, Z29
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VMOVUPS      (CX), Z24
+	VMOVUPS      (CX)(SI*1), Z25
+	VBROADCASTSS (AX), Z28
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VBROADCASTSS 4(AX), Z28
+	VFMADD231PS  Z24, Z28, Z2
+	VFMADD231PS  Z25, Z28, Z3
+	VBROADCASTSS 8(AX), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 12(AX), Z28
+	VFMADD231PS  Z24, Z28, Z6
+	VFMADD231PS  Z25, Z28, Z7
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	VMOVAPS      Z26, Z28
+	VMOVAPS      Z27, Z29
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VMOVUPS      (CX), Z24
+	VMOVUPS      (CX)(SI*1), Z25
+	VBROADCASTSS (AX), Z28
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(AX), Z28
+	VFMADD231PS  Z24, Z28, Z2
+	VFMADD231PS  Z25, Z28, Z3
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 8(AX), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(AX), Z28
+	VFMADD231PS  Z24, Z28, Z6
+	VFMADD231PS  Z25, Z28, Z7
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	MOVQ         cols+48(FP), R8
+	SUBQ         $0x02, R8
+	JE           end
+
+pixel:
+	VMOVAPS      Z26, Z28
+	VMOVAPS      Z27, Z29
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VMOVUPS      (CX), Z24
+	VMOVUPS      (CX)(SI*1), Z25
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z24, Z30, Z0
+	VFMADD231PS  Z25, Z30, Z1
+	VFMADD231PS  Z26, Z30, Z8
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(AX), Z30
+	VFMADD231PS  Z24, Z30, Z2
+	VFMADD231PS  Z25, Z30, Z3
+	VFMADD231PS  Z26, Z30, Z10
+	VFMADD231PS  Z27, Z30, Z11
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 8(AX), Z30
+	VFMADD231PS  Z24, Z30, Z4
+	VFMADD231PS  Z25, Z30, Z5
+	VFMADD231PS  Z26, Z30, Z12
+	VFMADD231PS  Z27, Z30, Z13
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(AX), Z30
+	VFMADD231PS  Z24, Z30, Z6
+	VFMADD231PS  Z25, Z30, Z7
+	VFMADD231PS  Z26, Z30, Z14
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS      Z26, Z28
+	VMOVAPS      Z27, Z29
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z26, Z30, Z8
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(AX), Z30
+	VFMADD231PS  Z26, Z30, Z10
+	VFMADD231PS  Z27, Z30, Z11
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 8(AX), Z30
+	VFMADD231PS  Z26, Z30, Z12
+	VFMADD231PS  Z27, Z30, Z13
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(AX), Z30
+	VFMADD231PS  Z26, Z30, Z14
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	ADDQ         $0x40, AX
+	VMOVAPS      Z26, Z28
+	VMOVAPS      Z27, Z29
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(AX), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 8(AX), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(AX), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	ADDQ         $0x40, AX
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, AX
+	MOVQ         xRow+56(FP), R8
+	LEAQ         -128(AX)(R8*4), AX
+	MOVQ         cols+48(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, CX
+	MOVQ         dyRow+64(FP), R8
+	LEAQ         (CX)(R8*4), CX
+	DECQ         DI
+	JNE          row
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (DX)(BX*1)
+	VMOVUPS      Z2, 64(DX)
+	VMOVUPS      Z3, 64(DX)(BX*1)
+	VMOVUPS      Z4, 128(DX)
+	VMOVUPS      Z5, 128(DX)(BX*1)
+	VMOVUPS      Z6, 192(DX)
+	VMOVUPS      Z7, 192(DX)(BX*1)
+	VMOVUPS      Z8, 1024(DX)
+	VMOVUPS      Z9, 1024(DX)(BX*1)
+	VMOVUPS      Z10, 1088(DX)
+	VMOVUPS      Z11, 1088(DX)(BX*1)
+	VMOVUPS      Z12, 1152(DX)
+	VMOVUPS      Z13, 1152(DX)(BX*1)
+	VMOVUPS      Z14, 1216(DX)
+	VMOVUPS      Z15, 1216(DX)(BX*1)
+	VMOVUPS      Z16, 2048(DX)
+	VMOVUPS      Z17, 2048(DX)(BX*1)
+	VMOVUPS      Z18, 2112(DX)
+	VMOVUPS      Z19, 2112(DX)(BX*1)
+	VMOVUPS      Z20, 2176(DX)
+	VMOVUPS      Z21, 2176(DX)(BX*1)
+	VMOVUPS      Z22, 2240(DX)
+	VMOVUPS      Z23, 2240(DX)(BX*1)
 	VZEROUPPER
 	RET
 
@@ -189,30 +857,31 @@ TEXT ·convGradPlanarAVX5121x1(SB), NOSPLIT, $0-64
 	MOVQ    acc+0(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X1, X1, X1
 
 row:
 	MOVQ cols+40(FP), SI
 
 pixel:
 	VMOVUPS          (AX), Z1
-	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
-	ADDQ             $0x04, BX
+	VFMADD231PS.BCST (CX)(DX*1), Z1, Z0
+	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
 	DECQ             SI
 	JNE              pixel
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             (DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -232,31 +901,32 @@ TEXT ·convGradPlanarAVX5121x2(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X2, X2, X2
 
 row:
 	MOVQ cols+40(FP), DI
 
 pixel:
 	VMOVUPS          (AX), Z2
-	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
-	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
-	ADDQ             $0x04, SI
+	VFMADD231PS.BCST (DX)(BX*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z2, Z1
+	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
 	DECQ             DI
 	JNE              pixel
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             (BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -280,32 +950,33 @@ TEXT ·convGradPlanarAVX5121x3(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X3, X3, X3
 
 row:
 	MOVQ cols+40(FP), R8
 
 pixel:
 	VMOVUPS          (AX), Z3
-	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
-	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
-	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
-	ADDQ             $0x04, DI
+	VFMADD231PS.BCST (DX)(SI*1), Z3, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z3, Z1
+	VFMADD231PS.BCST (CX)(SI*1), Z3, Z2
+	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
 	DECQ             R8
 	JNE              pixel
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             (SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -333,33 +1004,34 @@ TEXT ·convGradPlanarAVX5121x4(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X4, X4, X4
 
 row:
 	MOVQ cols+40(FP), R9
 
 pixel:
 	VMOVUPS          (AX), Z4
-	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
-	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
-	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
-	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
-	ADDQ             $0x04, R8
+	VFMADD231PS.BCST (DX)(DI*1), Z4, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(DI*1), Z4, Z3
+	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
 	DECQ             R9
 	JNE              pixel
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             (DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -391,34 +1063,35 @@ TEXT ·convGradPlanarAVX5121x5(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Z3
 	VMOVUPS 256(AX), Z4
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X5, X5, X5
 
 row:
 	MOVQ cols+40(FP), R10
 
 pixel:
 	VMOVUPS          (AX), Z5
-	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
-	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
-	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
-	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
-	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
-	ADDQ             $0x04, R9
+	VFMADD231PS.BCST (DX)(R8*1), Z5, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(R8*1), Z5, Z2
+	VFMADD231PS.BCST (DI)(R8*1), Z5, Z3
+	VFMADD231PS.BCST (CX)(R8*1), Z5, Z4
+	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
 	DECQ             R10
 	JNE              pixel
 	MOVQ             cols+40(FP), R10
 	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R9
+	SUBQ             R10, R8
 	MOVQ             xRow+48(FP), R10
-	LEAQ             (R9)(R10*4), R9
+	LEAQ             (R8)(R10*4), R8
 	MOVQ             cols+40(FP), R10
-	SHLQ             $0x06, R10
+	IMUL3Q           $0x00000040, R10, R10
 	SUBQ             R10, AX
 	MOVQ             dyRow+56(FP), R10
 	LEAQ             (AX)(R10*4), AX
-	DECQ             R8
+	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -454,35 +1127,36 @@ TEXT ·convGradPlanarAVX5121x6(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X6, X6, X6
 
 row:
 	MOVQ cols+40(FP), R11
 
 pixel:
 	VMOVUPS          (AX), Z6
-	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
-	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
-	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
-	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
-	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
-	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
-	ADDQ             $0x04, R10
+	VFMADD231PS.BCST (DX)(R9*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(R9*1), Z6, Z2
+	VFMADD231PS.BCST (DI)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (R8)(R9*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(R9*1), Z6, Z5
+	ADDQ             $0x04, R9
 	ADDQ             $0x40, AX
 	DECQ             R11
 	JNE              pixel
 	MOVQ             cols+40(FP), R11
 	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R10
+	SUBQ             R11, R9
 	MOVQ             xRow+48(FP), R11
-	LEAQ             (R10)(R11*4), R10
+	LEAQ             (R9)(R11*4), R9
 	MOVQ             cols+40(FP), R11
-	SHLQ             $0x06, R11
+	IMUL3Q           $0x00000040, R11, R11
 	SUBQ             R11, AX
 	MOVQ             dyRow+56(FP), R11
 	LEAQ             (AX)(R11*4), AX
-	DECQ             R9
+	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -522,36 +1196,37 @@ TEXT ·convGradPlanarAVX5121x7(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Z5
 	VMOVUPS 384(AX), Z6
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X7, X7, X7
 
 row:
 	MOVQ cols+40(FP), R12
 
 pixel:
 	VMOVUPS          (AX), Z7
-	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
-	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
-	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
-	VFMADD231PS.BCST (DI)(R11*1), Z7, Z3
-	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
-	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
-	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
-	ADDQ             $0x04, R11
+	VFMADD231PS.BCST (DX)(R10*1), Z7, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(R10*1), Z7, Z2
+	VFMADD231PS.BCST (DI)(R10*1), Z7, Z3
+	VFMADD231PS.BCST (R8)(R10*1), Z7, Z4
+	VFMADD231PS.BCST (R9)(R10*1), Z7, Z5
+	VFMADD231PS.BCST (CX)(R10*1), Z7, Z6
+	ADDQ             $0x04, R10
 	ADDQ             $0x40, AX
 	DECQ             R12
 	JNE              pixel
 	MOVQ             cols+40(FP), R12
 	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R11
+	SUBQ             R12, R10
 	MOVQ             xRow+48(FP), R12
-	LEAQ             (R11)(R12*4), R11
+	LEAQ             (R10)(R12*4), R10
 	MOVQ             cols+40(FP), R12
-	SHLQ             $0x06, R12
+	IMUL3Q           $0x00000040, R12, R12
 	SUBQ             R12, AX
 	MOVQ             dyRow+56(FP), R12
 	LEAQ             (AX)(R12*4), AX
-	DECQ             R10
+	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -595,37 +1270,38 @@ TEXT ·convGradPlanarAVX5121x8(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X8, X8, X8
 
 row:
 	MOVQ cols+40(FP), R13
 
 pixel:
 	VMOVUPS          (AX), Z8
-	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
-	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
-	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
-	VFMADD231PS.BCST (DI)(R12*1), Z8, Z3
-	VFMADD231PS.BCST (R8)(R12*1), Z8, Z4
-	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
-	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
-	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
-	ADDQ             $0x04, R12
+	VFMADD231PS.BCST (DX)(R11*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(R11*1), Z8, Z2
+	VFMADD231PS.BCST (DI)(R11*1), Z8, Z3
+	VFMADD231PS.BCST (R8)(R11*1), Z8, Z4
+	VFMADD231PS.BCST (R9)(R11*1), Z8, Z5
+	VFMADD231PS.BCST (R10)(R11*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R11*1), Z8, Z7
+	ADDQ             $0x04, R11
 	ADDQ             $0x40, AX
 	DECQ             R13
 	JNE              pixel
 	MOVQ             cols+40(FP), R13
 	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R12
+	SUBQ             R13, R11
 	MOVQ             xRow+48(FP), R13
-	LEAQ             (R12)(R13*4), R12
+	LEAQ             (R11)(R13*4), R11
 	MOVQ             cols+40(FP), R13
-	SHLQ             $0x06, R13
+	IMUL3Q           $0x00000040, R13, R13
 	SUBQ             R13, AX
 	MOVQ             dyRow+56(FP), R13
 	LEAQ             (AX)(R13*4), AX
-	DECQ             R11
+	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -673,38 +1349,39 @@ TEXT ·convGradPlanarAVX5121x9(SB), NOSPLIT, $0-64
 	VMOVUPS 448(AX), Z7
 	VMOVUPS 512(AX), Z8
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X9, X9, X9
 
 row:
 	MOVQ cols+40(FP), R14
 
 pixel:
 	VMOVUPS          (AX), Z9
-	VFMADD231PS.BCST (DX)(R13*1), Z9, Z0
-	VFMADD231PS.BCST (BX)(R13*1), Z9, Z1
-	VFMADD231PS.BCST (SI)(R13*1), Z9, Z2
-	VFMADD231PS.BCST (DI)(R13*1), Z9, Z3
-	VFMADD231PS.BCST (R8)(R13*1), Z9, Z4
-	VFMADD231PS.BCST (R9)(R13*1), Z9, Z5
-	VFMADD231PS.BCST (R10)(R13*1), Z9, Z6
-	VFMADD231PS.BCST (R11)(R13*1), Z9, Z7
-	VFMADD231PS.BCST (CX)(R13*1), Z9, Z8
-	ADDQ             $0x04, R13
+	VFMADD231PS.BCST (DX)(R12*1), Z9, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z9, Z1
+	VFMADD231PS.BCST (SI)(R12*1), Z9, Z2
+	VFMADD231PS.BCST (DI)(R12*1), Z9, Z3
+	VFMADD231PS.BCST (R8)(R12*1), Z9, Z4
+	VFMADD231PS.BCST (R9)(R12*1), Z9, Z5
+	VFMADD231PS.BCST (R10)(R12*1), Z9, Z6
+	VFMADD231PS.BCST (R11)(R12*1), Z9, Z7
+	VFMADD231PS.BCST (CX)(R12*1), Z9, Z8
+	ADDQ             $0x04, R12
 	ADDQ             $0x40, AX
 	DECQ             R14
 	JNE              pixel
 	MOVQ             cols+40(FP), R14
 	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R13
+	SUBQ             R14, R12
 	MOVQ             xRow+48(FP), R14
-	LEAQ             (R13)(R14*4), R13
+	LEAQ             (R12)(R14*4), R12
 	MOVQ             cols+40(FP), R14
-	SHLQ             $0x06, R14
+	IMUL3Q           $0x00000040, R14, R14
 	SUBQ             R14, AX
 	MOVQ             dyRow+56(FP), R14
 	LEAQ             (AX)(R14*4), AX
-	DECQ             R12
+	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -730,31 +1407,47 @@ TEXT ·convGradPlanarAVX5122x1(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z2, Z3
+	VMOVUPS          (AX), Z2
+	VFMADD231PS.BCST (CX)(DX*1), Z2, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x01, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z2
-	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z2, Z1
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z2, Z3
+	VMOVUPS      (AX), Z2
+	VBROADCASTSS (CX)(DX*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z2, Z3
+	VFMADD231PS.BCST (CX)(DX*1), Z3, Z1
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -4(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -777,33 +1470,52 @@ TEXT ·convGradPlanarAVX5122x2(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z4, Z5
+	VMOVUPS          (AX), Z4
+	VFMADD231PS.BCST (DX)(BX*1), Z4, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z4, Z2
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x01, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z4
-	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z4, Z1
-	VFMADD231PS.BCST (CX)(SI*1), Z4, Z2
-	VFMADD231PS.BCST 4(CX)(SI*1), Z4, Z3
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z4, Z5
+	VMOVUPS      (AX), Z4
+	VBROADCASTSS (DX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z4, Z5
+	VFMADD231PS.BCST (DX)(BX*1), Z5, Z1
+	VFMADD231PS.BCST (CX)(BX*1), Z5, Z3
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -4(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -832,35 +1544,57 @@ TEXT ·convGradPlanarAVX5122x3(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VFMADD231PS.BCST (DX)(SI*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z6, Z2
+	VFMADD231PS.BCST (CX)(SI*1), Z6, Z4
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x01, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z6
-	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z6, Z1
-	VFMADD231PS.BCST (BX)(DI*1), Z6, Z2
-	VFMADD231PS.BCST 4(BX)(DI*1), Z6, Z3
-	VFMADD231PS.BCST (CX)(DI*1), Z6, Z4
-	VFMADD231PS.BCST 4(CX)(DI*1), Z6, Z5
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z6, Z7
+	VMOVUPS      (AX), Z6
+	VBROADCASTSS (DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST (DX)(SI*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(SI*1), Z7, Z3
+	VFMADD231PS.BCST (CX)(SI*1), Z7, Z5
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -4(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -895,37 +1629,62 @@ TEXT ·convGradPlanarAVX5122x4(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS          Z8, Z9
+	VMOVUPS          (AX), Z8
+	VFMADD231PS.BCST (DX)(DI*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z8, Z2
+	VFMADD231PS.BCST (SI)(DI*1), Z8, Z4
+	VFMADD231PS.BCST (CX)(DI*1), Z8, Z6
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x01, R9
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z8
-	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z8, Z1
-	VFMADD231PS.BCST (BX)(R8*1), Z8, Z2
-	VFMADD231PS.BCST 4(BX)(R8*1), Z8, Z3
-	VFMADD231PS.BCST (SI)(R8*1), Z8, Z4
-	VFMADD231PS.BCST 4(SI)(R8*1), Z8, Z5
-	VFMADD231PS.BCST (CX)(R8*1), Z8, Z6
-	VFMADD231PS.BCST 4(CX)(R8*1), Z8, Z7
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
+	VMOVAPS      Z8, Z9
+	VMOVUPS      (AX), Z8
+	VBROADCASTSS (DX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (SI)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNE          pixel
+
+end:
+	VMOVAPS          Z8, Z9
+	VFMADD231PS.BCST (DX)(DI*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(DI*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(DI*1), Z9, Z5
+	VFMADD231PS.BCST (CX)(DI*1), Z9, Z7
+	ADDQ             $0x04, DI
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             -4(DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -966,39 +1725,67 @@ TEXT ·convGradPlanarAVX5122x5(SB), NOSPLIT, $0-64
 	VMOVUPS 512(AX), Z8
 	VMOVUPS 576(AX), Z9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS          Z10, Z11
+	VMOVUPS          (AX), Z10
+	VFMADD231PS.BCST (DX)(R8*1), Z10, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z10, Z2
+	VFMADD231PS.BCST (SI)(R8*1), Z10, Z4
+	VFMADD231PS.BCST (DI)(R8*1), Z10, Z6
+	VFMADD231PS.BCST (CX)(R8*1), Z10, Z8
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x01, R10
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z10
-	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
-	VFMADD231PS.BCST 4(DX)(R9*1), Z10, Z1
-	VFMADD231PS.BCST (BX)(R9*1), Z10, Z2
-	VFMADD231PS.BCST 4(BX)(R9*1), Z10, Z3
-	VFMADD231PS.BCST (SI)(R9*1), Z10, Z4
-	VFMADD231PS.BCST 4(SI)(R9*1), Z10, Z5
-	VFMADD231PS.BCST (DI)(R9*1), Z10, Z6
-	VFMADD231PS.BCST 4(DI)(R9*1), Z10, Z7
-	VFMADD231PS.BCST (CX)(R9*1), Z10, Z8
-	VFMADD231PS.BCST 4(CX)(R9*1), Z10, Z9
-	ADDQ             $0x04, R9
-	ADDQ             $0x40, AX
-	DECQ             R10
-	JNE              pixel
+	VMOVAPS      Z10, Z11
+	VMOVUPS      (AX), Z10
+	VBROADCASTSS (DX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (SI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x04, R8
+	ADDQ         $0x40, AX
+	DECQ         R10
+	JNE          pixel
+
+end:
+	VMOVAPS          Z10, Z11
+	VFMADD231PS.BCST (DX)(R8*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(R8*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z11, Z5
+	VFMADD231PS.BCST (DI)(R8*1), Z11, Z7
+	VFMADD231PS.BCST (CX)(R8*1), Z11, Z9
+	ADDQ             $0x04, R8
 	MOVQ             cols+40(FP), R10
 	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R9
+	SUBQ             R10, R8
 	MOVQ             xRow+48(FP), R10
-	LEAQ             (R9)(R10*4), R9
+	LEAQ             -4(R8)(R10*4), R8
 	MOVQ             cols+40(FP), R10
-	SHLQ             $0x06, R10
+	IMUL3Q           $0x00000040, R10, R10
 	SUBQ             R10, AX
 	MOVQ             dyRow+56(FP), R10
 	LEAQ             (AX)(R10*4), AX
-	DECQ             R8
+	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1045,41 +1832,72 @@ TEXT ·convGradPlanarAVX5122x6(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VFMADD231PS.BCST (DX)(R9*1), Z12, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z12, Z2
+	VFMADD231PS.BCST (SI)(R9*1), Z12, Z4
+	VFMADD231PS.BCST (DI)(R9*1), Z12, Z6
+	VFMADD231PS.BCST (R8)(R9*1), Z12, Z8
+	VFMADD231PS.BCST (CX)(R9*1), Z12, Z10
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x01, R11
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z12
-	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
-	VFMADD231PS.BCST 4(DX)(R10*1), Z12, Z1
-	VFMADD231PS.BCST (BX)(R10*1), Z12, Z2
-	VFMADD231PS.BCST 4(BX)(R10*1), Z12, Z3
-	VFMADD231PS.BCST (SI)(R10*1), Z12, Z4
-	VFMADD231PS.BCST 4(SI)(R10*1), Z12, Z5
-	VFMADD231PS.BCST (DI)(R10*1), Z12, Z6
-	VFMADD231PS.BCST 4(DI)(R10*1), Z12, Z7
-	VFMADD231PS.BCST (R8)(R10*1), Z12, Z8
-	VFMADD231PS.BCST 4(R8)(R10*1), Z12, Z9
-	VFMADD231PS.BCST (CX)(R10*1), Z12, Z10
-	VFMADD231PS.BCST 4(CX)(R10*1), Z12, Z11
-	ADDQ             $0x04, R10
-	ADDQ             $0x40, AX
-	DECQ             R11
-	JNE              pixel
+	VMOVAPS      Z12, Z13
+	VMOVUPS      (AX), Z12
+	VBROADCASTSS (DX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (BX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (SI)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, R9
+	ADDQ         $0x40, AX
+	DECQ         R11
+	JNE          pixel
+
+end:
+	VMOVAPS          Z12, Z13
+	VFMADD231PS.BCST (DX)(R9*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(R9*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z13, Z5
+	VFMADD231PS.BCST (DI)(R9*1), Z13, Z7
+	VFMADD231PS.BCST (R8)(R9*1), Z13, Z9
+	VFMADD231PS.BCST (CX)(R9*1), Z13, Z11
+	ADDQ             $0x04, R9
 	MOVQ             cols+40(FP), R11
 	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R10
+	SUBQ             R11, R9
 	MOVQ             xRow+48(FP), R11
-	LEAQ             (R10)(R11*4), R10
+	LEAQ             -4(R9)(R11*4), R9
 	MOVQ             cols+40(FP), R11
-	SHLQ             $0x06, R11
+	IMUL3Q           $0x00000040, R11, R11
 	SUBQ             R11, AX
 	MOVQ             dyRow+56(FP), R11
 	LEAQ             (AX)(R11*4), AX
-	DECQ             R9
+	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1132,43 +1950,77 @@ TEXT ·convGradPlanarAVX5122x7(SB), NOSPLIT, $0-64
 	VMOVUPS 768(AX), Z12
 	VMOVUPS 832(AX), Z13
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
 
 row:
-	MOVQ cols+40(FP), R12
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VFMADD231PS.BCST (DX)(R10*1), Z14, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z14, Z2
+	VFMADD231PS.BCST (SI)(R10*1), Z14, Z4
+	VFMADD231PS.BCST (DI)(R10*1), Z14, Z6
+	VFMADD231PS.BCST (R8)(R10*1), Z14, Z8
+	VFMADD231PS.BCST (R9)(R10*1), Z14, Z10
+	VFMADD231PS.BCST (CX)(R10*1), Z14, Z12
+	ADDQ             $0x04, R10
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R12
+	SUBQ             $0x01, R12
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z14
-	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
-	VFMADD231PS.BCST 4(DX)(R11*1), Z14, Z1
-	VFMADD231PS.BCST (BX)(R11*1), Z14, Z2
-	VFMADD231PS.BCST 4(BX)(R11*1), Z14, Z3
-	VFMADD231PS.BCST (SI)(R11*1), Z14, Z4
-	VFMADD231PS.BCST 4(SI)(R11*1), Z14, Z5
-	VFMADD231PS.BCST (DI)(R11*1), Z14, Z6
-	VFMADD231PS.BCST 4(DI)(R11*1), Z14, Z7
-	VFMADD231PS.BCST (R8)(R11*1), Z14, Z8
-	VFMADD231PS.BCST 4(R8)(R11*1), Z14, Z9
-	VFMADD231PS.BCST (R9)(R11*1), Z14, Z10
-	VFMADD231PS.BCST 4(R9)(R11*1), Z14, Z11
-	VFMADD231PS.BCST (CX)(R11*1), Z14, Z12
-	VFMADD231PS.BCST 4(CX)(R11*1), Z14, Z13
-	ADDQ             $0x04, R11
-	ADDQ             $0x40, AX
-	DECQ             R12
-	JNE              pixel
+	VMOVAPS      Z14, Z15
+	VMOVUPS      (AX), Z14
+	VBROADCASTSS (DX)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (BX)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (SI)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R8)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R9)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (CX)(R10*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, R10
+	ADDQ         $0x40, AX
+	DECQ         R12
+	JNE          pixel
+
+end:
+	VMOVAPS          Z14, Z15
+	VFMADD231PS.BCST (DX)(R10*1), Z15, Z1
+	VFMADD231PS.BCST (BX)(R10*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z15, Z5
+	VFMADD231PS.BCST (DI)(R10*1), Z15, Z7
+	VFMADD231PS.BCST (R8)(R10*1), Z15, Z9
+	VFMADD231PS.BCST (R9)(R10*1), Z15, Z11
+	VFMADD231PS.BCST (CX)(R10*1), Z15, Z13
+	ADDQ             $0x04, R10
 	MOVQ             cols+40(FP), R12
 	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R11
+	SUBQ             R12, R10
 	MOVQ             xRow+48(FP), R12
-	LEAQ             (R11)(R12*4), R11
+	LEAQ             -4(R10)(R12*4), R10
 	MOVQ             cols+40(FP), R12
-	SHLQ             $0x06, R12
+	IMUL3Q           $0x00000040, R12, R12
 	SUBQ             R12, AX
 	MOVQ             dyRow+56(FP), R12
 	LEAQ             (AX)(R12*4), AX
-	DECQ             R10
+	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1227,45 +2079,82 @@ TEXT ·convGradPlanarAVX5122x8(SB), NOSPLIT, $0-64
 	VMOVUPS 896(AX), Z14
 	VMOVUPS 960(AX), Z15
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), R13
+	VMOVAPS          Z16, Z17
+	VMOVUPS          (AX), Z16
+	VFMADD231PS.BCST (DX)(R11*1), Z16, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z16, Z2
+	VFMADD231PS.BCST (SI)(R11*1), Z16, Z4
+	VFMADD231PS.BCST (DI)(R11*1), Z16, Z6
+	VFMADD231PS.BCST (R8)(R11*1), Z16, Z8
+	VFMADD231PS.BCST (R9)(R11*1), Z16, Z10
+	VFMADD231PS.BCST (R10)(R11*1), Z16, Z12
+	VFMADD231PS.BCST (CX)(R11*1), Z16, Z14
+	ADDQ             $0x04, R11
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R13
+	SUBQ             $0x01, R13
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z16
-	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
-	VFMADD231PS.BCST 4(DX)(R12*1), Z16, Z1
-	VFMADD231PS.BCST (BX)(R12*1), Z16, Z2
-	VFMADD231PS.BCST 4(BX)(R12*1), Z16, Z3
-	VFMADD231PS.BCST (SI)(R12*1), Z16, Z4
-	VFMADD231PS.BCST 4(SI)(R12*1), Z16, Z5
-	VFMADD231PS.BCST (DI)(R12*1), Z16, Z6
-	VFMADD231PS.BCST 4(DI)(R12*1), Z16, Z7
-	VFMADD231PS.BCST (R8)(R12*1), Z16, Z8
-	VFMADD231PS.BCST 4(R8)(R12*1), Z16, Z9
-	VFMADD231PS.BCST (R9)(R12*1), Z16, Z10
-	VFMADD231PS.BCST 4(R9)(R12*1), Z16, Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z16, Z12
-	VFMADD231PS.BCST 4(R10)(R12*1), Z16, Z13
-	VFMADD231PS.BCST (CX)(R12*1), Z16, Z14
-	VFMADD231PS.BCST 4(CX)(R12*1), Z16, Z15
-	ADDQ             $0x04, R12
-	ADDQ             $0x40, AX
-	DECQ             R13
-	JNE              pixel
+	VMOVAPS      Z16, Z17
+	VMOVUPS      (AX), Z16
+	VBROADCASTSS (DX)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (BX)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (SI)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R8)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R9)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R10)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (CX)(R11*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, R11
+	ADDQ         $0x40, AX
+	DECQ         R13
+	JNE          pixel
+
+end:
+	VMOVAPS          Z16, Z17
+	VFMADD231PS.BCST (DX)(R11*1), Z17, Z1
+	VFMADD231PS.BCST (BX)(R11*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z17, Z5
+	VFMADD231PS.BCST (DI)(R11*1), Z17, Z7
+	VFMADD231PS.BCST (R8)(R11*1), Z17, Z9
+	VFMADD231PS.BCST (R9)(R11*1), Z17, Z11
+	VFMADD231PS.BCST (R10)(R11*1), Z17, Z13
+	VFMADD231PS.BCST (CX)(R11*1), Z17, Z15
+	ADDQ             $0x04, R11
 	MOVQ             cols+40(FP), R13
 	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R12
+	SUBQ             R13, R11
 	MOVQ             xRow+48(FP), R13
-	LEAQ             (R12)(R13*4), R12
+	LEAQ             -4(R11)(R13*4), R11
 	MOVQ             cols+40(FP), R13
-	SHLQ             $0x06, R13
+	IMUL3Q           $0x00000040, R13, R13
 	SUBQ             R13, AX
 	MOVQ             dyRow+56(FP), R13
 	LEAQ             (AX)(R13*4), AX
-	DECQ             R11
+	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1330,47 +2219,87 @@ TEXT ·convGradPlanarAVX5122x9(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R14
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VFMADD231PS.BCST (DX)(R12*1), Z18, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z18, Z2
+	VFMADD231PS.BCST (SI)(R12*1), Z18, Z4
+	VFMADD231PS.BCST (DI)(R12*1), Z18, Z6
+	VFMADD231PS.BCST (R8)(R12*1), Z18, Z8
+	VFMADD231PS.BCST (R9)(R12*1), Z18, Z10
+	VFMADD231PS.BCST (R10)(R12*1), Z18, Z12
+	VFMADD231PS.BCST (R11)(R12*1), Z18, Z14
+	VFMADD231PS.BCST (CX)(R12*1), Z18, Z16
+	ADDQ             $0x04, R12
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R14
+	SUBQ             $0x01, R14
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z18
-	VFMADD231PS.BCST (DX)(R13*1), Z18, Z0
-	VFMADD231PS.BCST 4(DX)(R13*1), Z18, Z1
-	VFMADD231PS.BCST (BX)(R13*1), Z18, Z2
-	VFMADD231PS.BCST 4(BX)(R13*1), Z18, Z3
-	VFMADD231PS.BCST (SI)(R13*1), Z18, Z4
-	VFMADD231PS.BCST 4(SI)(R13*1), Z18, Z5
-	VFMADD231PS.BCST (DI)(R13*1), Z18, Z6
-	VFMADD231PS.BCST 4(DI)(R13*1), Z18, Z7
-	VFMADD231PS.BCST (R8)(R13*1), Z18, Z8
-	VFMADD231PS.BCST 4(R8)(R13*1), Z18, Z9
-	VFMADD231PS.BCST (R9)(R13*1), Z18, Z10
-	VFMADD231PS.BCST 4(R9)(R13*1), Z18, Z11
-	VFMADD231PS.BCST (R10)(R13*1), Z18, Z12
-	VFMADD231PS.BCST 4(R10)(R13*1), Z18, Z13
-	VFMADD231PS.BCST (R11)(R13*1), Z18, Z14
-	VFMADD231PS.BCST 4(R11)(R13*1), Z18, Z15
-	VFMADD231PS.BCST (CX)(R13*1), Z18, Z16
-	VFMADD231PS.BCST 4(CX)(R13*1), Z18, Z17
-	ADDQ             $0x04, R13
-	ADDQ             $0x40, AX
-	DECQ             R14
-	JNE              pixel
+	VMOVAPS      Z18, Z19
+	VMOVUPS      (AX), Z18
+	VBROADCASTSS (DX)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (BX)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (SI)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (R8)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (R9)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R10)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R11)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (CX)(R12*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, R12
+	ADDQ         $0x40, AX
+	DECQ         R14
+	JNE          pixel
+
+end:
+	VMOVAPS          Z18, Z19
+	VFMADD231PS.BCST (DX)(R12*1), Z19, Z1
+	VFMADD231PS.BCST (BX)(R12*1), Z19, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z19, Z5
+	VFMADD231PS.BCST (DI)(R12*1), Z19, Z7
+	VFMADD231PS.BCST (R8)(R12*1), Z19, Z9
+	VFMADD231PS.BCST (R9)(R12*1), Z19, Z11
+	VFMADD231PS.BCST (R10)(R12*1), Z19, Z13
+	VFMADD231PS.BCST (R11)(R12*1), Z19, Z15
+	VFMADD231PS.BCST (CX)(R12*1), Z19, Z17
+	ADDQ             $0x04, R12
 	MOVQ             cols+40(FP), R14
 	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R13
+	SUBQ             R14, R12
 	MOVQ             xRow+48(FP), R14
-	LEAQ             (R13)(R14*4), R13
+	LEAQ             -4(R12)(R14*4), R12
 	MOVQ             cols+40(FP), R14
-	SHLQ             $0x06, R14
+	IMUL3Q           $0x00000040, R14, R14
 	SUBQ             R14, AX
 	MOVQ             dyRow+56(FP), R14
 	LEAQ             (AX)(R14*4), AX
-	DECQ             R12
+	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1406,32 +2335,66 @@ TEXT ·convGradPlanarAVX5123x1(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z4, Z5
+	VMOVAPS          Z3, Z4
+	VMOVUPS          (AX), Z3
+	VFMADD231PS.BCST (CX)(DX*1), Z3, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z4, Z5
+	VMOVAPS          Z3, Z4
+	VMOVUPS          (AX), Z3
+	VBROADCASTSS     (CX)(DX*1), Z5
+	VFMADD231PS      Z3, Z5, Z0
+	VFMADD231PS      Z4, Z5, Z1
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x02, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z3
-	VFMADD231PS.BCST (CX)(BX*1), Z3, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z3, Z1
-	VFMADD231PS.BCST 8(CX)(BX*1), Z3, Z2
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z4, Z5
+	VMOVAPS      Z3, Z4
+	VMOVUPS      (AX), Z3
+	VBROADCASTSS (CX)(DX*1), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z4, Z5
+	VMOVAPS          Z3, Z4
+	VBROADCASTSS     (CX)(DX*1), Z6
+	VFMADD231PS      Z4, Z6, Z1
+	VFMADD231PS      Z5, Z6, Z2
+	ADDQ             $0x04, DX
+	VMOVAPS          Z4, Z5
+	VMOVAPS          Z3, Z4
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z2
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -8(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1457,35 +2420,78 @@ TEXT ·convGradPlanarAVX5123x2(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VFMADD231PS.BCST (DX)(BX*1), Z6, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z6, Z3
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VBROADCASTSS     (DX)(BX*1), Z8
+	VFMADD231PS      Z6, Z8, Z0
+	VFMADD231PS      Z7, Z8, Z1
+	VBROADCASTSS     (CX)(BX*1), Z8
+	VFMADD231PS      Z6, Z8, Z3
+	VFMADD231PS      Z7, Z8, Z4
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x02, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z6
-	VFMADD231PS.BCST (DX)(SI*1), Z6, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z6, Z1
-	VFMADD231PS.BCST 8(DX)(SI*1), Z6, Z2
-	VFMADD231PS.BCST (CX)(SI*1), Z6, Z3
-	VFMADD231PS.BCST 4(CX)(SI*1), Z6, Z4
-	VFMADD231PS.BCST 8(CX)(SI*1), Z6, Z5
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z7, Z8
+	VMOVAPS      Z6, Z7
+	VMOVUPS      (AX), Z6
+	VBROADCASTSS (DX)(BX*1), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z1
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z6, Z9, Z3
+	VFMADD231PS  Z7, Z9, Z4
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VBROADCASTSS     (DX)(BX*1), Z9
+	VFMADD231PS      Z7, Z9, Z1
+	VFMADD231PS      Z8, Z9, Z2
+	VBROADCASTSS     (CX)(BX*1), Z9
+	VFMADD231PS      Z7, Z9, Z4
+	VFMADD231PS      Z8, Z9, Z5
+	ADDQ             $0x04, BX
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST (DX)(BX*1), Z8, Z2
+	VFMADD231PS.BCST (CX)(BX*1), Z8, Z5
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -8(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1519,38 +2525,90 @@ TEXT ·convGradPlanarAVX5123x3(SB), NOSPLIT, $0-64
 	VMOVUPS 448(AX), Z7
 	VMOVUPS 512(AX), Z8
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVUPS          (AX), Z9
+	VFMADD231PS.BCST (DX)(SI*1), Z9, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z9, Z3
+	VFMADD231PS.BCST (CX)(SI*1), Z9, Z6
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVUPS          (AX), Z9
+	VBROADCASTSS     (DX)(SI*1), Z11
+	VFMADD231PS      Z9, Z11, Z0
+	VFMADD231PS      Z10, Z11, Z1
+	VBROADCASTSS     (BX)(SI*1), Z11
+	VFMADD231PS      Z9, Z11, Z3
+	VFMADD231PS      Z10, Z11, Z4
+	VBROADCASTSS     (CX)(SI*1), Z11
+	VFMADD231PS      Z9, Z11, Z6
+	VFMADD231PS      Z10, Z11, Z7
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x02, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z9
-	VFMADD231PS.BCST (DX)(DI*1), Z9, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z9, Z1
-	VFMADD231PS.BCST 8(DX)(DI*1), Z9, Z2
-	VFMADD231PS.BCST (BX)(DI*1), Z9, Z3
-	VFMADD231PS.BCST 4(BX)(DI*1), Z9, Z4
-	VFMADD231PS.BCST 8(BX)(DI*1), Z9, Z5
-	VFMADD231PS.BCST (CX)(DI*1), Z9, Z6
-	VFMADD231PS.BCST 4(CX)(DI*1), Z9, Z7
-	VFMADD231PS.BCST 8(CX)(DI*1), Z9, Z8
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z10, Z11
+	VMOVAPS      Z9, Z10
+	VMOVUPS      (AX), Z9
+	VBROADCASTSS (DX)(SI*1), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (BX)(SI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(SI*1), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VBROADCASTSS     (DX)(SI*1), Z12
+	VFMADD231PS      Z10, Z12, Z1
+	VFMADD231PS      Z11, Z12, Z2
+	VBROADCASTSS     (BX)(SI*1), Z12
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS      Z11, Z12, Z5
+	VBROADCASTSS     (CX)(SI*1), Z12
+	VFMADD231PS      Z10, Z12, Z7
+	VFMADD231PS      Z11, Z12, Z8
+	ADDQ             $0x04, SI
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VFMADD231PS.BCST (DX)(SI*1), Z11, Z2
+	VFMADD231PS.BCST (BX)(SI*1), Z11, Z5
+	VFMADD231PS.BCST (CX)(SI*1), Z11, Z8
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -8(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1592,41 +2650,102 @@ TEXT ·convGradPlanarAVX5123x4(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VFMADD231PS.BCST (DX)(DI*1), Z12, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z12, Z3
+	VFMADD231PS.BCST (SI)(DI*1), Z12, Z6
+	VFMADD231PS.BCST (CX)(DI*1), Z12, Z9
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(DI*1), Z14
+	VFMADD231PS      Z12, Z14, Z0
+	VFMADD231PS      Z13, Z14, Z1
+	VBROADCASTSS     (BX)(DI*1), Z14
+	VFMADD231PS      Z12, Z14, Z3
+	VFMADD231PS      Z13, Z14, Z4
+	VBROADCASTSS     (SI)(DI*1), Z14
+	VFMADD231PS      Z12, Z14, Z6
+	VFMADD231PS      Z13, Z14, Z7
+	VBROADCASTSS     (CX)(DI*1), Z14
+	VFMADD231PS      Z12, Z14, Z9
+	VFMADD231PS      Z13, Z14, Z10
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x02, R9
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z12
-	VFMADD231PS.BCST (DX)(R8*1), Z12, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z12, Z1
-	VFMADD231PS.BCST 8(DX)(R8*1), Z12, Z2
-	VFMADD231PS.BCST (BX)(R8*1), Z12, Z3
-	VFMADD231PS.BCST 4(BX)(R8*1), Z12, Z4
-	VFMADD231PS.BCST 8(BX)(R8*1), Z12, Z5
-	VFMADD231PS.BCST (SI)(R8*1), Z12, Z6
-	VFMADD231PS.BCST 4(SI)(R8*1), Z12, Z7
-	VFMADD231PS.BCST 8(SI)(R8*1), Z12, Z8
-	VFMADD231PS.BCST (CX)(R8*1), Z12, Z9
-	VFMADD231PS.BCST 4(CX)(R8*1), Z12, Z10
-	VFMADD231PS.BCST 8(CX)(R8*1), Z12, Z11
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
+	VMOVAPS      Z13, Z14
+	VMOVAPS      Z12, Z13
+	VMOVUPS      (AX), Z12
+	VBROADCASTSS (DX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (SI)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (CX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNE          pixel
+
+end:
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(DI*1), Z15
+	VFMADD231PS      Z13, Z15, Z1
+	VFMADD231PS      Z14, Z15, Z2
+	VBROADCASTSS     (BX)(DI*1), Z15
+	VFMADD231PS      Z13, Z15, Z4
+	VFMADD231PS      Z14, Z15, Z5
+	VBROADCASTSS     (SI)(DI*1), Z15
+	VFMADD231PS      Z13, Z15, Z7
+	VFMADD231PS      Z14, Z15, Z8
+	VBROADCASTSS     (CX)(DI*1), Z15
+	VFMADD231PS      Z13, Z15, Z10
+	VFMADD231PS      Z14, Z15, Z11
+	ADDQ             $0x04, DI
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VFMADD231PS.BCST (DX)(DI*1), Z14, Z2
+	VFMADD231PS.BCST (BX)(DI*1), Z14, Z5
+	VFMADD231PS.BCST (SI)(DI*1), Z14, Z8
+	VFMADD231PS.BCST (CX)(DI*1), Z14, Z11
+	ADDQ             $0x04, DI
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             -8(DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1676,44 +2795,114 @@ TEXT ·convGradPlanarAVX5123x5(SB), NOSPLIT, $0-64
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VFMADD231PS.BCST (DX)(R8*1), Z15, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z15, Z6
+	VFMADD231PS.BCST (DI)(R8*1), Z15, Z9
+	VFMADD231PS.BCST (CX)(R8*1), Z15, Z12
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VBROADCASTSS     (DX)(R8*1), Z17
+	VFMADD231PS      Z15, Z17, Z0
+	VFMADD231PS      Z16, Z17, Z1
+	VBROADCASTSS     (BX)(R8*1), Z17
+	VFMADD231PS      Z15, Z17, Z3
+	VFMADD231PS      Z16, Z17, Z4
+	VBROADCASTSS     (SI)(R8*1), Z17
+	VFMADD231PS      Z15, Z17, Z6
+	VFMADD231PS      Z16, Z17, Z7
+	VBROADCASTSS     (DI)(R8*1), Z17
+	VFMADD231PS      Z15, Z17, Z9
+	VFMADD231PS      Z16, Z17, Z10
+	VBROADCASTSS     (CX)(R8*1), Z17
+	VFMADD231PS      Z15, Z17, Z12
+	VFMADD231PS      Z16, Z17, Z13
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x02, R10
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z15
-	VFMADD231PS.BCST (DX)(R9*1), Z15, Z0
-	VFMADD231PS.BCST 4(DX)(R9*1), Z15, Z1
-	VFMADD231PS.BCST 8(DX)(R9*1), Z15, Z2
-	VFMADD231PS.BCST (BX)(R9*1), Z15, Z3
-	VFMADD231PS.BCST 4(BX)(R9*1), Z15, Z4
-	VFMADD231PS.BCST 8(BX)(R9*1), Z15, Z5
-	VFMADD231PS.BCST (SI)(R9*1), Z15, Z6
-	VFMADD231PS.BCST 4(SI)(R9*1), Z15, Z7
-	VFMADD231PS.BCST 8(SI)(R9*1), Z15, Z8
-	VFMADD231PS.BCST (DI)(R9*1), Z15, Z9
-	VFMADD231PS.BCST 4(DI)(R9*1), Z15, Z10
-	VFMADD231PS.BCST 8(DI)(R9*1), Z15, Z11
-	VFMADD231PS.BCST (CX)(R9*1), Z15, Z12
-	VFMADD231PS.BCST 4(CX)(R9*1), Z15, Z13
-	VFMADD231PS.BCST 8(CX)(R9*1), Z15, Z14
-	ADDQ             $0x04, R9
-	ADDQ             $0x40, AX
-	DECQ             R10
-	JNE              pixel
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z15, Z16
+	VMOVUPS      (AX), Z15
+	VBROADCASTSS (DX)(R8*1), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (BX)(R8*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (SI)(R8*1), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         $0x04, R8
+	ADDQ         $0x40, AX
+	DECQ         R10
+	JNE          pixel
+
+end:
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VBROADCASTSS     (DX)(R8*1), Z18
+	VFMADD231PS      Z16, Z18, Z1
+	VFMADD231PS      Z17, Z18, Z2
+	VBROADCASTSS     (BX)(R8*1), Z18
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS      Z17, Z18, Z5
+	VBROADCASTSS     (SI)(R8*1), Z18
+	VFMADD231PS      Z16, Z18, Z7
+	VFMADD231PS      Z17, Z18, Z8
+	VBROADCASTSS     (DI)(R8*1), Z18
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	VBROADCASTSS     (CX)(R8*1), Z18
+	VFMADD231PS      Z16, Z18, Z13
+	VFMADD231PS      Z17, Z18, Z14
+	ADDQ             $0x04, R8
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VFMADD231PS.BCST (DX)(R8*1), Z17, Z2
+	VFMADD231PS.BCST (BX)(R8*1), Z17, Z5
+	VFMADD231PS.BCST (SI)(R8*1), Z17, Z8
+	VFMADD231PS.BCST (DI)(R8*1), Z17, Z11
+	VFMADD231PS.BCST (CX)(R8*1), Z17, Z14
+	ADDQ             $0x04, R8
 	MOVQ             cols+40(FP), R10
 	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R9
+	SUBQ             R10, R8
 	MOVQ             xRow+48(FP), R10
-	LEAQ             (R9)(R10*4), R9
+	LEAQ             -8(R8)(R10*4), R8
 	MOVQ             cols+40(FP), R10
-	SHLQ             $0x06, R10
+	IMUL3Q           $0x00000040, R10, R10
 	SUBQ             R10, AX
 	MOVQ             dyRow+56(FP), R10
 	LEAQ             (AX)(R10*4), AX
-	DECQ             R8
+	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1771,47 +2960,126 @@ TEXT ·convGradPlanarAVX5123x6(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VFMADD231PS.BCST (DX)(R9*1), Z18, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z18, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z18, Z6
+	VFMADD231PS.BCST (DI)(R9*1), Z18, Z9
+	VFMADD231PS.BCST (R8)(R9*1), Z18, Z12
+	VFMADD231PS.BCST (CX)(R9*1), Z18, Z15
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VBROADCASTSS     (DX)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z0
+	VFMADD231PS      Z19, Z20, Z1
+	VBROADCASTSS     (BX)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z3
+	VFMADD231PS      Z19, Z20, Z4
+	VBROADCASTSS     (SI)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VBROADCASTSS     (DI)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z9
+	VFMADD231PS      Z19, Z20, Z10
+	VBROADCASTSS     (R8)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z12
+	VFMADD231PS      Z19, Z20, Z13
+	VBROADCASTSS     (CX)(R9*1), Z20
+	VFMADD231PS      Z18, Z20, Z15
+	VFMADD231PS      Z19, Z20, Z16
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x02, R11
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z18
-	VFMADD231PS.BCST (DX)(R10*1), Z18, Z0
-	VFMADD231PS.BCST 4(DX)(R10*1), Z18, Z1
-	VFMADD231PS.BCST 8(DX)(R10*1), Z18, Z2
-	VFMADD231PS.BCST (BX)(R10*1), Z18, Z3
-	VFMADD231PS.BCST 4(BX)(R10*1), Z18, Z4
-	VFMADD231PS.BCST 8(BX)(R10*1), Z18, Z5
-	VFMADD231PS.BCST (SI)(R10*1), Z18, Z6
-	VFMADD231PS.BCST 4(SI)(R10*1), Z18, Z7
-	VFMADD231PS.BCST 8(SI)(R10*1), Z18, Z8
-	VFMADD231PS.BCST (DI)(R10*1), Z18, Z9
-	VFMADD231PS.BCST 4(DI)(R10*1), Z18, Z10
-	VFMADD231PS.BCST 8(DI)(R10*1), Z18, Z11
-	VFMADD231PS.BCST (R8)(R10*1), Z18, Z12
-	VFMADD231PS.BCST 4(R8)(R10*1), Z18, Z13
-	VFMADD231PS.BCST 8(R8)(R10*1), Z18, Z14
-	VFMADD231PS.BCST (CX)(R10*1), Z18, Z15
-	VFMADD231PS.BCST 4(CX)(R10*1), Z18, Z16
-	VFMADD231PS.BCST 8(CX)(R10*1), Z18, Z17
-	ADDQ             $0x04, R10
-	ADDQ             $0x40, AX
-	DECQ             R11
-	JNE              pixel
+	VMOVAPS      Z19, Z20
+	VMOVAPS      Z18, Z19
+	VMOVUPS      (AX), Z18
+	VBROADCASTSS (DX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z1
+	VFMADD231PS  Z20, Z21, Z2
+	VBROADCASTSS (BX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z3
+	VFMADD231PS  Z19, Z21, Z4
+	VFMADD231PS  Z20, Z21, Z5
+	VBROADCASTSS (SI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VFMADD231PS  Z20, Z21, Z8
+	VBROADCASTSS (DI)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z9
+	VFMADD231PS  Z19, Z21, Z10
+	VFMADD231PS  Z20, Z21, Z11
+	VBROADCASTSS (R8)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z12
+	VFMADD231PS  Z19, Z21, Z13
+	VFMADD231PS  Z20, Z21, Z14
+	VBROADCASTSS (CX)(R9*1), Z21
+	VFMADD231PS  Z18, Z21, Z15
+	VFMADD231PS  Z19, Z21, Z16
+	VFMADD231PS  Z20, Z21, Z17
+	ADDQ         $0x04, R9
+	ADDQ         $0x40, AX
+	DECQ         R11
+	JNE          pixel
+
+end:
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VBROADCASTSS     (DX)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z1
+	VFMADD231PS      Z20, Z21, Z2
+	VBROADCASTSS     (BX)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z4
+	VFMADD231PS      Z20, Z21, Z5
+	VBROADCASTSS     (SI)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z7
+	VFMADD231PS      Z20, Z21, Z8
+	VBROADCASTSS     (DI)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z10
+	VFMADD231PS      Z20, Z21, Z11
+	VBROADCASTSS     (R8)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z13
+	VFMADD231PS      Z20, Z21, Z14
+	VBROADCASTSS     (CX)(R9*1), Z21
+	VFMADD231PS      Z19, Z21, Z16
+	VFMADD231PS      Z20, Z21, Z17
+	ADDQ             $0x04, R9
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VFMADD231PS.BCST (DX)(R9*1), Z20, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z20, Z5
+	VFMADD231PS.BCST (SI)(R9*1), Z20, Z8
+	VFMADD231PS.BCST (DI)(R9*1), Z20, Z11
+	VFMADD231PS.BCST (R8)(R9*1), Z20, Z14
+	VFMADD231PS.BCST (CX)(R9*1), Z20, Z17
+	ADDQ             $0x04, R9
 	MOVQ             cols+40(FP), R11
 	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R10
+	SUBQ             R11, R9
 	MOVQ             xRow+48(FP), R11
-	LEAQ             (R10)(R11*4), R10
+	LEAQ             -8(R9)(R11*4), R9
 	MOVQ             cols+40(FP), R11
-	SHLQ             $0x06, R11
+	IMUL3Q           $0x00000040, R11, R11
 	SUBQ             R11, AX
 	MOVQ             dyRow+56(FP), R11
 	LEAQ             (AX)(R11*4), AX
-	DECQ             R9
+	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1877,50 +3145,138 @@ TEXT ·convGradPlanarAVX5123x7(SB), NOSPLIT, $0-64
 	VMOVUPS 1216(AX), Z19
 	VMOVUPS 1280(AX), Z20
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R12
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VFMADD231PS.BCST (DX)(R10*1), Z21, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z21, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z21, Z6
+	VFMADD231PS.BCST (DI)(R10*1), Z21, Z9
+	VFMADD231PS.BCST (R8)(R10*1), Z21, Z12
+	VFMADD231PS.BCST (R9)(R10*1), Z21, Z15
+	VFMADD231PS.BCST (CX)(R10*1), Z21, Z18
+	ADDQ             $0x04, R10
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z0
+	VFMADD231PS      Z22, Z23, Z1
+	VBROADCASTSS     (BX)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z3
+	VFMADD231PS      Z22, Z23, Z4
+	VBROADCASTSS     (SI)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z6
+	VFMADD231PS      Z22, Z23, Z7
+	VBROADCASTSS     (DI)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z9
+	VFMADD231PS      Z22, Z23, Z10
+	VBROADCASTSS     (R8)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z12
+	VFMADD231PS      Z22, Z23, Z13
+	VBROADCASTSS     (R9)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z15
+	VFMADD231PS      Z22, Z23, Z16
+	VBROADCASTSS     (CX)(R10*1), Z23
+	VFMADD231PS      Z21, Z23, Z18
+	VFMADD231PS      Z22, Z23, Z19
+	ADDQ             $0x04, R10
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R12
+	SUBQ             $0x02, R12
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z21
-	VFMADD231PS.BCST (DX)(R11*1), Z21, Z0
-	VFMADD231PS.BCST 4(DX)(R11*1), Z21, Z1
-	VFMADD231PS.BCST 8(DX)(R11*1), Z21, Z2
-	VFMADD231PS.BCST (BX)(R11*1), Z21, Z3
-	VFMADD231PS.BCST 4(BX)(R11*1), Z21, Z4
-	VFMADD231PS.BCST 8(BX)(R11*1), Z21, Z5
-	VFMADD231PS.BCST (SI)(R11*1), Z21, Z6
-	VFMADD231PS.BCST 4(SI)(R11*1), Z21, Z7
-	VFMADD231PS.BCST 8(SI)(R11*1), Z21, Z8
-	VFMADD231PS.BCST (DI)(R11*1), Z21, Z9
-	VFMADD231PS.BCST 4(DI)(R11*1), Z21, Z10
-	VFMADD231PS.BCST 8(DI)(R11*1), Z21, Z11
-	VFMADD231PS.BCST (R8)(R11*1), Z21, Z12
-	VFMADD231PS.BCST 4(R8)(R11*1), Z21, Z13
-	VFMADD231PS.BCST 8(R8)(R11*1), Z21, Z14
-	VFMADD231PS.BCST (R9)(R11*1), Z21, Z15
-	VFMADD231PS.BCST 4(R9)(R11*1), Z21, Z16
-	VFMADD231PS.BCST 8(R9)(R11*1), Z21, Z17
-	VFMADD231PS.BCST (CX)(R11*1), Z21, Z18
-	VFMADD231PS.BCST 4(CX)(R11*1), Z21, Z19
-	VFMADD231PS.BCST 8(CX)(R11*1), Z21, Z20
-	ADDQ             $0x04, R11
-	ADDQ             $0x40, AX
-	DECQ             R12
-	JNE              pixel
+	VMOVAPS      Z22, Z23
+	VMOVAPS      Z21, Z22
+	VMOVUPS      (AX), Z21
+	VBROADCASTSS (DX)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z1
+	VFMADD231PS  Z23, Z24, Z2
+	VBROADCASTSS (BX)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (SI)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z6
+	VFMADD231PS  Z22, Z24, Z7
+	VFMADD231PS  Z23, Z24, Z8
+	VBROADCASTSS (DI)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z12
+	VFMADD231PS  Z22, Z24, Z13
+	VFMADD231PS  Z23, Z24, Z14
+	VBROADCASTSS (R9)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z15
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z21, Z24, Z18
+	VFMADD231PS  Z22, Z24, Z19
+	VFMADD231PS  Z23, Z24, Z20
+	ADDQ         $0x04, R10
+	ADDQ         $0x40, AX
+	DECQ         R12
+	JNE          pixel
+
+end:
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z1
+	VFMADD231PS      Z23, Z24, Z2
+	VBROADCASTSS     (BX)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z4
+	VFMADD231PS      Z23, Z24, Z5
+	VBROADCASTSS     (SI)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z7
+	VFMADD231PS      Z23, Z24, Z8
+	VBROADCASTSS     (DI)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (R8)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z13
+	VFMADD231PS      Z23, Z24, Z14
+	VBROADCASTSS     (R9)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z16
+	VFMADD231PS      Z23, Z24, Z17
+	VBROADCASTSS     (CX)(R10*1), Z24
+	VFMADD231PS      Z22, Z24, Z19
+	VFMADD231PS      Z23, Z24, Z20
+	ADDQ             $0x04, R10
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VFMADD231PS.BCST (DX)(R10*1), Z23, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z23, Z5
+	VFMADD231PS.BCST (SI)(R10*1), Z23, Z8
+	VFMADD231PS.BCST (DI)(R10*1), Z23, Z11
+	VFMADD231PS.BCST (R8)(R10*1), Z23, Z14
+	VFMADD231PS.BCST (R9)(R10*1), Z23, Z17
+	VFMADD231PS.BCST (CX)(R10*1), Z23, Z20
+	ADDQ             $0x04, R10
 	MOVQ             cols+40(FP), R12
 	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R11
+	SUBQ             R12, R10
 	MOVQ             xRow+48(FP), R12
-	LEAQ             (R11)(R12*4), R11
+	LEAQ             -8(R10)(R12*4), R10
 	MOVQ             cols+40(FP), R12
-	SHLQ             $0x06, R12
+	IMUL3Q           $0x00000040, R12, R12
 	SUBQ             R12, AX
 	MOVQ             dyRow+56(FP), R12
 	LEAQ             (AX)(R12*4), AX
-	DECQ             R10
+	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -1994,53 +3350,150 @@ TEXT ·convGradPlanarAVX5123x8(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
 
 row:
-	MOVQ cols+40(FP), R13
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VFMADD231PS.BCST (DX)(R11*1), Z24, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z24, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z24, Z6
+	VFMADD231PS.BCST (DI)(R11*1), Z24, Z9
+	VFMADD231PS.BCST (R8)(R11*1), Z24, Z12
+	VFMADD231PS.BCST (R9)(R11*1), Z24, Z15
+	VFMADD231PS.BCST (R10)(R11*1), Z24, Z18
+	VFMADD231PS.BCST (CX)(R11*1), Z24, Z21
+	ADDQ             $0x04, R11
+	ADDQ             $0x40, AX
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z0
+	VFMADD231PS      Z25, Z26, Z1
+	VBROADCASTSS     (BX)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z3
+	VFMADD231PS      Z25, Z26, Z4
+	VBROADCASTSS     (SI)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z6
+	VFMADD231PS      Z25, Z26, Z7
+	VBROADCASTSS     (DI)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z9
+	VFMADD231PS      Z25, Z26, Z10
+	VBROADCASTSS     (R8)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z12
+	VFMADD231PS      Z25, Z26, Z13
+	VBROADCASTSS     (R9)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z15
+	VFMADD231PS      Z25, Z26, Z16
+	VBROADCASTSS     (R10)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z18
+	VFMADD231PS      Z25, Z26, Z19
+	VBROADCASTSS     (CX)(R11*1), Z26
+	VFMADD231PS      Z24, Z26, Z21
+	VFMADD231PS      Z25, Z26, Z22
+	ADDQ             $0x04, R11
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R13
+	SUBQ             $0x02, R13
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z24
-	VFMADD231PS.BCST (DX)(R12*1), Z24, Z0
-	VFMADD231PS.BCST 4(DX)(R12*1), Z24, Z1
-	VFMADD231PS.BCST 8(DX)(R12*1), Z24, Z2
-	VFMADD231PS.BCST (BX)(R12*1), Z24, Z3
-	VFMADD231PS.BCST 4(BX)(R12*1), Z24, Z4
-	VFMADD231PS.BCST 8(BX)(R12*1), Z24, Z5
-	VFMADD231PS.BCST (SI)(R12*1), Z24, Z6
-	VFMADD231PS.BCST 4(SI)(R12*1), Z24, Z7
-	VFMADD231PS.BCST 8(SI)(R12*1), Z24, Z8
-	VFMADD231PS.BCST (DI)(R12*1), Z24, Z9
-	VFMADD231PS.BCST 4(DI)(R12*1), Z24, Z10
-	VFMADD231PS.BCST 8(DI)(R12*1), Z24, Z11
-	VFMADD231PS.BCST (R8)(R12*1), Z24, Z12
-	VFMADD231PS.BCST 4(R8)(R12*1), Z24, Z13
-	VFMADD231PS.BCST 8(R8)(R12*1), Z24, Z14
-	VFMADD231PS.BCST (R9)(R12*1), Z24, Z15
-	VFMADD231PS.BCST 4(R9)(R12*1), Z24, Z16
-	VFMADD231PS.BCST 8(R9)(R12*1), Z24, Z17
-	VFMADD231PS.BCST (R10)(R12*1), Z24, Z18
-	VFMADD231PS.BCST 4(R10)(R12*1), Z24, Z19
-	VFMADD231PS.BCST 8(R10)(R12*1), Z24, Z20
-	VFMADD231PS.BCST (CX)(R12*1), Z24, Z21
-	VFMADD231PS.BCST 4(CX)(R12*1), Z24, Z22
-	VFMADD231PS.BCST 8(CX)(R12*1), Z24, Z23
-	ADDQ             $0x04, R12
-	ADDQ             $0x40, AX
-	DECQ             R13
-	JNE              pixel
+	VMOVAPS      Z25, Z26
+	VMOVAPS      Z24, Z25
+	VMOVUPS      (AX), Z24
+	VBROADCASTSS (DX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z1
+	VFMADD231PS  Z26, Z27, Z2
+	VBROADCASTSS (BX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z3
+	VFMADD231PS  Z25, Z27, Z4
+	VFMADD231PS  Z26, Z27, Z5
+	VBROADCASTSS (SI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VFMADD231PS  Z26, Z27, Z8
+	VBROADCASTSS (DI)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z9
+	VFMADD231PS  Z25, Z27, Z10
+	VFMADD231PS  Z26, Z27, Z11
+	VBROADCASTSS (R8)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z12
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z14
+	VBROADCASTSS (R9)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z15
+	VFMADD231PS  Z25, Z27, Z16
+	VFMADD231PS  Z26, Z27, Z17
+	VBROADCASTSS (R10)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VFMADD231PS  Z26, Z27, Z20
+	VBROADCASTSS (CX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z21
+	VFMADD231PS  Z25, Z27, Z22
+	VFMADD231PS  Z26, Z27, Z23
+	ADDQ         $0x04, R11
+	ADDQ         $0x40, AX
+	DECQ         R13
+	JNE          pixel
+
+end:
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z1
+	VFMADD231PS      Z26, Z27, Z2
+	VBROADCASTSS     (BX)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z4
+	VFMADD231PS      Z26, Z27, Z5
+	VBROADCASTSS     (SI)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z7
+	VFMADD231PS      Z26, Z27, Z8
+	VBROADCASTSS     (DI)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z10
+	VFMADD231PS      Z26, Z27, Z11
+	VBROADCASTSS     (R8)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z13
+	VFMADD231PS      Z26, Z27, Z14
+	VBROADCASTSS     (R9)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z16
+	VFMADD231PS      Z26, Z27, Z17
+	VBROADCASTSS     (R10)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z19
+	VFMADD231PS      Z26, Z27, Z20
+	VBROADCASTSS     (CX)(R11*1), Z27
+	VFMADD231PS      Z25, Z27, Z22
+	VFMADD231PS      Z26, Z27, Z23
+	ADDQ             $0x04, R11
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VFMADD231PS.BCST (DX)(R11*1), Z26, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z26, Z5
+	VFMADD231PS.BCST (SI)(R11*1), Z26, Z8
+	VFMADD231PS.BCST (DI)(R11*1), Z26, Z11
+	VFMADD231PS.BCST (R8)(R11*1), Z26, Z14
+	VFMADD231PS.BCST (R9)(R11*1), Z26, Z17
+	VFMADD231PS.BCST (R10)(R11*1), Z26, Z20
+	VFMADD231PS.BCST (CX)(R11*1), Z26, Z23
+	ADDQ             $0x04, R11
 	MOVQ             cols+40(FP), R13
 	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R12
+	SUBQ             R13, R11
 	MOVQ             xRow+48(FP), R13
-	LEAQ             (R12)(R13*4), R12
+	LEAQ             -8(R11)(R13*4), R11
 	MOVQ             cols+40(FP), R13
-	SHLQ             $0x06, R13
+	IMUL3Q           $0x00000040, R13, R13
 	SUBQ             R13, AX
 	MOVQ             dyRow+56(FP), R13
 	LEAQ             (AX)(R13*4), AX
-	DECQ             R11
+	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2122,56 +3575,162 @@ TEXT ·convGradPlanarAVX5123x9(SB), NOSPLIT, $0-64
 	VMOVUPS 1600(AX), Z25
 	VMOVUPS 1664(AX), Z26
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R14
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVUPS          (AX), Z27
+	VFMADD231PS.BCST (DX)(R12*1), Z27, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z27, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z27, Z6
+	VFMADD231PS.BCST (DI)(R12*1), Z27, Z9
+	VFMADD231PS.BCST (R8)(R12*1), Z27, Z12
+	VFMADD231PS.BCST (R9)(R12*1), Z27, Z15
+	VFMADD231PS.BCST (R10)(R12*1), Z27, Z18
+	VFMADD231PS.BCST (R11)(R12*1), Z27, Z21
+	VFMADD231PS.BCST (CX)(R12*1), Z27, Z24
+	ADDQ             $0x04, R12
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVUPS          (AX), Z27
+	VBROADCASTSS     (DX)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z0
+	VFMADD231PS      Z28, Z29, Z1
+	VBROADCASTSS     (BX)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z3
+	VFMADD231PS      Z28, Z29, Z4
+	VBROADCASTSS     (SI)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z6
+	VFMADD231PS      Z28, Z29, Z7
+	VBROADCASTSS     (DI)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z9
+	VFMADD231PS      Z28, Z29, Z10
+	VBROADCASTSS     (R8)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z12
+	VFMADD231PS      Z28, Z29, Z13
+	VBROADCASTSS     (R9)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z15
+	VFMADD231PS      Z28, Z29, Z16
+	VBROADCASTSS     (R10)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z18
+	VFMADD231PS      Z28, Z29, Z19
+	VBROADCASTSS     (R11)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z21
+	VFMADD231PS      Z28, Z29, Z22
+	VBROADCASTSS     (CX)(R12*1), Z29
+	VFMADD231PS      Z27, Z29, Z24
+	VFMADD231PS      Z28, Z29, Z25
+	ADDQ             $0x04, R12
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R14
+	SUBQ             $0x02, R14
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z27
-	VFMADD231PS.BCST (DX)(R13*1), Z27, Z0
-	VFMADD231PS.BCST 4(DX)(R13*1), Z27, Z1
-	VFMADD231PS.BCST 8(DX)(R13*1), Z27, Z2
-	VFMADD231PS.BCST (BX)(R13*1), Z27, Z3
-	VFMADD231PS.BCST 4(BX)(R13*1), Z27, Z4
-	VFMADD231PS.BCST 8(BX)(R13*1), Z27, Z5
-	VFMADD231PS.BCST (SI)(R13*1), Z27, Z6
-	VFMADD231PS.BCST 4(SI)(R13*1), Z27, Z7
-	VFMADD231PS.BCST 8(SI)(R13*1), Z27, Z8
-	VFMADD231PS.BCST (DI)(R13*1), Z27, Z9
-	VFMADD231PS.BCST 4(DI)(R13*1), Z27, Z10
-	VFMADD231PS.BCST 8(DI)(R13*1), Z27, Z11
-	VFMADD231PS.BCST (R8)(R13*1), Z27, Z12
-	VFMADD231PS.BCST 4(R8)(R13*1), Z27, Z13
-	VFMADD231PS.BCST 8(R8)(R13*1), Z27, Z14
-	VFMADD231PS.BCST (R9)(R13*1), Z27, Z15
-	VFMADD231PS.BCST 4(R9)(R13*1), Z27, Z16
-	VFMADD231PS.BCST 8(R9)(R13*1), Z27, Z17
-	VFMADD231PS.BCST (R10)(R13*1), Z27, Z18
-	VFMADD231PS.BCST 4(R10)(R13*1), Z27, Z19
-	VFMADD231PS.BCST 8(R10)(R13*1), Z27, Z20
-	VFMADD231PS.BCST (R11)(R13*1), Z27, Z21
-	VFMADD231PS.BCST 4(R11)(R13*1), Z27, Z22
-	VFMADD231PS.BCST 8(R11)(R13*1), Z27, Z23
-	VFMADD231PS.BCST (CX)(R13*1), Z27, Z24
-	VFMADD231PS.BCST 4(CX)(R13*1), Z27, Z25
-	VFMADD231PS.BCST 8(CX)(R13*1), Z27, Z26
-	ADDQ             $0x04, R13
-	ADDQ             $0x40, AX
-	DECQ             R14
-	JNE              pixel
+	VMOVAPS      Z28, Z29
+	VMOVAPS      Z27, Z28
+	VMOVUPS      (AX), Z27
+	VBROADCASTSS (DX)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z0
+	VFMADD231PS  Z28, Z30, Z1
+	VFMADD231PS  Z29, Z30, Z2
+	VBROADCASTSS (BX)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z3
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (SI)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z6
+	VFMADD231PS  Z28, Z30, Z7
+	VFMADD231PS  Z29, Z30, Z8
+	VBROADCASTSS (DI)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS (R8)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VFMADD231PS  Z29, Z30, Z14
+	VBROADCASTSS (R9)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (R10)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z18
+	VFMADD231PS  Z28, Z30, Z19
+	VFMADD231PS  Z29, Z30, Z20
+	VBROADCASTSS (R11)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z21
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z27, Z30, Z24
+	VFMADD231PS  Z28, Z30, Z25
+	VFMADD231PS  Z29, Z30, Z26
+	ADDQ         $0x04, R12
+	ADDQ         $0x40, AX
+	DECQ         R14
+	JNE          pixel
+
+end:
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VBROADCASTSS     (DX)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z1
+	VFMADD231PS      Z29, Z30, Z2
+	VBROADCASTSS     (BX)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z4
+	VFMADD231PS      Z29, Z30, Z5
+	VBROADCASTSS     (SI)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z7
+	VFMADD231PS      Z29, Z30, Z8
+	VBROADCASTSS     (DI)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VBROADCASTSS     (R8)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z13
+	VFMADD231PS      Z29, Z30, Z14
+	VBROADCASTSS     (R9)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS      Z29, Z30, Z17
+	VBROADCASTSS     (R10)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z19
+	VFMADD231PS      Z29, Z30, Z20
+	VBROADCASTSS     (R11)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	VBROADCASTSS     (CX)(R12*1), Z30
+	VFMADD231PS      Z28, Z30, Z25
+	VFMADD231PS      Z29, Z30, Z26
+	ADDQ             $0x04, R12
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VFMADD231PS.BCST (DX)(R12*1), Z29, Z2
+	VFMADD231PS.BCST (BX)(R12*1), Z29, Z5
+	VFMADD231PS.BCST (SI)(R12*1), Z29, Z8
+	VFMADD231PS.BCST (DI)(R12*1), Z29, Z11
+	VFMADD231PS.BCST (R8)(R12*1), Z29, Z14
+	VFMADD231PS.BCST (R9)(R12*1), Z29, Z17
+	VFMADD231PS.BCST (R10)(R12*1), Z29, Z20
+	VFMADD231PS.BCST (R11)(R12*1), Z29, Z23
+	VFMADD231PS.BCST (CX)(R12*1), Z29, Z26
+	ADDQ             $0x04, R12
 	MOVQ             cols+40(FP), R14
 	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R13
+	SUBQ             R14, R12
 	MOVQ             xRow+48(FP), R14
-	LEAQ             (R13)(R14*4), R13
+	LEAQ             -8(R12)(R14*4), R12
 	MOVQ             cols+40(FP), R14
-	SHLQ             $0x06, R14
+	IMUL3Q           $0x00000040, R14, R14
 	SUBQ             R14, AX
 	MOVQ             dyRow+56(FP), R14
 	LEAQ             (AX)(R14*4), AX
-	DECQ             R12
+	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2217,33 +3776,91 @@ TEXT ·convGradPlanarAVX5124x1(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VMOVUPS          (AX), Z4
+	VFMADD231PS.BCST (CX)(DX*1), Z4, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VMOVUPS          (AX), Z4
+	VBROADCASTSS     (CX)(DX*1), Z7
+	VFMADD231PS      Z4, Z7, Z0
+	VFMADD231PS      Z5, Z7, Z1
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VMOVUPS          (AX), Z4
+	VBROADCASTSS     (CX)(DX*1), Z7
+	VFMADD231PS      Z4, Z7, Z0
+	VFMADD231PS      Z5, Z7, Z1
+	VFMADD231PS      Z6, Z7, Z2
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x03, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z4
-	VFMADD231PS.BCST (CX)(BX*1), Z4, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z4, Z1
-	VFMADD231PS.BCST 8(CX)(BX*1), Z4, Z2
-	VFMADD231PS.BCST 12(CX)(BX*1), Z4, Z3
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z5, Z6
+	VMOVAPS      Z4, Z5
+	VMOVUPS      (AX), Z4
+	VBROADCASTSS (CX)(DX*1), Z8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VBROADCASTSS     (CX)(DX*1), Z8
+	VFMADD231PS      Z5, Z8, Z1
+	VFMADD231PS      Z6, Z8, Z2
+	VFMADD231PS      Z7, Z8, Z3
+	ADDQ             $0x04, DX
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VBROADCASTSS     (CX)(DX*1), Z8
+	VFMADD231PS      Z6, Z8, Z2
+	VFMADD231PS      Z7, Z8, Z3
+	ADDQ             $0x04, DX
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVAPS          Z4, Z5
+	VFMADD231PS.BCST (CX)(DX*1), Z7, Z3
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -12(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2272,37 +3889,112 @@ TEXT ·convGradPlanarAVX5124x2(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVUPS          (AX), Z8
+	VFMADD231PS.BCST (DX)(BX*1), Z8, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z8, Z4
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVUPS          (AX), Z8
+	VBROADCASTSS     (DX)(BX*1), Z11
+	VFMADD231PS      Z8, Z11, Z0
+	VFMADD231PS      Z9, Z11, Z1
+	VBROADCASTSS     (CX)(BX*1), Z11
+	VFMADD231PS      Z8, Z11, Z4
+	VFMADD231PS      Z9, Z11, Z5
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVUPS          (AX), Z8
+	VBROADCASTSS     (DX)(BX*1), Z11
+	VFMADD231PS      Z8, Z11, Z0
+	VFMADD231PS      Z9, Z11, Z1
+	VFMADD231PS      Z10, Z11, Z2
+	VBROADCASTSS     (CX)(BX*1), Z11
+	VFMADD231PS      Z8, Z11, Z4
+	VFMADD231PS      Z9, Z11, Z5
+	VFMADD231PS      Z10, Z11, Z6
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x03, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z8
-	VFMADD231PS.BCST (DX)(SI*1), Z8, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z8, Z1
-	VFMADD231PS.BCST 8(DX)(SI*1), Z8, Z2
-	VFMADD231PS.BCST 12(DX)(SI*1), Z8, Z3
-	VFMADD231PS.BCST (CX)(SI*1), Z8, Z4
-	VFMADD231PS.BCST 4(CX)(SI*1), Z8, Z5
-	VFMADD231PS.BCST 8(CX)(SI*1), Z8, Z6
-	VFMADD231PS.BCST 12(CX)(SI*1), Z8, Z7
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z10, Z11
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z8, Z9
+	VMOVUPS      (AX), Z8
+	VBROADCASTSS (DX)(BX*1), Z12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z8, Z12, Z4
+	VFMADD231PS  Z9, Z12, Z5
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VBROADCASTSS     (DX)(BX*1), Z12
+	VFMADD231PS      Z9, Z12, Z1
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS      Z11, Z12, Z3
+	VBROADCASTSS     (CX)(BX*1), Z12
+	VFMADD231PS      Z9, Z12, Z5
+	VFMADD231PS      Z10, Z12, Z6
+	VFMADD231PS      Z11, Z12, Z7
+	ADDQ             $0x04, BX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VBROADCASTSS     (DX)(BX*1), Z12
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS      Z11, Z12, Z3
+	VBROADCASTSS     (CX)(BX*1), Z12
+	VFMADD231PS      Z10, Z12, Z6
+	VFMADD231PS      Z11, Z12, Z7
+	ADDQ             $0x04, BX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VFMADD231PS.BCST (DX)(BX*1), Z11, Z3
+	VFMADD231PS.BCST (CX)(BX*1), Z11, Z7
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -12(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2341,41 +4033,133 @@ TEXT ·convGradPlanarAVX5124x3(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VFMADD231PS.BCST (DX)(SI*1), Z12, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z12, Z4
+	VFMADD231PS.BCST (CX)(SI*1), Z12, Z8
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z0
+	VFMADD231PS      Z13, Z15, Z1
+	VBROADCASTSS     (BX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z4
+	VFMADD231PS      Z13, Z15, Z5
+	VBROADCASTSS     (CX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z8
+	VFMADD231PS      Z13, Z15, Z9
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z0
+	VFMADD231PS      Z13, Z15, Z1
+	VFMADD231PS      Z14, Z15, Z2
+	VBROADCASTSS     (BX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z4
+	VFMADD231PS      Z13, Z15, Z5
+	VFMADD231PS      Z14, Z15, Z6
+	VBROADCASTSS     (CX)(SI*1), Z15
+	VFMADD231PS      Z12, Z15, Z8
+	VFMADD231PS      Z13, Z15, Z9
+	VFMADD231PS      Z14, Z15, Z10
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x03, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z12
-	VFMADD231PS.BCST (DX)(DI*1), Z12, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z12, Z1
-	VFMADD231PS.BCST 8(DX)(DI*1), Z12, Z2
-	VFMADD231PS.BCST 12(DX)(DI*1), Z12, Z3
-	VFMADD231PS.BCST (BX)(DI*1), Z12, Z4
-	VFMADD231PS.BCST 4(BX)(DI*1), Z12, Z5
-	VFMADD231PS.BCST 8(BX)(DI*1), Z12, Z6
-	VFMADD231PS.BCST 12(BX)(DI*1), Z12, Z7
-	VFMADD231PS.BCST (CX)(DI*1), Z12, Z8
-	VFMADD231PS.BCST 4(CX)(DI*1), Z12, Z9
-	VFMADD231PS.BCST 8(CX)(DI*1), Z12, Z10
-	VFMADD231PS.BCST 12(CX)(DI*1), Z12, Z11
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z14, Z15
+	VMOVAPS      Z13, Z14
+	VMOVAPS      Z12, Z13
+	VMOVUPS      (AX), Z12
+	VBROADCASTSS (DX)(SI*1), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (BX)(SI*1), Z16
+	VFMADD231PS  Z12, Z16, Z4
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (CX)(SI*1), Z16
+	VFMADD231PS  Z12, Z16, Z8
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(SI*1), Z16
+	VFMADD231PS      Z13, Z16, Z1
+	VFMADD231PS      Z14, Z16, Z2
+	VFMADD231PS      Z15, Z16, Z3
+	VBROADCASTSS     (BX)(SI*1), Z16
+	VFMADD231PS      Z13, Z16, Z5
+	VFMADD231PS      Z14, Z16, Z6
+	VFMADD231PS      Z15, Z16, Z7
+	VBROADCASTSS     (CX)(SI*1), Z16
+	VFMADD231PS      Z13, Z16, Z9
+	VFMADD231PS      Z14, Z16, Z10
+	VFMADD231PS      Z15, Z16, Z11
+	ADDQ             $0x04, SI
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(SI*1), Z16
+	VFMADD231PS      Z14, Z16, Z2
+	VFMADD231PS      Z15, Z16, Z3
+	VBROADCASTSS     (BX)(SI*1), Z16
+	VFMADD231PS      Z14, Z16, Z6
+	VFMADD231PS      Z15, Z16, Z7
+	VBROADCASTSS     (CX)(SI*1), Z16
+	VFMADD231PS      Z14, Z16, Z10
+	VFMADD231PS      Z15, Z16, Z11
+	ADDQ             $0x04, SI
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VFMADD231PS.BCST (DX)(SI*1), Z15, Z3
+	VFMADD231PS.BCST (BX)(SI*1), Z15, Z7
+	VFMADD231PS.BCST (CX)(SI*1), Z15, Z11
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -12(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2424,45 +4208,154 @@ TEXT ·convGradPlanarAVX5124x4(SB), NOSPLIT, $0-64
 	VMOVUPS 896(AX), Z14
 	VMOVUPS 960(AX), Z15
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVUPS          (AX), Z16
+	VFMADD231PS.BCST (DX)(DI*1), Z16, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z16, Z4
+	VFMADD231PS.BCST (SI)(DI*1), Z16, Z8
+	VFMADD231PS.BCST (CX)(DI*1), Z16, Z12
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVUPS          (AX), Z16
+	VBROADCASTSS     (DX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z0
+	VFMADD231PS      Z17, Z19, Z1
+	VBROADCASTSS     (BX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z4
+	VFMADD231PS      Z17, Z19, Z5
+	VBROADCASTSS     (SI)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z8
+	VFMADD231PS      Z17, Z19, Z9
+	VBROADCASTSS     (CX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z12
+	VFMADD231PS      Z17, Z19, Z13
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVUPS          (AX), Z16
+	VBROADCASTSS     (DX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z0
+	VFMADD231PS      Z17, Z19, Z1
+	VFMADD231PS      Z18, Z19, Z2
+	VBROADCASTSS     (BX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z4
+	VFMADD231PS      Z17, Z19, Z5
+	VFMADD231PS      Z18, Z19, Z6
+	VBROADCASTSS     (SI)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z8
+	VFMADD231PS      Z17, Z19, Z9
+	VFMADD231PS      Z18, Z19, Z10
+	VBROADCASTSS     (CX)(DI*1), Z19
+	VFMADD231PS      Z16, Z19, Z12
+	VFMADD231PS      Z17, Z19, Z13
+	VFMADD231PS      Z18, Z19, Z14
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x03, R9
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z16
-	VFMADD231PS.BCST (DX)(R8*1), Z16, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z16, Z1
-	VFMADD231PS.BCST 8(DX)(R8*1), Z16, Z2
-	VFMADD231PS.BCST 12(DX)(R8*1), Z16, Z3
-	VFMADD231PS.BCST (BX)(R8*1), Z16, Z4
-	VFMADD231PS.BCST 4(BX)(R8*1), Z16, Z5
-	VFMADD231PS.BCST 8(BX)(R8*1), Z16, Z6
-	VFMADD231PS.BCST 12(BX)(R8*1), Z16, Z7
-	VFMADD231PS.BCST (SI)(R8*1), Z16, Z8
-	VFMADD231PS.BCST 4(SI)(R8*1), Z16, Z9
-	VFMADD231PS.BCST 8(SI)(R8*1), Z16, Z10
-	VFMADD231PS.BCST 12(SI)(R8*1), Z16, Z11
-	VFMADD231PS.BCST (CX)(R8*1), Z16, Z12
-	VFMADD231PS.BCST 4(CX)(R8*1), Z16, Z13
-	VFMADD231PS.BCST 8(CX)(R8*1), Z16, Z14
-	VFMADD231PS.BCST 12(CX)(R8*1), Z16, Z15
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
+	VMOVAPS      Z18, Z19
+	VMOVAPS      Z17, Z18
+	VMOVAPS      Z16, Z17
+	VMOVUPS      (AX), Z16
+	VBROADCASTSS (DX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (SI)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (CX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNE          pixel
+
+end:
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VBROADCASTSS     (DX)(DI*1), Z20
+	VFMADD231PS      Z17, Z20, Z1
+	VFMADD231PS      Z18, Z20, Z2
+	VFMADD231PS      Z19, Z20, Z3
+	VBROADCASTSS     (BX)(DI*1), Z20
+	VFMADD231PS      Z17, Z20, Z5
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VBROADCASTSS     (SI)(DI*1), Z20
+	VFMADD231PS      Z17, Z20, Z9
+	VFMADD231PS      Z18, Z20, Z10
+	VFMADD231PS      Z19, Z20, Z11
+	VBROADCASTSS     (CX)(DI*1), Z20
+	VFMADD231PS      Z17, Z20, Z13
+	VFMADD231PS      Z18, Z20, Z14
+	VFMADD231PS      Z19, Z20, Z15
+	ADDQ             $0x04, DI
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VBROADCASTSS     (DX)(DI*1), Z20
+	VFMADD231PS      Z18, Z20, Z2
+	VFMADD231PS      Z19, Z20, Z3
+	VBROADCASTSS     (BX)(DI*1), Z20
+	VFMADD231PS      Z18, Z20, Z6
+	VFMADD231PS      Z19, Z20, Z7
+	VBROADCASTSS     (SI)(DI*1), Z20
+	VFMADD231PS      Z18, Z20, Z10
+	VFMADD231PS      Z19, Z20, Z11
+	VBROADCASTSS     (CX)(DI*1), Z20
+	VFMADD231PS      Z18, Z20, Z14
+	VFMADD231PS      Z19, Z20, Z15
+	ADDQ             $0x04, DI
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VFMADD231PS.BCST (DX)(DI*1), Z19, Z3
+	VFMADD231PS.BCST (BX)(DI*1), Z19, Z7
+	VFMADD231PS.BCST (SI)(DI*1), Z19, Z11
+	VFMADD231PS.BCST (CX)(DI*1), Z19, Z15
+	ADDQ             $0x04, DI
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             -12(DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2521,49 +4414,175 @@ TEXT ·convGradPlanarAVX5124x5(SB), NOSPLIT, $0-64
 	VMOVUPS 1152(AX), Z18
 	VMOVUPS 1216(AX), Z19
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VFMADD231PS.BCST (DX)(R8*1), Z20, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z20, Z4
+	VFMADD231PS.BCST (SI)(R8*1), Z20, Z8
+	VFMADD231PS.BCST (DI)(R8*1), Z20, Z12
+	VFMADD231PS.BCST (CX)(R8*1), Z20, Z16
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VBROADCASTSS     (DX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z0
+	VFMADD231PS      Z21, Z23, Z1
+	VBROADCASTSS     (BX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z4
+	VFMADD231PS      Z21, Z23, Z5
+	VBROADCASTSS     (SI)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z8
+	VFMADD231PS      Z21, Z23, Z9
+	VBROADCASTSS     (DI)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z12
+	VFMADD231PS      Z21, Z23, Z13
+	VBROADCASTSS     (CX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z16
+	VFMADD231PS      Z21, Z23, Z17
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VBROADCASTSS     (DX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z0
+	VFMADD231PS      Z21, Z23, Z1
+	VFMADD231PS      Z22, Z23, Z2
+	VBROADCASTSS     (BX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z4
+	VFMADD231PS      Z21, Z23, Z5
+	VFMADD231PS      Z22, Z23, Z6
+	VBROADCASTSS     (SI)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z8
+	VFMADD231PS      Z21, Z23, Z9
+	VFMADD231PS      Z22, Z23, Z10
+	VBROADCASTSS     (DI)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z12
+	VFMADD231PS      Z21, Z23, Z13
+	VFMADD231PS      Z22, Z23, Z14
+	VBROADCASTSS     (CX)(R8*1), Z23
+	VFMADD231PS      Z20, Z23, Z16
+	VFMADD231PS      Z21, Z23, Z17
+	VFMADD231PS      Z22, Z23, Z18
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x03, R10
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z20
-	VFMADD231PS.BCST (DX)(R9*1), Z20, Z0
-	VFMADD231PS.BCST 4(DX)(R9*1), Z20, Z1
-	VFMADD231PS.BCST 8(DX)(R9*1), Z20, Z2
-	VFMADD231PS.BCST 12(DX)(R9*1), Z20, Z3
-	VFMADD231PS.BCST (BX)(R9*1), Z20, Z4
-	VFMADD231PS.BCST 4(BX)(R9*1), Z20, Z5
-	VFMADD231PS.BCST 8(BX)(R9*1), Z20, Z6
-	VFMADD231PS.BCST 12(BX)(R9*1), Z20, Z7
-	VFMADD231PS.BCST (SI)(R9*1), Z20, Z8
-	VFMADD231PS.BCST 4(SI)(R9*1), Z20, Z9
-	VFMADD231PS.BCST 8(SI)(R9*1), Z20, Z10
-	VFMADD231PS.BCST 12(SI)(R9*1), Z20, Z11
-	VFMADD231PS.BCST (DI)(R9*1), Z20, Z12
-	VFMADD231PS.BCST 4(DI)(R9*1), Z20, Z13
-	VFMADD231PS.BCST 8(DI)(R9*1), Z20, Z14
-	VFMADD231PS.BCST 12(DI)(R9*1), Z20, Z15
-	VFMADD231PS.BCST (CX)(R9*1), Z20, Z16
-	VFMADD231PS.BCST 4(CX)(R9*1), Z20, Z17
-	VFMADD231PS.BCST 8(CX)(R9*1), Z20, Z18
-	VFMADD231PS.BCST 12(CX)(R9*1), Z20, Z19
-	ADDQ             $0x04, R9
-	ADDQ             $0x40, AX
-	DECQ             R10
-	JNE              pixel
+	VMOVAPS      Z22, Z23
+	VMOVAPS      Z21, Z22
+	VMOVAPS      Z20, Z21
+	VMOVUPS      (AX), Z20
+	VBROADCASTSS (DX)(R8*1), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(R8*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (SI)(R8*1), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (DI)(R8*1), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x04, R8
+	ADDQ         $0x40, AX
+	DECQ         R10
+	JNE          pixel
+
+end:
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VBROADCASTSS     (DX)(R8*1), Z24
+	VFMADD231PS      Z21, Z24, Z1
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VBROADCASTSS     (BX)(R8*1), Z24
+	VFMADD231PS      Z21, Z24, Z5
+	VFMADD231PS      Z22, Z24, Z6
+	VFMADD231PS      Z23, Z24, Z7
+	VBROADCASTSS     (SI)(R8*1), Z24
+	VFMADD231PS      Z21, Z24, Z9
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (DI)(R8*1), Z24
+	VFMADD231PS      Z21, Z24, Z13
+	VFMADD231PS      Z22, Z24, Z14
+	VFMADD231PS      Z23, Z24, Z15
+	VBROADCASTSS     (CX)(R8*1), Z24
+	VFMADD231PS      Z21, Z24, Z17
+	VFMADD231PS      Z22, Z24, Z18
+	VFMADD231PS      Z23, Z24, Z19
+	ADDQ             $0x04, R8
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VBROADCASTSS     (DX)(R8*1), Z24
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VBROADCASTSS     (BX)(R8*1), Z24
+	VFMADD231PS      Z22, Z24, Z6
+	VFMADD231PS      Z23, Z24, Z7
+	VBROADCASTSS     (SI)(R8*1), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (DI)(R8*1), Z24
+	VFMADD231PS      Z22, Z24, Z14
+	VFMADD231PS      Z23, Z24, Z15
+	VBROADCASTSS     (CX)(R8*1), Z24
+	VFMADD231PS      Z22, Z24, Z18
+	VFMADD231PS      Z23, Z24, Z19
+	ADDQ             $0x04, R8
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VFMADD231PS.BCST (DX)(R8*1), Z23, Z3
+	VFMADD231PS.BCST (BX)(R8*1), Z23, Z7
+	VFMADD231PS.BCST (SI)(R8*1), Z23, Z11
+	VFMADD231PS.BCST (DI)(R8*1), Z23, Z15
+	VFMADD231PS.BCST (CX)(R8*1), Z23, Z19
+	ADDQ             $0x04, R8
 	MOVQ             cols+40(FP), R10
 	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R9
+	SUBQ             R10, R8
 	MOVQ             xRow+48(FP), R10
-	LEAQ             (R9)(R10*4), R9
+	LEAQ             -12(R8)(R10*4), R8
 	MOVQ             cols+40(FP), R10
-	SHLQ             $0x06, R10
+	IMUL3Q           $0x00000040, R10, R10
 	SUBQ             R10, AX
 	MOVQ             dyRow+56(FP), R10
 	LEAQ             (AX)(R10*4), AX
-	DECQ             R8
+	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2632,181 +4651,195 @@ TEXT ·convGradPlanarAVX5124x6(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VFMADD231PS.BCST (DX)(R9*1), Z24, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z24, Z4
+	VFMADD231PS.BCST (SI)(R9*1), Z24, Z8
+	VFMADD231PS.BCST (DI)(R9*1), Z24, Z12
+	VFMADD231PS.BCST (R8)(R9*1), Z24, Z16
+	VFMADD231PS.BCST (CX)(R9*1), Z24, Z20
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z0
+	VFMADD231PS      Z25, Z27, Z1
+	VBROADCASTSS     (BX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z4
+	VFMADD231PS      Z25, Z27, Z5
+	VBROADCASTSS     (SI)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z8
+	VFMADD231PS      Z25, Z27, Z9
+	VBROADCASTSS     (DI)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z12
+	VFMADD231PS      Z25, Z27, Z13
+	VBROADCASTSS     (R8)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z16
+	VFMADD231PS      Z25, Z27, Z17
+	VBROADCASTSS     (CX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z20
+	VFMADD231PS      Z25, Z27, Z21
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z0
+	VFMADD231PS      Z25, Z27, Z1
+	VFMADD231PS      Z26, Z27, Z2
+	VBROADCASTSS     (BX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z4
+	VFMADD231PS      Z25, Z27, Z5
+	VFMADD231PS      Z26, Z27, Z6
+	VBROADCASTSS     (SI)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z8
+	VFMADD231PS      Z25, Z27, Z9
+	VFMADD231PS      Z26, Z27, Z10
+	VBROADCASTSS     (DI)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z12
+	VFMADD231PS      Z25, Z27, Z13
+	VFMADD231PS      Z26, Z27, Z14
+	VBROADCASTSS     (R8)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z16
+	VFMADD231PS      Z25, Z27, Z17
+	VFMADD231PS      Z26, Z27, Z18
+	VBROADCASTSS     (CX)(R9*1), Z27
+	VFMADD231PS      Z24, Z27, Z20
+	VFMADD231PS      Z25, Z27, Z21
+	VFMADD231PS      Z26, Z27, Z22
+	ADDQ             $0x04, R9
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x03, R11
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z24
-	VFMADD231PS.BCST (DX)(R10*1), Z24, Z0
-	VFMADD231PS.BCST 4(DX)(R10*1), Z24, Z1
-	VFMADD231PS.BCST 8(DX)(R10*1), Z24, Z2
-	VFMADD231PS.BCST 12(DX)(R10*1), Z24, Z3
-	VFMADD231PS.BCST (BX)(R10*1), Z24, Z4
-	VFMADD231PS.BCST 4(BX)(R10*1), Z24, Z5
-	VFMADD231PS.BCST 8(BX)(R10*1), Z24, Z6
-	VFMADD231PS.BCST 12(BX)(R10*1), Z24, Z7
-	VFMADD231PS.BCST (SI)(R10*1), Z24, Z8
-	VFMADD231PS.BCST 4(SI)(R10*1), Z24, Z9
-	VFMADD231PS.BCST 8(SI)(R10*1), Z24, Z10
-	VFMADD231PS.BCST 12(SI)(R10*1), Z24, Z11
-	VFMADD231PS.BCST (DI)(R10*1), Z24, Z12
-	VFMADD231PS.BCST 4(DI)(R10*1), Z24, Z13
-	VFMADD231PS.BCST 8(DI)(R10*1), Z24, Z14
-	VFMADD231PS.BCST 12(DI)(R10*1), Z24, Z15
-	VFMADD231PS.BCST (R8)(R10*1), Z24, Z16
-	VFMADD231PS.BCST 4(R8)(R10*1), Z24, Z17
-	VFMADD231PS.BCST 8(R8)(R10*1), Z24, Z18
-	VFMADD231PS.BCST 12(R8)(R10*1), Z24, Z19
-	VFMADD231PS.BCST (CX)(R10*1), Z24, Z20
-	VFMADD231PS.BCST 4(CX)(R10*1), Z24, Z21
-	VFMADD231PS.BCST 8(CX)(R10*1), Z24, Z22
-	VFMADD231PS.BCST 12(CX)(R10*1), Z24, Z23
-	ADDQ             $0x04, R10
-	ADDQ             $0x40, AX
-	DECQ             R11
-	JNE              pixel
+	VMOVAPS      Z26, Z27
+	VMOVAPS      Z25, Z26
+	VMOVAPS      Z24, Z25
+	VMOVUPS      (AX), Z24
+	VBROADCASTSS (DX)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS (BX)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS (SI)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z8
+	VFMADD231PS  Z25, Z28, Z9
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS (DI)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z12
+	VFMADD231PS  Z25, Z28, Z13
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS (R8)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z16
+	VFMADD231PS  Z25, Z28, Z17
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z20
+	VFMADD231PS  Z25, Z28, Z21
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	ADDQ         $0x04, R9
+	ADDQ         $0x40, AX
+	DECQ         R11
+	JNE          pixel
+
+end:
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z1
+	VFMADD231PS      Z26, Z28, Z2
+	VFMADD231PS      Z27, Z28, Z3
+	VBROADCASTSS     (BX)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z5
+	VFMADD231PS      Z26, Z28, Z6
+	VFMADD231PS      Z27, Z28, Z7
+	VBROADCASTSS     (SI)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z9
+	VFMADD231PS      Z26, Z28, Z10
+	VFMADD231PS      Z27, Z28, Z11
+	VBROADCASTSS     (DI)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z13
+	VFMADD231PS      Z26, Z28, Z14
+	VFMADD231PS      Z27, Z28, Z15
+	VBROADCASTSS     (R8)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z17
+	VFMADD231PS      Z26, Z28, Z18
+	VFMADD231PS      Z27, Z28, Z19
+	VBROADCASTSS     (CX)(R9*1), Z28
+	VFMADD231PS      Z25, Z28, Z21
+	VFMADD231PS      Z26, Z28, Z22
+	VFMADD231PS      Z27, Z28, Z23
+	ADDQ             $0x04, R9
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z2
+	VFMADD231PS      Z27, Z28, Z3
+	VBROADCASTSS     (BX)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z6
+	VFMADD231PS      Z27, Z28, Z7
+	VBROADCASTSS     (SI)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z10
+	VFMADD231PS      Z27, Z28, Z11
+	VBROADCASTSS     (DI)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z14
+	VFMADD231PS      Z27, Z28, Z15
+	VBROADCASTSS     (R8)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z18
+	VFMADD231PS      Z27, Z28, Z19
+	VBROADCASTSS     (CX)(R9*1), Z28
+	VFMADD231PS      Z26, Z28, Z22
+	VFMADD231PS      Z27, Z28, Z23
+	ADDQ             $0x04, R9
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VFMADD231PS.BCST (DX)(R9*1), Z27, Z3
+	VFMADD231PS.BCST (BX)(R9*1), Z27, Z7
+	VFMADD231PS.BCST (SI)(R9*1), Z27, Z11
+	VFMADD231PS.BCST (DI)(R9*1), Z27, Z15
+	VFMADD231PS.BCST (R8)(R9*1), Z27, Z19
+	VFMADD231PS.BCST (CX)(R9*1), Z27, Z23
+	ADDQ             $0x04, R9
 	MOVQ             cols+40(FP), R11
 	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R10
+	SUBQ             R11, R9
 	MOVQ             xRow+48(FP), R11
-	LEAQ             (R10)(R11*4), R10
+	LEAQ             -12(R9)(R11*4), R9
 	MOVQ             cols+40(FP), R11
-	SHLQ             $0x06, R11
+	IMUL3Q           $0x00000040, R11, R11
 	SUBQ             R11, AX
 	MOVQ             dyRow+56(FP), R11
 	LEAQ             (AX)(R11*4), AX
-	DECQ             R9
-	JNE              row
-	MOVQ             acc+0(FP), AX
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 64(AX)
-	VMOVUPS          Z2, 128(AX)
-	VMOVUPS          Z3, 192(AX)
-	VMOVUPS          Z4, 256(AX)
-	VMOVUPS          Z5, 320(AX)
-	VMOVUPS          Z6, 384(AX)
-	VMOVUPS          Z7, 448(AX)
-	VMOVUPS          Z8, 512(AX)
-	VMOVUPS          Z9, 576(AX)
-	VMOVUPS          Z10, 640(AX)
-	VMOVUPS          Z11, 704(AX)
-	VMOVUPS          Z12, 768(AX)
-	VMOVUPS          Z13, 832(AX)
-	VMOVUPS          Z14, 896(AX)
-	VMOVUPS          Z15, 960(AX)
-	VMOVUPS          Z16, 1024(AX)
-	VMOVUPS          Z17, 1088(AX)
-	VMOVUPS          Z18, 1152(AX)
-	VMOVUPS          Z19, 1216(AX)
-	VMOVUPS          Z20, 1280(AX)
-	VMOVUPS          Z21, 1344(AX)
-	VMOVUPS          Z22, 1408(AX)
-	VMOVUPS          Z23, 1472(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX5124x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x7(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), SI
-	LEAQ    (AX)(SI*4), SI
-	MOVQ    24(CX), DI
-	LEAQ    (AX)(DI*4), DI
-	MOVQ    32(CX), R8
-	LEAQ    (AX)(R8*4), R8
-	MOVQ    40(CX), R9
-	LEAQ    (AX)(R9*4), R9
-	MOVQ    48(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS 256(AX), Z4
-	VMOVUPS 320(AX), Z5
-	VMOVUPS 384(AX), Z6
-	VMOVUPS 448(AX), Z7
-	VMOVUPS 512(AX), Z8
-	VMOVUPS 576(AX), Z9
-	VMOVUPS 640(AX), Z10
-	VMOVUPS 704(AX), Z11
-	VMOVUPS 768(AX), Z12
-	VMOVUPS 832(AX), Z13
-	VMOVUPS 896(AX), Z14
-	VMOVUPS 960(AX), Z15
-	VMOVUPS 1024(AX), Z16
-	VMOVUPS 1088(AX), Z17
-	VMOVUPS 1152(AX), Z18
-	VMOVUPS 1216(AX), Z19
-	VMOVUPS 1280(AX), Z20
-	VMOVUPS 1344(AX), Z21
-	VMOVUPS 1408(AX), Z22
-	VMOVUPS 1472(AX), Z23
-	VMOVUPS 1536(AX), Z24
-	VMOVUPS 1600(AX), Z25
-	VMOVUPS 1664(AX), Z26
-	VMOVUPS 1728(AX), Z27
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
-
-row:
-	MOVQ cols+40(FP), R12
-
-pixel:
-	VMOVUPS          (AX), Z28
-	VFMADD231PS.BCST (DX)(R11*1), Z28, Z0
-	VFMADD231PS.BCST 4(DX)(R11*1), Z28, Z1
-	VFMADD231PS.BCST 8(DX)(R11*1), Z28, Z2
-	VFMADD231PS.BCST 12(DX)(R11*1), Z28, Z3
-	VFMADD231PS.BCST (BX)(R11*1), Z28, Z4
-	VFMADD231PS.BCST 4(BX)(R11*1), Z28, Z5
-	VFMADD231PS.BCST 8(BX)(R11*1), Z28, Z6
-	VFMADD231PS.BCST 12(BX)(R11*1), Z28, Z7
-	VFMADD231PS.BCST (SI)(R11*1), Z28, Z8
-	VFMADD231PS.BCST 4(SI)(R11*1), Z28, Z9
-	VFMADD231PS.BCST 8(SI)(R11*1), Z28, Z10
-	VFMADD231PS.BCST 12(SI)(R11*1), Z28, Z11
-	VFMADD231PS.BCST (DI)(R11*1), Z28, Z12
-	VFMADD231PS.BCST 4(DI)(R11*1), Z28, Z13
-	VFMADD231PS.BCST 8(DI)(R11*1), Z28, Z14
-	VFMADD231PS.BCST 12(DI)(R11*1), Z28, Z15
-	VFMADD231PS.BCST (R8)(R11*1), Z28, Z16
-	VFMADD231PS.BCST 4(R8)(R11*1), Z28, Z17
-	VFMADD231PS.BCST 8(R8)(R11*1), Z28, Z18
-	VFMADD231PS.BCST 12(R8)(R11*1), Z28, Z19
-	VFMADD231PS.BCST (R9)(R11*1), Z28, Z20
-	VFMADD231PS.BCST 4(R9)(R11*1), Z28, Z21
-	VFMADD231PS.BCST 8(R9)(R11*1), Z28, Z22
-	VFMADD231PS.BCST 12(R9)(R11*1), Z28, Z23
-	VFMADD231PS.BCST (CX)(R11*1), Z28, Z24
-	VFMADD231PS.BCST 4(CX)(R11*1), Z28, Z25
-	VFMADD231PS.BCST 8(CX)(R11*1), Z28, Z26
-	VFMADD231PS.BCST 12(CX)(R11*1), Z28, Z27
-	ADDQ             $0x04, R11
-	ADDQ             $0x40, AX
-	DECQ             R12
-	JNE              pixel
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R11
-	MOVQ             xRow+48(FP), R12
-	LEAQ             (R11)(R12*4), R11
-	MOVQ             cols+40(FP), R12
-	SHLQ             $0x06, R12
-	SUBQ             R12, AX
-	MOVQ             dyRow+56(FP), R12
-	LEAQ             (AX)(R12*4), AX
 	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2834,10 +4867,6 @@ pixel:
 	VMOVUPS          Z21, 1344(AX)
 	VMOVUPS          Z22, 1408(AX)
 	VMOVUPS          Z23, 1472(AX)
-	VMOVUPS          Z24, 1536(AX)
-	VMOVUPS          Z25, 1600(AX)
-	VMOVUPS          Z26, 1664(AX)
-	VMOVUPS          Z27, 1728(AX)
 	VZEROUPPER
 	RET
 
@@ -2855,34 +4884,122 @@ TEXT ·convGradPlanarAVX5125x1(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Z3
 	VMOVUPS 256(AX), Z4
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVUPS          (AX), Z5
+	VFMADD231PS.BCST (CX)(DX*1), Z5, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVUPS          (AX), Z5
+	VBROADCASTSS     (CX)(DX*1), Z9
+	VFMADD231PS      Z5, Z9, Z0
+	VFMADD231PS      Z6, Z9, Z1
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVUPS          (AX), Z5
+	VBROADCASTSS     (CX)(DX*1), Z9
+	VFMADD231PS      Z5, Z9, Z0
+	VFMADD231PS      Z6, Z9, Z1
+	VFMADD231PS      Z7, Z9, Z2
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VMOVUPS          (AX), Z5
+	VBROADCASTSS     (CX)(DX*1), Z9
+	VFMADD231PS      Z5, Z9, Z0
+	VFMADD231PS      Z6, Z9, Z1
+	VFMADD231PS      Z7, Z9, Z2
+	VFMADD231PS      Z8, Z9, Z3
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x04, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z5
-	VFMADD231PS.BCST (CX)(BX*1), Z5, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z5, Z1
-	VFMADD231PS.BCST 8(CX)(BX*1), Z5, Z2
-	VFMADD231PS.BCST 12(CX)(BX*1), Z5, Z3
-	VFMADD231PS.BCST 16(CX)(BX*1), Z5, Z4
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z7, Z8
+	VMOVAPS      Z6, Z7
+	VMOVAPS      Z5, Z6
+	VMOVUPS      (AX), Z5
+	VBROADCASTSS (CX)(DX*1), Z10
+	VFMADD231PS  Z5, Z10, Z0
+	VFMADD231PS  Z6, Z10, Z1
+	VFMADD231PS  Z7, Z10, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VFMADD231PS  Z9, Z10, Z4
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VBROADCASTSS     (CX)(DX*1), Z10
+	VFMADD231PS      Z6, Z10, Z1
+	VFMADD231PS      Z7, Z10, Z2
+	VFMADD231PS      Z8, Z10, Z3
+	VFMADD231PS      Z9, Z10, Z4
+	ADDQ             $0x04, DX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VBROADCASTSS     (CX)(DX*1), Z10
+	VFMADD231PS      Z7, Z10, Z2
+	VFMADD231PS      Z8, Z10, Z3
+	VFMADD231PS      Z9, Z10, Z4
+	ADDQ             $0x04, DX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VBROADCASTSS     (CX)(DX*1), Z10
+	VFMADD231PS      Z8, Z10, Z3
+	VFMADD231PS      Z9, Z10, Z4
+	ADDQ             $0x04, DX
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVAPS          Z5, Z6
+	VFMADD231PS.BCST (CX)(DX*1), Z9, Z4
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -16(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2914,39 +5031,154 @@ TEXT ·convGradPlanarAVX5125x2(SB), NOSPLIT, $0-64
 	VMOVUPS 512(AX), Z8
 	VMOVUPS 576(AX), Z9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVUPS          (AX), Z10
+	VFMADD231PS.BCST (DX)(BX*1), Z10, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z10, Z5
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVUPS          (AX), Z10
+	VBROADCASTSS     (DX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z0
+	VFMADD231PS      Z11, Z14, Z1
+	VBROADCASTSS     (CX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z5
+	VFMADD231PS      Z11, Z14, Z6
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVUPS          (AX), Z10
+	VBROADCASTSS     (DX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z0
+	VFMADD231PS      Z11, Z14, Z1
+	VFMADD231PS      Z12, Z14, Z2
+	VBROADCASTSS     (CX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z5
+	VFMADD231PS      Z11, Z14, Z6
+	VFMADD231PS      Z12, Z14, Z7
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVUPS          (AX), Z10
+	VBROADCASTSS     (DX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z0
+	VFMADD231PS      Z11, Z14, Z1
+	VFMADD231PS      Z12, Z14, Z2
+	VFMADD231PS      Z13, Z14, Z3
+	VBROADCASTSS     (CX)(BX*1), Z14
+	VFMADD231PS      Z10, Z14, Z5
+	VFMADD231PS      Z11, Z14, Z6
+	VFMADD231PS      Z12, Z14, Z7
+	VFMADD231PS      Z13, Z14, Z8
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x04, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z10
-	VFMADD231PS.BCST (DX)(SI*1), Z10, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z10, Z1
-	VFMADD231PS.BCST 8(DX)(SI*1), Z10, Z2
-	VFMADD231PS.BCST 12(DX)(SI*1), Z10, Z3
-	VFMADD231PS.BCST 16(DX)(SI*1), Z10, Z4
-	VFMADD231PS.BCST (CX)(SI*1), Z10, Z5
-	VFMADD231PS.BCST 4(CX)(SI*1), Z10, Z6
-	VFMADD231PS.BCST 8(CX)(SI*1), Z10, Z7
-	VFMADD231PS.BCST 12(CX)(SI*1), Z10, Z8
-	VFMADD231PS.BCST 16(CX)(SI*1), Z10, Z9
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z13, Z14
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z11, Z12
+	VMOVAPS      Z10, Z11
+	VMOVUPS      (AX), Z10
+	VBROADCASTSS (DX)(BX*1), Z15
+	VFMADD231PS  Z10, Z15, Z0
+	VFMADD231PS  Z11, Z15, Z1
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VFMADD231PS  Z14, Z15, Z4
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z10, Z15, Z5
+	VFMADD231PS  Z11, Z15, Z6
+	VFMADD231PS  Z12, Z15, Z7
+	VFMADD231PS  Z13, Z15, Z8
+	VFMADD231PS  Z14, Z15, Z9
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VBROADCASTSS     (DX)(BX*1), Z15
+	VFMADD231PS      Z11, Z15, Z1
+	VFMADD231PS      Z12, Z15, Z2
+	VFMADD231PS      Z13, Z15, Z3
+	VFMADD231PS      Z14, Z15, Z4
+	VBROADCASTSS     (CX)(BX*1), Z15
+	VFMADD231PS      Z11, Z15, Z6
+	VFMADD231PS      Z12, Z15, Z7
+	VFMADD231PS      Z13, Z15, Z8
+	VFMADD231PS      Z14, Z15, Z9
+	ADDQ             $0x04, BX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VBROADCASTSS     (DX)(BX*1), Z15
+	VFMADD231PS      Z12, Z15, Z2
+	VFMADD231PS      Z13, Z15, Z3
+	VFMADD231PS      Z14, Z15, Z4
+	VBROADCASTSS     (CX)(BX*1), Z15
+	VFMADD231PS      Z12, Z15, Z7
+	VFMADD231PS      Z13, Z15, Z8
+	VFMADD231PS      Z14, Z15, Z9
+	ADDQ             $0x04, BX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VBROADCASTSS     (DX)(BX*1), Z15
+	VFMADD231PS      Z13, Z15, Z3
+	VFMADD231PS      Z14, Z15, Z4
+	VBROADCASTSS     (CX)(BX*1), Z15
+	VFMADD231PS      Z13, Z15, Z8
+	VFMADD231PS      Z14, Z15, Z9
+	ADDQ             $0x04, BX
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VFMADD231PS.BCST (DX)(BX*1), Z14, Z4
+	VFMADD231PS.BCST (CX)(BX*1), Z14, Z9
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -16(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -2990,44 +5222,186 @@ TEXT ·convGradPlanarAVX5125x3(SB), NOSPLIT, $0-64
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VFMADD231PS.BCST (DX)(SI*1), Z15, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z15, Z5
+	VFMADD231PS.BCST (CX)(SI*1), Z15, Z10
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VBROADCASTSS     (DX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z0
+	VFMADD231PS      Z16, Z19, Z1
+	VBROADCASTSS     (BX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z5
+	VFMADD231PS      Z16, Z19, Z6
+	VBROADCASTSS     (CX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z10
+	VFMADD231PS      Z16, Z19, Z11
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VBROADCASTSS     (DX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z0
+	VFMADD231PS      Z16, Z19, Z1
+	VFMADD231PS      Z17, Z19, Z2
+	VBROADCASTSS     (BX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z5
+	VFMADD231PS      Z16, Z19, Z6
+	VFMADD231PS      Z17, Z19, Z7
+	VBROADCASTSS     (CX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z10
+	VFMADD231PS      Z16, Z19, Z11
+	VFMADD231PS      Z17, Z19, Z12
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVUPS          (AX), Z15
+	VBROADCASTSS     (DX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z0
+	VFMADD231PS      Z16, Z19, Z1
+	VFMADD231PS      Z17, Z19, Z2
+	VFMADD231PS      Z18, Z19, Z3
+	VBROADCASTSS     (BX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z5
+	VFMADD231PS      Z16, Z19, Z6
+	VFMADD231PS      Z17, Z19, Z7
+	VFMADD231PS      Z18, Z19, Z8
+	VBROADCASTSS     (CX)(SI*1), Z19
+	VFMADD231PS      Z15, Z19, Z10
+	VFMADD231PS      Z16, Z19, Z11
+	VFMADD231PS      Z17, Z19, Z12
+	VFMADD231PS      Z18, Z19, Z13
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x04, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z15
-	VFMADD231PS.BCST (DX)(DI*1), Z15, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z15, Z1
-	VFMADD231PS.BCST 8(DX)(DI*1), Z15, Z2
-	VFMADD231PS.BCST 12(DX)(DI*1), Z15, Z3
-	VFMADD231PS.BCST 16(DX)(DI*1), Z15, Z4
-	VFMADD231PS.BCST (BX)(DI*1), Z15, Z5
-	VFMADD231PS.BCST 4(BX)(DI*1), Z15, Z6
-	VFMADD231PS.BCST 8(BX)(DI*1), Z15, Z7
-	VFMADD231PS.BCST 12(BX)(DI*1), Z15, Z8
-	VFMADD231PS.BCST 16(BX)(DI*1), Z15, Z9
-	VFMADD231PS.BCST (CX)(DI*1), Z15, Z10
-	VFMADD231PS.BCST 4(CX)(DI*1), Z15, Z11
-	VFMADD231PS.BCST 8(CX)(DI*1), Z15, Z12
-	VFMADD231PS.BCST 12(CX)(DI*1), Z15, Z13
-	VFMADD231PS.BCST 16(CX)(DI*1), Z15, Z14
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z18, Z19
+	VMOVAPS      Z17, Z18
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z15, Z16
+	VMOVUPS      (AX), Z15
+	VBROADCASTSS (DX)(SI*1), Z20
+	VFMADD231PS  Z15, Z20, Z0
+	VFMADD231PS  Z16, Z20, Z1
+	VFMADD231PS  Z17, Z20, Z2
+	VFMADD231PS  Z18, Z20, Z3
+	VFMADD231PS  Z19, Z20, Z4
+	VBROADCASTSS (BX)(SI*1), Z20
+	VFMADD231PS  Z15, Z20, Z5
+	VFMADD231PS  Z16, Z20, Z6
+	VFMADD231PS  Z17, Z20, Z7
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (CX)(SI*1), Z20
+	VFMADD231PS  Z15, Z20, Z10
+	VFMADD231PS  Z16, Z20, Z11
+	VFMADD231PS  Z17, Z20, Z12
+	VFMADD231PS  Z18, Z20, Z13
+	VFMADD231PS  Z19, Z20, Z14
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VBROADCASTSS     (DX)(SI*1), Z20
+	VFMADD231PS      Z16, Z20, Z1
+	VFMADD231PS      Z17, Z20, Z2
+	VFMADD231PS      Z18, Z20, Z3
+	VFMADD231PS      Z19, Z20, Z4
+	VBROADCASTSS     (BX)(SI*1), Z20
+	VFMADD231PS      Z16, Z20, Z6
+	VFMADD231PS      Z17, Z20, Z7
+	VFMADD231PS      Z18, Z20, Z8
+	VFMADD231PS      Z19, Z20, Z9
+	VBROADCASTSS     (CX)(SI*1), Z20
+	VFMADD231PS      Z16, Z20, Z11
+	VFMADD231PS      Z17, Z20, Z12
+	VFMADD231PS      Z18, Z20, Z13
+	VFMADD231PS      Z19, Z20, Z14
+	ADDQ             $0x04, SI
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VBROADCASTSS     (DX)(SI*1), Z20
+	VFMADD231PS      Z17, Z20, Z2
+	VFMADD231PS      Z18, Z20, Z3
+	VFMADD231PS      Z19, Z20, Z4
+	VBROADCASTSS     (BX)(SI*1), Z20
+	VFMADD231PS      Z17, Z20, Z7
+	VFMADD231PS      Z18, Z20, Z8
+	VFMADD231PS      Z19, Z20, Z9
+	VBROADCASTSS     (CX)(SI*1), Z20
+	VFMADD231PS      Z17, Z20, Z12
+	VFMADD231PS      Z18, Z20, Z13
+	VFMADD231PS      Z19, Z20, Z14
+	ADDQ             $0x04, SI
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VBROADCASTSS     (DX)(SI*1), Z20
+	VFMADD231PS      Z18, Z20, Z3
+	VFMADD231PS      Z19, Z20, Z4
+	VBROADCASTSS     (BX)(SI*1), Z20
+	VFMADD231PS      Z18, Z20, Z8
+	VFMADD231PS      Z19, Z20, Z9
+	VBROADCASTSS     (CX)(SI*1), Z20
+	VFMADD231PS      Z18, Z20, Z13
+	VFMADD231PS      Z19, Z20, Z14
+	ADDQ             $0x04, SI
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VFMADD231PS.BCST (DX)(SI*1), Z19, Z4
+	VFMADD231PS.BCST (BX)(SI*1), Z19, Z9
+	VFMADD231PS.BCST (CX)(SI*1), Z19, Z14
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -16(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3083,49 +5457,218 @@ TEXT ·convGradPlanarAVX5125x4(SB), NOSPLIT, $0-64
 	VMOVUPS 1152(AX), Z18
 	VMOVUPS 1216(AX), Z19
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
+	VXORPS  X24, X24, X24
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VFMADD231PS.BCST (DX)(DI*1), Z20, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z20, Z5
+	VFMADD231PS.BCST (SI)(DI*1), Z20, Z10
+	VFMADD231PS.BCST (CX)(DI*1), Z20, Z15
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VBROADCASTSS     (DX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z0
+	VFMADD231PS      Z21, Z24, Z1
+	VBROADCASTSS     (BX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z5
+	VFMADD231PS      Z21, Z24, Z6
+	VBROADCASTSS     (SI)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z10
+	VFMADD231PS      Z21, Z24, Z11
+	VBROADCASTSS     (CX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z15
+	VFMADD231PS      Z21, Z24, Z16
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VBROADCASTSS     (DX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z0
+	VFMADD231PS      Z21, Z24, Z1
+	VFMADD231PS      Z22, Z24, Z2
+	VBROADCASTSS     (BX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z5
+	VFMADD231PS      Z21, Z24, Z6
+	VFMADD231PS      Z22, Z24, Z7
+	VBROADCASTSS     (SI)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z10
+	VFMADD231PS      Z21, Z24, Z11
+	VFMADD231PS      Z22, Z24, Z12
+	VBROADCASTSS     (CX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z15
+	VFMADD231PS      Z21, Z24, Z16
+	VFMADD231PS      Z22, Z24, Z17
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVUPS          (AX), Z20
+	VBROADCASTSS     (DX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z0
+	VFMADD231PS      Z21, Z24, Z1
+	VFMADD231PS      Z22, Z24, Z2
+	VFMADD231PS      Z23, Z24, Z3
+	VBROADCASTSS     (BX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z5
+	VFMADD231PS      Z21, Z24, Z6
+	VFMADD231PS      Z22, Z24, Z7
+	VFMADD231PS      Z23, Z24, Z8
+	VBROADCASTSS     (SI)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z10
+	VFMADD231PS      Z21, Z24, Z11
+	VFMADD231PS      Z22, Z24, Z12
+	VFMADD231PS      Z23, Z24, Z13
+	VBROADCASTSS     (CX)(DI*1), Z24
+	VFMADD231PS      Z20, Z24, Z15
+	VFMADD231PS      Z21, Z24, Z16
+	VFMADD231PS      Z22, Z24, Z17
+	VFMADD231PS      Z23, Z24, Z18
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x04, R9
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z20
-	VFMADD231PS.BCST (DX)(R8*1), Z20, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z20, Z1
-	VFMADD231PS.BCST 8(DX)(R8*1), Z20, Z2
-	VFMADD231PS.BCST 12(DX)(R8*1), Z20, Z3
-	VFMADD231PS.BCST 16(DX)(R8*1), Z20, Z4
-	VFMADD231PS.BCST (BX)(R8*1), Z20, Z5
-	VFMADD231PS.BCST 4(BX)(R8*1), Z20, Z6
-	VFMADD231PS.BCST 8(BX)(R8*1), Z20, Z7
-	VFMADD231PS.BCST 12(BX)(R8*1), Z20, Z8
-	VFMADD231PS.BCST 16(BX)(R8*1), Z20, Z9
-	VFMADD231PS.BCST (SI)(R8*1), Z20, Z10
-	VFMADD231PS.BCST 4(SI)(R8*1), Z20, Z11
-	VFMADD231PS.BCST 8(SI)(R8*1), Z20, Z12
-	VFMADD231PS.BCST 12(SI)(R8*1), Z20, Z13
-	VFMADD231PS.BCST 16(SI)(R8*1), Z20, Z14
-	VFMADD231PS.BCST (CX)(R8*1), Z20, Z15
-	VFMADD231PS.BCST 4(CX)(R8*1), Z20, Z16
-	VFMADD231PS.BCST 8(CX)(R8*1), Z20, Z17
-	VFMADD231PS.BCST 12(CX)(R8*1), Z20, Z18
-	VFMADD231PS.BCST 16(CX)(R8*1), Z20, Z19
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
+	VMOVAPS      Z23, Z24
+	VMOVAPS      Z22, Z23
+	VMOVAPS      Z21, Z22
+	VMOVAPS      Z20, Z21
+	VMOVUPS      (AX), Z20
+	VBROADCASTSS (DX)(DI*1), Z25
+	VFMADD231PS  Z20, Z25, Z0
+	VFMADD231PS  Z21, Z25, Z1
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VFMADD231PS  Z24, Z25, Z4
+	VBROADCASTSS (BX)(DI*1), Z25
+	VFMADD231PS  Z20, Z25, Z5
+	VFMADD231PS  Z21, Z25, Z6
+	VFMADD231PS  Z22, Z25, Z7
+	VFMADD231PS  Z23, Z25, Z8
+	VFMADD231PS  Z24, Z25, Z9
+	VBROADCASTSS (SI)(DI*1), Z25
+	VFMADD231PS  Z20, Z25, Z10
+	VFMADD231PS  Z21, Z25, Z11
+	VFMADD231PS  Z22, Z25, Z12
+	VFMADD231PS  Z23, Z25, Z13
+	VFMADD231PS  Z24, Z25, Z14
+	VBROADCASTSS (CX)(DI*1), Z25
+	VFMADD231PS  Z20, Z25, Z15
+	VFMADD231PS  Z21, Z25, Z16
+	VFMADD231PS  Z22, Z25, Z17
+	VFMADD231PS  Z23, Z25, Z18
+	VFMADD231PS  Z24, Z25, Z19
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNE          pixel
+
+end:
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VBROADCASTSS     (DX)(DI*1), Z25
+	VFMADD231PS      Z21, Z25, Z1
+	VFMADD231PS      Z22, Z25, Z2
+	VFMADD231PS      Z23, Z25, Z3
+	VFMADD231PS      Z24, Z25, Z4
+	VBROADCASTSS     (BX)(DI*1), Z25
+	VFMADD231PS      Z21, Z25, Z6
+	VFMADD231PS      Z22, Z25, Z7
+	VFMADD231PS      Z23, Z25, Z8
+	VFMADD231PS      Z24, Z25, Z9
+	VBROADCASTSS     (SI)(DI*1), Z25
+	VFMADD231PS      Z21, Z25, Z11
+	VFMADD231PS      Z22, Z25, Z12
+	VFMADD231PS      Z23, Z25, Z13
+	VFMADD231PS      Z24, Z25, Z14
+	VBROADCASTSS     (CX)(DI*1), Z25
+	VFMADD231PS      Z21, Z25, Z16
+	VFMADD231PS      Z22, Z25, Z17
+	VFMADD231PS      Z23, Z25, Z18
+	VFMADD231PS      Z24, Z25, Z19
+	ADDQ             $0x04, DI
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VBROADCASTSS     (DX)(DI*1), Z25
+	VFMADD231PS      Z22, Z25, Z2
+	VFMADD231PS      Z23, Z25, Z3
+	VFMADD231PS      Z24, Z25, Z4
+	VBROADCASTSS     (BX)(DI*1), Z25
+	VFMADD231PS      Z22, Z25, Z7
+	VFMADD231PS      Z23, Z25, Z8
+	VFMADD231PS      Z24, Z25, Z9
+	VBROADCASTSS     (SI)(DI*1), Z25
+	VFMADD231PS      Z22, Z25, Z12
+	VFMADD231PS      Z23, Z25, Z13
+	VFMADD231PS      Z24, Z25, Z14
+	VBROADCASTSS     (CX)(DI*1), Z25
+	VFMADD231PS      Z22, Z25, Z17
+	VFMADD231PS      Z23, Z25, Z18
+	VFMADD231PS      Z24, Z25, Z19
+	ADDQ             $0x04, DI
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VBROADCASTSS     (DX)(DI*1), Z25
+	VFMADD231PS      Z23, Z25, Z3
+	VFMADD231PS      Z24, Z25, Z4
+	VBROADCASTSS     (BX)(DI*1), Z25
+	VFMADD231PS      Z23, Z25, Z8
+	VFMADD231PS      Z24, Z25, Z9
+	VBROADCASTSS     (SI)(DI*1), Z25
+	VFMADD231PS      Z23, Z25, Z13
+	VFMADD231PS      Z24, Z25, Z14
+	VBROADCASTSS     (CX)(DI*1), Z25
+	VFMADD231PS      Z23, Z25, Z18
+	VFMADD231PS      Z24, Z25, Z19
+	ADDQ             $0x04, DI
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VFMADD231PS.BCST (DX)(DI*1), Z24, Z4
+	VFMADD231PS.BCST (BX)(DI*1), Z24, Z9
+	VFMADD231PS.BCST (SI)(DI*1), Z24, Z14
+	VFMADD231PS.BCST (CX)(DI*1), Z24, Z19
+	ADDQ             $0x04, DI
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             -16(DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3193,54 +5736,250 @@ TEXT ·convGradPlanarAVX5125x5(SB), NOSPLIT, $0-64
 	VMOVUPS 1472(AX), Z23
 	VMOVUPS 1536(AX), Z24
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVUPS          (AX), Z25
+	VFMADD231PS.BCST (DX)(R8*1), Z25, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z25, Z5
+	VFMADD231PS.BCST (SI)(R8*1), Z25, Z10
+	VFMADD231PS.BCST (DI)(R8*1), Z25, Z15
+	VFMADD231PS.BCST (CX)(R8*1), Z25, Z20
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVUPS          (AX), Z25
+	VBROADCASTSS     (DX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z0
+	VFMADD231PS      Z26, Z29, Z1
+	VBROADCASTSS     (BX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z5
+	VFMADD231PS      Z26, Z29, Z6
+	VBROADCASTSS     (SI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z10
+	VFMADD231PS      Z26, Z29, Z11
+	VBROADCASTSS     (DI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z15
+	VFMADD231PS      Z26, Z29, Z16
+	VBROADCASTSS     (CX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z20
+	VFMADD231PS      Z26, Z29, Z21
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVUPS          (AX), Z25
+	VBROADCASTSS     (DX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z0
+	VFMADD231PS      Z26, Z29, Z1
+	VFMADD231PS      Z27, Z29, Z2
+	VBROADCASTSS     (BX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z5
+	VFMADD231PS      Z26, Z29, Z6
+	VFMADD231PS      Z27, Z29, Z7
+	VBROADCASTSS     (SI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z10
+	VFMADD231PS      Z26, Z29, Z11
+	VFMADD231PS      Z27, Z29, Z12
+	VBROADCASTSS     (DI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z15
+	VFMADD231PS      Z26, Z29, Z16
+	VFMADD231PS      Z27, Z29, Z17
+	VBROADCASTSS     (CX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z20
+	VFMADD231PS      Z26, Z29, Z21
+	VFMADD231PS      Z27, Z29, Z22
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVUPS          (AX), Z25
+	VBROADCASTSS     (DX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z0
+	VFMADD231PS      Z26, Z29, Z1
+	VFMADD231PS      Z27, Z29, Z2
+	VFMADD231PS      Z28, Z29, Z3
+	VBROADCASTSS     (BX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z5
+	VFMADD231PS      Z26, Z29, Z6
+	VFMADD231PS      Z27, Z29, Z7
+	VFMADD231PS      Z28, Z29, Z8
+	VBROADCASTSS     (SI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z10
+	VFMADD231PS      Z26, Z29, Z11
+	VFMADD231PS      Z27, Z29, Z12
+	VFMADD231PS      Z28, Z29, Z13
+	VBROADCASTSS     (DI)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z15
+	VFMADD231PS      Z26, Z29, Z16
+	VFMADD231PS      Z27, Z29, Z17
+	VFMADD231PS      Z28, Z29, Z18
+	VBROADCASTSS     (CX)(R8*1), Z29
+	VFMADD231PS      Z25, Z29, Z20
+	VFMADD231PS      Z26, Z29, Z21
+	VFMADD231PS      Z27, Z29, Z22
+	VFMADD231PS      Z28, Z29, Z23
+	ADDQ             $0x04, R8
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x04, R10
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z25
-	VFMADD231PS.BCST (DX)(R9*1), Z25, Z0
-	VFMADD231PS.BCST 4(DX)(R9*1), Z25, Z1
-	VFMADD231PS.BCST 8(DX)(R9*1), Z25, Z2
-	VFMADD231PS.BCST 12(DX)(R9*1), Z25, Z3
-	VFMADD231PS.BCST 16(DX)(R9*1), Z25, Z4
-	VFMADD231PS.BCST (BX)(R9*1), Z25, Z5
-	VFMADD231PS.BCST 4(BX)(R9*1), Z25, Z6
-	VFMADD231PS.BCST 8(BX)(R9*1), Z25, Z7
-	VFMADD231PS.BCST 12(BX)(R9*1), Z25, Z8
-	VFMADD231PS.BCST 16(BX)(R9*1), Z25, Z9
-	VFMADD231PS.BCST (SI)(R9*1), Z25, Z10
-	VFMADD231PS.BCST 4(SI)(R9*1), Z25, Z11
-	VFMADD231PS.BCST 8(SI)(R9*1), Z25, Z12
-	VFMADD231PS.BCST 12(SI)(R9*1), Z25, Z13
-	VFMADD231PS.BCST 16(SI)(R9*1), Z25, Z14
-	VFMADD231PS.BCST (DI)(R9*1), Z25, Z15
-	VFMADD231PS.BCST 4(DI)(R9*1), Z25, Z16
-	VFMADD231PS.BCST 8(DI)(R9*1), Z25, Z17
-	VFMADD231PS.BCST 12(DI)(R9*1), Z25, Z18
-	VFMADD231PS.BCST 16(DI)(R9*1), Z25, Z19
-	VFMADD231PS.BCST (CX)(R9*1), Z25, Z20
-	VFMADD231PS.BCST 4(CX)(R9*1), Z25, Z21
-	VFMADD231PS.BCST 8(CX)(R9*1), Z25, Z22
-	VFMADD231PS.BCST 12(CX)(R9*1), Z25, Z23
-	VFMADD231PS.BCST 16(CX)(R9*1), Z25, Z24
-	ADDQ             $0x04, R9
-	ADDQ             $0x40, AX
-	DECQ             R10
-	JNE              pixel
+	VMOVAPS      Z28, Z29
+	VMOVAPS      Z27, Z28
+	VMOVAPS      Z26, Z27
+	VMOVAPS      Z25, Z26
+	VMOVUPS      (AX), Z25
+	VBROADCASTSS (DX)(R8*1), Z30
+	VFMADD231PS  Z25, Z30, Z0
+	VFMADD231PS  Z26, Z30, Z1
+	VFMADD231PS  Z27, Z30, Z2
+	VFMADD231PS  Z28, Z30, Z3
+	VFMADD231PS  Z29, Z30, Z4
+	VBROADCASTSS (BX)(R8*1), Z30
+	VFMADD231PS  Z25, Z30, Z5
+	VFMADD231PS  Z26, Z30, Z6
+	VFMADD231PS  Z27, Z30, Z7
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (SI)(R8*1), Z30
+	VFMADD231PS  Z25, Z30, Z10
+	VFMADD231PS  Z26, Z30, Z11
+	VFMADD231PS  Z27, Z30, Z12
+	VFMADD231PS  Z28, Z30, Z13
+	VFMADD231PS  Z29, Z30, Z14
+	VBROADCASTSS (DI)(R8*1), Z30
+	VFMADD231PS  Z25, Z30, Z15
+	VFMADD231PS  Z26, Z30, Z16
+	VFMADD231PS  Z27, Z30, Z17
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z25, Z30, Z20
+	VFMADD231PS  Z26, Z30, Z21
+	VFMADD231PS  Z27, Z30, Z22
+	VFMADD231PS  Z28, Z30, Z23
+	VFMADD231PS  Z29, Z30, Z24
+	ADDQ         $0x04, R8
+	ADDQ         $0x40, AX
+	DECQ         R10
+	JNE          pixel
+
+end:
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VBROADCASTSS     (DX)(R8*1), Z30
+	VFMADD231PS      Z26, Z30, Z1
+	VFMADD231PS      Z27, Z30, Z2
+	VFMADD231PS      Z28, Z30, Z3
+	VFMADD231PS      Z29, Z30, Z4
+	VBROADCASTSS     (BX)(R8*1), Z30
+	VFMADD231PS      Z26, Z30, Z6
+	VFMADD231PS      Z27, Z30, Z7
+	VFMADD231PS      Z28, Z30, Z8
+	VFMADD231PS      Z29, Z30, Z9
+	VBROADCASTSS     (SI)(R8*1), Z30
+	VFMADD231PS      Z26, Z30, Z11
+	VFMADD231PS      Z27, Z30, Z12
+	VFMADD231PS      Z28, Z30, Z13
+	VFMADD231PS      Z29, Z30, Z14
+	VBROADCASTSS     (DI)(R8*1), Z30
+	VFMADD231PS      Z26, Z30, Z16
+	VFMADD231PS      Z27, Z30, Z17
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VBROADCASTSS     (CX)(R8*1), Z30
+	VFMADD231PS      Z26, Z30, Z21
+	VFMADD231PS      Z27, Z30, Z22
+	VFMADD231PS      Z28, Z30, Z23
+	VFMADD231PS      Z29, Z30, Z24
+	ADDQ             $0x04, R8
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VBROADCASTSS     (DX)(R8*1), Z30
+	VFMADD231PS      Z27, Z30, Z2
+	VFMADD231PS      Z28, Z30, Z3
+	VFMADD231PS      Z29, Z30, Z4
+	VBROADCASTSS     (BX)(R8*1), Z30
+	VFMADD231PS      Z27, Z30, Z7
+	VFMADD231PS      Z28, Z30, Z8
+	VFMADD231PS      Z29, Z30, Z9
+	VBROADCASTSS     (SI)(R8*1), Z30
+	VFMADD231PS      Z27, Z30, Z12
+	VFMADD231PS      Z28, Z30, Z13
+	VFMADD231PS      Z29, Z30, Z14
+	VBROADCASTSS     (DI)(R8*1), Z30
+	VFMADD231PS      Z27, Z30, Z17
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VBROADCASTSS     (CX)(R8*1), Z30
+	VFMADD231PS      Z27, Z30, Z22
+	VFMADD231PS      Z28, Z30, Z23
+	VFMADD231PS      Z29, Z30, Z24
+	ADDQ             $0x04, R8
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VBROADCASTSS     (DX)(R8*1), Z30
+	VFMADD231PS      Z28, Z30, Z3
+	VFMADD231PS      Z29, Z30, Z4
+	VBROADCASTSS     (BX)(R8*1), Z30
+	VFMADD231PS      Z28, Z30, Z8
+	VFMADD231PS      Z29, Z30, Z9
+	VBROADCASTSS     (SI)(R8*1), Z30
+	VFMADD231PS      Z28, Z30, Z13
+	VFMADD231PS      Z29, Z30, Z14
+	VBROADCASTSS     (DI)(R8*1), Z30
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS      Z29, Z30, Z19
+	VBROADCASTSS     (CX)(R8*1), Z30
+	VFMADD231PS      Z28, Z30, Z23
+	VFMADD231PS      Z29, Z30, Z24
+	ADDQ             $0x04, R8
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VFMADD231PS.BCST (DX)(R8*1), Z29, Z4
+	VFMADD231PS.BCST (BX)(R8*1), Z29, Z9
+	VFMADD231PS.BCST (SI)(R8*1), Z29, Z14
+	VFMADD231PS.BCST (DI)(R8*1), Z29, Z19
+	VFMADD231PS.BCST (CX)(R8*1), Z29, Z24
+	ADDQ             $0x04, R8
 	MOVQ             cols+40(FP), R10
 	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R9
+	SUBQ             R10, R8
 	MOVQ             xRow+48(FP), R10
-	LEAQ             (R9)(R10*4), R9
+	LEAQ             -16(R8)(R10*4), R8
 	MOVQ             cols+40(FP), R10
-	SHLQ             $0x06, R10
+	IMUL3Q           $0x00000040, R10, R10
 	SUBQ             R10, AX
 	MOVQ             dyRow+56(FP), R10
 	LEAQ             (AX)(R10*4), AX
-	DECQ             R8
+	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3286,35 +6025,159 @@ TEXT ·convGradPlanarAVX5126x1(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VFMADD231PS.BCST (CX)(DX*1), Z6, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VBROADCASTSS     (CX)(DX*1), Z11
+	VFMADD231PS      Z6, Z11, Z0
+	VFMADD231PS      Z7, Z11, Z1
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VBROADCASTSS     (CX)(DX*1), Z11
+	VFMADD231PS      Z6, Z11, Z0
+	VFMADD231PS      Z7, Z11, Z1
+	VFMADD231PS      Z8, Z11, Z2
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VBROADCASTSS     (CX)(DX*1), Z11
+	VFMADD231PS      Z6, Z11, Z0
+	VFMADD231PS      Z7, Z11, Z1
+	VFMADD231PS      Z8, Z11, Z2
+	VFMADD231PS      Z9, Z11, Z3
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VMOVUPS          (AX), Z6
+	VBROADCASTSS     (CX)(DX*1), Z11
+	VFMADD231PS      Z6, Z11, Z0
+	VFMADD231PS      Z7, Z11, Z1
+	VFMADD231PS      Z8, Z11, Z2
+	VFMADD231PS      Z9, Z11, Z3
+	VFMADD231PS      Z10, Z11, Z4
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x05, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z6
-	VFMADD231PS.BCST (CX)(BX*1), Z6, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z6, Z1
-	VFMADD231PS.BCST 8(CX)(BX*1), Z6, Z2
-	VFMADD231PS.BCST 12(CX)(BX*1), Z6, Z3
-	VFMADD231PS.BCST 16(CX)(BX*1), Z6, Z4
-	VFMADD231PS.BCST 20(CX)(BX*1), Z6, Z5
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z10, Z11
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z7, Z8
+	VMOVAPS      Z6, Z7
+	VMOVUPS      (AX), Z6
+	VBROADCASTSS (CX)(DX*1), Z12
+	VFMADD231PS  Z6, Z12, Z0
+	VFMADD231PS  Z7, Z12, Z1
+	VFMADD231PS  Z8, Z12, Z2
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VBROADCASTSS     (CX)(DX*1), Z12
+	VFMADD231PS      Z7, Z12, Z1
+	VFMADD231PS      Z8, Z12, Z2
+	VFMADD231PS      Z9, Z12, Z3
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS      Z11, Z12, Z5
+	ADDQ             $0x04, DX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VBROADCASTSS     (CX)(DX*1), Z12
+	VFMADD231PS      Z8, Z12, Z2
+	VFMADD231PS      Z9, Z12, Z3
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS      Z11, Z12, Z5
+	ADDQ             $0x04, DX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VBROADCASTSS     (CX)(DX*1), Z12
+	VFMADD231PS      Z9, Z12, Z3
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS      Z11, Z12, Z5
+	ADDQ             $0x04, DX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VBROADCASTSS     (CX)(DX*1), Z12
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS      Z11, Z12, Z5
+	ADDQ             $0x04, DX
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVAPS          Z6, Z7
+	VFMADD231PS.BCST (CX)(DX*1), Z11, Z5
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -20(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3349,41 +6212,204 @@ TEXT ·convGradPlanarAVX5126x2(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VFMADD231PS.BCST (DX)(BX*1), Z12, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z12, Z6
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z0
+	VFMADD231PS      Z13, Z17, Z1
+	VBROADCASTSS     (CX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z6
+	VFMADD231PS      Z13, Z17, Z7
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z0
+	VFMADD231PS      Z13, Z17, Z1
+	VFMADD231PS      Z14, Z17, Z2
+	VBROADCASTSS     (CX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z6
+	VFMADD231PS      Z13, Z17, Z7
+	VFMADD231PS      Z14, Z17, Z8
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z0
+	VFMADD231PS      Z13, Z17, Z1
+	VFMADD231PS      Z14, Z17, Z2
+	VFMADD231PS      Z15, Z17, Z3
+	VBROADCASTSS     (CX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z6
+	VFMADD231PS      Z13, Z17, Z7
+	VFMADD231PS      Z14, Z17, Z8
+	VFMADD231PS      Z15, Z17, Z9
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VMOVUPS          (AX), Z12
+	VBROADCASTSS     (DX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z0
+	VFMADD231PS      Z13, Z17, Z1
+	VFMADD231PS      Z14, Z17, Z2
+	VFMADD231PS      Z15, Z17, Z3
+	VFMADD231PS      Z16, Z17, Z4
+	VBROADCASTSS     (CX)(BX*1), Z17
+	VFMADD231PS      Z12, Z17, Z6
+	VFMADD231PS      Z13, Z17, Z7
+	VFMADD231PS      Z14, Z17, Z8
+	VFMADD231PS      Z15, Z17, Z9
+	VFMADD231PS      Z16, Z17, Z10
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x05, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z12
-	VFMADD231PS.BCST (DX)(SI*1), Z12, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z12, Z1
-	VFMADD231PS.BCST 8(DX)(SI*1), Z12, Z2
-	VFMADD231PS.BCST 12(DX)(SI*1), Z12, Z3
-	VFMADD231PS.BCST 16(DX)(SI*1), Z12, Z4
-	VFMADD231PS.BCST 20(DX)(SI*1), Z12, Z5
-	VFMADD231PS.BCST (CX)(SI*1), Z12, Z6
-	VFMADD231PS.BCST 4(CX)(SI*1), Z12, Z7
-	VFMADD231PS.BCST 8(CX)(SI*1), Z12, Z8
-	VFMADD231PS.BCST 12(CX)(SI*1), Z12, Z9
-	VFMADD231PS.BCST 16(CX)(SI*1), Z12, Z10
-	VFMADD231PS.BCST 20(CX)(SI*1), Z12, Z11
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z15, Z16
+	VMOVAPS      Z14, Z15
+	VMOVAPS      Z13, Z14
+	VMOVAPS      Z12, Z13
+	VMOVUPS      (AX), Z12
+	VBROADCASTSS (DX)(BX*1), Z18
+	VFMADD231PS  Z12, Z18, Z0
+	VFMADD231PS  Z13, Z18, Z1
+	VFMADD231PS  Z14, Z18, Z2
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z12, Z18, Z6
+	VFMADD231PS  Z13, Z18, Z7
+	VFMADD231PS  Z14, Z18, Z8
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(BX*1), Z18
+	VFMADD231PS      Z13, Z18, Z1
+	VFMADD231PS      Z14, Z18, Z2
+	VFMADD231PS      Z15, Z18, Z3
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS      Z17, Z18, Z5
+	VBROADCASTSS     (CX)(BX*1), Z18
+	VFMADD231PS      Z13, Z18, Z7
+	VFMADD231PS      Z14, Z18, Z8
+	VFMADD231PS      Z15, Z18, Z9
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	ADDQ             $0x04, BX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(BX*1), Z18
+	VFMADD231PS      Z14, Z18, Z2
+	VFMADD231PS      Z15, Z18, Z3
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS      Z17, Z18, Z5
+	VBROADCASTSS     (CX)(BX*1), Z18
+	VFMADD231PS      Z14, Z18, Z8
+	VFMADD231PS      Z15, Z18, Z9
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	ADDQ             $0x04, BX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(BX*1), Z18
+	VFMADD231PS      Z15, Z18, Z3
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS      Z17, Z18, Z5
+	VBROADCASTSS     (CX)(BX*1), Z18
+	VFMADD231PS      Z15, Z18, Z9
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	ADDQ             $0x04, BX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VBROADCASTSS     (DX)(BX*1), Z18
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS      Z17, Z18, Z5
+	VBROADCASTSS     (CX)(BX*1), Z18
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS      Z17, Z18, Z11
+	ADDQ             $0x04, BX
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVAPS          Z13, Z14
+	VMOVAPS          Z12, Z13
+	VFMADD231PS.BCST (DX)(BX*1), Z17, Z5
+	VFMADD231PS.BCST (CX)(BX*1), Z17, Z11
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -20(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3432,47 +6458,249 @@ TEXT ·convGradPlanarAVX5126x3(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VFMADD231PS.BCST (DX)(SI*1), Z18, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z18, Z6
+	VFMADD231PS.BCST (CX)(SI*1), Z18, Z12
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VBROADCASTSS     (DX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z0
+	VFMADD231PS      Z19, Z23, Z1
+	VBROADCASTSS     (BX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z6
+	VFMADD231PS      Z19, Z23, Z7
+	VBROADCASTSS     (CX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z12
+	VFMADD231PS      Z19, Z23, Z13
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VBROADCASTSS     (DX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z0
+	VFMADD231PS      Z19, Z23, Z1
+	VFMADD231PS      Z20, Z23, Z2
+	VBROADCASTSS     (BX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z6
+	VFMADD231PS      Z19, Z23, Z7
+	VFMADD231PS      Z20, Z23, Z8
+	VBROADCASTSS     (CX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z12
+	VFMADD231PS      Z19, Z23, Z13
+	VFMADD231PS      Z20, Z23, Z14
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VBROADCASTSS     (DX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z0
+	VFMADD231PS      Z19, Z23, Z1
+	VFMADD231PS      Z20, Z23, Z2
+	VFMADD231PS      Z21, Z23, Z3
+	VBROADCASTSS     (BX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z6
+	VFMADD231PS      Z19, Z23, Z7
+	VFMADD231PS      Z20, Z23, Z8
+	VFMADD231PS      Z21, Z23, Z9
+	VBROADCASTSS     (CX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z12
+	VFMADD231PS      Z19, Z23, Z13
+	VFMADD231PS      Z20, Z23, Z14
+	VFMADD231PS      Z21, Z23, Z15
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVUPS          (AX), Z18
+	VBROADCASTSS     (DX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z0
+	VFMADD231PS      Z19, Z23, Z1
+	VFMADD231PS      Z20, Z23, Z2
+	VFMADD231PS      Z21, Z23, Z3
+	VFMADD231PS      Z22, Z23, Z4
+	VBROADCASTSS     (BX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z6
+	VFMADD231PS      Z19, Z23, Z7
+	VFMADD231PS      Z20, Z23, Z8
+	VFMADD231PS      Z21, Z23, Z9
+	VFMADD231PS      Z22, Z23, Z10
+	VBROADCASTSS     (CX)(SI*1), Z23
+	VFMADD231PS      Z18, Z23, Z12
+	VFMADD231PS      Z19, Z23, Z13
+	VFMADD231PS      Z20, Z23, Z14
+	VFMADD231PS      Z21, Z23, Z15
+	VFMADD231PS      Z22, Z23, Z16
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x05, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z18
-	VFMADD231PS.BCST (DX)(DI*1), Z18, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z18, Z1
-	VFMADD231PS.BCST 8(DX)(DI*1), Z18, Z2
-	VFMADD231PS.BCST 12(DX)(DI*1), Z18, Z3
-	VFMADD231PS.BCST 16(DX)(DI*1), Z18, Z4
-	VFMADD231PS.BCST 20(DX)(DI*1), Z18, Z5
-	VFMADD231PS.BCST (BX)(DI*1), Z18, Z6
-	VFMADD231PS.BCST 4(BX)(DI*1), Z18, Z7
-	VFMADD231PS.BCST 8(BX)(DI*1), Z18, Z8
-	VFMADD231PS.BCST 12(BX)(DI*1), Z18, Z9
-	VFMADD231PS.BCST 16(BX)(DI*1), Z18, Z10
-	VFMADD231PS.BCST 20(BX)(DI*1), Z18, Z11
-	VFMADD231PS.BCST (CX)(DI*1), Z18, Z12
-	VFMADD231PS.BCST 4(CX)(DI*1), Z18, Z13
-	VFMADD231PS.BCST 8(CX)(DI*1), Z18, Z14
-	VFMADD231PS.BCST 12(CX)(DI*1), Z18, Z15
-	VFMADD231PS.BCST 16(CX)(DI*1), Z18, Z16
-	VFMADD231PS.BCST 20(CX)(DI*1), Z18, Z17
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z22, Z23
+	VMOVAPS      Z21, Z22
+	VMOVAPS      Z20, Z21
+	VMOVAPS      Z19, Z20
+	VMOVAPS      Z18, Z19
+	VMOVUPS      (AX), Z18
+	VBROADCASTSS (DX)(SI*1), Z24
+	VFMADD231PS  Z18, Z24, Z0
+	VFMADD231PS  Z19, Z24, Z1
+	VFMADD231PS  Z20, Z24, Z2
+	VFMADD231PS  Z21, Z24, Z3
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (BX)(SI*1), Z24
+	VFMADD231PS  Z18, Z24, Z6
+	VFMADD231PS  Z19, Z24, Z7
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (CX)(SI*1), Z24
+	VFMADD231PS  Z18, Z24, Z12
+	VFMADD231PS  Z19, Z24, Z13
+	VFMADD231PS  Z20, Z24, Z14
+	VFMADD231PS  Z21, Z24, Z15
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VBROADCASTSS     (DX)(SI*1), Z24
+	VFMADD231PS      Z19, Z24, Z1
+	VFMADD231PS      Z20, Z24, Z2
+	VFMADD231PS      Z21, Z24, Z3
+	VFMADD231PS      Z22, Z24, Z4
+	VFMADD231PS      Z23, Z24, Z5
+	VBROADCASTSS     (BX)(SI*1), Z24
+	VFMADD231PS      Z19, Z24, Z7
+	VFMADD231PS      Z20, Z24, Z8
+	VFMADD231PS      Z21, Z24, Z9
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (CX)(SI*1), Z24
+	VFMADD231PS      Z19, Z24, Z13
+	VFMADD231PS      Z20, Z24, Z14
+	VFMADD231PS      Z21, Z24, Z15
+	VFMADD231PS      Z22, Z24, Z16
+	VFMADD231PS      Z23, Z24, Z17
+	ADDQ             $0x04, SI
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VBROADCASTSS     (DX)(SI*1), Z24
+	VFMADD231PS      Z20, Z24, Z2
+	VFMADD231PS      Z21, Z24, Z3
+	VFMADD231PS      Z22, Z24, Z4
+	VFMADD231PS      Z23, Z24, Z5
+	VBROADCASTSS     (BX)(SI*1), Z24
+	VFMADD231PS      Z20, Z24, Z8
+	VFMADD231PS      Z21, Z24, Z9
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (CX)(SI*1), Z24
+	VFMADD231PS      Z20, Z24, Z14
+	VFMADD231PS      Z21, Z24, Z15
+	VFMADD231PS      Z22, Z24, Z16
+	VFMADD231PS      Z23, Z24, Z17
+	ADDQ             $0x04, SI
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VBROADCASTSS     (DX)(SI*1), Z24
+	VFMADD231PS      Z21, Z24, Z3
+	VFMADD231PS      Z22, Z24, Z4
+	VFMADD231PS      Z23, Z24, Z5
+	VBROADCASTSS     (BX)(SI*1), Z24
+	VFMADD231PS      Z21, Z24, Z9
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (CX)(SI*1), Z24
+	VFMADD231PS      Z21, Z24, Z15
+	VFMADD231PS      Z22, Z24, Z16
+	VFMADD231PS      Z23, Z24, Z17
+	ADDQ             $0x04, SI
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VBROADCASTSS     (DX)(SI*1), Z24
+	VFMADD231PS      Z22, Z24, Z4
+	VFMADD231PS      Z23, Z24, Z5
+	VBROADCASTSS     (BX)(SI*1), Z24
+	VFMADD231PS      Z22, Z24, Z10
+	VFMADD231PS      Z23, Z24, Z11
+	VBROADCASTSS     (CX)(SI*1), Z24
+	VFMADD231PS      Z22, Z24, Z16
+	VFMADD231PS      Z23, Z24, Z17
+	ADDQ             $0x04, SI
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVAPS          Z20, Z21
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VFMADD231PS.BCST (DX)(SI*1), Z23, Z5
+	VFMADD231PS.BCST (BX)(SI*1), Z23, Z11
+	VFMADD231PS.BCST (CX)(SI*1), Z23, Z17
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -20(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
+	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3535,53 +6763,294 @@ TEXT ·convGradPlanarAVX5126x4(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VFMADD231PS.BCST (DX)(DI*1), Z24, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z24, Z6
+	VFMADD231PS.BCST (SI)(DI*1), Z24, Z12
+	VFMADD231PS.BCST (CX)(DI*1), Z24, Z18
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z0
+	VFMADD231PS      Z25, Z29, Z1
+	VBROADCASTSS     (BX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z6
+	VFMADD231PS      Z25, Z29, Z7
+	VBROADCASTSS     (SI)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z12
+	VFMADD231PS      Z25, Z29, Z13
+	VBROADCASTSS     (CX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z18
+	VFMADD231PS      Z25, Z29, Z19
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z0
+	VFMADD231PS      Z25, Z29, Z1
+	VFMADD231PS      Z26, Z29, Z2
+	VBROADCASTSS     (BX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z6
+	VFMADD231PS      Z25, Z29, Z7
+	VFMADD231PS      Z26, Z29, Z8
+	VBROADCASTSS     (SI)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z12
+	VFMADD231PS      Z25, Z29, Z13
+	VFMADD231PS      Z26, Z29, Z14
+	VBROADCASTSS     (CX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z18
+	VFMADD231PS      Z25, Z29, Z19
+	VFMADD231PS      Z26, Z29, Z20
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z0
+	VFMADD231PS      Z25, Z29, Z1
+	VFMADD231PS      Z26, Z29, Z2
+	VFMADD231PS      Z27, Z29, Z3
+	VBROADCASTSS     (BX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z6
+	VFMADD231PS      Z25, Z29, Z7
+	VFMADD231PS      Z26, Z29, Z8
+	VFMADD231PS      Z27, Z29, Z9
+	VBROADCASTSS     (SI)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z12
+	VFMADD231PS      Z25, Z29, Z13
+	VFMADD231PS      Z26, Z29, Z14
+	VFMADD231PS      Z27, Z29, Z15
+	VBROADCASTSS     (CX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z18
+	VFMADD231PS      Z25, Z29, Z19
+	VFMADD231PS      Z26, Z29, Z20
+	VFMADD231PS      Z27, Z29, Z21
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (AX), Z24
+	VBROADCASTSS     (DX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z0
+	VFMADD231PS      Z25, Z29, Z1
+	VFMADD231PS      Z26, Z29, Z2
+	VFMADD231PS      Z27, Z29, Z3
+	VFMADD231PS      Z28, Z29, Z4
+	VBROADCASTSS     (BX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z6
+	VFMADD231PS      Z25, Z29, Z7
+	VFMADD231PS      Z26, Z29, Z8
+	VFMADD231PS      Z27, Z29, Z9
+	VFMADD231PS      Z28, Z29, Z10
+	VBROADCASTSS     (SI)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z12
+	VFMADD231PS      Z25, Z29, Z13
+	VFMADD231PS      Z26, Z29, Z14
+	VFMADD231PS      Z27, Z29, Z15
+	VFMADD231PS      Z28, Z29, Z16
+	VBROADCASTSS     (CX)(DI*1), Z29
+	VFMADD231PS      Z24, Z29, Z18
+	VFMADD231PS      Z25, Z29, Z19
+	VFMADD231PS      Z26, Z29, Z20
+	VFMADD231PS      Z27, Z29, Z21
+	VFMADD231PS      Z28, Z29, Z22
+	ADDQ             $0x04, DI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x05, R9
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z24
-	VFMADD231PS.BCST (DX)(R8*1), Z24, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z24, Z1
-	VFMADD231PS.BCST 8(DX)(R8*1), Z24, Z2
-	VFMADD231PS.BCST 12(DX)(R8*1), Z24, Z3
-	VFMADD231PS.BCST 16(DX)(R8*1), Z24, Z4
-	VFMADD231PS.BCST 20(DX)(R8*1), Z24, Z5
-	VFMADD231PS.BCST (BX)(R8*1), Z24, Z6
-	VFMADD231PS.BCST 4(BX)(R8*1), Z24, Z7
-	VFMADD231PS.BCST 8(BX)(R8*1), Z24, Z8
-	VFMADD231PS.BCST 12(BX)(R8*1), Z24, Z9
-	VFMADD231PS.BCST 16(BX)(R8*1), Z24, Z10
-	VFMADD231PS.BCST 20(BX)(R8*1), Z24, Z11
-	VFMADD231PS.BCST (SI)(R8*1), Z24, Z12
-	VFMADD231PS.BCST 4(SI)(R8*1), Z24, Z13
-	VFMADD231PS.BCST 8(SI)(R8*1), Z24, Z14
-	VFMADD231PS.BCST 12(SI)(R8*1), Z24, Z15
-	VFMADD231PS.BCST 16(SI)(R8*1), Z24, Z16
-	VFMADD231PS.BCST 20(SI)(R8*1), Z24, Z17
-	VFMADD231PS.BCST (CX)(R8*1), Z24, Z18
-	VFMADD231PS.BCST 4(CX)(R8*1), Z24, Z19
-	VFMADD231PS.BCST 8(CX)(R8*1), Z24, Z20
-	VFMADD231PS.BCST 12(CX)(R8*1), Z24, Z21
-	VFMADD231PS.BCST 16(CX)(R8*1), Z24, Z22
-	VFMADD231PS.BCST 20(CX)(R8*1), Z24, Z23
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
+	VMOVAPS      Z28, Z29
+	VMOVAPS      Z27, Z28
+	VMOVAPS      Z26, Z27
+	VMOVAPS      Z25, Z26
+	VMOVAPS      Z24, Z25
+	VMOVUPS      (AX), Z24
+	VBROADCASTSS (DX)(DI*1), Z30
+	VFMADD231PS  Z24, Z30, Z0
+	VFMADD231PS  Z25, Z30, Z1
+	VFMADD231PS  Z26, Z30, Z2
+	VFMADD231PS  Z27, Z30, Z3
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (BX)(DI*1), Z30
+	VFMADD231PS  Z24, Z30, Z6
+	VFMADD231PS  Z25, Z30, Z7
+	VFMADD231PS  Z26, Z30, Z8
+	VFMADD231PS  Z27, Z30, Z9
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS (SI)(DI*1), Z30
+	VFMADD231PS  Z24, Z30, Z12
+	VFMADD231PS  Z25, Z30, Z13
+	VFMADD231PS  Z26, Z30, Z14
+	VFMADD231PS  Z27, Z30, Z15
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (CX)(DI*1), Z30
+	VFMADD231PS  Z24, Z30, Z18
+	VFMADD231PS  Z25, Z30, Z19
+	VFMADD231PS  Z26, Z30, Z20
+	VFMADD231PS  Z27, Z30, Z21
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNE          pixel
+
+end:
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(DI*1), Z30
+	VFMADD231PS      Z25, Z30, Z1
+	VFMADD231PS      Z26, Z30, Z2
+	VFMADD231PS      Z27, Z30, Z3
+	VFMADD231PS      Z28, Z30, Z4
+	VFMADD231PS      Z29, Z30, Z5
+	VBROADCASTSS     (BX)(DI*1), Z30
+	VFMADD231PS      Z25, Z30, Z7
+	VFMADD231PS      Z26, Z30, Z8
+	VFMADD231PS      Z27, Z30, Z9
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VBROADCASTSS     (SI)(DI*1), Z30
+	VFMADD231PS      Z25, Z30, Z13
+	VFMADD231PS      Z26, Z30, Z14
+	VFMADD231PS      Z27, Z30, Z15
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS      Z29, Z30, Z17
+	VBROADCASTSS     (CX)(DI*1), Z30
+	VFMADD231PS      Z25, Z30, Z19
+	VFMADD231PS      Z26, Z30, Z20
+	VFMADD231PS      Z27, Z30, Z21
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	ADDQ             $0x04, DI
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(DI*1), Z30
+	VFMADD231PS      Z26, Z30, Z2
+	VFMADD231PS      Z27, Z30, Z3
+	VFMADD231PS      Z28, Z30, Z4
+	VFMADD231PS      Z29, Z30, Z5
+	VBROADCASTSS     (BX)(DI*1), Z30
+	VFMADD231PS      Z26, Z30, Z8
+	VFMADD231PS      Z27, Z30, Z9
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VBROADCASTSS     (SI)(DI*1), Z30
+	VFMADD231PS      Z26, Z30, Z14
+	VFMADD231PS      Z27, Z30, Z15
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS      Z29, Z30, Z17
+	VBROADCASTSS     (CX)(DI*1), Z30
+	VFMADD231PS      Z26, Z30, Z20
+	VFMADD231PS      Z27, Z30, Z21
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	ADDQ             $0x04, DI
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(DI*1), Z30
+	VFMADD231PS      Z27, Z30, Z3
+	VFMADD231PS      Z28, Z30, Z4
+	VFMADD231PS      Z29, Z30, Z5
+	VBROADCASTSS     (BX)(DI*1), Z30
+	VFMADD231PS      Z27, Z30, Z9
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VBROADCASTSS     (SI)(DI*1), Z30
+	VFMADD231PS      Z27, Z30, Z15
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS      Z29, Z30, Z17
+	VBROADCASTSS     (CX)(DI*1), Z30
+	VFMADD231PS      Z27, Z30, Z21
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	ADDQ             $0x04, DI
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VBROADCASTSS     (DX)(DI*1), Z30
+	VFMADD231PS      Z28, Z30, Z4
+	VFMADD231PS      Z29, Z30, Z5
+	VBROADCASTSS     (BX)(DI*1), Z30
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS      Z29, Z30, Z11
+	VBROADCASTSS     (SI)(DI*1), Z30
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS      Z29, Z30, Z17
+	VBROADCASTSS     (CX)(DI*1), Z30
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS      Z29, Z30, Z23
+	ADDQ             $0x04, DI
+	VMOVAPS          Z28, Z29
+	VMOVAPS          Z27, Z28
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VFMADD231PS.BCST (DX)(DI*1), Z29, Z5
+	VFMADD231PS.BCST (BX)(DI*1), Z29, Z11
+	VFMADD231PS.BCST (SI)(DI*1), Z29, Z17
+	VFMADD231PS.BCST (CX)(DI*1), Z29, Z23
+	ADDQ             $0x04, DI
 	MOVQ             cols+40(FP), R9
 	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
+	SUBQ             R9, DI
 	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
+	LEAQ             -20(DI)(R9*4), DI
 	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
+	IMUL3Q           $0x00000040, R9, R9
 	SUBQ             R9, AX
 	MOVQ             dyRow+56(FP), R9
 	LEAQ             (AX)(R9*4), AX
-	DECQ             DI
+	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3627,36 +7096,202 @@ TEXT ·convGradPlanarAVX5127x1(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Z5
 	VMOVUPS 384(AX), Z6
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VFMADD231PS.BCST (CX)(DX*1), Z7, Z0
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VBROADCASTSS     (CX)(DX*1), Z13
+	VFMADD231PS      Z7, Z13, Z0
+	VFMADD231PS      Z8, Z13, Z1
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VBROADCASTSS     (CX)(DX*1), Z13
+	VFMADD231PS      Z7, Z13, Z0
+	VFMADD231PS      Z8, Z13, Z1
+	VFMADD231PS      Z9, Z13, Z2
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VBROADCASTSS     (CX)(DX*1), Z13
+	VFMADD231PS      Z7, Z13, Z0
+	VFMADD231PS      Z8, Z13, Z1
+	VFMADD231PS      Z9, Z13, Z2
+	VFMADD231PS      Z10, Z13, Z3
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VBROADCASTSS     (CX)(DX*1), Z13
+	VFMADD231PS      Z7, Z13, Z0
+	VFMADD231PS      Z8, Z13, Z1
+	VFMADD231PS      Z9, Z13, Z2
+	VFMADD231PS      Z10, Z13, Z3
+	VFMADD231PS      Z11, Z13, Z4
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VMOVUPS          (AX), Z7
+	VBROADCASTSS     (CX)(DX*1), Z13
+	VFMADD231PS      Z7, Z13, Z0
+	VFMADD231PS      Z8, Z13, Z1
+	VFMADD231PS      Z9, Z13, Z2
+	VFMADD231PS      Z10, Z13, Z3
+	VFMADD231PS      Z11, Z13, Z4
+	VFMADD231PS      Z12, Z13, Z5
+	ADDQ             $0x04, DX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), SI
+	SUBQ             $0x06, SI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z7
-	VFMADD231PS.BCST (CX)(BX*1), Z7, Z0
-	VFMADD231PS.BCST 4(CX)(BX*1), Z7, Z1
-	VFMADD231PS.BCST 8(CX)(BX*1), Z7, Z2
-	VFMADD231PS.BCST 12(CX)(BX*1), Z7, Z3
-	VFMADD231PS.BCST 16(CX)(BX*1), Z7, Z4
-	VFMADD231PS.BCST 20(CX)(BX*1), Z7, Z5
-	VFMADD231PS.BCST 24(CX)(BX*1), Z7, Z6
-	ADDQ             $0x04, BX
-	ADDQ             $0x40, AX
-	DECQ             SI
-	JNE              pixel
+	VMOVAPS      Z12, Z13
+	VMOVAPS      Z11, Z12
+	VMOVAPS      Z10, Z11
+	VMOVAPS      Z9, Z10
+	VMOVAPS      Z8, Z9
+	VMOVAPS      Z7, Z8
+	VMOVUPS      (AX), Z7
+	VBROADCASTSS (CX)(DX*1), Z14
+	VFMADD231PS  Z7, Z14, Z0
+	VFMADD231PS  Z8, Z14, Z1
+	VFMADD231PS  Z9, Z14, Z2
+	VFMADD231PS  Z10, Z14, Z3
+	VFMADD231PS  Z11, Z14, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VFMADD231PS  Z13, Z14, Z6
+	ADDQ         $0x04, DX
+	ADDQ         $0x40, AX
+	DECQ         SI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VBROADCASTSS     (CX)(DX*1), Z14
+	VFMADD231PS      Z8, Z14, Z1
+	VFMADD231PS      Z9, Z14, Z2
+	VFMADD231PS      Z10, Z14, Z3
+	VFMADD231PS      Z11, Z14, Z4
+	VFMADD231PS      Z12, Z14, Z5
+	VFMADD231PS      Z13, Z14, Z6
+	ADDQ             $0x04, DX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VBROADCASTSS     (CX)(DX*1), Z14
+	VFMADD231PS      Z9, Z14, Z2
+	VFMADD231PS      Z10, Z14, Z3
+	VFMADD231PS      Z11, Z14, Z4
+	VFMADD231PS      Z12, Z14, Z5
+	VFMADD231PS      Z13, Z14, Z6
+	ADDQ             $0x04, DX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VBROADCASTSS     (CX)(DX*1), Z14
+	VFMADD231PS      Z10, Z14, Z3
+	VFMADD231PS      Z11, Z14, Z4
+	VFMADD231PS      Z12, Z14, Z5
+	VFMADD231PS      Z13, Z14, Z6
+	ADDQ             $0x04, DX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VBROADCASTSS     (CX)(DX*1), Z14
+	VFMADD231PS      Z11, Z14, Z4
+	VFMADD231PS      Z12, Z14, Z5
+	VFMADD231PS      Z13, Z14, Z6
+	ADDQ             $0x04, DX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VBROADCASTSS     (CX)(DX*1), Z14
+	VFMADD231PS      Z12, Z14, Z5
+	VFMADD231PS      Z13, Z14, Z6
+	ADDQ             $0x04, DX
+	VMOVAPS          Z12, Z13
+	VMOVAPS          Z11, Z12
+	VMOVAPS          Z10, Z11
+	VMOVAPS          Z9, Z10
+	VMOVAPS          Z8, Z9
+	VMOVAPS          Z7, Z8
+	VFMADD231PS.BCST (CX)(DX*1), Z13, Z6
+	ADDQ             $0x04, DX
 	MOVQ             cols+40(FP), SI
 	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, BX
+	SUBQ             SI, DX
 	MOVQ             xRow+48(FP), SI
-	LEAQ             (BX)(SI*4), BX
+	LEAQ             -24(DX)(SI*4), DX
 	MOVQ             cols+40(FP), SI
-	SHLQ             $0x06, SI
+	IMUL3Q           $0x00000040, SI, SI
 	SUBQ             SI, AX
 	MOVQ             dyRow+56(FP), SI
 	LEAQ             (AX)(SI*4), AX
-	DECQ             DX
+	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3694,43 +7329,262 @@ TEXT ·convGradPlanarAVX5127x2(SB), NOSPLIT, $0-64
 	VMOVUPS 768(AX), Z12
 	VMOVUPS 832(AX), Z13
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VFMADD231PS.BCST (DX)(BX*1), Z14, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z14, Z7
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VBROADCASTSS     (DX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z0
+	VFMADD231PS      Z15, Z20, Z1
+	VBROADCASTSS     (CX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z7
+	VFMADD231PS      Z15, Z20, Z8
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VBROADCASTSS     (DX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z0
+	VFMADD231PS      Z15, Z20, Z1
+	VFMADD231PS      Z16, Z20, Z2
+	VBROADCASTSS     (CX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z7
+	VFMADD231PS      Z15, Z20, Z8
+	VFMADD231PS      Z16, Z20, Z9
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VBROADCASTSS     (DX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z0
+	VFMADD231PS      Z15, Z20, Z1
+	VFMADD231PS      Z16, Z20, Z2
+	VFMADD231PS      Z17, Z20, Z3
+	VBROADCASTSS     (CX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z7
+	VFMADD231PS      Z15, Z20, Z8
+	VFMADD231PS      Z16, Z20, Z9
+	VFMADD231PS      Z17, Z20, Z10
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VBROADCASTSS     (DX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z0
+	VFMADD231PS      Z15, Z20, Z1
+	VFMADD231PS      Z16, Z20, Z2
+	VFMADD231PS      Z17, Z20, Z3
+	VFMADD231PS      Z18, Z20, Z4
+	VBROADCASTSS     (CX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z7
+	VFMADD231PS      Z15, Z20, Z8
+	VFMADD231PS      Z16, Z20, Z9
+	VFMADD231PS      Z17, Z20, Z10
+	VFMADD231PS      Z18, Z20, Z11
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VMOVUPS          (AX), Z14
+	VBROADCASTSS     (DX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z0
+	VFMADD231PS      Z15, Z20, Z1
+	VFMADD231PS      Z16, Z20, Z2
+	VFMADD231PS      Z17, Z20, Z3
+	VFMADD231PS      Z18, Z20, Z4
+	VFMADD231PS      Z19, Z20, Z5
+	VBROADCASTSS     (CX)(BX*1), Z20
+	VFMADD231PS      Z14, Z20, Z7
+	VFMADD231PS      Z15, Z20, Z8
+	VFMADD231PS      Z16, Z20, Z9
+	VFMADD231PS      Z17, Z20, Z10
+	VFMADD231PS      Z18, Z20, Z11
+	VFMADD231PS      Z19, Z20, Z12
+	ADDQ             $0x04, BX
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x06, DI
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z14
-	VFMADD231PS.BCST (DX)(SI*1), Z14, Z0
-	VFMADD231PS.BCST 4(DX)(SI*1), Z14, Z1
-	VFMADD231PS.BCST 8(DX)(SI*1), Z14, Z2
-	VFMADD231PS.BCST 12(DX)(SI*1), Z14, Z3
-	VFMADD231PS.BCST 16(DX)(SI*1), Z14, Z4
-	VFMADD231PS.BCST 20(DX)(SI*1), Z14, Z5
-	VFMADD231PS.BCST 24(DX)(SI*1), Z14, Z6
-	VFMADD231PS.BCST (CX)(SI*1), Z14, Z7
-	VFMADD231PS.BCST 4(CX)(SI*1), Z14, Z8
-	VFMADD231PS.BCST 8(CX)(SI*1), Z14, Z9
-	VFMADD231PS.BCST 12(CX)(SI*1), Z14, Z10
-	VFMADD231PS.BCST 16(CX)(SI*1), Z14, Z11
-	VFMADD231PS.BCST 20(CX)(SI*1), Z14, Z12
-	VFMADD231PS.BCST 24(CX)(SI*1), Z14, Z13
-	ADDQ             $0x04, SI
-	ADDQ             $0x40, AX
-	DECQ             DI
-	JNE              pixel
+	VMOVAPS      Z19, Z20
+	VMOVAPS      Z18, Z19
+	VMOVAPS      Z17, Z18
+	VMOVAPS      Z16, Z17
+	VMOVAPS      Z15, Z16
+	VMOVAPS      Z14, Z15
+	VMOVUPS      (AX), Z14
+	VBROADCASTSS (DX)(BX*1), Z21
+	VFMADD231PS  Z14, Z21, Z0
+	VFMADD231PS  Z15, Z21, Z1
+	VFMADD231PS  Z16, Z21, Z2
+	VFMADD231PS  Z17, Z21, Z3
+	VFMADD231PS  Z18, Z21, Z4
+	VFMADD231PS  Z19, Z21, Z5
+	VFMADD231PS  Z20, Z21, Z6
+	VBROADCASTSS (CX)(BX*1), Z21
+	VFMADD231PS  Z14, Z21, Z7
+	VFMADD231PS  Z15, Z21, Z8
+	VFMADD231PS  Z16, Z21, Z9
+	VFMADD231PS  Z17, Z21, Z10
+	VFMADD231PS  Z18, Z21, Z11
+	VFMADD231PS  Z19, Z21, Z12
+	VFMADD231PS  Z20, Z21, Z13
+	ADDQ         $0x04, BX
+	ADDQ         $0x40, AX
+	DECQ         DI
+	JNE          pixel
+
+end:
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VBROADCASTSS     (DX)(BX*1), Z21
+	VFMADD231PS      Z15, Z21, Z1
+	VFMADD231PS      Z16, Z21, Z2
+	VFMADD231PS      Z17, Z21, Z3
+	VFMADD231PS      Z18, Z21, Z4
+	VFMADD231PS      Z19, Z21, Z5
+	VFMADD231PS      Z20, Z21, Z6
+	VBROADCASTSS     (CX)(BX*1), Z21
+	VFMADD231PS      Z15, Z21, Z8
+	VFMADD231PS      Z16, Z21, Z9
+	VFMADD231PS      Z17, Z21, Z10
+	VFMADD231PS      Z18, Z21, Z11
+	VFMADD231PS      Z19, Z21, Z12
+	VFMADD231PS      Z20, Z21, Z13
+	ADDQ             $0x04, BX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VBROADCASTSS     (DX)(BX*1), Z21
+	VFMADD231PS      Z16, Z21, Z2
+	VFMADD231PS      Z17, Z21, Z3
+	VFMADD231PS      Z18, Z21, Z4
+	VFMADD231PS      Z19, Z21, Z5
+	VFMADD231PS      Z20, Z21, Z6
+	VBROADCASTSS     (CX)(BX*1), Z21
+	VFMADD231PS      Z16, Z21, Z9
+	VFMADD231PS      Z17, Z21, Z10
+	VFMADD231PS      Z18, Z21, Z11
+	VFMADD231PS      Z19, Z21, Z12
+	VFMADD231PS      Z20, Z21, Z13
+	ADDQ             $0x04, BX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VBROADCASTSS     (DX)(BX*1), Z21
+	VFMADD231PS      Z17, Z21, Z3
+	VFMADD231PS      Z18, Z21, Z4
+	VFMADD231PS      Z19, Z21, Z5
+	VFMADD231PS      Z20, Z21, Z6
+	VBROADCASTSS     (CX)(BX*1), Z21
+	VFMADD231PS      Z17, Z21, Z10
+	VFMADD231PS      Z18, Z21, Z11
+	VFMADD231PS      Z19, Z21, Z12
+	VFMADD231PS      Z20, Z21, Z13
+	ADDQ             $0x04, BX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VBROADCASTSS     (DX)(BX*1), Z21
+	VFMADD231PS      Z18, Z21, Z4
+	VFMADD231PS      Z19, Z21, Z5
+	VFMADD231PS      Z20, Z21, Z6
+	VBROADCASTSS     (CX)(BX*1), Z21
+	VFMADD231PS      Z18, Z21, Z11
+	VFMADD231PS      Z19, Z21, Z12
+	VFMADD231PS      Z20, Z21, Z13
+	ADDQ             $0x04, BX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VBROADCASTSS     (DX)(BX*1), Z21
+	VFMADD231PS      Z19, Z21, Z5
+	VFMADD231PS      Z20, Z21, Z6
+	VBROADCASTSS     (CX)(BX*1), Z21
+	VFMADD231PS      Z19, Z21, Z12
+	VFMADD231PS      Z20, Z21, Z13
+	ADDQ             $0x04, BX
+	VMOVAPS          Z19, Z20
+	VMOVAPS          Z18, Z19
+	VMOVAPS          Z17, Z18
+	VMOVAPS          Z16, Z17
+	VMOVAPS          Z15, Z16
+	VMOVAPS          Z14, Z15
+	VFMADD231PS.BCST (DX)(BX*1), Z20, Z6
+	VFMADD231PS.BCST (CX)(BX*1), Z20, Z13
+	ADDQ             $0x04, BX
 	MOVQ             cols+40(FP), DI
 	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, SI
+	SUBQ             DI, BX
 	MOVQ             xRow+48(FP), DI
-	LEAQ             (SI)(DI*4), SI
+	LEAQ             -24(BX)(DI*4), BX
 	MOVQ             cols+40(FP), DI
-	SHLQ             $0x06, DI
+	IMUL3Q           $0x00000040, DI, DI
 	SUBQ             DI, AX
 	MOVQ             dyRow+56(FP), DI
 	LEAQ             (AX)(DI*4), AX
-	DECQ             BX
+	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
 	VMOVUPS          Z0, (AX)
@@ -3784,169 +7638,321 @@ TEXT ·convGradPlanarAVX5127x3(SB), NOSPLIT, $0-64
 	VMOVUPS 1216(AX), Z19
 	VMOVUPS 1280(AX), Z20
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VFMADD231PS.BCST (DX)(SI*1), Z21, Z0
+	VFMADD231PS.BCST (BX)(SI*1), Z21, Z7
+	VFMADD231PS.BCST (CX)(SI*1), Z21, Z14
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z0
+	VFMADD231PS      Z22, Z27, Z1
+	VBROADCASTSS     (BX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z7
+	VFMADD231PS      Z22, Z27, Z8
+	VBROADCASTSS     (CX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z14
+	VFMADD231PS      Z22, Z27, Z15
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z0
+	VFMADD231PS      Z22, Z27, Z1
+	VFMADD231PS      Z23, Z27, Z2
+	VBROADCASTSS     (BX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z7
+	VFMADD231PS      Z22, Z27, Z8
+	VFMADD231PS      Z23, Z27, Z9
+	VBROADCASTSS     (CX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z14
+	VFMADD231PS      Z22, Z27, Z15
+	VFMADD231PS      Z23, Z27, Z16
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z0
+	VFMADD231PS      Z22, Z27, Z1
+	VFMADD231PS      Z23, Z27, Z2
+	VFMADD231PS      Z24, Z27, Z3
+	VBROADCASTSS     (BX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z7
+	VFMADD231PS      Z22, Z27, Z8
+	VFMADD231PS      Z23, Z27, Z9
+	VFMADD231PS      Z24, Z27, Z10
+	VBROADCASTSS     (CX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z14
+	VFMADD231PS      Z22, Z27, Z15
+	VFMADD231PS      Z23, Z27, Z16
+	VFMADD231PS      Z24, Z27, Z17
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z0
+	VFMADD231PS      Z22, Z27, Z1
+	VFMADD231PS      Z23, Z27, Z2
+	VFMADD231PS      Z24, Z27, Z3
+	VFMADD231PS      Z25, Z27, Z4
+	VBROADCASTSS     (BX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z7
+	VFMADD231PS      Z22, Z27, Z8
+	VFMADD231PS      Z23, Z27, Z9
+	VFMADD231PS      Z24, Z27, Z10
+	VFMADD231PS      Z25, Z27, Z11
+	VBROADCASTSS     (CX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z14
+	VFMADD231PS      Z22, Z27, Z15
+	VFMADD231PS      Z23, Z27, Z16
+	VFMADD231PS      Z24, Z27, Z17
+	VFMADD231PS      Z25, Z27, Z18
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VMOVUPS          (AX), Z21
+	VBROADCASTSS     (DX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z0
+	VFMADD231PS      Z22, Z27, Z1
+	VFMADD231PS      Z23, Z27, Z2
+	VFMADD231PS      Z24, Z27, Z3
+	VFMADD231PS      Z25, Z27, Z4
+	VFMADD231PS      Z26, Z27, Z5
+	VBROADCASTSS     (BX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z7
+	VFMADD231PS      Z22, Z27, Z8
+	VFMADD231PS      Z23, Z27, Z9
+	VFMADD231PS      Z24, Z27, Z10
+	VFMADD231PS      Z25, Z27, Z11
+	VFMADD231PS      Z26, Z27, Z12
+	VBROADCASTSS     (CX)(SI*1), Z27
+	VFMADD231PS      Z21, Z27, Z14
+	VFMADD231PS      Z22, Z27, Z15
+	VFMADD231PS      Z23, Z27, Z16
+	VFMADD231PS      Z24, Z27, Z17
+	VFMADD231PS      Z25, Z27, Z18
+	VFMADD231PS      Z26, Z27, Z19
+	ADDQ             $0x04, SI
+	ADDQ             $0x40, AX
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x06, R8
+	JE               end
 
 pixel:
-	VMOVUPS          (AX), Z21
-	VFMADD231PS.BCST (DX)(DI*1), Z21, Z0
-	VFMADD231PS.BCST 4(DX)(DI*1), Z21, Z1
-	VFMADD231PS.BCST 8(DX)(DI*1), Z21, Z2
-	VFMADD231PS.BCST 12(DX)(DI*1), Z21, Z3
-	VFMADD231PS.BCST 16(DX)(DI*1), Z21, Z4
-	VFMADD231PS.BCST 20(DX)(DI*1), Z21, Z5
-	VFMADD231PS.BCST 24(DX)(DI*1), Z21, Z6
-	VFMADD231PS.BCST (BX)(DI*1), Z21, Z7
-	VFMADD231PS.BCST 4(BX)(DI*1), Z21, Z8
-	VFMADD231PS.BCST 8(BX)(DI*1), Z21, Z9
-	VFMADD231PS.BCST 12(BX)(DI*1), Z21, Z10
-	VFMADD231PS.BCST 16(BX)(DI*1), Z21, Z11
-	VFMADD231PS.BCST 20(BX)(DI*1), Z21, Z12
-	VFMADD231PS.BCST 24(BX)(DI*1), Z21, Z13
-	VFMADD231PS.BCST (CX)(DI*1), Z21, Z14
-	VFMADD231PS.BCST 4(CX)(DI*1), Z21, Z15
-	VFMADD231PS.BCST 8(CX)(DI*1), Z21, Z16
-	VFMADD231PS.BCST 12(CX)(DI*1), Z21, Z17
-	VFMADD231PS.BCST 16(CX)(DI*1), Z21, Z18
-	VFMADD231PS.BCST 20(CX)(DI*1), Z21, Z19
-	VFMADD231PS.BCST 24(CX)(DI*1), Z21, Z20
-	ADDQ             $0x04, DI
-	ADDQ             $0x40, AX
-	DECQ             R8
-	JNE              pixel
+	VMOVAPS      Z26, Z27
+	VMOVAPS      Z25, Z26
+	VMOVAPS      Z24, Z25
+	VMOVAPS      Z23, Z24
+	VMOVAPS      Z22, Z23
+	VMOVAPS      Z21, Z22
+	VMOVUPS      (AX), Z21
+	VBROADCASTSS (DX)(SI*1), Z28
+	VFMADD231PS  Z21, Z28, Z0
+	VFMADD231PS  Z22, Z28, Z1
+	VFMADD231PS  Z23, Z28, Z2
+	VFMADD231PS  Z24, Z28, Z3
+	VFMADD231PS  Z25, Z28, Z4
+	VFMADD231PS  Z26, Z28, Z5
+	VFMADD231PS  Z27, Z28, Z6
+	VBROADCASTSS (BX)(SI*1), Z28
+	VFMADD231PS  Z21, Z28, Z7
+	VFMADD231PS  Z22, Z28, Z8
+	VFMADD231PS  Z23, Z28, Z9
+	VFMADD231PS  Z24, Z28, Z10
+	VFMADD231PS  Z25, Z28, Z11
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (CX)(SI*1), Z28
+	VFMADD231PS  Z21, Z28, Z14
+	VFMADD231PS  Z22, Z28, Z15
+	VFMADD231PS  Z23, Z28, Z16
+	VFMADD231PS  Z24, Z28, Z17
+	VFMADD231PS  Z25, Z28, Z18
+	VFMADD231PS  Z26, Z28, Z19
+	VFMADD231PS  Z27, Z28, Z20
+	ADDQ         $0x04, SI
+	ADDQ         $0x40, AX
+	DECQ         R8
+	JNE          pixel
+
+end:
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(SI*1), Z28
+	VFMADD231PS      Z22, Z28, Z1
+	VFMADD231PS      Z23, Z28, Z2
+	VFMADD231PS      Z24, Z28, Z3
+	VFMADD231PS      Z25, Z28, Z4
+	VFMADD231PS      Z26, Z28, Z5
+	VFMADD231PS      Z27, Z28, Z6
+	VBROADCASTSS     (BX)(SI*1), Z28
+	VFMADD231PS      Z22, Z28, Z8
+	VFMADD231PS      Z23, Z28, Z9
+	VFMADD231PS      Z24, Z28, Z10
+	VFMADD231PS      Z25, Z28, Z11
+	VFMADD231PS      Z26, Z28, Z12
+	VFMADD231PS      Z27, Z28, Z13
+	VBROADCASTSS     (CX)(SI*1), Z28
+	VFMADD231PS      Z22, Z28, Z15
+	VFMADD231PS      Z23, Z28, Z16
+	VFMADD231PS      Z24, Z28, Z17
+	VFMADD231PS      Z25, Z28, Z18
+	VFMADD231PS      Z26, Z28, Z19
+	VFMADD231PS      Z27, Z28, Z20
+	ADDQ             $0x04, SI
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(SI*1), Z28
+	VFMADD231PS      Z23, Z28, Z2
+	VFMADD231PS      Z24, Z28, Z3
+	VFMADD231PS      Z25, Z28, Z4
+	VFMADD231PS      Z26, Z28, Z5
+	VFMADD231PS      Z27, Z28, Z6
+	VBROADCASTSS     (BX)(SI*1), Z28
+	VFMADD231PS      Z23, Z28, Z9
+	VFMADD231PS      Z24, Z28, Z10
+	VFMADD231PS      Z25, Z28, Z11
+	VFMADD231PS      Z26, Z28, Z12
+	VFMADD231PS      Z27, Z28, Z13
+	VBROADCASTSS     (CX)(SI*1), Z28
+	VFMADD231PS      Z23, Z28, Z16
+	VFMADD231PS      Z24, Z28, Z17
+	VFMADD231PS      Z25, Z28, Z18
+	VFMADD231PS      Z26, Z28, Z19
+	VFMADD231PS      Z27, Z28, Z20
+	ADDQ             $0x04, SI
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(SI*1), Z28
+	VFMADD231PS      Z24, Z28, Z3
+	VFMADD231PS      Z25, Z28, Z4
+	VFMADD231PS      Z26, Z28, Z5
+	VFMADD231PS      Z27, Z28, Z6
+	VBROADCASTSS     (BX)(SI*1), Z28
+	VFMADD231PS      Z24, Z28, Z10
+	VFMADD231PS      Z25, Z28, Z11
+	VFMADD231PS      Z26, Z28, Z12
+	VFMADD231PS      Z27, Z28, Z13
+	VBROADCASTSS     (CX)(SI*1), Z28
+	VFMADD231PS      Z24, Z28, Z17
+	VFMADD231PS      Z25, Z28, Z18
+	VFMADD231PS      Z26, Z28, Z19
+	VFMADD231PS      Z27, Z28, Z20
+	ADDQ             $0x04, SI
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(SI*1), Z28
+	VFMADD231PS      Z25, Z28, Z4
+	VFMADD231PS      Z26, Z28, Z5
+	VFMADD231PS      Z27, Z28, Z6
+	VBROADCASTSS     (BX)(SI*1), Z28
+	VFMADD231PS      Z25, Z28, Z11
+	VFMADD231PS      Z26, Z28, Z12
+	VFMADD231PS      Z27, Z28, Z13
+	VBROADCASTSS     (CX)(SI*1), Z28
+	VFMADD231PS      Z25, Z28, Z18
+	VFMADD231PS      Z26, Z28, Z19
+	VFMADD231PS      Z27, Z28, Z20
+	ADDQ             $0x04, SI
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VBROADCASTSS     (DX)(SI*1), Z28
+	VFMADD231PS      Z26, Z28, Z5
+	VFMADD231PS      Z27, Z28, Z6
+	VBROADCASTSS     (BX)(SI*1), Z28
+	VFMADD231PS      Z26, Z28, Z12
+	VFMADD231PS      Z27, Z28, Z13
+	VBROADCASTSS     (CX)(SI*1), Z28
+	VFMADD231PS      Z26, Z28, Z19
+	VFMADD231PS      Z27, Z28, Z20
+	ADDQ             $0x04, SI
+	VMOVAPS          Z26, Z27
+	VMOVAPS          Z25, Z26
+	VMOVAPS          Z24, Z25
+	VMOVAPS          Z23, Z24
+	VMOVAPS          Z22, Z23
+	VMOVAPS          Z21, Z22
+	VFMADD231PS.BCST (DX)(SI*1), Z27, Z6
+	VFMADD231PS.BCST (BX)(SI*1), Z27, Z13
+	VFMADD231PS.BCST (CX)(SI*1), Z27, Z20
+	ADDQ             $0x04, SI
 	MOVQ             cols+40(FP), R8
 	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, DI
+	SUBQ             R8, SI
 	MOVQ             xRow+48(FP), R8
-	LEAQ             (DI)(R8*4), DI
+	LEAQ             -24(SI)(R8*4), SI
 	MOVQ             cols+40(FP), R8
-	SHLQ             $0x06, R8
+	IMUL3Q           $0x00000040, R8, R8
 	SUBQ             R8, AX
 	MOVQ             dyRow+56(FP), R8
 	LEAQ             (AX)(R8*4), AX
-	DECQ             SI
-	JNE              row
-	MOVQ             acc+0(FP), AX
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 64(AX)
-	VMOVUPS          Z2, 128(AX)
-	VMOVUPS          Z3, 192(AX)
-	VMOVUPS          Z4, 256(AX)
-	VMOVUPS          Z5, 320(AX)
-	VMOVUPS          Z6, 384(AX)
-	VMOVUPS          Z7, 448(AX)
-	VMOVUPS          Z8, 512(AX)
-	VMOVUPS          Z9, 576(AX)
-	VMOVUPS          Z10, 640(AX)
-	VMOVUPS          Z11, 704(AX)
-	VMOVUPS          Z12, 768(AX)
-	VMOVUPS          Z13, 832(AX)
-	VMOVUPS          Z14, 896(AX)
-	VMOVUPS          Z15, 960(AX)
-	VMOVUPS          Z16, 1024(AX)
-	VMOVUPS          Z17, 1088(AX)
-	VMOVUPS          Z18, 1152(AX)
-	VMOVUPS          Z19, 1216(AX)
-	VMOVUPS          Z20, 1280(AX)
-	VZEROUPPER
-	RET
-
-// func convGradPlanarAVX5127x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5127x4(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), SI
-	LEAQ    (AX)(SI*4), SI
-	MOVQ    24(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS 256(AX), Z4
-	VMOVUPS 320(AX), Z5
-	VMOVUPS 384(AX), Z6
-	VMOVUPS 448(AX), Z7
-	VMOVUPS 512(AX), Z8
-	VMOVUPS 576(AX), Z9
-	VMOVUPS 640(AX), Z10
-	VMOVUPS 704(AX), Z11
-	VMOVUPS 768(AX), Z12
-	VMOVUPS 832(AX), Z13
-	VMOVUPS 896(AX), Z14
-	VMOVUPS 960(AX), Z15
-	VMOVUPS 1024(AX), Z16
-	VMOVUPS 1088(AX), Z17
-	VMOVUPS 1152(AX), Z18
-	VMOVUPS 1216(AX), Z19
-	VMOVUPS 1280(AX), Z20
-	VMOVUPS 1344(AX), Z21
-	VMOVUPS 1408(AX), Z22
-	VMOVUPS 1472(AX), Z23
-	VMOVUPS 1536(AX), Z24
-	VMOVUPS 1600(AX), Z25
-	VMOVUPS 1664(AX), Z26
-	VMOVUPS 1728(AX), Z27
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
-
-row:
-	MOVQ cols+40(FP), R9
-
-pixel:
-	VMOVUPS          (AX), Z28
-	VFMADD231PS.BCST (DX)(R8*1), Z28, Z0
-	VFMADD231PS.BCST 4(DX)(R8*1), Z28, Z1
-	VFMADD231PS.BCST 8(DX)(R8*1), Z28, Z2
-	VFMADD231PS.BCST 12(DX)(R8*1), Z28, Z3
-	VFMADD231PS.BCST 16(DX)(R8*1), Z28, Z4
-	VFMADD231PS.BCST 20(DX)(R8*1), Z28, Z5
-	VFMADD231PS.BCST 24(DX)(R8*1), Z28, Z6
-	VFMADD231PS.BCST (BX)(R8*1), Z28, Z7
-	VFMADD231PS.BCST 4(BX)(R8*1), Z28, Z8
-	VFMADD231PS.BCST 8(BX)(R8*1), Z28, Z9
-	VFMADD231PS.BCST 12(BX)(R8*1), Z28, Z10
-	VFMADD231PS.BCST 16(BX)(R8*1), Z28, Z11
-	VFMADD231PS.BCST 20(BX)(R8*1), Z28, Z12
-	VFMADD231PS.BCST 24(BX)(R8*1), Z28, Z13
-	VFMADD231PS.BCST (SI)(R8*1), Z28, Z14
-	VFMADD231PS.BCST 4(SI)(R8*1), Z28, Z15
-	VFMADD231PS.BCST 8(SI)(R8*1), Z28, Z16
-	VFMADD231PS.BCST 12(SI)(R8*1), Z28, Z17
-	VFMADD231PS.BCST 16(SI)(R8*1), Z28, Z18
-	VFMADD231PS.BCST 20(SI)(R8*1), Z28, Z19
-	VFMADD231PS.BCST 24(SI)(R8*1), Z28, Z20
-	VFMADD231PS.BCST (CX)(R8*1), Z28, Z21
-	VFMADD231PS.BCST 4(CX)(R8*1), Z28, Z22
-	VFMADD231PS.BCST 8(CX)(R8*1), Z28, Z23
-	VFMADD231PS.BCST 12(CX)(R8*1), Z28, Z24
-	VFMADD231PS.BCST 16(CX)(R8*1), Z28, Z25
-	VFMADD231PS.BCST 20(CX)(R8*1), Z28, Z26
-	VFMADD231PS.BCST 24(CX)(R8*1), Z28, Z27
-	ADDQ             $0x04, R8
-	ADDQ             $0x40, AX
-	DECQ             R9
-	JNE              pixel
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, R8
-	MOVQ             xRow+48(FP), R9
-	LEAQ             (R8)(R9*4), R8
-	MOVQ             cols+40(FP), R9
-	SHLQ             $0x06, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3971,13 +7977,6 @@ pixel:
 	VMOVUPS          Z18, 1152(AX)
 	VMOVUPS          Z19, 1216(AX)
 	VMOVUPS          Z20, 1280(AX)
-	VMOVUPS          Z21, 1344(AX)
-	VMOVUPS          Z22, 1408(AX)
-	VMOVUPS          Z23, 1472(AX)
-	VMOVUPS          Z24, 1536(AX)
-	VMOVUPS          Z25, 1600(AX)
-	VMOVUPS          Z26, 1664(AX)
-	VMOVUPS          Z27, 1728(AX)
 	VZEROUPPER
 	RET
 
@@ -3991,30 +7990,32 @@ TEXT ·convGradLanewiseAVX5121x1(SB), NOSPLIT, $0-64
 	MOVQ    acc+0(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X1, X1, X1
 
 row:
 	MOVQ cols+40(FP), SI
 
 pixel:
 	VMOVUPS     (AX), Z1
-	VFMADD231PS (CX)(BX*1), Z1, Z0
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        (DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4034,31 +8035,34 @@ TEXT ·convGradLanewiseAVX5121x2(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X2, X2, X2
 
 row:
 	MOVQ cols+40(FP), DI
 
 pixel:
 	VMOVUPS     (AX), Z2
-	VFMADD231PS (DX)(SI*1), Z2, Z0
-	VFMADD231PS (CX)(SI*1), Z2, Z1
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS     (CX)(BX*1), Z3
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        (BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4082,32 +8086,36 @@ TEXT ·convGradLanewiseAVX5121x3(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X3, X3, X3
 
 row:
 	MOVQ cols+40(FP), R8
 
 pixel:
 	VMOVUPS     (AX), Z3
-	VFMADD231PS (DX)(DI*1), Z3, Z0
-	VFMADD231PS (BX)(DI*1), Z3, Z1
-	VFMADD231PS (CX)(DI*1), Z3, Z2
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z4
+	VFMADD231PS Z3, Z4, Z0
+	VMOVUPS     (BX)(SI*1), Z4
+	VFMADD231PS Z3, Z4, Z1
+	VMOVUPS     (CX)(SI*1), Z4
+	VFMADD231PS Z3, Z4, Z2
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        (SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4135,33 +8143,38 @@ TEXT ·convGradLanewiseAVX5121x4(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X4, X4, X4
 
 row:
 	MOVQ cols+40(FP), R9
 
 pixel:
 	VMOVUPS     (AX), Z4
-	VFMADD231PS (DX)(R8*1), Z4, Z0
-	VFMADD231PS (BX)(R8*1), Z4, Z1
-	VFMADD231PS (SI)(R8*1), Z4, Z2
-	VFMADD231PS (CX)(R8*1), Z4, Z3
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     (BX)(DI*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     (SI)(DI*1), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS     (CX)(DI*1), Z5
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        (DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4193,34 +8206,40 @@ TEXT ·convGradLanewiseAVX5121x5(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Z3
 	VMOVUPS 256(AX), Z4
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X5, X5, X5
 
 row:
 	MOVQ cols+40(FP), R10
 
 pixel:
 	VMOVUPS     (AX), Z5
-	VFMADD231PS (DX)(R9*1), Z5, Z0
-	VFMADD231PS (BX)(R9*1), Z5, Z1
-	VFMADD231PS (SI)(R9*1), Z5, Z2
-	VFMADD231PS (DI)(R9*1), Z5, Z3
-	VFMADD231PS (CX)(R9*1), Z5, Z4
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Z6
+	VFMADD231PS Z5, Z6, Z0
+	VMOVUPS     (BX)(R8*1), Z6
+	VFMADD231PS Z5, Z6, Z1
+	VMOVUPS     (SI)(R8*1), Z6
+	VFMADD231PS Z5, Z6, Z2
+	VMOVUPS     (DI)(R8*1), Z6
+	VFMADD231PS Z5, Z6, Z3
+	VMOVUPS     (CX)(R8*1), Z6
+	VFMADD231PS Z5, Z6, Z4
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        (R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4256,35 +8275,42 @@ TEXT ·convGradLanewiseAVX5121x6(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X6, X6, X6
 
 row:
 	MOVQ cols+40(FP), R11
 
 pixel:
 	VMOVUPS     (AX), Z6
-	VFMADD231PS (DX)(R10*1), Z6, Z0
-	VFMADD231PS (BX)(R10*1), Z6, Z1
-	VFMADD231PS (SI)(R10*1), Z6, Z2
-	VFMADD231PS (DI)(R10*1), Z6, Z3
-	VFMADD231PS (R8)(R10*1), Z6, Z4
-	VFMADD231PS (CX)(R10*1), Z6, Z5
-	ADDQ        $0x40, R10
+	VMOVUPS     (DX)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z0
+	VMOVUPS     (BX)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z1
+	VMOVUPS     (SI)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z2
+	VMOVUPS     (DI)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS     (R8)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z4
+	VMOVUPS     (CX)(R9*1), Z7
+	VFMADD231PS Z6, Z7, Z5
+	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
 	DECQ        R11
 	JNE         pixel
 	MOVQ        cols+40(FP), R11
 	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R10
+	SUBQ        R11, R9
 	MOVQ        xRow+48(FP), R11
-	LEAQ        (R10)(R11*4), R10
+	LEAQ        (R9)(R11*4), R9
 	MOVQ        cols+40(FP), R11
-	SHLQ        $0x06, R11
+	IMUL3Q      $0x00000040, R11, R11
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
+	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4324,36 +8350,44 @@ TEXT ·convGradLanewiseAVX5121x7(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Z5
 	VMOVUPS 384(AX), Z6
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X7, X7, X7
 
 row:
 	MOVQ cols+40(FP), R12
 
 pixel:
 	VMOVUPS     (AX), Z7
-	VFMADD231PS (DX)(R11*1), Z7, Z0
-	VFMADD231PS (BX)(R11*1), Z7, Z1
-	VFMADD231PS (SI)(R11*1), Z7, Z2
-	VFMADD231PS (DI)(R11*1), Z7, Z3
-	VFMADD231PS (R8)(R11*1), Z7, Z4
-	VFMADD231PS (R9)(R11*1), Z7, Z5
-	VFMADD231PS (CX)(R11*1), Z7, Z6
-	ADDQ        $0x40, R11
+	VMOVUPS     (DX)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z0
+	VMOVUPS     (BX)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z1
+	VMOVUPS     (SI)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z2
+	VMOVUPS     (DI)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS     (R8)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z4
+	VMOVUPS     (R9)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z5
+	VMOVUPS     (CX)(R10*1), Z8
+	VFMADD231PS Z7, Z8, Z6
+	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
 	DECQ        R12
 	JNE         pixel
 	MOVQ        cols+40(FP), R12
 	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R11
+	SUBQ        R12, R10
 	MOVQ        xRow+48(FP), R12
-	LEAQ        (R11)(R12*4), R11
+	LEAQ        (R10)(R12*4), R10
 	MOVQ        cols+40(FP), R12
-	SHLQ        $0x06, R12
+	IMUL3Q      $0x00000040, R12, R12
 	SUBQ        R12, AX
 	MOVQ        dyRow+56(FP), R12
 	LEAQ        (AX)(R12*4), AX
-	DECQ        R10
+	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4397,37 +8431,46 @@ TEXT ·convGradLanewiseAVX5121x8(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X8, X8, X8
 
 row:
 	MOVQ cols+40(FP), R13
 
 pixel:
 	VMOVUPS     (AX), Z8
-	VFMADD231PS (DX)(R12*1), Z8, Z0
-	VFMADD231PS (BX)(R12*1), Z8, Z1
-	VFMADD231PS (SI)(R12*1), Z8, Z2
-	VFMADD231PS (DI)(R12*1), Z8, Z3
-	VFMADD231PS (R8)(R12*1), Z8, Z4
-	VFMADD231PS (R9)(R12*1), Z8, Z5
-	VFMADD231PS (R10)(R12*1), Z8, Z6
-	VFMADD231PS (CX)(R12*1), Z8, Z7
-	ADDQ        $0x40, R12
+	VMOVUPS     (DX)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z0
+	VMOVUPS     (BX)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS     (SI)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (DI)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS     (R8)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS     (R9)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS     (R10)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z6
+	VMOVUPS     (CX)(R11*1), Z9
+	VFMADD231PS Z8, Z9, Z7
+	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
 	DECQ        R13
 	JNE         pixel
 	MOVQ        cols+40(FP), R13
 	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R12
+	SUBQ        R13, R11
 	MOVQ        xRow+48(FP), R13
-	LEAQ        (R12)(R13*4), R12
+	LEAQ        (R11)(R13*4), R11
 	MOVQ        cols+40(FP), R13
-	SHLQ        $0x06, R13
+	IMUL3Q      $0x00000040, R13, R13
 	SUBQ        R13, AX
 	MOVQ        dyRow+56(FP), R13
 	LEAQ        (AX)(R13*4), AX
-	DECQ        R11
+	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4475,38 +8518,48 @@ TEXT ·convGradLanewiseAVX5121x9(SB), NOSPLIT, $0-64
 	VMOVUPS 448(AX), Z7
 	VMOVUPS 512(AX), Z8
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X9, X9, X9
 
 row:
 	MOVQ cols+40(FP), R14
 
 pixel:
 	VMOVUPS     (AX), Z9
-	VFMADD231PS (DX)(R13*1), Z9, Z0
-	VFMADD231PS (BX)(R13*1), Z9, Z1
-	VFMADD231PS (SI)(R13*1), Z9, Z2
-	VFMADD231PS (DI)(R13*1), Z9, Z3
-	VFMADD231PS (R8)(R13*1), Z9, Z4
-	VFMADD231PS (R9)(R13*1), Z9, Z5
-	VFMADD231PS (R10)(R13*1), Z9, Z6
-	VFMADD231PS (R11)(R13*1), Z9, Z7
-	VFMADD231PS (CX)(R13*1), Z9, Z8
-	ADDQ        $0x40, R13
+	VMOVUPS     (DX)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z0
+	VMOVUPS     (BX)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z1
+	VMOVUPS     (SI)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z2
+	VMOVUPS     (DI)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z3
+	VMOVUPS     (R8)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z4
+	VMOVUPS     (R9)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS     (R10)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z6
+	VMOVUPS     (R11)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z7
+	VMOVUPS     (CX)(R12*1), Z10
+	VFMADD231PS Z9, Z10, Z8
+	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
 	DECQ        R14
 	JNE         pixel
 	MOVQ        cols+40(FP), R14
 	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R13
+	SUBQ        R14, R12
 	MOVQ        xRow+48(FP), R14
-	LEAQ        (R13)(R14*4), R13
+	LEAQ        (R12)(R14*4), R12
 	MOVQ        cols+40(FP), R14
-	SHLQ        $0x06, R14
+	IMUL3Q      $0x00000040, R14, R14
 	SUBQ        R14, AX
 	MOVQ        dyRow+56(FP), R14
 	LEAQ        (AX)(R14*4), AX
-	DECQ        R12
+	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4532,31 +8585,49 @@ TEXT ·convGradLanewiseAVX5122x1(SB), NOSPLIT, $0-64
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z2, Z3
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (CX)(DX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x01, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z2, Z3
 	VMOVUPS     (AX), Z2
-	VFMADD231PS (CX)(BX*1), Z2, Z0
-	VFMADD231PS 64(CX)(BX*1), Z2, Z1
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z4
+	VFMADD231PS Z2, Z4, Z0
+	VFMADD231PS Z3, Z4, Z1
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z2, Z3
+	VMOVUPS     (CX)(DX*1), Z4
+	VFMADD231PS Z3, Z4, Z1
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -64(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4579,33 +8650,56 @@ TEXT ·convGradLanewiseAVX5122x2(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (DX)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     (CX)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z2
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x01, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z4, Z5
 	VMOVUPS     (AX), Z4
-	VFMADD231PS (DX)(SI*1), Z4, Z0
-	VFMADD231PS 64(DX)(SI*1), Z4, Z1
-	VFMADD231PS (CX)(SI*1), Z4, Z2
-	VFMADD231PS 64(CX)(SI*1), Z4, Z3
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z6
+	VFMADD231PS Z4, Z6, Z0
+	VFMADD231PS Z5, Z6, Z1
+	VMOVUPS     (CX)(BX*1), Z6
+	VFMADD231PS Z4, Z6, Z2
+	VFMADD231PS Z5, Z6, Z3
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (DX)(BX*1), Z6
+	VFMADD231PS Z5, Z6, Z1
+	VMOVUPS     (CX)(BX*1), Z6
+	VFMADD231PS Z5, Z6, Z3
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -64(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4634,35 +8728,63 @@ TEXT ·convGradLanewiseAVX5122x3(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (DX)(SI*1), Z7
+	VFMADD231PS Z6, Z7, Z0
+	VMOVUPS     (BX)(SI*1), Z7
+	VFMADD231PS Z6, Z7, Z2
+	VMOVUPS     (CX)(SI*1), Z7
+	VFMADD231PS Z6, Z7, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x01, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z6, Z7
 	VMOVUPS     (AX), Z6
-	VFMADD231PS (DX)(DI*1), Z6, Z0
-	VFMADD231PS 64(DX)(DI*1), Z6, Z1
-	VFMADD231PS (BX)(DI*1), Z6, Z2
-	VFMADD231PS 64(BX)(DI*1), Z6, Z3
-	VFMADD231PS (CX)(DI*1), Z6, Z4
-	VFMADD231PS 64(CX)(DI*1), Z6, Z5
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z8
+	VFMADD231PS Z6, Z8, Z0
+	VFMADD231PS Z7, Z8, Z1
+	VMOVUPS     (BX)(SI*1), Z8
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS     (CX)(SI*1), Z8
+	VFMADD231PS Z6, Z8, Z4
+	VFMADD231PS Z7, Z8, Z5
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (DX)(SI*1), Z8
+	VFMADD231PS Z7, Z8, Z1
+	VMOVUPS     (BX)(SI*1), Z8
+	VFMADD231PS Z7, Z8, Z3
+	VMOVUPS     (CX)(SI*1), Z8
+	VFMADD231PS Z7, Z8, Z5
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -64(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4697,37 +8819,70 @@ TEXT ·convGradLanewiseAVX5122x4(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX)(DI*1), Z9
+	VFMADD231PS Z8, Z9, Z0
+	VMOVUPS     (BX)(DI*1), Z9
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (SI)(DI*1), Z9
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS     (CX)(DI*1), Z9
+	VFMADD231PS Z8, Z9, Z6
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x01, R9
+	JE          end
 
 pixel:
+	VMOVAPS     Z8, Z9
 	VMOVUPS     (AX), Z8
-	VFMADD231PS (DX)(R8*1), Z8, Z0
-	VFMADD231PS 64(DX)(R8*1), Z8, Z1
-	VFMADD231PS (BX)(R8*1), Z8, Z2
-	VFMADD231PS 64(BX)(R8*1), Z8, Z3
-	VFMADD231PS (SI)(R8*1), Z8, Z4
-	VFMADD231PS 64(SI)(R8*1), Z8, Z5
-	VFMADD231PS (CX)(R8*1), Z8, Z6
-	VFMADD231PS 64(CX)(R8*1), Z8, Z7
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z10
+	VFMADD231PS Z8, Z10, Z0
+	VFMADD231PS Z9, Z10, Z1
+	VMOVUPS     (BX)(DI*1), Z10
+	VFMADD231PS Z8, Z10, Z2
+	VFMADD231PS Z9, Z10, Z3
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z8, Z10, Z4
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS     (CX)(DI*1), Z10
+	VFMADD231PS Z8, Z10, Z6
+	VFMADD231PS Z9, Z10, Z7
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
+
+end:
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (DX)(DI*1), Z10
+	VFMADD231PS Z9, Z10, Z1
+	VMOVUPS     (BX)(DI*1), Z10
+	VFMADD231PS Z9, Z10, Z3
+	VMOVUPS     (SI)(DI*1), Z10
+	VFMADD231PS Z9, Z10, Z5
+	VMOVUPS     (CX)(DI*1), Z10
+	VFMADD231PS Z9, Z10, Z7
+	ADDQ        $0x40, DI
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        -64(DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4768,39 +8923,77 @@ TEXT ·convGradLanewiseAVX5122x5(SB), NOSPLIT, $0-64
 	VMOVUPS 512(AX), Z8
 	VMOVUPS 576(AX), Z9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (AX), Z10
+	VMOVUPS     (DX)(R8*1), Z11
+	VFMADD231PS Z10, Z11, Z0
+	VMOVUPS     (BX)(R8*1), Z11
+	VFMADD231PS Z10, Z11, Z2
+	VMOVUPS     (SI)(R8*1), Z11
+	VFMADD231PS Z10, Z11, Z4
+	VMOVUPS     (DI)(R8*1), Z11
+	VFMADD231PS Z10, Z11, Z6
+	VMOVUPS     (CX)(R8*1), Z11
+	VFMADD231PS Z10, Z11, Z8
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x01, R10
+	JE          end
 
 pixel:
+	VMOVAPS     Z10, Z11
 	VMOVUPS     (AX), Z10
-	VFMADD231PS (DX)(R9*1), Z10, Z0
-	VFMADD231PS 64(DX)(R9*1), Z10, Z1
-	VFMADD231PS (BX)(R9*1), Z10, Z2
-	VFMADD231PS 64(BX)(R9*1), Z10, Z3
-	VFMADD231PS (SI)(R9*1), Z10, Z4
-	VFMADD231PS 64(SI)(R9*1), Z10, Z5
-	VFMADD231PS (DI)(R9*1), Z10, Z6
-	VFMADD231PS 64(DI)(R9*1), Z10, Z7
-	VFMADD231PS (CX)(R9*1), Z10, Z8
-	VFMADD231PS 64(CX)(R9*1), Z10, Z9
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Z12
+	VFMADD231PS Z10, Z12, Z0
+	VFMADD231PS Z11, Z12, Z1
+	VMOVUPS     (BX)(R8*1), Z12
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (DI)(R8*1), Z12
+	VFMADD231PS Z10, Z12, Z6
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS     (CX)(R8*1), Z12
+	VFMADD231PS Z10, Z12, Z8
+	VFMADD231PS Z11, Z12, Z9
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
+
+end:
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (DX)(R8*1), Z12
+	VFMADD231PS Z11, Z12, Z1
+	VMOVUPS     (BX)(R8*1), Z12
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (SI)(R8*1), Z12
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (DI)(R8*1), Z12
+	VFMADD231PS Z11, Z12, Z7
+	VMOVUPS     (CX)(R8*1), Z12
+	VFMADD231PS Z11, Z12, Z9
+	ADDQ        $0x40, R8
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        -64(R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4847,41 +9040,84 @@ TEXT ·convGradLanewiseAVX5122x6(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z0
+	VMOVUPS     (BX)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z2
+	VMOVUPS     (SI)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z4
+	VMOVUPS     (DI)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z6
+	VMOVUPS     (R8)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z8
+	VMOVUPS     (CX)(R9*1), Z13
+	VFMADD231PS Z12, Z13, Z10
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x01, R11
+	JE          end
 
 pixel:
+	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
-	VFMADD231PS (DX)(R10*1), Z12, Z0
-	VFMADD231PS 64(DX)(R10*1), Z12, Z1
-	VFMADD231PS (BX)(R10*1), Z12, Z2
-	VFMADD231PS 64(BX)(R10*1), Z12, Z3
-	VFMADD231PS (SI)(R10*1), Z12, Z4
-	VFMADD231PS 64(SI)(R10*1), Z12, Z5
-	VFMADD231PS (DI)(R10*1), Z12, Z6
-	VFMADD231PS 64(DI)(R10*1), Z12, Z7
-	VFMADD231PS (R8)(R10*1), Z12, Z8
-	VFMADD231PS 64(R8)(R10*1), Z12, Z9
-	VFMADD231PS (CX)(R10*1), Z12, Z10
-	VFMADD231PS 64(CX)(R10*1), Z12, Z11
-	ADDQ        $0x40, R10
+	VMOVUPS     (DX)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z0
+	VFMADD231PS Z13, Z14, Z1
+	VMOVUPS     (BX)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z2
+	VFMADD231PS Z13, Z14, Z3
+	VMOVUPS     (SI)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z4
+	VFMADD231PS Z13, Z14, Z5
+	VMOVUPS     (DI)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z6
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS     (R8)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z8
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS     (CX)(R9*1), Z14
+	VFMADD231PS Z12, Z14, Z10
+	VFMADD231PS Z13, Z14, Z11
+	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
 	DECQ        R11
 	JNE         pixel
+
+end:
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z1
+	VMOVUPS     (BX)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z3
+	VMOVUPS     (SI)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z5
+	VMOVUPS     (DI)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS     (R8)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS     (CX)(R9*1), Z14
+	VFMADD231PS Z13, Z14, Z11
+	ADDQ        $0x40, R9
 	MOVQ        cols+40(FP), R11
 	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R10
+	SUBQ        R11, R9
 	MOVQ        xRow+48(FP), R11
-	LEAQ        (R10)(R11*4), R10
+	LEAQ        -64(R9)(R11*4), R9
 	MOVQ        cols+40(FP), R11
-	SHLQ        $0x06, R11
+	IMUL3Q      $0x00000040, R11, R11
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
+	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -4934,43 +9170,91 @@ TEXT ·convGradLanewiseAVX5122x7(SB), NOSPLIT, $0-64
 	VMOVUPS 768(AX), Z12
 	VMOVUPS 832(AX), Z13
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
 
 row:
-	MOVQ cols+40(FP), R12
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z0
+	VMOVUPS     (BX)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS     (SI)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (DI)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z6
+	VMOVUPS     (R8)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS     (R9)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z10
+	VMOVUPS     (CX)(R10*1), Z15
+	VFMADD231PS Z14, Z15, Z12
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R12
+	SUBQ        $0x01, R12
+	JE          end
 
 pixel:
+	VMOVAPS     Z14, Z15
 	VMOVUPS     (AX), Z14
-	VFMADD231PS (DX)(R11*1), Z14, Z0
-	VFMADD231PS 64(DX)(R11*1), Z14, Z1
-	VFMADD231PS (BX)(R11*1), Z14, Z2
-	VFMADD231PS 64(BX)(R11*1), Z14, Z3
-	VFMADD231PS (SI)(R11*1), Z14, Z4
-	VFMADD231PS 64(SI)(R11*1), Z14, Z5
-	VFMADD231PS (DI)(R11*1), Z14, Z6
-	VFMADD231PS 64(DI)(R11*1), Z14, Z7
-	VFMADD231PS (R8)(R11*1), Z14, Z8
-	VFMADD231PS 64(R8)(R11*1), Z14, Z9
-	VFMADD231PS (R9)(R11*1), Z14, Z10
-	VFMADD231PS 64(R9)(R11*1), Z14, Z11
-	VFMADD231PS (CX)(R11*1), Z14, Z12
-	VFMADD231PS 64(CX)(R11*1), Z14, Z13
-	ADDQ        $0x40, R11
+	VMOVUPS     (DX)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z0
+	VFMADD231PS Z15, Z16, Z1
+	VMOVUPS     (BX)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z2
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (SI)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z4
+	VFMADD231PS Z15, Z16, Z5
+	VMOVUPS     (DI)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z6
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (R8)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z8
+	VFMADD231PS Z15, Z16, Z9
+	VMOVUPS     (R9)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z10
+	VFMADD231PS Z15, Z16, Z11
+	VMOVUPS     (CX)(R10*1), Z16
+	VFMADD231PS Z14, Z16, Z12
+	VFMADD231PS Z15, Z16, Z13
+	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
 	DECQ        R12
 	JNE         pixel
+
+end:
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z1
+	VMOVUPS     (BX)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (SI)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z5
+	VMOVUPS     (DI)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (R8)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z9
+	VMOVUPS     (R9)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z11
+	VMOVUPS     (CX)(R10*1), Z16
+	VFMADD231PS Z15, Z16, Z13
+	ADDQ        $0x40, R10
 	MOVQ        cols+40(FP), R12
 	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R11
+	SUBQ        R12, R10
 	MOVQ        xRow+48(FP), R12
-	LEAQ        (R11)(R12*4), R11
+	LEAQ        -64(R10)(R12*4), R10
 	MOVQ        cols+40(FP), R12
-	SHLQ        $0x06, R12
+	IMUL3Q      $0x00000040, R12, R12
 	SUBQ        R12, AX
 	MOVQ        dyRow+56(FP), R12
 	LEAQ        (AX)(R12*4), AX
-	DECQ        R10
+	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5029,45 +9313,98 @@ TEXT ·convGradLanewiseAVX5122x8(SB), NOSPLIT, $0-64
 	VMOVUPS 896(AX), Z14
 	VMOVUPS 960(AX), Z15
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), R13
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (AX), Z16
+	VMOVUPS     (DX)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z0
+	VMOVUPS     (BX)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z2
+	VMOVUPS     (SI)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS     (DI)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z6
+	VMOVUPS     (R8)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z8
+	VMOVUPS     (R9)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS     (R10)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS     (CX)(R11*1), Z17
+	VFMADD231PS Z16, Z17, Z14
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R13
+	SUBQ        $0x01, R13
+	JE          end
 
 pixel:
+	VMOVAPS     Z16, Z17
 	VMOVUPS     (AX), Z16
-	VFMADD231PS (DX)(R12*1), Z16, Z0
-	VFMADD231PS 64(DX)(R12*1), Z16, Z1
-	VFMADD231PS (BX)(R12*1), Z16, Z2
-	VFMADD231PS 64(BX)(R12*1), Z16, Z3
-	VFMADD231PS (SI)(R12*1), Z16, Z4
-	VFMADD231PS 64(SI)(R12*1), Z16, Z5
-	VFMADD231PS (DI)(R12*1), Z16, Z6
-	VFMADD231PS 64(DI)(R12*1), Z16, Z7
-	VFMADD231PS (R8)(R12*1), Z16, Z8
-	VFMADD231PS 64(R8)(R12*1), Z16, Z9
-	VFMADD231PS (R9)(R12*1), Z16, Z10
-	VFMADD231PS 64(R9)(R12*1), Z16, Z11
-	VFMADD231PS (R10)(R12*1), Z16, Z12
-	VFMADD231PS 64(R10)(R12*1), Z16, Z13
-	VFMADD231PS (CX)(R12*1), Z16, Z14
-	VFMADD231PS 64(CX)(R12*1), Z16, Z15
-	ADDQ        $0x40, R12
+	VMOVUPS     (DX)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z0
+	VFMADD231PS Z17, Z18, Z1
+	VMOVUPS     (BX)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z2
+	VFMADD231PS Z17, Z18, Z3
+	VMOVUPS     (SI)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (DI)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z6
+	VFMADD231PS Z17, Z18, Z7
+	VMOVUPS     (R8)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z8
+	VFMADD231PS Z17, Z18, Z9
+	VMOVUPS     (R9)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (R10)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z12
+	VFMADD231PS Z17, Z18, Z13
+	VMOVUPS     (CX)(R11*1), Z18
+	VFMADD231PS Z16, Z18, Z14
+	VFMADD231PS Z17, Z18, Z15
+	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
 	DECQ        R13
 	JNE         pixel
+
+end:
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (DX)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z1
+	VMOVUPS     (BX)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z3
+	VMOVUPS     (SI)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (DI)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z7
+	VMOVUPS     (R8)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z9
+	VMOVUPS     (R9)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (R10)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z13
+	VMOVUPS     (CX)(R11*1), Z18
+	VFMADD231PS Z17, Z18, Z15
+	ADDQ        $0x40, R11
 	MOVQ        cols+40(FP), R13
 	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R12
+	SUBQ        R13, R11
 	MOVQ        xRow+48(FP), R13
-	LEAQ        (R12)(R13*4), R12
+	LEAQ        -64(R11)(R13*4), R11
 	MOVQ        cols+40(FP), R13
-	SHLQ        $0x06, R13
+	IMUL3Q      $0x00000040, R13, R13
 	SUBQ        R13, AX
 	MOVQ        dyRow+56(FP), R13
 	LEAQ        (AX)(R13*4), AX
-	DECQ        R11
+	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5132,47 +9469,105 @@ TEXT ·convGradLanewiseAVX5122x9(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R14
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z0
+	VMOVUPS     (BX)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z2
+	VMOVUPS     (SI)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z4
+	VMOVUPS     (DI)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z6
+	VMOVUPS     (R8)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z8
+	VMOVUPS     (R9)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z10
+	VMOVUPS     (R10)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z12
+	VMOVUPS     (R11)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z14
+	VMOVUPS     (CX)(R12*1), Z19
+	VFMADD231PS Z18, Z19, Z16
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R14
+	SUBQ        $0x01, R14
+	JE          end
 
 pixel:
+	VMOVAPS     Z18, Z19
 	VMOVUPS     (AX), Z18
-	VFMADD231PS (DX)(R13*1), Z18, Z0
-	VFMADD231PS 64(DX)(R13*1), Z18, Z1
-	VFMADD231PS (BX)(R13*1), Z18, Z2
-	VFMADD231PS 64(BX)(R13*1), Z18, Z3
-	VFMADD231PS (SI)(R13*1), Z18, Z4
-	VFMADD231PS 64(SI)(R13*1), Z18, Z5
-	VFMADD231PS (DI)(R13*1), Z18, Z6
-	VFMADD231PS 64(DI)(R13*1), Z18, Z7
-	VFMADD231PS (R8)(R13*1), Z18, Z8
-	VFMADD231PS 64(R8)(R13*1), Z18, Z9
-	VFMADD231PS (R9)(R13*1), Z18, Z10
-	VFMADD231PS 64(R9)(R13*1), Z18, Z11
-	VFMADD231PS (R10)(R13*1), Z18, Z12
-	VFMADD231PS 64(R10)(R13*1), Z18, Z13
-	VFMADD231PS (R11)(R13*1), Z18, Z14
-	VFMADD231PS 64(R11)(R13*1), Z18, Z15
-	VFMADD231PS (CX)(R13*1), Z18, Z16
-	VFMADD231PS 64(CX)(R13*1), Z18, Z17
-	ADDQ        $0x40, R13
+	VMOVUPS     (DX)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z0
+	VFMADD231PS Z19, Z20, Z1
+	VMOVUPS     (BX)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z2
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (SI)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z4
+	VFMADD231PS Z19, Z20, Z5
+	VMOVUPS     (DI)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z6
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (R8)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z8
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (R9)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z10
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (R10)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z12
+	VFMADD231PS Z19, Z20, Z13
+	VMOVUPS     (R11)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z14
+	VFMADD231PS Z19, Z20, Z15
+	VMOVUPS     (CX)(R12*1), Z20
+	VFMADD231PS Z18, Z20, Z16
+	VFMADD231PS Z19, Z20, Z17
+	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
 	DECQ        R14
 	JNE         pixel
+
+end:
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z1
+	VMOVUPS     (BX)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (SI)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z5
+	VMOVUPS     (DI)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (R8)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (R9)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (R10)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z13
+	VMOVUPS     (R11)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z15
+	VMOVUPS     (CX)(R12*1), Z20
+	VFMADD231PS Z19, Z20, Z17
+	ADDQ        $0x40, R12
 	MOVQ        cols+40(FP), R14
 	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R13
+	SUBQ        R14, R12
 	MOVQ        xRow+48(FP), R14
-	LEAQ        (R13)(R14*4), R13
+	LEAQ        -64(R12)(R14*4), R12
 	MOVQ        cols+40(FP), R14
-	SHLQ        $0x06, R14
+	IMUL3Q      $0x00000040, R14, R14
 	SUBQ        R14, AX
 	MOVQ        dyRow+56(FP), R14
 	LEAQ        (AX)(R14*4), AX
-	DECQ        R12
+	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5208,32 +9603,68 @@ TEXT ·convGradLanewiseAVX5123x1(SB), NOSPLIT, $0-64
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z4, Z5
+	VMOVAPS     Z3, Z4
+	VMOVUPS     (AX), Z3
+	VMOVUPS     (CX)(DX*1), Z5
+	VFMADD231PS Z3, Z5, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z4, Z5
+	VMOVAPS     Z3, Z4
+	VMOVUPS     (AX), Z3
+	VMOVUPS     (CX)(DX*1), Z5
+	VFMADD231PS Z3, Z5, Z0
+	VFMADD231PS Z4, Z5, Z1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x02, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z4, Z5
+	VMOVAPS     Z3, Z4
 	VMOVUPS     (AX), Z3
-	VFMADD231PS (CX)(BX*1), Z3, Z0
-	VFMADD231PS 64(CX)(BX*1), Z3, Z1
-	VFMADD231PS 128(CX)(BX*1), Z3, Z2
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z6
+	VFMADD231PS Z3, Z6, Z0
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z2
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z4, Z5
+	VMOVAPS     Z3, Z4
+	VMOVUPS     (CX)(DX*1), Z6
+	VFMADD231PS Z4, Z6, Z1
+	VFMADD231PS Z5, Z6, Z2
+	ADDQ        $0x40, DX
+	VMOVAPS     Z4, Z5
+	VMOVAPS     Z3, Z4
+	VMOVUPS     (CX)(DX*1), Z6
+	VFMADD231PS Z5, Z6, Z2
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -128(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5259,35 +9690,82 @@ TEXT ·convGradLanewiseAVX5123x2(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (DX)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z0
+	VMOVUPS     (CX)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z3
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (DX)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z0
+	VFMADD231PS Z7, Z8, Z1
+	VMOVUPS     (CX)(BX*1), Z8
+	VFMADD231PS Z6, Z8, Z3
+	VFMADD231PS Z7, Z8, Z4
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x02, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
 	VMOVUPS     (AX), Z6
-	VFMADD231PS (DX)(SI*1), Z6, Z0
-	VFMADD231PS 64(DX)(SI*1), Z6, Z1
-	VFMADD231PS 128(DX)(SI*1), Z6, Z2
-	VFMADD231PS (CX)(SI*1), Z6, Z3
-	VFMADD231PS 64(CX)(SI*1), Z6, Z4
-	VFMADD231PS 128(CX)(SI*1), Z6, Z5
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z9
+	VFMADD231PS Z6, Z9, Z0
+	VFMADD231PS Z7, Z9, Z1
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (CX)(BX*1), Z9
+	VFMADD231PS Z6, Z9, Z3
+	VFMADD231PS Z7, Z9, Z4
+	VFMADD231PS Z8, Z9, Z5
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (DX)(BX*1), Z9
+	VFMADD231PS Z7, Z9, Z1
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (CX)(BX*1), Z9
+	VFMADD231PS Z7, Z9, Z4
+	VFMADD231PS Z8, Z9, Z5
+	ADDQ        $0x40, BX
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (DX)(BX*1), Z9
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     (CX)(BX*1), Z9
+	VFMADD231PS Z8, Z9, Z5
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -128(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5321,38 +9799,96 @@ TEXT ·convGradLanewiseAVX5123x3(SB), NOSPLIT, $0-64
 	VMOVUPS 448(AX), Z7
 	VMOVUPS 512(AX), Z8
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVUPS     (AX), Z9
+	VMOVUPS     (DX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z0
+	VMOVUPS     (BX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z3
+	VMOVUPS     (CX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z6
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVUPS     (AX), Z9
+	VMOVUPS     (DX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z0
+	VFMADD231PS Z10, Z11, Z1
+	VMOVUPS     (BX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z3
+	VFMADD231PS Z10, Z11, Z4
+	VMOVUPS     (CX)(SI*1), Z11
+	VFMADD231PS Z9, Z11, Z6
+	VFMADD231PS Z10, Z11, Z7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x02, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
 	VMOVUPS     (AX), Z9
-	VFMADD231PS (DX)(DI*1), Z9, Z0
-	VFMADD231PS 64(DX)(DI*1), Z9, Z1
-	VFMADD231PS 128(DX)(DI*1), Z9, Z2
-	VFMADD231PS (BX)(DI*1), Z9, Z3
-	VFMADD231PS 64(BX)(DI*1), Z9, Z4
-	VFMADD231PS 128(BX)(DI*1), Z9, Z5
-	VFMADD231PS (CX)(DI*1), Z9, Z6
-	VFMADD231PS 64(CX)(DI*1), Z9, Z7
-	VFMADD231PS 128(CX)(DI*1), Z9, Z8
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z0
+	VFMADD231PS Z10, Z12, Z1
+	VFMADD231PS Z11, Z12, Z2
+	VMOVUPS     (BX)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z3
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (CX)(SI*1), Z12
+	VFMADD231PS Z9, Z12, Z6
+	VFMADD231PS Z10, Z12, Z7
+	VFMADD231PS Z11, Z12, Z8
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVUPS     (DX)(SI*1), Z12
+	VFMADD231PS Z10, Z12, Z1
+	VFMADD231PS Z11, Z12, Z2
+	VMOVUPS     (BX)(SI*1), Z12
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (CX)(SI*1), Z12
+	VFMADD231PS Z10, Z12, Z7
+	VFMADD231PS Z11, Z12, Z8
+	ADDQ        $0x40, SI
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVUPS     (DX)(SI*1), Z12
+	VFMADD231PS Z11, Z12, Z2
+	VMOVUPS     (BX)(SI*1), Z12
+	VFMADD231PS Z11, Z12, Z5
+	VMOVUPS     (CX)(SI*1), Z12
+	VFMADD231PS Z11, Z12, Z8
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -128(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5394,41 +9930,110 @@ TEXT ·convGradLanewiseAVX5123x4(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z0
+	VMOVUPS     (BX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z3
+	VMOVUPS     (SI)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z6
+	VMOVUPS     (CX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z9
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z0
+	VFMADD231PS Z13, Z14, Z1
+	VMOVUPS     (BX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z3
+	VFMADD231PS Z13, Z14, Z4
+	VMOVUPS     (SI)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z6
+	VFMADD231PS Z13, Z14, Z7
+	VMOVUPS     (CX)(DI*1), Z14
+	VFMADD231PS Z12, Z14, Z9
+	VFMADD231PS Z13, Z14, Z10
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x02, R9
+	JE          end
 
 pixel:
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
-	VFMADD231PS (DX)(R8*1), Z12, Z0
-	VFMADD231PS 64(DX)(R8*1), Z12, Z1
-	VFMADD231PS 128(DX)(R8*1), Z12, Z2
-	VFMADD231PS (BX)(R8*1), Z12, Z3
-	VFMADD231PS 64(BX)(R8*1), Z12, Z4
-	VFMADD231PS 128(BX)(R8*1), Z12, Z5
-	VFMADD231PS (SI)(R8*1), Z12, Z6
-	VFMADD231PS 64(SI)(R8*1), Z12, Z7
-	VFMADD231PS 128(SI)(R8*1), Z12, Z8
-	VFMADD231PS (CX)(R8*1), Z12, Z9
-	VFMADD231PS 64(CX)(R8*1), Z12, Z10
-	VFMADD231PS 128(CX)(R8*1), Z12, Z11
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z15
+	VFMADD231PS Z12, Z15, Z0
+	VFMADD231PS Z13, Z15, Z1
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS     (BX)(DI*1), Z15
+	VFMADD231PS Z12, Z15, Z3
+	VFMADD231PS Z13, Z15, Z4
+	VFMADD231PS Z14, Z15, Z5
+	VMOVUPS     (SI)(DI*1), Z15
+	VFMADD231PS Z12, Z15, Z6
+	VFMADD231PS Z13, Z15, Z7
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS     (CX)(DI*1), Z15
+	VFMADD231PS Z12, Z15, Z9
+	VFMADD231PS Z13, Z15, Z10
+	VFMADD231PS Z14, Z15, Z11
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
+
+end:
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(DI*1), Z15
+	VFMADD231PS Z13, Z15, Z1
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS     (BX)(DI*1), Z15
+	VFMADD231PS Z13, Z15, Z4
+	VFMADD231PS Z14, Z15, Z5
+	VMOVUPS     (SI)(DI*1), Z15
+	VFMADD231PS Z13, Z15, Z7
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS     (CX)(DI*1), Z15
+	VFMADD231PS Z13, Z15, Z10
+	VFMADD231PS Z14, Z15, Z11
+	ADDQ        $0x40, DI
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(DI*1), Z15
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS     (BX)(DI*1), Z15
+	VFMADD231PS Z14, Z15, Z5
+	VMOVUPS     (SI)(DI*1), Z15
+	VFMADD231PS Z14, Z15, Z8
+	VMOVUPS     (CX)(DI*1), Z15
+	VFMADD231PS Z14, Z15, Z11
+	ADDQ        $0x40, DI
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        -128(DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5478,44 +10083,124 @@ TEXT ·convGradLanewiseAVX5123x5(SB), NOSPLIT, $0-64
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z0
+	VMOVUPS     (BX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z3
+	VMOVUPS     (SI)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z6
+	VMOVUPS     (DI)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z9
+	VMOVUPS     (CX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z12
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z0
+	VFMADD231PS Z16, Z17, Z1
+	VMOVUPS     (BX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z3
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS     (SI)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z6
+	VFMADD231PS Z16, Z17, Z7
+	VMOVUPS     (DI)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z9
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS     (CX)(R8*1), Z17
+	VFMADD231PS Z15, Z17, Z12
+	VFMADD231PS Z16, Z17, Z13
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x02, R10
+	JE          end
 
 pixel:
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
 	VMOVUPS     (AX), Z15
-	VFMADD231PS (DX)(R9*1), Z15, Z0
-	VFMADD231PS 64(DX)(R9*1), Z15, Z1
-	VFMADD231PS 128(DX)(R9*1), Z15, Z2
-	VFMADD231PS (BX)(R9*1), Z15, Z3
-	VFMADD231PS 64(BX)(R9*1), Z15, Z4
-	VFMADD231PS 128(BX)(R9*1), Z15, Z5
-	VFMADD231PS (SI)(R9*1), Z15, Z6
-	VFMADD231PS 64(SI)(R9*1), Z15, Z7
-	VFMADD231PS 128(SI)(R9*1), Z15, Z8
-	VFMADD231PS (DI)(R9*1), Z15, Z9
-	VFMADD231PS 64(DI)(R9*1), Z15, Z10
-	VFMADD231PS 128(DI)(R9*1), Z15, Z11
-	VFMADD231PS (CX)(R9*1), Z15, Z12
-	VFMADD231PS 64(CX)(R9*1), Z15, Z13
-	VFMADD231PS 128(CX)(R9*1), Z15, Z14
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Z18
+	VFMADD231PS Z15, Z18, Z0
+	VFMADD231PS Z16, Z18, Z1
+	VFMADD231PS Z17, Z18, Z2
+	VMOVUPS     (BX)(R8*1), Z18
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (SI)(R8*1), Z18
+	VFMADD231PS Z15, Z18, Z6
+	VFMADD231PS Z16, Z18, Z7
+	VFMADD231PS Z17, Z18, Z8
+	VMOVUPS     (DI)(R8*1), Z18
+	VFMADD231PS Z15, Z18, Z9
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (CX)(R8*1), Z18
+	VFMADD231PS Z15, Z18, Z12
+	VFMADD231PS Z16, Z18, Z13
+	VFMADD231PS Z17, Z18, Z14
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
+
+end:
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(R8*1), Z18
+	VFMADD231PS Z16, Z18, Z1
+	VFMADD231PS Z17, Z18, Z2
+	VMOVUPS     (BX)(R8*1), Z18
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (SI)(R8*1), Z18
+	VFMADD231PS Z16, Z18, Z7
+	VFMADD231PS Z17, Z18, Z8
+	VMOVUPS     (DI)(R8*1), Z18
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (CX)(R8*1), Z18
+	VFMADD231PS Z16, Z18, Z13
+	VFMADD231PS Z17, Z18, Z14
+	ADDQ        $0x40, R8
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(R8*1), Z18
+	VFMADD231PS Z17, Z18, Z2
+	VMOVUPS     (BX)(R8*1), Z18
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (SI)(R8*1), Z18
+	VFMADD231PS Z17, Z18, Z8
+	VMOVUPS     (DI)(R8*1), Z18
+	VFMADD231PS Z17, Z18, Z11
+	VMOVUPS     (CX)(R8*1), Z18
+	VFMADD231PS Z17, Z18, Z14
+	ADDQ        $0x40, R8
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        -128(R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5573,47 +10258,138 @@ TEXT ·convGradLanewiseAVX5123x6(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z0
+	VMOVUPS     (BX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z3
+	VMOVUPS     (SI)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z6
+	VMOVUPS     (DI)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z9
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z12
+	VMOVUPS     (CX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z15
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z0
+	VFMADD231PS Z19, Z20, Z1
+	VMOVUPS     (BX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z3
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (SI)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z6
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (DI)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z9
+	VFMADD231PS Z19, Z20, Z10
+	VMOVUPS     (R8)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z12
+	VFMADD231PS Z19, Z20, Z13
+	VMOVUPS     (CX)(R9*1), Z20
+	VFMADD231PS Z18, Z20, Z15
+	VFMADD231PS Z19, Z20, Z16
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x02, R11
+	JE          end
 
 pixel:
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
 	VMOVUPS     (AX), Z18
-	VFMADD231PS (DX)(R10*1), Z18, Z0
-	VFMADD231PS 64(DX)(R10*1), Z18, Z1
-	VFMADD231PS 128(DX)(R10*1), Z18, Z2
-	VFMADD231PS (BX)(R10*1), Z18, Z3
-	VFMADD231PS 64(BX)(R10*1), Z18, Z4
-	VFMADD231PS 128(BX)(R10*1), Z18, Z5
-	VFMADD231PS (SI)(R10*1), Z18, Z6
-	VFMADD231PS 64(SI)(R10*1), Z18, Z7
-	VFMADD231PS 128(SI)(R10*1), Z18, Z8
-	VFMADD231PS (DI)(R10*1), Z18, Z9
-	VFMADD231PS 64(DI)(R10*1), Z18, Z10
-	VFMADD231PS 128(DI)(R10*1), Z18, Z11
-	VFMADD231PS (R8)(R10*1), Z18, Z12
-	VFMADD231PS 64(R8)(R10*1), Z18, Z13
-	VFMADD231PS 128(R8)(R10*1), Z18, Z14
-	VFMADD231PS (CX)(R10*1), Z18, Z15
-	VFMADD231PS 64(CX)(R10*1), Z18, Z16
-	VFMADD231PS 128(CX)(R10*1), Z18, Z17
-	ADDQ        $0x40, R10
+	VMOVUPS     (DX)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z0
+	VFMADD231PS Z19, Z21, Z1
+	VFMADD231PS Z20, Z21, Z2
+	VMOVUPS     (BX)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z3
+	VFMADD231PS Z19, Z21, Z4
+	VFMADD231PS Z20, Z21, Z5
+	VMOVUPS     (SI)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z6
+	VFMADD231PS Z19, Z21, Z7
+	VFMADD231PS Z20, Z21, Z8
+	VMOVUPS     (DI)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z9
+	VFMADD231PS Z19, Z21, Z10
+	VFMADD231PS Z20, Z21, Z11
+	VMOVUPS     (R8)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z12
+	VFMADD231PS Z19, Z21, Z13
+	VFMADD231PS Z20, Z21, Z14
+	VMOVUPS     (CX)(R9*1), Z21
+	VFMADD231PS Z18, Z21, Z15
+	VFMADD231PS Z19, Z21, Z16
+	VFMADD231PS Z20, Z21, Z17
+	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
 	DECQ        R11
 	JNE         pixel
+
+end:
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z1
+	VFMADD231PS Z20, Z21, Z2
+	VMOVUPS     (BX)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z4
+	VFMADD231PS Z20, Z21, Z5
+	VMOVUPS     (SI)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z7
+	VFMADD231PS Z20, Z21, Z8
+	VMOVUPS     (DI)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z10
+	VFMADD231PS Z20, Z21, Z11
+	VMOVUPS     (R8)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z13
+	VFMADD231PS Z20, Z21, Z14
+	VMOVUPS     (CX)(R9*1), Z21
+	VFMADD231PS Z19, Z21, Z16
+	VFMADD231PS Z20, Z21, Z17
+	ADDQ        $0x40, R9
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z2
+	VMOVUPS     (BX)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z5
+	VMOVUPS     (SI)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z8
+	VMOVUPS     (DI)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z11
+	VMOVUPS     (R8)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z14
+	VMOVUPS     (CX)(R9*1), Z21
+	VFMADD231PS Z20, Z21, Z17
+	ADDQ        $0x40, R9
 	MOVQ        cols+40(FP), R11
 	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R10
+	SUBQ        R11, R9
 	MOVQ        xRow+48(FP), R11
-	LEAQ        (R10)(R11*4), R10
+	LEAQ        -128(R9)(R11*4), R9
 	MOVQ        cols+40(FP), R11
-	SHLQ        $0x06, R11
+	IMUL3Q      $0x00000040, R11, R11
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
+	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5679,50 +10455,152 @@ TEXT ·convGradLanewiseAVX5123x7(SB), NOSPLIT, $0-64
 	VMOVUPS 1216(AX), Z19
 	VMOVUPS 1280(AX), Z20
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
+	XORQ    R10, R10
+	MOVQ    rows+32(FP), R11
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R12
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z0
+	VMOVUPS     (BX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z3
+	VMOVUPS     (SI)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z6
+	VMOVUPS     (DI)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z9
+	VMOVUPS     (R8)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z12
+	VMOVUPS     (R9)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z15
+	VMOVUPS     (CX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z18
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z0
+	VFMADD231PS Z22, Z23, Z1
+	VMOVUPS     (BX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z3
+	VFMADD231PS Z22, Z23, Z4
+	VMOVUPS     (SI)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z6
+	VFMADD231PS Z22, Z23, Z7
+	VMOVUPS     (DI)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z9
+	VFMADD231PS Z22, Z23, Z10
+	VMOVUPS     (R8)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z12
+	VFMADD231PS Z22, Z23, Z13
+	VMOVUPS     (R9)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z15
+	VFMADD231PS Z22, Z23, Z16
+	VMOVUPS     (CX)(R10*1), Z23
+	VFMADD231PS Z21, Z23, Z18
+	VFMADD231PS Z22, Z23, Z19
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R12
+	SUBQ        $0x02, R12
+	JE          end
 
 pixel:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
 	VMOVUPS     (AX), Z21
-	VFMADD231PS (DX)(R11*1), Z21, Z0
-	VFMADD231PS 64(DX)(R11*1), Z21, Z1
-	VFMADD231PS 128(DX)(R11*1), Z21, Z2
-	VFMADD231PS (BX)(R11*1), Z21, Z3
-	VFMADD231PS 64(BX)(R11*1), Z21, Z4
-	VFMADD231PS 128(BX)(R11*1), Z21, Z5
-	VFMADD231PS (SI)(R11*1), Z21, Z6
-	VFMADD231PS 64(SI)(R11*1), Z21, Z7
-	VFMADD231PS 128(SI)(R11*1), Z21, Z8
-	VFMADD231PS (DI)(R11*1), Z21, Z9
-	VFMADD231PS 64(DI)(R11*1), Z21, Z10
-	VFMADD231PS 128(DI)(R11*1), Z21, Z11
-	VFMADD231PS (R8)(R11*1), Z21, Z12
-	VFMADD231PS 64(R8)(R11*1), Z21, Z13
-	VFMADD231PS 128(R8)(R11*1), Z21, Z14
-	VFMADD231PS (R9)(R11*1), Z21, Z15
-	VFMADD231PS 64(R9)(R11*1), Z21, Z16
-	VFMADD231PS 128(R9)(R11*1), Z21, Z17
-	VFMADD231PS (CX)(R11*1), Z21, Z18
-	VFMADD231PS 64(CX)(R11*1), Z21, Z19
-	VFMADD231PS 128(CX)(R11*1), Z21, Z20
-	ADDQ        $0x40, R11
+	VMOVUPS     (DX)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z0
+	VFMADD231PS Z22, Z24, Z1
+	VFMADD231PS Z23, Z24, Z2
+	VMOVUPS     (BX)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z3
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (SI)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z6
+	VFMADD231PS Z22, Z24, Z7
+	VFMADD231PS Z23, Z24, Z8
+	VMOVUPS     (DI)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (R8)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z12
+	VFMADD231PS Z22, Z24, Z13
+	VFMADD231PS Z23, Z24, Z14
+	VMOVUPS     (R9)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z15
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	VMOVUPS     (CX)(R10*1), Z24
+	VFMADD231PS Z21, Z24, Z18
+	VFMADD231PS Z22, Z24, Z19
+	VFMADD231PS Z23, Z24, Z20
+	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
 	DECQ        R12
 	JNE         pixel
+
+end:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z1
+	VFMADD231PS Z23, Z24, Z2
+	VMOVUPS     (BX)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (SI)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z7
+	VFMADD231PS Z23, Z24, Z8
+	VMOVUPS     (DI)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (R8)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z13
+	VFMADD231PS Z23, Z24, Z14
+	VMOVUPS     (R9)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	VMOVUPS     (CX)(R10*1), Z24
+	VFMADD231PS Z22, Z24, Z19
+	VFMADD231PS Z23, Z24, Z20
+	ADDQ        $0x40, R10
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z2
+	VMOVUPS     (BX)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (SI)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z8
+	VMOVUPS     (DI)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (R8)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z14
+	VMOVUPS     (R9)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z17
+	VMOVUPS     (CX)(R10*1), Z24
+	VFMADD231PS Z23, Z24, Z20
+	ADDQ        $0x40, R10
 	MOVQ        cols+40(FP), R12
 	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R11
+	SUBQ        R12, R10
 	MOVQ        xRow+48(FP), R12
-	LEAQ        (R11)(R12*4), R11
+	LEAQ        -128(R10)(R12*4), R10
 	MOVQ        cols+40(FP), R12
-	SHLQ        $0x06, R12
+	IMUL3Q      $0x00000040, R12, R12
 	SUBQ        R12, AX
 	MOVQ        dyRow+56(FP), R12
 	LEAQ        (AX)(R12*4), AX
-	DECQ        R10
+	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5796,53 +10674,166 @@ TEXT ·convGradLanewiseAVX5123x8(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R11
-	XORQ    R12, R12
+	XORQ    R11, R11
+	MOVQ    rows+32(FP), R12
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
 
 row:
-	MOVQ cols+40(FP), R13
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z0
+	VMOVUPS     (BX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z3
+	VMOVUPS     (SI)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z6
+	VMOVUPS     (DI)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z9
+	VMOVUPS     (R8)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z12
+	VMOVUPS     (R9)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z15
+	VMOVUPS     (R10)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z18
+	VMOVUPS     (CX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z21
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, AX
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z0
+	VFMADD231PS Z25, Z26, Z1
+	VMOVUPS     (BX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z3
+	VFMADD231PS Z25, Z26, Z4
+	VMOVUPS     (SI)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z6
+	VFMADD231PS Z25, Z26, Z7
+	VMOVUPS     (DI)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z9
+	VFMADD231PS Z25, Z26, Z10
+	VMOVUPS     (R8)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z12
+	VFMADD231PS Z25, Z26, Z13
+	VMOVUPS     (R9)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z15
+	VFMADD231PS Z25, Z26, Z16
+	VMOVUPS     (R10)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z18
+	VFMADD231PS Z25, Z26, Z19
+	VMOVUPS     (CX)(R11*1), Z26
+	VFMADD231PS Z24, Z26, Z21
+	VFMADD231PS Z25, Z26, Z22
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R13
+	SUBQ        $0x02, R13
+	JE          end
 
 pixel:
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
 	VMOVUPS     (AX), Z24
-	VFMADD231PS (DX)(R12*1), Z24, Z0
-	VFMADD231PS 64(DX)(R12*1), Z24, Z1
-	VFMADD231PS 128(DX)(R12*1), Z24, Z2
-	VFMADD231PS (BX)(R12*1), Z24, Z3
-	VFMADD231PS 64(BX)(R12*1), Z24, Z4
-	VFMADD231PS 128(BX)(R12*1), Z24, Z5
-	VFMADD231PS (SI)(R12*1), Z24, Z6
-	VFMADD231PS 64(SI)(R12*1), Z24, Z7
-	VFMADD231PS 128(SI)(R12*1), Z24, Z8
-	VFMADD231PS (DI)(R12*1), Z24, Z9
-	VFMADD231PS 64(DI)(R12*1), Z24, Z10
-	VFMADD231PS 128(DI)(R12*1), Z24, Z11
-	VFMADD231PS (R8)(R12*1), Z24, Z12
-	VFMADD231PS 64(R8)(R12*1), Z24, Z13
-	VFMADD231PS 128(R8)(R12*1), Z24, Z14
-	VFMADD231PS (R9)(R12*1), Z24, Z15
-	VFMADD231PS 64(R9)(R12*1), Z24, Z16
-	VFMADD231PS 128(R9)(R12*1), Z24, Z17
-	VFMADD231PS (R10)(R12*1), Z24, Z18
-	VFMADD231PS 64(R10)(R12*1), Z24, Z19
-	VFMADD231PS 128(R10)(R12*1), Z24, Z20
-	VFMADD231PS (CX)(R12*1), Z24, Z21
-	VFMADD231PS 64(CX)(R12*1), Z24, Z22
-	VFMADD231PS 128(CX)(R12*1), Z24, Z23
-	ADDQ        $0x40, R12
+	VMOVUPS     (DX)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z0
+	VFMADD231PS Z25, Z27, Z1
+	VFMADD231PS Z26, Z27, Z2
+	VMOVUPS     (BX)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z3
+	VFMADD231PS Z25, Z27, Z4
+	VFMADD231PS Z26, Z27, Z5
+	VMOVUPS     (SI)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z6
+	VFMADD231PS Z25, Z27, Z7
+	VFMADD231PS Z26, Z27, Z8
+	VMOVUPS     (DI)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z9
+	VFMADD231PS Z25, Z27, Z10
+	VFMADD231PS Z26, Z27, Z11
+	VMOVUPS     (R8)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z12
+	VFMADD231PS Z25, Z27, Z13
+	VFMADD231PS Z26, Z27, Z14
+	VMOVUPS     (R9)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z15
+	VFMADD231PS Z25, Z27, Z16
+	VFMADD231PS Z26, Z27, Z17
+	VMOVUPS     (R10)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z18
+	VFMADD231PS Z25, Z27, Z19
+	VFMADD231PS Z26, Z27, Z20
+	VMOVUPS     (CX)(R11*1), Z27
+	VFMADD231PS Z24, Z27, Z21
+	VFMADD231PS Z25, Z27, Z22
+	VFMADD231PS Z26, Z27, Z23
+	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
 	DECQ        R13
 	JNE         pixel
+
+end:
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z1
+	VFMADD231PS Z26, Z27, Z2
+	VMOVUPS     (BX)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z4
+	VFMADD231PS Z26, Z27, Z5
+	VMOVUPS     (SI)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z7
+	VFMADD231PS Z26, Z27, Z8
+	VMOVUPS     (DI)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z10
+	VFMADD231PS Z26, Z27, Z11
+	VMOVUPS     (R8)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z13
+	VFMADD231PS Z26, Z27, Z14
+	VMOVUPS     (R9)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z16
+	VFMADD231PS Z26, Z27, Z17
+	VMOVUPS     (R10)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z19
+	VFMADD231PS Z26, Z27, Z20
+	VMOVUPS     (CX)(R11*1), Z27
+	VFMADD231PS Z25, Z27, Z22
+	VFMADD231PS Z26, Z27, Z23
+	ADDQ        $0x40, R11
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z2
+	VMOVUPS     (BX)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z5
+	VMOVUPS     (SI)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z8
+	VMOVUPS     (DI)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z11
+	VMOVUPS     (R8)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z14
+	VMOVUPS     (R9)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z17
+	VMOVUPS     (R10)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z20
+	VMOVUPS     (CX)(R11*1), Z27
+	VFMADD231PS Z26, Z27, Z23
+	ADDQ        $0x40, R11
 	MOVQ        cols+40(FP), R13
 	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R12
+	SUBQ        R13, R11
 	MOVQ        xRow+48(FP), R13
-	LEAQ        (R12)(R13*4), R12
+	LEAQ        -128(R11)(R13*4), R11
 	MOVQ        cols+40(FP), R13
-	SHLQ        $0x06, R13
+	IMUL3Q      $0x00000040, R13, R13
 	SUBQ        R13, AX
 	MOVQ        dyRow+56(FP), R13
 	LEAQ        (AX)(R13*4), AX
-	DECQ        R11
+	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -5924,56 +10915,180 @@ TEXT ·convGradLanewiseAVX5123x9(SB), NOSPLIT, $0-64
 	VMOVUPS 1600(AX), Z25
 	VMOVUPS 1664(AX), Z26
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R12
-	XORQ    R13, R13
+	XORQ    R12, R12
+	MOVQ    rows+32(FP), R13
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R14
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVUPS     (AX), Z27
+	VMOVUPS     (DX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z0
+	VMOVUPS     (BX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z3
+	VMOVUPS     (SI)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z6
+	VMOVUPS     (DI)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z9
+	VMOVUPS     (R8)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z12
+	VMOVUPS     (R9)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z15
+	VMOVUPS     (R10)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z18
+	VMOVUPS     (R11)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z21
+	VMOVUPS     (CX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z24
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVUPS     (AX), Z27
+	VMOVUPS     (DX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z0
+	VFMADD231PS Z28, Z29, Z1
+	VMOVUPS     (BX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z3
+	VFMADD231PS Z28, Z29, Z4
+	VMOVUPS     (SI)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z6
+	VFMADD231PS Z28, Z29, Z7
+	VMOVUPS     (DI)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z9
+	VFMADD231PS Z28, Z29, Z10
+	VMOVUPS     (R8)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z12
+	VFMADD231PS Z28, Z29, Z13
+	VMOVUPS     (R9)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z15
+	VFMADD231PS Z28, Z29, Z16
+	VMOVUPS     (R10)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z18
+	VFMADD231PS Z28, Z29, Z19
+	VMOVUPS     (R11)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z21
+	VFMADD231PS Z28, Z29, Z22
+	VMOVUPS     (CX)(R12*1), Z29
+	VFMADD231PS Z27, Z29, Z24
+	VFMADD231PS Z28, Z29, Z25
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R14
+	SUBQ        $0x02, R14
+	JE          end
 
 pixel:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
 	VMOVUPS     (AX), Z27
-	VFMADD231PS (DX)(R13*1), Z27, Z0
-	VFMADD231PS 64(DX)(R13*1), Z27, Z1
-	VFMADD231PS 128(DX)(R13*1), Z27, Z2
-	VFMADD231PS (BX)(R13*1), Z27, Z3
-	VFMADD231PS 64(BX)(R13*1), Z27, Z4
-	VFMADD231PS 128(BX)(R13*1), Z27, Z5
-	VFMADD231PS (SI)(R13*1), Z27, Z6
-	VFMADD231PS 64(SI)(R13*1), Z27, Z7
-	VFMADD231PS 128(SI)(R13*1), Z27, Z8
-	VFMADD231PS (DI)(R13*1), Z27, Z9
-	VFMADD231PS 64(DI)(R13*1), Z27, Z10
-	VFMADD231PS 128(DI)(R13*1), Z27, Z11
-	VFMADD231PS (R8)(R13*1), Z27, Z12
-	VFMADD231PS 64(R8)(R13*1), Z27, Z13
-	VFMADD231PS 128(R8)(R13*1), Z27, Z14
-	VFMADD231PS (R9)(R13*1), Z27, Z15
-	VFMADD231PS 64(R9)(R13*1), Z27, Z16
-	VFMADD231PS 128(R9)(R13*1), Z27, Z17
-	VFMADD231PS (R10)(R13*1), Z27, Z18
-	VFMADD231PS 64(R10)(R13*1), Z27, Z19
-	VFMADD231PS 128(R10)(R13*1), Z27, Z20
-	VFMADD231PS (R11)(R13*1), Z27, Z21
-	VFMADD231PS 64(R11)(R13*1), Z27, Z22
-	VFMADD231PS 128(R11)(R13*1), Z27, Z23
-	VFMADD231PS (CX)(R13*1), Z27, Z24
-	VFMADD231PS 64(CX)(R13*1), Z27, Z25
-	VFMADD231PS 128(CX)(R13*1), Z27, Z26
-	ADDQ        $0x40, R13
+	VMOVUPS     (DX)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z0
+	VFMADD231PS Z28, Z30, Z1
+	VFMADD231PS Z29, Z30, Z2
+	VMOVUPS     (BX)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z3
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (SI)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z6
+	VFMADD231PS Z28, Z30, Z7
+	VFMADD231PS Z29, Z30, Z8
+	VMOVUPS     (DI)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z9
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (R8)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z12
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (R9)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z15
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (R10)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z18
+	VFMADD231PS Z28, Z30, Z19
+	VFMADD231PS Z29, Z30, Z20
+	VMOVUPS     (R11)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z21
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	VMOVUPS     (CX)(R12*1), Z30
+	VFMADD231PS Z27, Z30, Z24
+	VFMADD231PS Z28, Z30, Z25
+	VFMADD231PS Z29, Z30, Z26
+	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
 	DECQ        R14
 	JNE         pixel
+
+end:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVUPS     (DX)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z1
+	VFMADD231PS Z29, Z30, Z2
+	VMOVUPS     (BX)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (SI)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z7
+	VFMADD231PS Z29, Z30, Z8
+	VMOVUPS     (DI)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (R8)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (R9)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (R10)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z19
+	VFMADD231PS Z29, Z30, Z20
+	VMOVUPS     (R11)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	VMOVUPS     (CX)(R12*1), Z30
+	VFMADD231PS Z28, Z30, Z25
+	VFMADD231PS Z29, Z30, Z26
+	ADDQ        $0x40, R12
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVUPS     (DX)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z2
+	VMOVUPS     (BX)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (SI)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z8
+	VMOVUPS     (DI)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (R8)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (R9)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (R10)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z20
+	VMOVUPS     (R11)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z23
+	VMOVUPS     (CX)(R12*1), Z30
+	VFMADD231PS Z29, Z30, Z26
+	ADDQ        $0x40, R12
 	MOVQ        cols+40(FP), R14
 	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R13
+	SUBQ        R14, R12
 	MOVQ        xRow+48(FP), R14
-	LEAQ        (R13)(R14*4), R13
+	LEAQ        -128(R12)(R14*4), R12
 	MOVQ        cols+40(FP), R14
-	SHLQ        $0x06, R14
+	IMUL3Q      $0x00000040, R14, R14
 	SUBQ        R14, AX
 	MOVQ        dyRow+56(FP), R14
 	LEAQ        (AX)(R14*4), AX
-	DECQ        R12
+	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6019,33 +11134,93 @@ TEXT ·convGradLanewiseAVX5124x1(SB), NOSPLIT, $0-64
 	VMOVUPS 128(AX), Z2
 	VMOVUPS 192(AX), Z3
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX)(DX*1), Z7
+	VFMADD231PS Z4, Z7, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX)(DX*1), Z7
+	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS Z5, Z7, Z1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX)(DX*1), Z7
+	VFMADD231PS Z4, Z7, Z0
+	VFMADD231PS Z5, Z7, Z1
+	VFMADD231PS Z6, Z7, Z2
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x03, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
 	VMOVUPS     (AX), Z4
-	VFMADD231PS (CX)(BX*1), Z4, Z0
-	VFMADD231PS 64(CX)(BX*1), Z4, Z1
-	VFMADD231PS 128(CX)(BX*1), Z4, Z2
-	VFMADD231PS 192(CX)(BX*1), Z4, Z3
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z8
+	VFMADD231PS Z4, Z8, Z0
+	VFMADD231PS Z5, Z8, Z1
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z3
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (CX)(DX*1), Z8
+	VFMADD231PS Z5, Z8, Z1
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z3
+	ADDQ        $0x40, DX
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (CX)(DX*1), Z8
+	VFMADD231PS Z6, Z8, Z2
+	VFMADD231PS Z7, Z8, Z3
+	ADDQ        $0x40, DX
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVAPS     Z4, Z5
+	VMOVUPS     (CX)(DX*1), Z8
+	VFMADD231PS Z7, Z8, Z3
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -192(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6074,37 +11249,116 @@ TEXT ·convGradLanewiseAVX5124x2(SB), NOSPLIT, $0-64
 	VMOVUPS 384(AX), Z6
 	VMOVUPS 448(AX), Z7
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z0
+	VMOVUPS     (CX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z4
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z0
+	VFMADD231PS Z9, Z11, Z1
+	VMOVUPS     (CX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z4
+	VFMADD231PS Z9, Z11, Z5
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z0
+	VFMADD231PS Z9, Z11, Z1
+	VFMADD231PS Z10, Z11, Z2
+	VMOVUPS     (CX)(BX*1), Z11
+	VFMADD231PS Z8, Z11, Z4
+	VFMADD231PS Z9, Z11, Z5
+	VFMADD231PS Z10, Z11, Z6
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x03, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
 	VMOVUPS     (AX), Z8
-	VFMADD231PS (DX)(SI*1), Z8, Z0
-	VFMADD231PS 64(DX)(SI*1), Z8, Z1
-	VFMADD231PS 128(DX)(SI*1), Z8, Z2
-	VFMADD231PS 192(DX)(SI*1), Z8, Z3
-	VFMADD231PS (CX)(SI*1), Z8, Z4
-	VFMADD231PS 64(CX)(SI*1), Z8, Z5
-	VFMADD231PS 128(CX)(SI*1), Z8, Z6
-	VFMADD231PS 192(CX)(SI*1), Z8, Z7
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z12
+	VFMADD231PS Z8, Z12, Z0
+	VFMADD231PS Z9, Z12, Z1
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (CX)(BX*1), Z12
+	VFMADD231PS Z8, Z12, Z4
+	VFMADD231PS Z9, Z12, Z5
+	VFMADD231PS Z10, Z12, Z6
+	VFMADD231PS Z11, Z12, Z7
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (DX)(BX*1), Z12
+	VFMADD231PS Z9, Z12, Z1
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (CX)(BX*1), Z12
+	VFMADD231PS Z9, Z12, Z5
+	VFMADD231PS Z10, Z12, Z6
+	VFMADD231PS Z11, Z12, Z7
+	ADDQ        $0x40, BX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (DX)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z2
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (CX)(BX*1), Z12
+	VFMADD231PS Z10, Z12, Z6
+	VFMADD231PS Z11, Z12, Z7
+	ADDQ        $0x40, BX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVUPS     (DX)(BX*1), Z12
+	VFMADD231PS Z11, Z12, Z3
+	VMOVUPS     (CX)(BX*1), Z12
+	VFMADD231PS Z11, Z12, Z7
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -192(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6143,41 +11397,139 @@ TEXT ·convGradLanewiseAVX5124x3(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z0
+	VMOVUPS     (BX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z4
+	VMOVUPS     (CX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z8
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z0
+	VFMADD231PS Z13, Z15, Z1
+	VMOVUPS     (BX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z4
+	VFMADD231PS Z13, Z15, Z5
+	VMOVUPS     (CX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z8
+	VFMADD231PS Z13, Z15, Z9
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z0
+	VFMADD231PS Z13, Z15, Z1
+	VFMADD231PS Z14, Z15, Z2
+	VMOVUPS     (BX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z4
+	VFMADD231PS Z13, Z15, Z5
+	VFMADD231PS Z14, Z15, Z6
+	VMOVUPS     (CX)(SI*1), Z15
+	VFMADD231PS Z12, Z15, Z8
+	VFMADD231PS Z13, Z15, Z9
+	VFMADD231PS Z14, Z15, Z10
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x03, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
-	VFMADD231PS (DX)(DI*1), Z12, Z0
-	VFMADD231PS 64(DX)(DI*1), Z12, Z1
-	VFMADD231PS 128(DX)(DI*1), Z12, Z2
-	VFMADD231PS 192(DX)(DI*1), Z12, Z3
-	VFMADD231PS (BX)(DI*1), Z12, Z4
-	VFMADD231PS 64(BX)(DI*1), Z12, Z5
-	VFMADD231PS 128(BX)(DI*1), Z12, Z6
-	VFMADD231PS 192(BX)(DI*1), Z12, Z7
-	VFMADD231PS (CX)(DI*1), Z12, Z8
-	VFMADD231PS 64(CX)(DI*1), Z12, Z9
-	VFMADD231PS 128(CX)(DI*1), Z12, Z10
-	VFMADD231PS 192(CX)(DI*1), Z12, Z11
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z16
+	VFMADD231PS Z12, Z16, Z0
+	VFMADD231PS Z13, Z16, Z1
+	VFMADD231PS Z14, Z16, Z2
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (BX)(SI*1), Z16
+	VFMADD231PS Z12, Z16, Z4
+	VFMADD231PS Z13, Z16, Z5
+	VFMADD231PS Z14, Z16, Z6
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (CX)(SI*1), Z16
+	VFMADD231PS Z12, Z16, Z8
+	VFMADD231PS Z13, Z16, Z9
+	VFMADD231PS Z14, Z16, Z10
+	VFMADD231PS Z15, Z16, Z11
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(SI*1), Z16
+	VFMADD231PS Z13, Z16, Z1
+	VFMADD231PS Z14, Z16, Z2
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (BX)(SI*1), Z16
+	VFMADD231PS Z13, Z16, Z5
+	VFMADD231PS Z14, Z16, Z6
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (CX)(SI*1), Z16
+	VFMADD231PS Z13, Z16, Z9
+	VFMADD231PS Z14, Z16, Z10
+	VFMADD231PS Z15, Z16, Z11
+	ADDQ        $0x40, SI
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(SI*1), Z16
+	VFMADD231PS Z14, Z16, Z2
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (BX)(SI*1), Z16
+	VFMADD231PS Z14, Z16, Z6
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (CX)(SI*1), Z16
+	VFMADD231PS Z14, Z16, Z10
+	VFMADD231PS Z15, Z16, Z11
+	ADDQ        $0x40, SI
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(SI*1), Z16
+	VFMADD231PS Z15, Z16, Z3
+	VMOVUPS     (BX)(SI*1), Z16
+	VFMADD231PS Z15, Z16, Z7
+	VMOVUPS     (CX)(SI*1), Z16
+	VFMADD231PS Z15, Z16, Z11
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -192(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6226,45 +11578,162 @@ TEXT ·convGradLanewiseAVX5124x4(SB), NOSPLIT, $0-64
 	VMOVUPS 896(AX), Z14
 	VMOVUPS 960(AX), Z15
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (AX), Z16
+	VMOVUPS     (DX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z0
+	VMOVUPS     (BX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z4
+	VMOVUPS     (SI)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z8
+	VMOVUPS     (CX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z12
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (AX), Z16
+	VMOVUPS     (DX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z0
+	VFMADD231PS Z17, Z19, Z1
+	VMOVUPS     (BX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z4
+	VFMADD231PS Z17, Z19, Z5
+	VMOVUPS     (SI)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z8
+	VFMADD231PS Z17, Z19, Z9
+	VMOVUPS     (CX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z12
+	VFMADD231PS Z17, Z19, Z13
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (AX), Z16
+	VMOVUPS     (DX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z0
+	VFMADD231PS Z17, Z19, Z1
+	VFMADD231PS Z18, Z19, Z2
+	VMOVUPS     (BX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z4
+	VFMADD231PS Z17, Z19, Z5
+	VFMADD231PS Z18, Z19, Z6
+	VMOVUPS     (SI)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z8
+	VFMADD231PS Z17, Z19, Z9
+	VFMADD231PS Z18, Z19, Z10
+	VMOVUPS     (CX)(DI*1), Z19
+	VFMADD231PS Z16, Z19, Z12
+	VFMADD231PS Z17, Z19, Z13
+	VFMADD231PS Z18, Z19, Z14
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x03, R9
+	JE          end
 
 pixel:
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
 	VMOVUPS     (AX), Z16
-	VFMADD231PS (DX)(R8*1), Z16, Z0
-	VFMADD231PS 64(DX)(R8*1), Z16, Z1
-	VFMADD231PS 128(DX)(R8*1), Z16, Z2
-	VFMADD231PS 192(DX)(R8*1), Z16, Z3
-	VFMADD231PS (BX)(R8*1), Z16, Z4
-	VFMADD231PS 64(BX)(R8*1), Z16, Z5
-	VFMADD231PS 128(BX)(R8*1), Z16, Z6
-	VFMADD231PS 192(BX)(R8*1), Z16, Z7
-	VFMADD231PS (SI)(R8*1), Z16, Z8
-	VFMADD231PS 64(SI)(R8*1), Z16, Z9
-	VFMADD231PS 128(SI)(R8*1), Z16, Z10
-	VFMADD231PS 192(SI)(R8*1), Z16, Z11
-	VFMADD231PS (CX)(R8*1), Z16, Z12
-	VFMADD231PS 64(CX)(R8*1), Z16, Z13
-	VFMADD231PS 128(CX)(R8*1), Z16, Z14
-	VFMADD231PS 192(CX)(R8*1), Z16, Z15
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z20
+	VFMADD231PS Z16, Z20, Z0
+	VFMADD231PS Z17, Z20, Z1
+	VFMADD231PS Z18, Z20, Z2
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (BX)(DI*1), Z20
+	VFMADD231PS Z16, Z20, Z4
+	VFMADD231PS Z17, Z20, Z5
+	VFMADD231PS Z18, Z20, Z6
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (SI)(DI*1), Z20
+	VFMADD231PS Z16, Z20, Z8
+	VFMADD231PS Z17, Z20, Z9
+	VFMADD231PS Z18, Z20, Z10
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (CX)(DI*1), Z20
+	VFMADD231PS Z16, Z20, Z12
+	VFMADD231PS Z17, Z20, Z13
+	VFMADD231PS Z18, Z20, Z14
+	VFMADD231PS Z19, Z20, Z15
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
+
+end:
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (DX)(DI*1), Z20
+	VFMADD231PS Z17, Z20, Z1
+	VFMADD231PS Z18, Z20, Z2
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (BX)(DI*1), Z20
+	VFMADD231PS Z17, Z20, Z5
+	VFMADD231PS Z18, Z20, Z6
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (SI)(DI*1), Z20
+	VFMADD231PS Z17, Z20, Z9
+	VFMADD231PS Z18, Z20, Z10
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (CX)(DI*1), Z20
+	VFMADD231PS Z17, Z20, Z13
+	VFMADD231PS Z18, Z20, Z14
+	VFMADD231PS Z19, Z20, Z15
+	ADDQ        $0x40, DI
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (DX)(DI*1), Z20
+	VFMADD231PS Z18, Z20, Z2
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (BX)(DI*1), Z20
+	VFMADD231PS Z18, Z20, Z6
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (SI)(DI*1), Z20
+	VFMADD231PS Z18, Z20, Z10
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (CX)(DI*1), Z20
+	VFMADD231PS Z18, Z20, Z14
+	VFMADD231PS Z19, Z20, Z15
+	ADDQ        $0x40, DI
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVUPS     (DX)(DI*1), Z20
+	VFMADD231PS Z19, Z20, Z3
+	VMOVUPS     (BX)(DI*1), Z20
+	VFMADD231PS Z19, Z20, Z7
+	VMOVUPS     (SI)(DI*1), Z20
+	VFMADD231PS Z19, Z20, Z11
+	VMOVUPS     (CX)(DI*1), Z20
+	VFMADD231PS Z19, Z20, Z15
+	ADDQ        $0x40, DI
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        -192(DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6323,49 +11792,185 @@ TEXT ·convGradLanewiseAVX5124x5(SB), NOSPLIT, $0-64
 	VMOVUPS 1152(AX), Z18
 	VMOVUPS 1216(AX), Z19
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z0
+	VMOVUPS     (BX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z4
+	VMOVUPS     (SI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z8
+	VMOVUPS     (DI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z12
+	VMOVUPS     (CX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z16
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z0
+	VFMADD231PS Z21, Z23, Z1
+	VMOVUPS     (BX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z4
+	VFMADD231PS Z21, Z23, Z5
+	VMOVUPS     (SI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z8
+	VFMADD231PS Z21, Z23, Z9
+	VMOVUPS     (DI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z12
+	VFMADD231PS Z21, Z23, Z13
+	VMOVUPS     (CX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z16
+	VFMADD231PS Z21, Z23, Z17
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z0
+	VFMADD231PS Z21, Z23, Z1
+	VFMADD231PS Z22, Z23, Z2
+	VMOVUPS     (BX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z4
+	VFMADD231PS Z21, Z23, Z5
+	VFMADD231PS Z22, Z23, Z6
+	VMOVUPS     (SI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z8
+	VFMADD231PS Z21, Z23, Z9
+	VFMADD231PS Z22, Z23, Z10
+	VMOVUPS     (DI)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z12
+	VFMADD231PS Z21, Z23, Z13
+	VFMADD231PS Z22, Z23, Z14
+	VMOVUPS     (CX)(R8*1), Z23
+	VFMADD231PS Z20, Z23, Z16
+	VFMADD231PS Z21, Z23, Z17
+	VFMADD231PS Z22, Z23, Z18
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x03, R10
+	JE          end
 
 pixel:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
 	VMOVUPS     (AX), Z20
-	VFMADD231PS (DX)(R9*1), Z20, Z0
-	VFMADD231PS 64(DX)(R9*1), Z20, Z1
-	VFMADD231PS 128(DX)(R9*1), Z20, Z2
-	VFMADD231PS 192(DX)(R9*1), Z20, Z3
-	VFMADD231PS (BX)(R9*1), Z20, Z4
-	VFMADD231PS 64(BX)(R9*1), Z20, Z5
-	VFMADD231PS 128(BX)(R9*1), Z20, Z6
-	VFMADD231PS 192(BX)(R9*1), Z20, Z7
-	VFMADD231PS (SI)(R9*1), Z20, Z8
-	VFMADD231PS 64(SI)(R9*1), Z20, Z9
-	VFMADD231PS 128(SI)(R9*1), Z20, Z10
-	VFMADD231PS 192(SI)(R9*1), Z20, Z11
-	VFMADD231PS (DI)(R9*1), Z20, Z12
-	VFMADD231PS 64(DI)(R9*1), Z20, Z13
-	VFMADD231PS 128(DI)(R9*1), Z20, Z14
-	VFMADD231PS 192(DI)(R9*1), Z20, Z15
-	VFMADD231PS (CX)(R9*1), Z20, Z16
-	VFMADD231PS 64(CX)(R9*1), Z20, Z17
-	VFMADD231PS 128(CX)(R9*1), Z20, Z18
-	VFMADD231PS 192(CX)(R9*1), Z20, Z19
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Z24
+	VFMADD231PS Z20, Z24, Z0
+	VFMADD231PS Z21, Z24, Z1
+	VFMADD231PS Z22, Z24, Z2
+	VFMADD231PS Z23, Z24, Z3
+	VMOVUPS     (BX)(R8*1), Z24
+	VFMADD231PS Z20, Z24, Z4
+	VFMADD231PS Z21, Z24, Z5
+	VFMADD231PS Z22, Z24, Z6
+	VFMADD231PS Z23, Z24, Z7
+	VMOVUPS     (SI)(R8*1), Z24
+	VFMADD231PS Z20, Z24, Z8
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (DI)(R8*1), Z24
+	VFMADD231PS Z20, Z24, Z12
+	VFMADD231PS Z21, Z24, Z13
+	VFMADD231PS Z22, Z24, Z14
+	VFMADD231PS Z23, Z24, Z15
+	VMOVUPS     (CX)(R8*1), Z24
+	VFMADD231PS Z20, Z24, Z16
+	VFMADD231PS Z21, Z24, Z17
+	VFMADD231PS Z22, Z24, Z18
+	VFMADD231PS Z23, Z24, Z19
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
+
+end:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(R8*1), Z24
+	VFMADD231PS Z21, Z24, Z1
+	VFMADD231PS Z22, Z24, Z2
+	VFMADD231PS Z23, Z24, Z3
+	VMOVUPS     (BX)(R8*1), Z24
+	VFMADD231PS Z21, Z24, Z5
+	VFMADD231PS Z22, Z24, Z6
+	VFMADD231PS Z23, Z24, Z7
+	VMOVUPS     (SI)(R8*1), Z24
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (DI)(R8*1), Z24
+	VFMADD231PS Z21, Z24, Z13
+	VFMADD231PS Z22, Z24, Z14
+	VFMADD231PS Z23, Z24, Z15
+	VMOVUPS     (CX)(R8*1), Z24
+	VFMADD231PS Z21, Z24, Z17
+	VFMADD231PS Z22, Z24, Z18
+	VFMADD231PS Z23, Z24, Z19
+	ADDQ        $0x40, R8
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(R8*1), Z24
+	VFMADD231PS Z22, Z24, Z2
+	VFMADD231PS Z23, Z24, Z3
+	VMOVUPS     (BX)(R8*1), Z24
+	VFMADD231PS Z22, Z24, Z6
+	VFMADD231PS Z23, Z24, Z7
+	VMOVUPS     (SI)(R8*1), Z24
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (DI)(R8*1), Z24
+	VFMADD231PS Z22, Z24, Z14
+	VFMADD231PS Z23, Z24, Z15
+	VMOVUPS     (CX)(R8*1), Z24
+	VFMADD231PS Z22, Z24, Z18
+	VFMADD231PS Z23, Z24, Z19
+	ADDQ        $0x40, R8
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(R8*1), Z24
+	VFMADD231PS Z23, Z24, Z3
+	VMOVUPS     (BX)(R8*1), Z24
+	VFMADD231PS Z23, Z24, Z7
+	VMOVUPS     (SI)(R8*1), Z24
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (DI)(R8*1), Z24
+	VFMADD231PS Z23, Z24, Z15
+	VMOVUPS     (CX)(R8*1), Z24
+	VFMADD231PS Z23, Z24, Z19
+	ADDQ        $0x40, R8
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        -192(R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6434,181 +12039,207 @@ TEXT ·convGradLanewiseAVX5124x6(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R9
-	XORQ    R10, R10
+	XORQ    R9, R9
+	MOVQ    rows+32(FP), R10
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
 
 row:
-	MOVQ cols+40(FP), R11
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z0
+	VMOVUPS     (BX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z4
+	VMOVUPS     (SI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z8
+	VMOVUPS     (DI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z12
+	VMOVUPS     (R8)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z16
+	VMOVUPS     (CX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z20
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z0
+	VFMADD231PS Z25, Z27, Z1
+	VMOVUPS     (BX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z4
+	VFMADD231PS Z25, Z27, Z5
+	VMOVUPS     (SI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z8
+	VFMADD231PS Z25, Z27, Z9
+	VMOVUPS     (DI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z12
+	VFMADD231PS Z25, Z27, Z13
+	VMOVUPS     (R8)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z16
+	VFMADD231PS Z25, Z27, Z17
+	VMOVUPS     (CX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z20
+	VFMADD231PS Z25, Z27, Z21
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z0
+	VFMADD231PS Z25, Z27, Z1
+	VFMADD231PS Z26, Z27, Z2
+	VMOVUPS     (BX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z4
+	VFMADD231PS Z25, Z27, Z5
+	VFMADD231PS Z26, Z27, Z6
+	VMOVUPS     (SI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z8
+	VFMADD231PS Z25, Z27, Z9
+	VFMADD231PS Z26, Z27, Z10
+	VMOVUPS     (DI)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z12
+	VFMADD231PS Z25, Z27, Z13
+	VFMADD231PS Z26, Z27, Z14
+	VMOVUPS     (R8)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z16
+	VFMADD231PS Z25, Z27, Z17
+	VFMADD231PS Z26, Z27, Z18
+	VMOVUPS     (CX)(R9*1), Z27
+	VFMADD231PS Z24, Z27, Z20
+	VFMADD231PS Z25, Z27, Z21
+	VFMADD231PS Z26, Z27, Z22
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x03, R11
+	JE          end
 
 pixel:
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
 	VMOVUPS     (AX), Z24
-	VFMADD231PS (DX)(R10*1), Z24, Z0
-	VFMADD231PS 64(DX)(R10*1), Z24, Z1
-	VFMADD231PS 128(DX)(R10*1), Z24, Z2
-	VFMADD231PS 192(DX)(R10*1), Z24, Z3
-	VFMADD231PS (BX)(R10*1), Z24, Z4
-	VFMADD231PS 64(BX)(R10*1), Z24, Z5
-	VFMADD231PS 128(BX)(R10*1), Z24, Z6
-	VFMADD231PS 192(BX)(R10*1), Z24, Z7
-	VFMADD231PS (SI)(R10*1), Z24, Z8
-	VFMADD231PS 64(SI)(R10*1), Z24, Z9
-	VFMADD231PS 128(SI)(R10*1), Z24, Z10
-	VFMADD231PS 192(SI)(R10*1), Z24, Z11
-	VFMADD231PS (DI)(R10*1), Z24, Z12
-	VFMADD231PS 64(DI)(R10*1), Z24, Z13
-	VFMADD231PS 128(DI)(R10*1), Z24, Z14
-	VFMADD231PS 192(DI)(R10*1), Z24, Z15
-	VFMADD231PS (R8)(R10*1), Z24, Z16
-	VFMADD231PS 64(R8)(R10*1), Z24, Z17
-	VFMADD231PS 128(R8)(R10*1), Z24, Z18
-	VFMADD231PS 192(R8)(R10*1), Z24, Z19
-	VFMADD231PS (CX)(R10*1), Z24, Z20
-	VFMADD231PS 64(CX)(R10*1), Z24, Z21
-	VFMADD231PS 128(CX)(R10*1), Z24, Z22
-	VFMADD231PS 192(CX)(R10*1), Z24, Z23
-	ADDQ        $0x40, R10
+	VMOVUPS     (DX)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z0
+	VFMADD231PS Z25, Z28, Z1
+	VFMADD231PS Z26, Z28, Z2
+	VFMADD231PS Z27, Z28, Z3
+	VMOVUPS     (BX)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z4
+	VFMADD231PS Z25, Z28, Z5
+	VFMADD231PS Z26, Z28, Z6
+	VFMADD231PS Z27, Z28, Z7
+	VMOVUPS     (SI)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z8
+	VFMADD231PS Z25, Z28, Z9
+	VFMADD231PS Z26, Z28, Z10
+	VFMADD231PS Z27, Z28, Z11
+	VMOVUPS     (DI)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z12
+	VFMADD231PS Z25, Z28, Z13
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z15
+	VMOVUPS     (R8)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z16
+	VFMADD231PS Z25, Z28, Z17
+	VFMADD231PS Z26, Z28, Z18
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (CX)(R9*1), Z28
+	VFMADD231PS Z24, Z28, Z20
+	VFMADD231PS Z25, Z28, Z21
+	VFMADD231PS Z26, Z28, Z22
+	VFMADD231PS Z27, Z28, Z23
+	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
 	DECQ        R11
 	JNE         pixel
+
+end:
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z1
+	VFMADD231PS Z26, Z28, Z2
+	VFMADD231PS Z27, Z28, Z3
+	VMOVUPS     (BX)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z5
+	VFMADD231PS Z26, Z28, Z6
+	VFMADD231PS Z27, Z28, Z7
+	VMOVUPS     (SI)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z9
+	VFMADD231PS Z26, Z28, Z10
+	VFMADD231PS Z27, Z28, Z11
+	VMOVUPS     (DI)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z13
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z15
+	VMOVUPS     (R8)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z17
+	VFMADD231PS Z26, Z28, Z18
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (CX)(R9*1), Z28
+	VFMADD231PS Z25, Z28, Z21
+	VFMADD231PS Z26, Z28, Z22
+	VFMADD231PS Z27, Z28, Z23
+	ADDQ        $0x40, R9
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z2
+	VFMADD231PS Z27, Z28, Z3
+	VMOVUPS     (BX)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z6
+	VFMADD231PS Z27, Z28, Z7
+	VMOVUPS     (SI)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z10
+	VFMADD231PS Z27, Z28, Z11
+	VMOVUPS     (DI)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z14
+	VFMADD231PS Z27, Z28, Z15
+	VMOVUPS     (R8)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z18
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (CX)(R9*1), Z28
+	VFMADD231PS Z26, Z28, Z22
+	VFMADD231PS Z27, Z28, Z23
+	ADDQ        $0x40, R9
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z3
+	VMOVUPS     (BX)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z7
+	VMOVUPS     (SI)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z11
+	VMOVUPS     (DI)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z15
+	VMOVUPS     (R8)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z19
+	VMOVUPS     (CX)(R9*1), Z28
+	VFMADD231PS Z27, Z28, Z23
+	ADDQ        $0x40, R9
 	MOVQ        cols+40(FP), R11
 	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R10
+	SUBQ        R11, R9
 	MOVQ        xRow+48(FP), R11
-	LEAQ        (R10)(R11*4), R10
+	LEAQ        -192(R9)(R11*4), R9
 	MOVQ        cols+40(FP), R11
-	SHLQ        $0x06, R11
+	IMUL3Q      $0x00000040, R11, R11
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Z0, (AX)
-	VMOVUPS     Z1, 64(AX)
-	VMOVUPS     Z2, 128(AX)
-	VMOVUPS     Z3, 192(AX)
-	VMOVUPS     Z4, 256(AX)
-	VMOVUPS     Z5, 320(AX)
-	VMOVUPS     Z6, 384(AX)
-	VMOVUPS     Z7, 448(AX)
-	VMOVUPS     Z8, 512(AX)
-	VMOVUPS     Z9, 576(AX)
-	VMOVUPS     Z10, 640(AX)
-	VMOVUPS     Z11, 704(AX)
-	VMOVUPS     Z12, 768(AX)
-	VMOVUPS     Z13, 832(AX)
-	VMOVUPS     Z14, 896(AX)
-	VMOVUPS     Z15, 960(AX)
-	VMOVUPS     Z16, 1024(AX)
-	VMOVUPS     Z17, 1088(AX)
-	VMOVUPS     Z18, 1152(AX)
-	VMOVUPS     Z19, 1216(AX)
-	VMOVUPS     Z20, 1280(AX)
-	VMOVUPS     Z21, 1344(AX)
-	VMOVUPS     Z22, 1408(AX)
-	VMOVUPS     Z23, 1472(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX5124x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x7(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), SI
-	LEAQ    (AX)(SI*4), SI
-	MOVQ    24(CX), DI
-	LEAQ    (AX)(DI*4), DI
-	MOVQ    32(CX), R8
-	LEAQ    (AX)(R8*4), R8
-	MOVQ    40(CX), R9
-	LEAQ    (AX)(R9*4), R9
-	MOVQ    48(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS 256(AX), Z4
-	VMOVUPS 320(AX), Z5
-	VMOVUPS 384(AX), Z6
-	VMOVUPS 448(AX), Z7
-	VMOVUPS 512(AX), Z8
-	VMOVUPS 576(AX), Z9
-	VMOVUPS 640(AX), Z10
-	VMOVUPS 704(AX), Z11
-	VMOVUPS 768(AX), Z12
-	VMOVUPS 832(AX), Z13
-	VMOVUPS 896(AX), Z14
-	VMOVUPS 960(AX), Z15
-	VMOVUPS 1024(AX), Z16
-	VMOVUPS 1088(AX), Z17
-	VMOVUPS 1152(AX), Z18
-	VMOVUPS 1216(AX), Z19
-	VMOVUPS 1280(AX), Z20
-	VMOVUPS 1344(AX), Z21
-	VMOVUPS 1408(AX), Z22
-	VMOVUPS 1472(AX), Z23
-	VMOVUPS 1536(AX), Z24
-	VMOVUPS 1600(AX), Z25
-	VMOVUPS 1664(AX), Z26
-	VMOVUPS 1728(AX), Z27
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R10
-	XORQ    R11, R11
-
-row:
-	MOVQ cols+40(FP), R12
-
-pixel:
-	VMOVUPS     (AX), Z28
-	VFMADD231PS (DX)(R11*1), Z28, Z0
-	VFMADD231PS 64(DX)(R11*1), Z28, Z1
-	VFMADD231PS 128(DX)(R11*1), Z28, Z2
-	VFMADD231PS 192(DX)(R11*1), Z28, Z3
-	VFMADD231PS (BX)(R11*1), Z28, Z4
-	VFMADD231PS 64(BX)(R11*1), Z28, Z5
-	VFMADD231PS 128(BX)(R11*1), Z28, Z6
-	VFMADD231PS 192(BX)(R11*1), Z28, Z7
-	VFMADD231PS (SI)(R11*1), Z28, Z8
-	VFMADD231PS 64(SI)(R11*1), Z28, Z9
-	VFMADD231PS 128(SI)(R11*1), Z28, Z10
-	VFMADD231PS 192(SI)(R11*1), Z28, Z11
-	VFMADD231PS (DI)(R11*1), Z28, Z12
-	VFMADD231PS 64(DI)(R11*1), Z28, Z13
-	VFMADD231PS 128(DI)(R11*1), Z28, Z14
-	VFMADD231PS 192(DI)(R11*1), Z28, Z15
-	VFMADD231PS (R8)(R11*1), Z28, Z16
-	VFMADD231PS 64(R8)(R11*1), Z28, Z17
-	VFMADD231PS 128(R8)(R11*1), Z28, Z18
-	VFMADD231PS 192(R8)(R11*1), Z28, Z19
-	VFMADD231PS (R9)(R11*1), Z28, Z20
-	VFMADD231PS 64(R9)(R11*1), Z28, Z21
-	VFMADD231PS 128(R9)(R11*1), Z28, Z22
-	VFMADD231PS 192(R9)(R11*1), Z28, Z23
-	VFMADD231PS (CX)(R11*1), Z28, Z24
-	VFMADD231PS 64(CX)(R11*1), Z28, Z25
-	VFMADD231PS 128(CX)(R11*1), Z28, Z26
-	VFMADD231PS 192(CX)(R11*1), Z28, Z27
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, AX
-	DECQ        R12
-	JNE         pixel
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R11
-	MOVQ        xRow+48(FP), R12
-	LEAQ        (R11)(R12*4), R11
-	MOVQ        cols+40(FP), R12
-	SHLQ        $0x06, R12
-	SUBQ        R12, AX
-	MOVQ        dyRow+56(FP), R12
-	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -6636,10 +12267,6 @@ pixel:
 	VMOVUPS     Z21, 1344(AX)
 	VMOVUPS     Z22, 1408(AX)
 	VMOVUPS     Z23, 1472(AX)
-	VMOVUPS     Z24, 1536(AX)
-	VMOVUPS     Z25, 1600(AX)
-	VMOVUPS     Z26, 1664(AX)
-	VMOVUPS     Z27, 1728(AX)
 	VZEROUPPER
 	RET
 
@@ -6657,34 +12284,124 @@ TEXT ·convGradLanewiseAVX5125x1(SB), NOSPLIT, $0-64
 	VMOVUPS 192(AX), Z3
 	VMOVUPS 256(AX), Z4
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (AX), Z5
+	VMOVUPS     (CX)(DX*1), Z9
+	VFMADD231PS Z5, Z9, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (AX), Z5
+	VMOVUPS     (CX)(DX*1), Z9
+	VFMADD231PS Z5, Z9, Z0
+	VFMADD231PS Z6, Z9, Z1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (AX), Z5
+	VMOVUPS     (CX)(DX*1), Z9
+	VFMADD231PS Z5, Z9, Z0
+	VFMADD231PS Z6, Z9, Z1
+	VFMADD231PS Z7, Z9, Z2
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (AX), Z5
+	VMOVUPS     (CX)(DX*1), Z9
+	VFMADD231PS Z5, Z9, Z0
+	VFMADD231PS Z6, Z9, Z1
+	VFMADD231PS Z7, Z9, Z2
+	VFMADD231PS Z8, Z9, Z3
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x04, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
 	VMOVUPS     (AX), Z5
-	VFMADD231PS (CX)(BX*1), Z5, Z0
-	VFMADD231PS 64(CX)(BX*1), Z5, Z1
-	VFMADD231PS 128(CX)(BX*1), Z5, Z2
-	VFMADD231PS 192(CX)(BX*1), Z5, Z3
-	VFMADD231PS 256(CX)(BX*1), Z5, Z4
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z10
+	VFMADD231PS Z5, Z10, Z0
+	VFMADD231PS Z6, Z10, Z1
+	VFMADD231PS Z7, Z10, Z2
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z4
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (CX)(DX*1), Z10
+	VFMADD231PS Z6, Z10, Z1
+	VFMADD231PS Z7, Z10, Z2
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z4
+	ADDQ        $0x40, DX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (CX)(DX*1), Z10
+	VFMADD231PS Z7, Z10, Z2
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z4
+	ADDQ        $0x40, DX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (CX)(DX*1), Z10
+	VFMADD231PS Z8, Z10, Z3
+	VFMADD231PS Z9, Z10, Z4
+	ADDQ        $0x40, DX
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVAPS     Z5, Z6
+	VMOVUPS     (CX)(DX*1), Z10
+	VFMADD231PS Z9, Z10, Z4
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -256(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6716,39 +12433,158 @@ TEXT ·convGradLanewiseAVX5125x2(SB), NOSPLIT, $0-64
 	VMOVUPS 512(AX), Z8
 	VMOVUPS 576(AX), Z9
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (AX), Z10
+	VMOVUPS     (DX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z0
+	VMOVUPS     (CX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z5
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (AX), Z10
+	VMOVUPS     (DX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z0
+	VFMADD231PS Z11, Z14, Z1
+	VMOVUPS     (CX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z5
+	VFMADD231PS Z11, Z14, Z6
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (AX), Z10
+	VMOVUPS     (DX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z0
+	VFMADD231PS Z11, Z14, Z1
+	VFMADD231PS Z12, Z14, Z2
+	VMOVUPS     (CX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z5
+	VFMADD231PS Z11, Z14, Z6
+	VFMADD231PS Z12, Z14, Z7
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (AX), Z10
+	VMOVUPS     (DX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z0
+	VFMADD231PS Z11, Z14, Z1
+	VFMADD231PS Z12, Z14, Z2
+	VFMADD231PS Z13, Z14, Z3
+	VMOVUPS     (CX)(BX*1), Z14
+	VFMADD231PS Z10, Z14, Z5
+	VFMADD231PS Z11, Z14, Z6
+	VFMADD231PS Z12, Z14, Z7
+	VFMADD231PS Z13, Z14, Z8
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x04, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
 	VMOVUPS     (AX), Z10
-	VFMADD231PS (DX)(SI*1), Z10, Z0
-	VFMADD231PS 64(DX)(SI*1), Z10, Z1
-	VFMADD231PS 128(DX)(SI*1), Z10, Z2
-	VFMADD231PS 192(DX)(SI*1), Z10, Z3
-	VFMADD231PS 256(DX)(SI*1), Z10, Z4
-	VFMADD231PS (CX)(SI*1), Z10, Z5
-	VFMADD231PS 64(CX)(SI*1), Z10, Z6
-	VFMADD231PS 128(CX)(SI*1), Z10, Z7
-	VFMADD231PS 192(CX)(SI*1), Z10, Z8
-	VFMADD231PS 256(CX)(SI*1), Z10, Z9
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z15
+	VFMADD231PS Z10, Z15, Z0
+	VFMADD231PS Z11, Z15, Z1
+	VFMADD231PS Z12, Z15, Z2
+	VFMADD231PS Z13, Z15, Z3
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (CX)(BX*1), Z15
+	VFMADD231PS Z10, Z15, Z5
+	VFMADD231PS Z11, Z15, Z6
+	VFMADD231PS Z12, Z15, Z7
+	VFMADD231PS Z13, Z15, Z8
+	VFMADD231PS Z14, Z15, Z9
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (DX)(BX*1), Z15
+	VFMADD231PS Z11, Z15, Z1
+	VFMADD231PS Z12, Z15, Z2
+	VFMADD231PS Z13, Z15, Z3
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (CX)(BX*1), Z15
+	VFMADD231PS Z11, Z15, Z6
+	VFMADD231PS Z12, Z15, Z7
+	VFMADD231PS Z13, Z15, Z8
+	VFMADD231PS Z14, Z15, Z9
+	ADDQ        $0x40, BX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (DX)(BX*1), Z15
+	VFMADD231PS Z12, Z15, Z2
+	VFMADD231PS Z13, Z15, Z3
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (CX)(BX*1), Z15
+	VFMADD231PS Z12, Z15, Z7
+	VFMADD231PS Z13, Z15, Z8
+	VFMADD231PS Z14, Z15, Z9
+	ADDQ        $0x40, BX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (DX)(BX*1), Z15
+	VFMADD231PS Z13, Z15, Z3
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (CX)(BX*1), Z15
+	VFMADD231PS Z13, Z15, Z8
+	VFMADD231PS Z14, Z15, Z9
+	ADDQ        $0x40, BX
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVUPS     (DX)(BX*1), Z15
+	VFMADD231PS Z14, Z15, Z4
+	VMOVUPS     (CX)(BX*1), Z15
+	VFMADD231PS Z14, Z15, Z9
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -256(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6792,44 +12628,192 @@ TEXT ·convGradLanewiseAVX5125x3(SB), NOSPLIT, $0-64
 	VMOVUPS 832(AX), Z13
 	VMOVUPS 896(AX), Z14
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z0
+	VMOVUPS     (BX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z5
+	VMOVUPS     (CX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z10
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z0
+	VFMADD231PS Z16, Z19, Z1
+	VMOVUPS     (BX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z5
+	VFMADD231PS Z16, Z19, Z6
+	VMOVUPS     (CX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z10
+	VFMADD231PS Z16, Z19, Z11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z0
+	VFMADD231PS Z16, Z19, Z1
+	VFMADD231PS Z17, Z19, Z2
+	VMOVUPS     (BX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z5
+	VFMADD231PS Z16, Z19, Z6
+	VFMADD231PS Z17, Z19, Z7
+	VMOVUPS     (CX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z10
+	VFMADD231PS Z16, Z19, Z11
+	VFMADD231PS Z17, Z19, Z12
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (AX), Z15
+	VMOVUPS     (DX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z0
+	VFMADD231PS Z16, Z19, Z1
+	VFMADD231PS Z17, Z19, Z2
+	VFMADD231PS Z18, Z19, Z3
+	VMOVUPS     (BX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z5
+	VFMADD231PS Z16, Z19, Z6
+	VFMADD231PS Z17, Z19, Z7
+	VFMADD231PS Z18, Z19, Z8
+	VMOVUPS     (CX)(SI*1), Z19
+	VFMADD231PS Z15, Z19, Z10
+	VFMADD231PS Z16, Z19, Z11
+	VFMADD231PS Z17, Z19, Z12
+	VFMADD231PS Z18, Z19, Z13
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x04, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
 	VMOVUPS     (AX), Z15
-	VFMADD231PS (DX)(DI*1), Z15, Z0
-	VFMADD231PS 64(DX)(DI*1), Z15, Z1
-	VFMADD231PS 128(DX)(DI*1), Z15, Z2
-	VFMADD231PS 192(DX)(DI*1), Z15, Z3
-	VFMADD231PS 256(DX)(DI*1), Z15, Z4
-	VFMADD231PS (BX)(DI*1), Z15, Z5
-	VFMADD231PS 64(BX)(DI*1), Z15, Z6
-	VFMADD231PS 128(BX)(DI*1), Z15, Z7
-	VFMADD231PS 192(BX)(DI*1), Z15, Z8
-	VFMADD231PS 256(BX)(DI*1), Z15, Z9
-	VFMADD231PS (CX)(DI*1), Z15, Z10
-	VFMADD231PS 64(CX)(DI*1), Z15, Z11
-	VFMADD231PS 128(CX)(DI*1), Z15, Z12
-	VFMADD231PS 192(CX)(DI*1), Z15, Z13
-	VFMADD231PS 256(CX)(DI*1), Z15, Z14
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z20
+	VFMADD231PS Z15, Z20, Z0
+	VFMADD231PS Z16, Z20, Z1
+	VFMADD231PS Z17, Z20, Z2
+	VFMADD231PS Z18, Z20, Z3
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (BX)(SI*1), Z20
+	VFMADD231PS Z15, Z20, Z5
+	VFMADD231PS Z16, Z20, Z6
+	VFMADD231PS Z17, Z20, Z7
+	VFMADD231PS Z18, Z20, Z8
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (CX)(SI*1), Z20
+	VFMADD231PS Z15, Z20, Z10
+	VFMADD231PS Z16, Z20, Z11
+	VFMADD231PS Z17, Z20, Z12
+	VFMADD231PS Z18, Z20, Z13
+	VFMADD231PS Z19, Z20, Z14
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(SI*1), Z20
+	VFMADD231PS Z16, Z20, Z1
+	VFMADD231PS Z17, Z20, Z2
+	VFMADD231PS Z18, Z20, Z3
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (BX)(SI*1), Z20
+	VFMADD231PS Z16, Z20, Z6
+	VFMADD231PS Z17, Z20, Z7
+	VFMADD231PS Z18, Z20, Z8
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (CX)(SI*1), Z20
+	VFMADD231PS Z16, Z20, Z11
+	VFMADD231PS Z17, Z20, Z12
+	VFMADD231PS Z18, Z20, Z13
+	VFMADD231PS Z19, Z20, Z14
+	ADDQ        $0x40, SI
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(SI*1), Z20
+	VFMADD231PS Z17, Z20, Z2
+	VFMADD231PS Z18, Z20, Z3
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (BX)(SI*1), Z20
+	VFMADD231PS Z17, Z20, Z7
+	VFMADD231PS Z18, Z20, Z8
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (CX)(SI*1), Z20
+	VFMADD231PS Z17, Z20, Z12
+	VFMADD231PS Z18, Z20, Z13
+	VFMADD231PS Z19, Z20, Z14
+	ADDQ        $0x40, SI
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(SI*1), Z20
+	VFMADD231PS Z18, Z20, Z3
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (BX)(SI*1), Z20
+	VFMADD231PS Z18, Z20, Z8
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (CX)(SI*1), Z20
+	VFMADD231PS Z18, Z20, Z13
+	VFMADD231PS Z19, Z20, Z14
+	ADDQ        $0x40, SI
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVUPS     (DX)(SI*1), Z20
+	VFMADD231PS Z19, Z20, Z4
+	VMOVUPS     (BX)(SI*1), Z20
+	VFMADD231PS Z19, Z20, Z9
+	VMOVUPS     (CX)(SI*1), Z20
+	VFMADD231PS Z19, Z20, Z14
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -256(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6885,49 +12869,226 @@ TEXT ·convGradLanewiseAVX5125x4(SB), NOSPLIT, $0-64
 	VMOVUPS 1152(AX), Z18
 	VMOVUPS 1216(AX), Z19
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
+	VXORPS  X24, X24, X24
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z0
+	VMOVUPS     (BX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z5
+	VMOVUPS     (SI)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z10
+	VMOVUPS     (CX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z15
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z0
+	VFMADD231PS Z21, Z24, Z1
+	VMOVUPS     (BX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z5
+	VFMADD231PS Z21, Z24, Z6
+	VMOVUPS     (SI)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z10
+	VFMADD231PS Z21, Z24, Z11
+	VMOVUPS     (CX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z15
+	VFMADD231PS Z21, Z24, Z16
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z0
+	VFMADD231PS Z21, Z24, Z1
+	VFMADD231PS Z22, Z24, Z2
+	VMOVUPS     (BX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z5
+	VFMADD231PS Z21, Z24, Z6
+	VFMADD231PS Z22, Z24, Z7
+	VMOVUPS     (SI)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z10
+	VFMADD231PS Z21, Z24, Z11
+	VFMADD231PS Z22, Z24, Z12
+	VMOVUPS     (CX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z15
+	VFMADD231PS Z21, Z24, Z16
+	VFMADD231PS Z22, Z24, Z17
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (AX), Z20
+	VMOVUPS     (DX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z0
+	VFMADD231PS Z21, Z24, Z1
+	VFMADD231PS Z22, Z24, Z2
+	VFMADD231PS Z23, Z24, Z3
+	VMOVUPS     (BX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z5
+	VFMADD231PS Z21, Z24, Z6
+	VFMADD231PS Z22, Z24, Z7
+	VFMADD231PS Z23, Z24, Z8
+	VMOVUPS     (SI)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z10
+	VFMADD231PS Z21, Z24, Z11
+	VFMADD231PS Z22, Z24, Z12
+	VFMADD231PS Z23, Z24, Z13
+	VMOVUPS     (CX)(DI*1), Z24
+	VFMADD231PS Z20, Z24, Z15
+	VFMADD231PS Z21, Z24, Z16
+	VFMADD231PS Z22, Z24, Z17
+	VFMADD231PS Z23, Z24, Z18
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x04, R9
+	JE          end
 
 pixel:
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
 	VMOVUPS     (AX), Z20
-	VFMADD231PS (DX)(R8*1), Z20, Z0
-	VFMADD231PS 64(DX)(R8*1), Z20, Z1
-	VFMADD231PS 128(DX)(R8*1), Z20, Z2
-	VFMADD231PS 192(DX)(R8*1), Z20, Z3
-	VFMADD231PS 256(DX)(R8*1), Z20, Z4
-	VFMADD231PS (BX)(R8*1), Z20, Z5
-	VFMADD231PS 64(BX)(R8*1), Z20, Z6
-	VFMADD231PS 128(BX)(R8*1), Z20, Z7
-	VFMADD231PS 192(BX)(R8*1), Z20, Z8
-	VFMADD231PS 256(BX)(R8*1), Z20, Z9
-	VFMADD231PS (SI)(R8*1), Z20, Z10
-	VFMADD231PS 64(SI)(R8*1), Z20, Z11
-	VFMADD231PS 128(SI)(R8*1), Z20, Z12
-	VFMADD231PS 192(SI)(R8*1), Z20, Z13
-	VFMADD231PS 256(SI)(R8*1), Z20, Z14
-	VFMADD231PS (CX)(R8*1), Z20, Z15
-	VFMADD231PS 64(CX)(R8*1), Z20, Z16
-	VFMADD231PS 128(CX)(R8*1), Z20, Z17
-	VFMADD231PS 192(CX)(R8*1), Z20, Z18
-	VFMADD231PS 256(CX)(R8*1), Z20, Z19
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z25
+	VFMADD231PS Z20, Z25, Z0
+	VFMADD231PS Z21, Z25, Z1
+	VFMADD231PS Z22, Z25, Z2
+	VFMADD231PS Z23, Z25, Z3
+	VFMADD231PS Z24, Z25, Z4
+	VMOVUPS     (BX)(DI*1), Z25
+	VFMADD231PS Z20, Z25, Z5
+	VFMADD231PS Z21, Z25, Z6
+	VFMADD231PS Z22, Z25, Z7
+	VFMADD231PS Z23, Z25, Z8
+	VFMADD231PS Z24, Z25, Z9
+	VMOVUPS     (SI)(DI*1), Z25
+	VFMADD231PS Z20, Z25, Z10
+	VFMADD231PS Z21, Z25, Z11
+	VFMADD231PS Z22, Z25, Z12
+	VFMADD231PS Z23, Z25, Z13
+	VFMADD231PS Z24, Z25, Z14
+	VMOVUPS     (CX)(DI*1), Z25
+	VFMADD231PS Z20, Z25, Z15
+	VFMADD231PS Z21, Z25, Z16
+	VFMADD231PS Z22, Z25, Z17
+	VFMADD231PS Z23, Z25, Z18
+	VFMADD231PS Z24, Z25, Z19
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
+
+end:
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(DI*1), Z25
+	VFMADD231PS Z21, Z25, Z1
+	VFMADD231PS Z22, Z25, Z2
+	VFMADD231PS Z23, Z25, Z3
+	VFMADD231PS Z24, Z25, Z4
+	VMOVUPS     (BX)(DI*1), Z25
+	VFMADD231PS Z21, Z25, Z6
+	VFMADD231PS Z22, Z25, Z7
+	VFMADD231PS Z23, Z25, Z8
+	VFMADD231PS Z24, Z25, Z9
+	VMOVUPS     (SI)(DI*1), Z25
+	VFMADD231PS Z21, Z25, Z11
+	VFMADD231PS Z22, Z25, Z12
+	VFMADD231PS Z23, Z25, Z13
+	VFMADD231PS Z24, Z25, Z14
+	VMOVUPS     (CX)(DI*1), Z25
+	VFMADD231PS Z21, Z25, Z16
+	VFMADD231PS Z22, Z25, Z17
+	VFMADD231PS Z23, Z25, Z18
+	VFMADD231PS Z24, Z25, Z19
+	ADDQ        $0x40, DI
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(DI*1), Z25
+	VFMADD231PS Z22, Z25, Z2
+	VFMADD231PS Z23, Z25, Z3
+	VFMADD231PS Z24, Z25, Z4
+	VMOVUPS     (BX)(DI*1), Z25
+	VFMADD231PS Z22, Z25, Z7
+	VFMADD231PS Z23, Z25, Z8
+	VFMADD231PS Z24, Z25, Z9
+	VMOVUPS     (SI)(DI*1), Z25
+	VFMADD231PS Z22, Z25, Z12
+	VFMADD231PS Z23, Z25, Z13
+	VFMADD231PS Z24, Z25, Z14
+	VMOVUPS     (CX)(DI*1), Z25
+	VFMADD231PS Z22, Z25, Z17
+	VFMADD231PS Z23, Z25, Z18
+	VFMADD231PS Z24, Z25, Z19
+	ADDQ        $0x40, DI
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(DI*1), Z25
+	VFMADD231PS Z23, Z25, Z3
+	VFMADD231PS Z24, Z25, Z4
+	VMOVUPS     (BX)(DI*1), Z25
+	VFMADD231PS Z23, Z25, Z8
+	VFMADD231PS Z24, Z25, Z9
+	VMOVUPS     (SI)(DI*1), Z25
+	VFMADD231PS Z23, Z25, Z13
+	VFMADD231PS Z24, Z25, Z14
+	VMOVUPS     (CX)(DI*1), Z25
+	VFMADD231PS Z23, Z25, Z18
+	VFMADD231PS Z24, Z25, Z19
+	ADDQ        $0x40, DI
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVUPS     (DX)(DI*1), Z25
+	VFMADD231PS Z24, Z25, Z4
+	VMOVUPS     (BX)(DI*1), Z25
+	VFMADD231PS Z24, Z25, Z9
+	VMOVUPS     (SI)(DI*1), Z25
+	VFMADD231PS Z24, Z25, Z14
+	VMOVUPS     (CX)(DI*1), Z25
+	VFMADD231PS Z24, Z25, Z19
+	ADDQ        $0x40, DI
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        -256(DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -6995,54 +13156,260 @@ TEXT ·convGradLanewiseAVX5125x5(SB), NOSPLIT, $0-64
 	VMOVUPS 1472(AX), Z23
 	VMOVUPS 1536(AX), Z24
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), R8
-	XORQ    R9, R9
+	XORQ    R8, R8
+	MOVQ    rows+32(FP), R9
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R10
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (AX), Z25
+	VMOVUPS     (DX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z0
+	VMOVUPS     (BX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z5
+	VMOVUPS     (SI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z10
+	VMOVUPS     (DI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z15
+	VMOVUPS     (CX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z20
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (AX), Z25
+	VMOVUPS     (DX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z0
+	VFMADD231PS Z26, Z29, Z1
+	VMOVUPS     (BX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z5
+	VFMADD231PS Z26, Z29, Z6
+	VMOVUPS     (SI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z10
+	VFMADD231PS Z26, Z29, Z11
+	VMOVUPS     (DI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z15
+	VFMADD231PS Z26, Z29, Z16
+	VMOVUPS     (CX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z20
+	VFMADD231PS Z26, Z29, Z21
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (AX), Z25
+	VMOVUPS     (DX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z0
+	VFMADD231PS Z26, Z29, Z1
+	VFMADD231PS Z27, Z29, Z2
+	VMOVUPS     (BX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z5
+	VFMADD231PS Z26, Z29, Z6
+	VFMADD231PS Z27, Z29, Z7
+	VMOVUPS     (SI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z10
+	VFMADD231PS Z26, Z29, Z11
+	VFMADD231PS Z27, Z29, Z12
+	VMOVUPS     (DI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z15
+	VFMADD231PS Z26, Z29, Z16
+	VFMADD231PS Z27, Z29, Z17
+	VMOVUPS     (CX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z20
+	VFMADD231PS Z26, Z29, Z21
+	VFMADD231PS Z27, Z29, Z22
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (AX), Z25
+	VMOVUPS     (DX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z0
+	VFMADD231PS Z26, Z29, Z1
+	VFMADD231PS Z27, Z29, Z2
+	VFMADD231PS Z28, Z29, Z3
+	VMOVUPS     (BX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z5
+	VFMADD231PS Z26, Z29, Z6
+	VFMADD231PS Z27, Z29, Z7
+	VFMADD231PS Z28, Z29, Z8
+	VMOVUPS     (SI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z10
+	VFMADD231PS Z26, Z29, Z11
+	VFMADD231PS Z27, Z29, Z12
+	VFMADD231PS Z28, Z29, Z13
+	VMOVUPS     (DI)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z15
+	VFMADD231PS Z26, Z29, Z16
+	VFMADD231PS Z27, Z29, Z17
+	VFMADD231PS Z28, Z29, Z18
+	VMOVUPS     (CX)(R8*1), Z29
+	VFMADD231PS Z25, Z29, Z20
+	VFMADD231PS Z26, Z29, Z21
+	VFMADD231PS Z27, Z29, Z22
+	VFMADD231PS Z28, Z29, Z23
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x04, R10
+	JE          end
 
 pixel:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
 	VMOVUPS     (AX), Z25
-	VFMADD231PS (DX)(R9*1), Z25, Z0
-	VFMADD231PS 64(DX)(R9*1), Z25, Z1
-	VFMADD231PS 128(DX)(R9*1), Z25, Z2
-	VFMADD231PS 192(DX)(R9*1), Z25, Z3
-	VFMADD231PS 256(DX)(R9*1), Z25, Z4
-	VFMADD231PS (BX)(R9*1), Z25, Z5
-	VFMADD231PS 64(BX)(R9*1), Z25, Z6
-	VFMADD231PS 128(BX)(R9*1), Z25, Z7
-	VFMADD231PS 192(BX)(R9*1), Z25, Z8
-	VFMADD231PS 256(BX)(R9*1), Z25, Z9
-	VFMADD231PS (SI)(R9*1), Z25, Z10
-	VFMADD231PS 64(SI)(R9*1), Z25, Z11
-	VFMADD231PS 128(SI)(R9*1), Z25, Z12
-	VFMADD231PS 192(SI)(R9*1), Z25, Z13
-	VFMADD231PS 256(SI)(R9*1), Z25, Z14
-	VFMADD231PS (DI)(R9*1), Z25, Z15
-	VFMADD231PS 64(DI)(R9*1), Z25, Z16
-	VFMADD231PS 128(DI)(R9*1), Z25, Z17
-	VFMADD231PS 192(DI)(R9*1), Z25, Z18
-	VFMADD231PS 256(DI)(R9*1), Z25, Z19
-	VFMADD231PS (CX)(R9*1), Z25, Z20
-	VFMADD231PS 64(CX)(R9*1), Z25, Z21
-	VFMADD231PS 128(CX)(R9*1), Z25, Z22
-	VFMADD231PS 192(CX)(R9*1), Z25, Z23
-	VFMADD231PS 256(CX)(R9*1), Z25, Z24
-	ADDQ        $0x40, R9
+	VMOVUPS     (DX)(R8*1), Z30
+	VFMADD231PS Z25, Z30, Z0
+	VFMADD231PS Z26, Z30, Z1
+	VFMADD231PS Z27, Z30, Z2
+	VFMADD231PS Z28, Z30, Z3
+	VFMADD231PS Z29, Z30, Z4
+	VMOVUPS     (BX)(R8*1), Z30
+	VFMADD231PS Z25, Z30, Z5
+	VFMADD231PS Z26, Z30, Z6
+	VFMADD231PS Z27, Z30, Z7
+	VFMADD231PS Z28, Z30, Z8
+	VFMADD231PS Z29, Z30, Z9
+	VMOVUPS     (SI)(R8*1), Z30
+	VFMADD231PS Z25, Z30, Z10
+	VFMADD231PS Z26, Z30, Z11
+	VFMADD231PS Z27, Z30, Z12
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (DI)(R8*1), Z30
+	VFMADD231PS Z25, Z30, Z15
+	VFMADD231PS Z26, Z30, Z16
+	VFMADD231PS Z27, Z30, Z17
+	VFMADD231PS Z28, Z30, Z18
+	VFMADD231PS Z29, Z30, Z19
+	VMOVUPS     (CX)(R8*1), Z30
+	VFMADD231PS Z25, Z30, Z20
+	VFMADD231PS Z26, Z30, Z21
+	VFMADD231PS Z27, Z30, Z22
+	VFMADD231PS Z28, Z30, Z23
+	VFMADD231PS Z29, Z30, Z24
+	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
 	DECQ        R10
 	JNE         pixel
+
+end:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (DX)(R8*1), Z30
+	VFMADD231PS Z26, Z30, Z1
+	VFMADD231PS Z27, Z30, Z2
+	VFMADD231PS Z28, Z30, Z3
+	VFMADD231PS Z29, Z30, Z4
+	VMOVUPS     (BX)(R8*1), Z30
+	VFMADD231PS Z26, Z30, Z6
+	VFMADD231PS Z27, Z30, Z7
+	VFMADD231PS Z28, Z30, Z8
+	VFMADD231PS Z29, Z30, Z9
+	VMOVUPS     (SI)(R8*1), Z30
+	VFMADD231PS Z26, Z30, Z11
+	VFMADD231PS Z27, Z30, Z12
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (DI)(R8*1), Z30
+	VFMADD231PS Z26, Z30, Z16
+	VFMADD231PS Z27, Z30, Z17
+	VFMADD231PS Z28, Z30, Z18
+	VFMADD231PS Z29, Z30, Z19
+	VMOVUPS     (CX)(R8*1), Z30
+	VFMADD231PS Z26, Z30, Z21
+	VFMADD231PS Z27, Z30, Z22
+	VFMADD231PS Z28, Z30, Z23
+	VFMADD231PS Z29, Z30, Z24
+	ADDQ        $0x40, R8
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (DX)(R8*1), Z30
+	VFMADD231PS Z27, Z30, Z2
+	VFMADD231PS Z28, Z30, Z3
+	VFMADD231PS Z29, Z30, Z4
+	VMOVUPS     (BX)(R8*1), Z30
+	VFMADD231PS Z27, Z30, Z7
+	VFMADD231PS Z28, Z30, Z8
+	VFMADD231PS Z29, Z30, Z9
+	VMOVUPS     (SI)(R8*1), Z30
+	VFMADD231PS Z27, Z30, Z12
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (DI)(R8*1), Z30
+	VFMADD231PS Z27, Z30, Z17
+	VFMADD231PS Z28, Z30, Z18
+	VFMADD231PS Z29, Z30, Z19
+	VMOVUPS     (CX)(R8*1), Z30
+	VFMADD231PS Z27, Z30, Z22
+	VFMADD231PS Z28, Z30, Z23
+	VFMADD231PS Z29, Z30, Z24
+	ADDQ        $0x40, R8
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (DX)(R8*1), Z30
+	VFMADD231PS Z28, Z30, Z3
+	VFMADD231PS Z29, Z30, Z4
+	VMOVUPS     (BX)(R8*1), Z30
+	VFMADD231PS Z28, Z30, Z8
+	VFMADD231PS Z29, Z30, Z9
+	VMOVUPS     (SI)(R8*1), Z30
+	VFMADD231PS Z28, Z30, Z13
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (DI)(R8*1), Z30
+	VFMADD231PS Z28, Z30, Z18
+	VFMADD231PS Z29, Z30, Z19
+	VMOVUPS     (CX)(R8*1), Z30
+	VFMADD231PS Z28, Z30, Z23
+	VFMADD231PS Z29, Z30, Z24
+	ADDQ        $0x40, R8
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVUPS     (DX)(R8*1), Z30
+	VFMADD231PS Z29, Z30, Z4
+	VMOVUPS     (BX)(R8*1), Z30
+	VFMADD231PS Z29, Z30, Z9
+	VMOVUPS     (SI)(R8*1), Z30
+	VFMADD231PS Z29, Z30, Z14
+	VMOVUPS     (DI)(R8*1), Z30
+	VFMADD231PS Z29, Z30, Z19
+	VMOVUPS     (CX)(R8*1), Z30
+	VFMADD231PS Z29, Z30, Z24
+	ADDQ        $0x40, R8
 	MOVQ        cols+40(FP), R10
 	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R9
+	SUBQ        R10, R8
 	MOVQ        xRow+48(FP), R10
-	LEAQ        (R9)(R10*4), R9
+	LEAQ        -256(R8)(R10*4), R8
 	MOVQ        cols+40(FP), R10
-	SHLQ        $0x06, R10
+	IMUL3Q      $0x00000040, R10, R10
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7088,35 +13455,161 @@ TEXT ·convGradLanewiseAVX5126x1(SB), NOSPLIT, $0-64
 	VMOVUPS 256(AX), Z4
 	VMOVUPS 320(AX), Z5
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (CX)(DX*1), Z11
+	VFMADD231PS Z6, Z11, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (CX)(DX*1), Z11
+	VFMADD231PS Z6, Z11, Z0
+	VFMADD231PS Z7, Z11, Z1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (CX)(DX*1), Z11
+	VFMADD231PS Z6, Z11, Z0
+	VFMADD231PS Z7, Z11, Z1
+	VFMADD231PS Z8, Z11, Z2
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (CX)(DX*1), Z11
+	VFMADD231PS Z6, Z11, Z0
+	VFMADD231PS Z7, Z11, Z1
+	VFMADD231PS Z8, Z11, Z2
+	VFMADD231PS Z9, Z11, Z3
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (AX), Z6
+	VMOVUPS     (CX)(DX*1), Z11
+	VFMADD231PS Z6, Z11, Z0
+	VFMADD231PS Z7, Z11, Z1
+	VFMADD231PS Z8, Z11, Z2
+	VFMADD231PS Z9, Z11, Z3
+	VFMADD231PS Z10, Z11, Z4
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x05, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
 	VMOVUPS     (AX), Z6
-	VFMADD231PS (CX)(BX*1), Z6, Z0
-	VFMADD231PS 64(CX)(BX*1), Z6, Z1
-	VFMADD231PS 128(CX)(BX*1), Z6, Z2
-	VFMADD231PS 192(CX)(BX*1), Z6, Z3
-	VFMADD231PS 256(CX)(BX*1), Z6, Z4
-	VFMADD231PS 320(CX)(BX*1), Z6, Z5
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z6, Z12, Z0
+	VFMADD231PS Z7, Z12, Z1
+	VFMADD231PS Z8, Z12, Z2
+	VFMADD231PS Z9, Z12, Z3
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z7, Z12, Z1
+	VFMADD231PS Z8, Z12, Z2
+	VFMADD231PS Z9, Z12, Z3
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z8, Z12, Z2
+	VFMADD231PS Z9, Z12, Z3
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z9, Z12, Z3
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z10, Z12, Z4
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVAPS     Z6, Z7
+	VMOVUPS     (CX)(DX*1), Z12
+	VFMADD231PS Z11, Z12, Z5
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -320(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7151,41 +13644,208 @@ TEXT ·convGradLanewiseAVX5126x2(SB), NOSPLIT, $0-64
 	VMOVUPS 640(AX), Z10
 	VMOVUPS 704(AX), Z11
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z0
+	VMOVUPS     (CX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z6
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z0
+	VFMADD231PS Z13, Z17, Z1
+	VMOVUPS     (CX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z6
+	VFMADD231PS Z13, Z17, Z7
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z0
+	VFMADD231PS Z13, Z17, Z1
+	VFMADD231PS Z14, Z17, Z2
+	VMOVUPS     (CX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z6
+	VFMADD231PS Z13, Z17, Z7
+	VFMADD231PS Z14, Z17, Z8
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z0
+	VFMADD231PS Z13, Z17, Z1
+	VFMADD231PS Z14, Z17, Z2
+	VFMADD231PS Z15, Z17, Z3
+	VMOVUPS     (CX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z6
+	VFMADD231PS Z13, Z17, Z7
+	VFMADD231PS Z14, Z17, Z8
+	VFMADD231PS Z15, Z17, Z9
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (AX), Z12
+	VMOVUPS     (DX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z0
+	VFMADD231PS Z13, Z17, Z1
+	VFMADD231PS Z14, Z17, Z2
+	VFMADD231PS Z15, Z17, Z3
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS     (CX)(BX*1), Z17
+	VFMADD231PS Z12, Z17, Z6
+	VFMADD231PS Z13, Z17, Z7
+	VFMADD231PS Z14, Z17, Z8
+	VFMADD231PS Z15, Z17, Z9
+	VFMADD231PS Z16, Z17, Z10
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x05, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
-	VFMADD231PS (DX)(SI*1), Z12, Z0
-	VFMADD231PS 64(DX)(SI*1), Z12, Z1
-	VFMADD231PS 128(DX)(SI*1), Z12, Z2
-	VFMADD231PS 192(DX)(SI*1), Z12, Z3
-	VFMADD231PS 256(DX)(SI*1), Z12, Z4
-	VFMADD231PS 320(DX)(SI*1), Z12, Z5
-	VFMADD231PS (CX)(SI*1), Z12, Z6
-	VFMADD231PS 64(CX)(SI*1), Z12, Z7
-	VFMADD231PS 128(CX)(SI*1), Z12, Z8
-	VFMADD231PS 192(CX)(SI*1), Z12, Z9
-	VFMADD231PS 256(CX)(SI*1), Z12, Z10
-	VFMADD231PS 320(CX)(SI*1), Z12, Z11
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z12, Z18, Z0
+	VFMADD231PS Z13, Z18, Z1
+	VFMADD231PS Z14, Z18, Z2
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z12, Z18, Z6
+	VFMADD231PS Z13, Z18, Z7
+	VFMADD231PS Z14, Z18, Z8
+	VFMADD231PS Z15, Z18, Z9
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z13, Z18, Z1
+	VFMADD231PS Z14, Z18, Z2
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z13, Z18, Z7
+	VFMADD231PS Z14, Z18, Z8
+	VFMADD231PS Z15, Z18, Z9
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z14, Z18, Z2
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z14, Z18, Z8
+	VFMADD231PS Z15, Z18, Z9
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z15, Z18, Z3
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z15, Z18, Z9
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z16, Z18, Z4
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z16, Z18, Z10
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVAPS     Z13, Z14
+	VMOVAPS     Z12, Z13
+	VMOVUPS     (DX)(BX*1), Z18
+	VFMADD231PS Z17, Z18, Z5
+	VMOVUPS     (CX)(BX*1), Z18
+	VFMADD231PS Z17, Z18, Z11
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -320(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7234,47 +13894,255 @@ TEXT ·convGradLanewiseAVX5126x3(SB), NOSPLIT, $0-64
 	VMOVUPS 1024(AX), Z16
 	VMOVUPS 1088(AX), Z17
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z0
+	VMOVUPS     (BX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z6
+	VMOVUPS     (CX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z12
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z0
+	VFMADD231PS Z19, Z23, Z1
+	VMOVUPS     (BX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z6
+	VFMADD231PS Z19, Z23, Z7
+	VMOVUPS     (CX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z12
+	VFMADD231PS Z19, Z23, Z13
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z0
+	VFMADD231PS Z19, Z23, Z1
+	VFMADD231PS Z20, Z23, Z2
+	VMOVUPS     (BX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z6
+	VFMADD231PS Z19, Z23, Z7
+	VFMADD231PS Z20, Z23, Z8
+	VMOVUPS     (CX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z12
+	VFMADD231PS Z19, Z23, Z13
+	VFMADD231PS Z20, Z23, Z14
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z0
+	VFMADD231PS Z19, Z23, Z1
+	VFMADD231PS Z20, Z23, Z2
+	VFMADD231PS Z21, Z23, Z3
+	VMOVUPS     (BX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z6
+	VFMADD231PS Z19, Z23, Z7
+	VFMADD231PS Z20, Z23, Z8
+	VFMADD231PS Z21, Z23, Z9
+	VMOVUPS     (CX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z12
+	VFMADD231PS Z19, Z23, Z13
+	VFMADD231PS Z20, Z23, Z14
+	VFMADD231PS Z21, Z23, Z15
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (AX), Z18
+	VMOVUPS     (DX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z0
+	VFMADD231PS Z19, Z23, Z1
+	VFMADD231PS Z20, Z23, Z2
+	VFMADD231PS Z21, Z23, Z3
+	VFMADD231PS Z22, Z23, Z4
+	VMOVUPS     (BX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z6
+	VFMADD231PS Z19, Z23, Z7
+	VFMADD231PS Z20, Z23, Z8
+	VFMADD231PS Z21, Z23, Z9
+	VFMADD231PS Z22, Z23, Z10
+	VMOVUPS     (CX)(SI*1), Z23
+	VFMADD231PS Z18, Z23, Z12
+	VFMADD231PS Z19, Z23, Z13
+	VFMADD231PS Z20, Z23, Z14
+	VFMADD231PS Z21, Z23, Z15
+	VFMADD231PS Z22, Z23, Z16
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x05, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
 	VMOVUPS     (AX), Z18
-	VFMADD231PS (DX)(DI*1), Z18, Z0
-	VFMADD231PS 64(DX)(DI*1), Z18, Z1
-	VFMADD231PS 128(DX)(DI*1), Z18, Z2
-	VFMADD231PS 192(DX)(DI*1), Z18, Z3
-	VFMADD231PS 256(DX)(DI*1), Z18, Z4
-	VFMADD231PS 320(DX)(DI*1), Z18, Z5
-	VFMADD231PS (BX)(DI*1), Z18, Z6
-	VFMADD231PS 64(BX)(DI*1), Z18, Z7
-	VFMADD231PS 128(BX)(DI*1), Z18, Z8
-	VFMADD231PS 192(BX)(DI*1), Z18, Z9
-	VFMADD231PS 256(BX)(DI*1), Z18, Z10
-	VFMADD231PS 320(BX)(DI*1), Z18, Z11
-	VFMADD231PS (CX)(DI*1), Z18, Z12
-	VFMADD231PS 64(CX)(DI*1), Z18, Z13
-	VFMADD231PS 128(CX)(DI*1), Z18, Z14
-	VFMADD231PS 192(CX)(DI*1), Z18, Z15
-	VFMADD231PS 256(CX)(DI*1), Z18, Z16
-	VFMADD231PS 320(CX)(DI*1), Z18, Z17
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z18, Z24, Z0
+	VFMADD231PS Z19, Z24, Z1
+	VFMADD231PS Z20, Z24, Z2
+	VFMADD231PS Z21, Z24, Z3
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z18, Z24, Z6
+	VFMADD231PS Z19, Z24, Z7
+	VFMADD231PS Z20, Z24, Z8
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z18, Z24, Z12
+	VFMADD231PS Z19, Z24, Z13
+	VFMADD231PS Z20, Z24, Z14
+	VFMADD231PS Z21, Z24, Z15
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z19, Z24, Z1
+	VFMADD231PS Z20, Z24, Z2
+	VFMADD231PS Z21, Z24, Z3
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z19, Z24, Z7
+	VFMADD231PS Z20, Z24, Z8
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z19, Z24, Z13
+	VFMADD231PS Z20, Z24, Z14
+	VFMADD231PS Z21, Z24, Z15
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z20, Z24, Z2
+	VFMADD231PS Z21, Z24, Z3
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z20, Z24, Z8
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z20, Z24, Z14
+	VFMADD231PS Z21, Z24, Z15
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z21, Z24, Z3
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z21, Z24, Z9
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z21, Z24, Z15
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z22, Z24, Z4
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z22, Z24, Z10
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z22, Z24, Z16
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVAPS     Z20, Z21
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVUPS     (DX)(SI*1), Z24
+	VFMADD231PS Z23, Z24, Z5
+	VMOVUPS     (BX)(SI*1), Z24
+	VFMADD231PS Z23, Z24, Z11
+	VMOVUPS     (CX)(SI*1), Z24
+	VFMADD231PS Z23, Z24, Z17
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -320(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7337,53 +14205,302 @@ TEXT ·convGradLanewiseAVX5126x4(SB), NOSPLIT, $0-64
 	VMOVUPS 1408(AX), Z22
 	VMOVUPS 1472(AX), Z23
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
+	XORQ    DI, DI
+	MOVQ    rows+32(FP), R8
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+	VXORPS  X28, X28, X28
+	VXORPS  X29, X29, X29
 
 row:
-	MOVQ cols+40(FP), R9
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z0
+	VMOVUPS     (BX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z6
+	VMOVUPS     (SI)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z12
+	VMOVUPS     (CX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z18
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z0
+	VFMADD231PS Z25, Z29, Z1
+	VMOVUPS     (BX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z6
+	VFMADD231PS Z25, Z29, Z7
+	VMOVUPS     (SI)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z12
+	VFMADD231PS Z25, Z29, Z13
+	VMOVUPS     (CX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z18
+	VFMADD231PS Z25, Z29, Z19
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z0
+	VFMADD231PS Z25, Z29, Z1
+	VFMADD231PS Z26, Z29, Z2
+	VMOVUPS     (BX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z6
+	VFMADD231PS Z25, Z29, Z7
+	VFMADD231PS Z26, Z29, Z8
+	VMOVUPS     (SI)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z12
+	VFMADD231PS Z25, Z29, Z13
+	VFMADD231PS Z26, Z29, Z14
+	VMOVUPS     (CX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z18
+	VFMADD231PS Z25, Z29, Z19
+	VFMADD231PS Z26, Z29, Z20
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z0
+	VFMADD231PS Z25, Z29, Z1
+	VFMADD231PS Z26, Z29, Z2
+	VFMADD231PS Z27, Z29, Z3
+	VMOVUPS     (BX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z6
+	VFMADD231PS Z25, Z29, Z7
+	VFMADD231PS Z26, Z29, Z8
+	VFMADD231PS Z27, Z29, Z9
+	VMOVUPS     (SI)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z12
+	VFMADD231PS Z25, Z29, Z13
+	VFMADD231PS Z26, Z29, Z14
+	VFMADD231PS Z27, Z29, Z15
+	VMOVUPS     (CX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z18
+	VFMADD231PS Z25, Z29, Z19
+	VFMADD231PS Z26, Z29, Z20
+	VFMADD231PS Z27, Z29, Z21
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (AX), Z24
+	VMOVUPS     (DX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z0
+	VFMADD231PS Z25, Z29, Z1
+	VFMADD231PS Z26, Z29, Z2
+	VFMADD231PS Z27, Z29, Z3
+	VFMADD231PS Z28, Z29, Z4
+	VMOVUPS     (BX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z6
+	VFMADD231PS Z25, Z29, Z7
+	VFMADD231PS Z26, Z29, Z8
+	VFMADD231PS Z27, Z29, Z9
+	VFMADD231PS Z28, Z29, Z10
+	VMOVUPS     (SI)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z12
+	VFMADD231PS Z25, Z29, Z13
+	VFMADD231PS Z26, Z29, Z14
+	VFMADD231PS Z27, Z29, Z15
+	VFMADD231PS Z28, Z29, Z16
+	VMOVUPS     (CX)(DI*1), Z29
+	VFMADD231PS Z24, Z29, Z18
+	VFMADD231PS Z25, Z29, Z19
+	VFMADD231PS Z26, Z29, Z20
+	VFMADD231PS Z27, Z29, Z21
+	VFMADD231PS Z28, Z29, Z22
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x05, R9
+	JE          end
 
 pixel:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
 	VMOVUPS     (AX), Z24
-	VFMADD231PS (DX)(R8*1), Z24, Z0
-	VFMADD231PS 64(DX)(R8*1), Z24, Z1
-	VFMADD231PS 128(DX)(R8*1), Z24, Z2
-	VFMADD231PS 192(DX)(R8*1), Z24, Z3
-	VFMADD231PS 256(DX)(R8*1), Z24, Z4
-	VFMADD231PS 320(DX)(R8*1), Z24, Z5
-	VFMADD231PS (BX)(R8*1), Z24, Z6
-	VFMADD231PS 64(BX)(R8*1), Z24, Z7
-	VFMADD231PS 128(BX)(R8*1), Z24, Z8
-	VFMADD231PS 192(BX)(R8*1), Z24, Z9
-	VFMADD231PS 256(BX)(R8*1), Z24, Z10
-	VFMADD231PS 320(BX)(R8*1), Z24, Z11
-	VFMADD231PS (SI)(R8*1), Z24, Z12
-	VFMADD231PS 64(SI)(R8*1), Z24, Z13
-	VFMADD231PS 128(SI)(R8*1), Z24, Z14
-	VFMADD231PS 192(SI)(R8*1), Z24, Z15
-	VFMADD231PS 256(SI)(R8*1), Z24, Z16
-	VFMADD231PS 320(SI)(R8*1), Z24, Z17
-	VFMADD231PS (CX)(R8*1), Z24, Z18
-	VFMADD231PS 64(CX)(R8*1), Z24, Z19
-	VFMADD231PS 128(CX)(R8*1), Z24, Z20
-	VFMADD231PS 192(CX)(R8*1), Z24, Z21
-	VFMADD231PS 256(CX)(R8*1), Z24, Z22
-	VFMADD231PS 320(CX)(R8*1), Z24, Z23
-	ADDQ        $0x40, R8
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z24, Z30, Z0
+	VFMADD231PS Z25, Z30, Z1
+	VFMADD231PS Z26, Z30, Z2
+	VFMADD231PS Z27, Z30, Z3
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z24, Z30, Z6
+	VFMADD231PS Z25, Z30, Z7
+	VFMADD231PS Z26, Z30, Z8
+	VFMADD231PS Z27, Z30, Z9
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z24, Z30, Z12
+	VFMADD231PS Z25, Z30, Z13
+	VFMADD231PS Z26, Z30, Z14
+	VFMADD231PS Z27, Z30, Z15
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z24, Z30, Z18
+	VFMADD231PS Z25, Z30, Z19
+	VFMADD231PS Z26, Z30, Z20
+	VFMADD231PS Z27, Z30, Z21
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
 	DECQ        R9
 	JNE         pixel
+
+end:
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z25, Z30, Z1
+	VFMADD231PS Z26, Z30, Z2
+	VFMADD231PS Z27, Z30, Z3
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z25, Z30, Z7
+	VFMADD231PS Z26, Z30, Z8
+	VFMADD231PS Z27, Z30, Z9
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z25, Z30, Z13
+	VFMADD231PS Z26, Z30, Z14
+	VFMADD231PS Z27, Z30, Z15
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z25, Z30, Z19
+	VFMADD231PS Z26, Z30, Z20
+	VFMADD231PS Z27, Z30, Z21
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z26, Z30, Z2
+	VFMADD231PS Z27, Z30, Z3
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z26, Z30, Z8
+	VFMADD231PS Z27, Z30, Z9
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z26, Z30, Z14
+	VFMADD231PS Z27, Z30, Z15
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z26, Z30, Z20
+	VFMADD231PS Z27, Z30, Z21
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z27, Z30, Z3
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z27, Z30, Z9
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z27, Z30, Z15
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z27, Z30, Z21
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z28, Z30, Z4
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z28, Z30, Z10
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z28, Z30, Z16
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z28, Z30, Z22
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
+	VMOVAPS     Z28, Z29
+	VMOVAPS     Z27, Z28
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVUPS     (DX)(DI*1), Z30
+	VFMADD231PS Z29, Z30, Z5
+	VMOVUPS     (BX)(DI*1), Z30
+	VFMADD231PS Z29, Z30, Z11
+	VMOVUPS     (SI)(DI*1), Z30
+	VFMADD231PS Z29, Z30, Z17
+	VMOVUPS     (CX)(DI*1), Z30
+	VFMADD231PS Z29, Z30, Z23
+	ADDQ        $0x40, DI
 	MOVQ        cols+40(FP), R9
 	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
+	SUBQ        R9, DI
 	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
+	LEAQ        -320(DI)(R9*4), DI
 	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
+	IMUL3Q      $0x00000040, R9, R9
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7429,36 +14546,204 @@ TEXT ·convGradLanewiseAVX5127x1(SB), NOSPLIT, $0-64
 	VMOVUPS 320(AX), Z5
 	VMOVUPS 384(AX), Z6
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DX
-	XORQ    BX, BX
+	XORQ    DX, DX
+	MOVQ    rows+32(FP), BX
+	VXORPS  X7, X7, X7
+	VXORPS  X8, X8, X8
+	VXORPS  X9, X9, X9
+	VXORPS  X10, X10, X10
+	VXORPS  X11, X11, X11
+	VXORPS  X12, X12, X12
+	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), SI
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	VFMADD231PS Z8, Z13, Z1
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	VFMADD231PS Z8, Z13, Z1
+	VFMADD231PS Z9, Z13, Z2
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	VFMADD231PS Z8, Z13, Z1
+	VFMADD231PS Z9, Z13, Z2
+	VFMADD231PS Z10, Z13, Z3
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	VFMADD231PS Z8, Z13, Z1
+	VFMADD231PS Z9, Z13, Z2
+	VFMADD231PS Z10, Z13, Z3
+	VFMADD231PS Z11, Z13, Z4
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (AX), Z7
+	VMOVUPS     (CX)(DX*1), Z13
+	VFMADD231PS Z7, Z13, Z0
+	VFMADD231PS Z8, Z13, Z1
+	VFMADD231PS Z9, Z13, Z2
+	VFMADD231PS Z10, Z13, Z3
+	VFMADD231PS Z11, Z13, Z4
+	VFMADD231PS Z12, Z13, Z5
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), SI
+	SUBQ        $0x06, SI
+	JE          end
 
 pixel:
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
 	VMOVUPS     (AX), Z7
-	VFMADD231PS (CX)(BX*1), Z7, Z0
-	VFMADD231PS 64(CX)(BX*1), Z7, Z1
-	VFMADD231PS 128(CX)(BX*1), Z7, Z2
-	VFMADD231PS 192(CX)(BX*1), Z7, Z3
-	VFMADD231PS 256(CX)(BX*1), Z7, Z4
-	VFMADD231PS 320(CX)(BX*1), Z7, Z5
-	VFMADD231PS 384(CX)(BX*1), Z7, Z6
-	ADDQ        $0x40, BX
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z7, Z14, Z0
+	VFMADD231PS Z8, Z14, Z1
+	VFMADD231PS Z9, Z14, Z2
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z11, Z14, Z4
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
 	DECQ        SI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z8, Z14, Z1
+	VFMADD231PS Z9, Z14, Z2
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z11, Z14, Z4
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z9, Z14, Z2
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z11, Z14, Z4
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z10, Z14, Z3
+	VFMADD231PS Z11, Z14, Z4
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z11, Z14, Z4
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z12, Z14, Z5
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
+	VMOVAPS     Z12, Z13
+	VMOVAPS     Z11, Z12
+	VMOVAPS     Z10, Z11
+	VMOVAPS     Z9, Z10
+	VMOVAPS     Z8, Z9
+	VMOVAPS     Z7, Z8
+	VMOVUPS     (CX)(DX*1), Z14
+	VFMADD231PS Z13, Z14, Z6
+	ADDQ        $0x40, DX
 	MOVQ        cols+40(FP), SI
 	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, BX
+	SUBQ        SI, DX
 	MOVQ        xRow+48(FP), SI
-	LEAQ        (BX)(SI*4), BX
+	LEAQ        -384(DX)(SI*4), DX
 	MOVQ        cols+40(FP), SI
-	SHLQ        $0x06, SI
+	IMUL3Q      $0x00000040, SI, SI
 	SUBQ        SI, AX
 	MOVQ        dyRow+56(FP), SI
 	LEAQ        (AX)(SI*4), AX
-	DECQ        DX
+	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7496,43 +14781,266 @@ TEXT ·convGradLanewiseAVX5127x2(SB), NOSPLIT, $0-64
 	VMOVUPS 768(AX), Z12
 	VMOVUPS 832(AX), Z13
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), BX
-	XORQ    SI, SI
+	XORQ    BX, BX
+	MOVQ    rows+32(FP), SI
+	VXORPS  X14, X14, X14
+	VXORPS  X15, X15, X15
+	VXORPS  X16, X16, X16
+	VXORPS  X17, X17, X17
+	VXORPS  X18, X18, X18
+	VXORPS  X19, X19, X19
+	VXORPS  X20, X20, X20
 
 row:
-	MOVQ cols+40(FP), DI
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VFMADD231PS Z15, Z20, Z1
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	VFMADD231PS Z15, Z20, Z8
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VFMADD231PS Z15, Z20, Z1
+	VFMADD231PS Z16, Z20, Z2
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	VFMADD231PS Z15, Z20, Z8
+	VFMADD231PS Z16, Z20, Z9
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VFMADD231PS Z15, Z20, Z1
+	VFMADD231PS Z16, Z20, Z2
+	VFMADD231PS Z17, Z20, Z3
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	VFMADD231PS Z15, Z20, Z8
+	VFMADD231PS Z16, Z20, Z9
+	VFMADD231PS Z17, Z20, Z10
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VFMADD231PS Z15, Z20, Z1
+	VFMADD231PS Z16, Z20, Z2
+	VFMADD231PS Z17, Z20, Z3
+	VFMADD231PS Z18, Z20, Z4
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	VFMADD231PS Z15, Z20, Z8
+	VFMADD231PS Z16, Z20, Z9
+	VFMADD231PS Z17, Z20, Z10
+	VFMADD231PS Z18, Z20, Z11
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (AX), Z14
+	VMOVUPS     (DX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z0
+	VFMADD231PS Z15, Z20, Z1
+	VFMADD231PS Z16, Z20, Z2
+	VFMADD231PS Z17, Z20, Z3
+	VFMADD231PS Z18, Z20, Z4
+	VFMADD231PS Z19, Z20, Z5
+	VMOVUPS     (CX)(BX*1), Z20
+	VFMADD231PS Z14, Z20, Z7
+	VFMADD231PS Z15, Z20, Z8
+	VFMADD231PS Z16, Z20, Z9
+	VFMADD231PS Z17, Z20, Z10
+	VFMADD231PS Z18, Z20, Z11
+	VFMADD231PS Z19, Z20, Z12
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x06, DI
+	JE          end
 
 pixel:
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
 	VMOVUPS     (AX), Z14
-	VFMADD231PS (DX)(SI*1), Z14, Z0
-	VFMADD231PS 64(DX)(SI*1), Z14, Z1
-	VFMADD231PS 128(DX)(SI*1), Z14, Z2
-	VFMADD231PS 192(DX)(SI*1), Z14, Z3
-	VFMADD231PS 256(DX)(SI*1), Z14, Z4
-	VFMADD231PS 320(DX)(SI*1), Z14, Z5
-	VFMADD231PS 384(DX)(SI*1), Z14, Z6
-	VFMADD231PS (CX)(SI*1), Z14, Z7
-	VFMADD231PS 64(CX)(SI*1), Z14, Z8
-	VFMADD231PS 128(CX)(SI*1), Z14, Z9
-	VFMADD231PS 192(CX)(SI*1), Z14, Z10
-	VFMADD231PS 256(CX)(SI*1), Z14, Z11
-	VFMADD231PS 320(CX)(SI*1), Z14, Z12
-	VFMADD231PS 384(CX)(SI*1), Z14, Z13
-	ADDQ        $0x40, SI
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z14, Z21, Z0
+	VFMADD231PS Z15, Z21, Z1
+	VFMADD231PS Z16, Z21, Z2
+	VFMADD231PS Z17, Z21, Z3
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z14, Z21, Z7
+	VFMADD231PS Z15, Z21, Z8
+	VFMADD231PS Z16, Z21, Z9
+	VFMADD231PS Z17, Z21, Z10
+	VFMADD231PS Z18, Z21, Z11
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
 	DECQ        DI
 	JNE         pixel
+
+end:
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z15, Z21, Z1
+	VFMADD231PS Z16, Z21, Z2
+	VFMADD231PS Z17, Z21, Z3
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z15, Z21, Z8
+	VFMADD231PS Z16, Z21, Z9
+	VFMADD231PS Z17, Z21, Z10
+	VFMADD231PS Z18, Z21, Z11
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z16, Z21, Z2
+	VFMADD231PS Z17, Z21, Z3
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z16, Z21, Z9
+	VFMADD231PS Z17, Z21, Z10
+	VFMADD231PS Z18, Z21, Z11
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z17, Z21, Z3
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z17, Z21, Z10
+	VFMADD231PS Z18, Z21, Z11
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z18, Z21, Z4
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z18, Z21, Z11
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z19, Z21, Z5
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z19, Z21, Z12
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
+	VMOVAPS     Z19, Z20
+	VMOVAPS     Z18, Z19
+	VMOVAPS     Z17, Z18
+	VMOVAPS     Z16, Z17
+	VMOVAPS     Z15, Z16
+	VMOVAPS     Z14, Z15
+	VMOVUPS     (DX)(BX*1), Z21
+	VFMADD231PS Z20, Z21, Z6
+	VMOVUPS     (CX)(BX*1), Z21
+	VFMADD231PS Z20, Z21, Z13
+	ADDQ        $0x40, BX
 	MOVQ        cols+40(FP), DI
 	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, SI
+	SUBQ        DI, BX
 	MOVQ        xRow+48(FP), DI
-	LEAQ        (SI)(DI*4), SI
+	LEAQ        -384(BX)(DI*4), BX
 	MOVQ        cols+40(FP), DI
-	SHLQ        $0x06, DI
+	IMUL3Q      $0x00000040, DI, DI
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Z0, (AX)
@@ -7586,169 +15094,327 @@ TEXT ·convGradLanewiseAVX5127x3(SB), NOSPLIT, $0-64
 	VMOVUPS 1216(AX), Z19
 	VMOVUPS 1280(AX), Z20
 	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), SI
-	XORQ    DI, DI
+	XORQ    SI, SI
+	MOVQ    rows+32(FP), DI
+	VXORPS  X21, X21, X21
+	VXORPS  X22, X22, X22
+	VXORPS  X23, X23, X23
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
 
 row:
-	MOVQ cols+40(FP), R8
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VFMADD231PS Z22, Z27, Z1
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VFMADD231PS Z22, Z27, Z8
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	VFMADD231PS Z22, Z27, Z15
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VFMADD231PS Z22, Z27, Z1
+	VFMADD231PS Z23, Z27, Z2
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VFMADD231PS Z22, Z27, Z8
+	VFMADD231PS Z23, Z27, Z9
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	VFMADD231PS Z22, Z27, Z15
+	VFMADD231PS Z23, Z27, Z16
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VFMADD231PS Z22, Z27, Z1
+	VFMADD231PS Z23, Z27, Z2
+	VFMADD231PS Z24, Z27, Z3
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VFMADD231PS Z22, Z27, Z8
+	VFMADD231PS Z23, Z27, Z9
+	VFMADD231PS Z24, Z27, Z10
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	VFMADD231PS Z22, Z27, Z15
+	VFMADD231PS Z23, Z27, Z16
+	VFMADD231PS Z24, Z27, Z17
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VFMADD231PS Z22, Z27, Z1
+	VFMADD231PS Z23, Z27, Z2
+	VFMADD231PS Z24, Z27, Z3
+	VFMADD231PS Z25, Z27, Z4
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VFMADD231PS Z22, Z27, Z8
+	VFMADD231PS Z23, Z27, Z9
+	VFMADD231PS Z24, Z27, Z10
+	VFMADD231PS Z25, Z27, Z11
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	VFMADD231PS Z22, Z27, Z15
+	VFMADD231PS Z23, Z27, Z16
+	VFMADD231PS Z24, Z27, Z17
+	VFMADD231PS Z25, Z27, Z18
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (AX), Z21
+	VMOVUPS     (DX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z0
+	VFMADD231PS Z22, Z27, Z1
+	VFMADD231PS Z23, Z27, Z2
+	VFMADD231PS Z24, Z27, Z3
+	VFMADD231PS Z25, Z27, Z4
+	VFMADD231PS Z26, Z27, Z5
+	VMOVUPS     (BX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z7
+	VFMADD231PS Z22, Z27, Z8
+	VFMADD231PS Z23, Z27, Z9
+	VFMADD231PS Z24, Z27, Z10
+	VFMADD231PS Z25, Z27, Z11
+	VFMADD231PS Z26, Z27, Z12
+	VMOVUPS     (CX)(SI*1), Z27
+	VFMADD231PS Z21, Z27, Z14
+	VFMADD231PS Z22, Z27, Z15
+	VFMADD231PS Z23, Z27, Z16
+	VFMADD231PS Z24, Z27, Z17
+	VFMADD231PS Z25, Z27, Z18
+	VFMADD231PS Z26, Z27, Z19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, AX
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x06, R8
+	JE          end
 
 pixel:
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
 	VMOVUPS     (AX), Z21
-	VFMADD231PS (DX)(DI*1), Z21, Z0
-	VFMADD231PS 64(DX)(DI*1), Z21, Z1
-	VFMADD231PS 128(DX)(DI*1), Z21, Z2
-	VFMADD231PS 192(DX)(DI*1), Z21, Z3
-	VFMADD231PS 256(DX)(DI*1), Z21, Z4
-	VFMADD231PS 320(DX)(DI*1), Z21, Z5
-	VFMADD231PS 384(DX)(DI*1), Z21, Z6
-	VFMADD231PS (BX)(DI*1), Z21, Z7
-	VFMADD231PS 64(BX)(DI*1), Z21, Z8
-	VFMADD231PS 128(BX)(DI*1), Z21, Z9
-	VFMADD231PS 192(BX)(DI*1), Z21, Z10
-	VFMADD231PS 256(BX)(DI*1), Z21, Z11
-	VFMADD231PS 320(BX)(DI*1), Z21, Z12
-	VFMADD231PS 384(BX)(DI*1), Z21, Z13
-	VFMADD231PS (CX)(DI*1), Z21, Z14
-	VFMADD231PS 64(CX)(DI*1), Z21, Z15
-	VFMADD231PS 128(CX)(DI*1), Z21, Z16
-	VFMADD231PS 192(CX)(DI*1), Z21, Z17
-	VFMADD231PS 256(CX)(DI*1), Z21, Z18
-	VFMADD231PS 320(CX)(DI*1), Z21, Z19
-	VFMADD231PS 384(CX)(DI*1), Z21, Z20
-	ADDQ        $0x40, DI
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z21, Z28, Z0
+	VFMADD231PS Z22, Z28, Z1
+	VFMADD231PS Z23, Z28, Z2
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z4
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z21, Z28, Z7
+	VFMADD231PS Z22, Z28, Z8
+	VFMADD231PS Z23, Z28, Z9
+	VFMADD231PS Z24, Z28, Z10
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z21, Z28, Z14
+	VFMADD231PS Z22, Z28, Z15
+	VFMADD231PS Z23, Z28, Z16
+	VFMADD231PS Z24, Z28, Z17
+	VFMADD231PS Z25, Z28, Z18
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
 	DECQ        R8
 	JNE         pixel
+
+end:
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z22, Z28, Z1
+	VFMADD231PS Z23, Z28, Z2
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z4
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z22, Z28, Z8
+	VFMADD231PS Z23, Z28, Z9
+	VFMADD231PS Z24, Z28, Z10
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z22, Z28, Z15
+	VFMADD231PS Z23, Z28, Z16
+	VFMADD231PS Z24, Z28, Z17
+	VFMADD231PS Z25, Z28, Z18
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z23, Z28, Z2
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z4
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z23, Z28, Z9
+	VFMADD231PS Z24, Z28, Z10
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z23, Z28, Z16
+	VFMADD231PS Z24, Z28, Z17
+	VFMADD231PS Z25, Z28, Z18
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z24, Z28, Z3
+	VFMADD231PS Z25, Z28, Z4
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z24, Z28, Z10
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z24, Z28, Z17
+	VFMADD231PS Z25, Z28, Z18
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z25, Z28, Z4
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z25, Z28, Z11
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z25, Z28, Z18
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z26, Z28, Z5
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z26, Z28, Z12
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z26, Z28, Z19
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
+	VMOVAPS     Z26, Z27
+	VMOVAPS     Z25, Z26
+	VMOVAPS     Z24, Z25
+	VMOVAPS     Z23, Z24
+	VMOVAPS     Z22, Z23
+	VMOVAPS     Z21, Z22
+	VMOVUPS     (DX)(SI*1), Z28
+	VFMADD231PS Z27, Z28, Z6
+	VMOVUPS     (BX)(SI*1), Z28
+	VFMADD231PS Z27, Z28, Z13
+	VMOVUPS     (CX)(SI*1), Z28
+	VFMADD231PS Z27, Z28, Z20
+	ADDQ        $0x40, SI
 	MOVQ        cols+40(FP), R8
 	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, DI
+	SUBQ        R8, SI
 	MOVQ        xRow+48(FP), R8
-	LEAQ        (DI)(R8*4), DI
+	LEAQ        -384(SI)(R8*4), SI
 	MOVQ        cols+40(FP), R8
-	SHLQ        $0x06, R8
+	IMUL3Q      $0x00000040, R8, R8
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
-	JNE         row
-	MOVQ        acc+0(FP), AX
-	VMOVUPS     Z0, (AX)
-	VMOVUPS     Z1, 64(AX)
-	VMOVUPS     Z2, 128(AX)
-	VMOVUPS     Z3, 192(AX)
-	VMOVUPS     Z4, 256(AX)
-	VMOVUPS     Z5, 320(AX)
-	VMOVUPS     Z6, 384(AX)
-	VMOVUPS     Z7, 448(AX)
-	VMOVUPS     Z8, 512(AX)
-	VMOVUPS     Z9, 576(AX)
-	VMOVUPS     Z10, 640(AX)
-	VMOVUPS     Z11, 704(AX)
-	VMOVUPS     Z12, 768(AX)
-	VMOVUPS     Z13, 832(AX)
-	VMOVUPS     Z14, 896(AX)
-	VMOVUPS     Z15, 960(AX)
-	VMOVUPS     Z16, 1024(AX)
-	VMOVUPS     Z17, 1088(AX)
-	VMOVUPS     Z18, 1152(AX)
-	VMOVUPS     Z19, 1216(AX)
-	VMOVUPS     Z20, 1280(AX)
-	VZEROUPPER
-	RET
-
-// func convGradLanewiseAVX5127x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5127x4(SB), NOSPLIT, $0-64
-	MOVQ    x+8(FP), AX
-	MOVQ    offsets+24(FP), CX
-	MOVQ    (CX), DX
-	LEAQ    (AX)(DX*4), DX
-	MOVQ    8(CX), BX
-	LEAQ    (AX)(BX*4), BX
-	MOVQ    16(CX), SI
-	LEAQ    (AX)(SI*4), SI
-	MOVQ    24(CX), CX
-	LEAQ    (AX)(CX*4), CX
-	MOVQ    acc+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 128(AX), Z2
-	VMOVUPS 192(AX), Z3
-	VMOVUPS 256(AX), Z4
-	VMOVUPS 320(AX), Z5
-	VMOVUPS 384(AX), Z6
-	VMOVUPS 448(AX), Z7
-	VMOVUPS 512(AX), Z8
-	VMOVUPS 576(AX), Z9
-	VMOVUPS 640(AX), Z10
-	VMOVUPS 704(AX), Z11
-	VMOVUPS 768(AX), Z12
-	VMOVUPS 832(AX), Z13
-	VMOVUPS 896(AX), Z14
-	VMOVUPS 960(AX), Z15
-	VMOVUPS 1024(AX), Z16
-	VMOVUPS 1088(AX), Z17
-	VMOVUPS 1152(AX), Z18
-	VMOVUPS 1216(AX), Z19
-	VMOVUPS 1280(AX), Z20
-	VMOVUPS 1344(AX), Z21
-	VMOVUPS 1408(AX), Z22
-	VMOVUPS 1472(AX), Z23
-	VMOVUPS 1536(AX), Z24
-	VMOVUPS 1600(AX), Z25
-	VMOVUPS 1664(AX), Z26
-	VMOVUPS 1728(AX), Z27
-	MOVQ    dy+16(FP), AX
-	MOVQ    rows+32(FP), DI
-	XORQ    R8, R8
-
-row:
-	MOVQ cols+40(FP), R9
-
-pixel:
-	VMOVUPS     (AX), Z28
-	VFMADD231PS (DX)(R8*1), Z28, Z0
-	VFMADD231PS 64(DX)(R8*1), Z28, Z1
-	VFMADD231PS 128(DX)(R8*1), Z28, Z2
-	VFMADD231PS 192(DX)(R8*1), Z28, Z3
-	VFMADD231PS 256(DX)(R8*1), Z28, Z4
-	VFMADD231PS 320(DX)(R8*1), Z28, Z5
-	VFMADD231PS 384(DX)(R8*1), Z28, Z6
-	VFMADD231PS (BX)(R8*1), Z28, Z7
-	VFMADD231PS 64(BX)(R8*1), Z28, Z8
-	VFMADD231PS 128(BX)(R8*1), Z28, Z9
-	VFMADD231PS 192(BX)(R8*1), Z28, Z10
-	VFMADD231PS 256(BX)(R8*1), Z28, Z11
-	VFMADD231PS 320(BX)(R8*1), Z28, Z12
-	VFMADD231PS 384(BX)(R8*1), Z28, Z13
-	VFMADD231PS (SI)(R8*1), Z28, Z14
-	VFMADD231PS 64(SI)(R8*1), Z28, Z15
-	VFMADD231PS 128(SI)(R8*1), Z28, Z16
-	VFMADD231PS 192(SI)(R8*1), Z28, Z17
-	VFMADD231PS 256(SI)(R8*1), Z28, Z18
-	VFMADD231PS 320(SI)(R8*1), Z28, Z19
-	VFMADD231PS 384(SI)(R8*1), Z28, Z20
-	VFMADD231PS (CX)(R8*1), Z28, Z21
-	VFMADD231PS 64(CX)(R8*1), Z28, Z22
-	VFMADD231PS 128(CX)(R8*1), Z28, Z23
-	VFMADD231PS 192(CX)(R8*1), Z28, Z24
-	VFMADD231PS 256(CX)(R8*1), Z28, Z25
-	VFMADD231PS 320(CX)(R8*1), Z28, Z26
-	VFMADD231PS 384(CX)(R8*1), Z28, Z27
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, AX
-	DECQ        R9
-	JNE         pixel
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, R8
-	MOVQ        xRow+48(FP), R9
-	LEAQ        (R8)(R9*4), R8
-	MOVQ        cols+40(FP), R9
-	SHLQ        $0x06, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -7773,12 +15439,5 @@ pixel:
 	VMOVUPS     Z18, 1152(AX)
 	VMOVUPS     Z19, 1216(AX)
 	VMOVUPS     Z20, 1280(AX)
-	VMOVUPS     Z21, 1344(AX)
-	VMOVUPS     Z22, 1408(AX)
-	VMOVUPS     Z23, 1472(AX)
-	VMOVUPS     Z24, 1536(AX)
-	VMOVUPS     Z25, 1600(AX)
-	VMOVUPS     Z26, 1664(AX)
-	VMOVUPS     Z27, 1728(AX)
 	VZEROUPPER
 	RET

@@ -3,9 +3,10 @@ package kernels
 // convImage computes the passes whose result is an image, forward and input gradient: every result pixel is a sum over taps of plane
 // pixels at constant offsets.
 type convImage struct {
-	planes        convPlanes
+	level         Level
 	kind          convKind
-	kernel        convRowKernel
+	tiles         convTiles
+	planes        convPlanes
 	height, width int // of the result
 	blocks        int // of the result
 	strip         int // result rows that one filling of the planes serves
@@ -19,14 +20,6 @@ type convImage struct {
 type convGrid struct {
 	y, x, stepY, stepX, rows, cols int
 	taps                           []convTap
-	offsets                        []int // [plane block][tap]: distance in scratch from the plane pixel of the same index
-}
-
-// convTap is one tap of a grid: weight (i, j), found at a shift in a phase of the planes.
-type convTap struct {
-	i, j           int
-	phase          int
-	shiftY, shiftX int
 }
 
 // convPanel is a number of consecutive result blocks that are computed together, from the plane blocks in0 ≤ b < in1.
@@ -38,10 +31,14 @@ type convPanel struct {
 
 // convChunk is a piece of the reduction whose weights stay in the first-level cache while the strip passes by.
 type convChunk struct {
-	entry, entries int // of the grid's offsets
-	chans          int // of every entry
-	packed         int // where the weights begin: [entry][chan][block][16]
+	run, chans int         // of every entry
+	entries    []convEntry // in the order of the sum
+	offsets    []int       // by entry: distance in scratch from the plane pixel of the same index
+	packed     int         // where the weights begin: [entry][chan][tap of run][block][16]
 }
+
+// convEntry is a run of taps, from tap on, of a plane block.
+type convEntry struct{ in, tap int }
 
 const (
 	convStripBytes = 192 << 10 // planes of one strip
@@ -51,25 +48,24 @@ const (
 // finish lays out scratch, offsets, panels and chunks, once planes, grids and sizes are known. perGroup is the number of result channels and
 // inPerGroup the number of plane channels of one group.
 func (c *convImage) finish(level Level, kind convKind, groups, perGroup, inPerGroup int) {
-	c.kind = kind
-	c.kernel = convRowKernel{level: level, kind: kind, maxPixels: level.convTile(kind)}
+	c.level, c.kind, c.tiles = level, kind, level.convTiles(kind)
 	c.planStrips()
-	for g := range c.grids {
-		grid := &c.grids[g]
-		for b := range c.planes.blocks {
-			for _, t := range grid.taps {
-				grid.offsets = append(grid.offsets,
-					b*c.planes.blockLen()+t.phase*c.planes.phaseLen()+(t.shiftY*c.planes.cols+t.shiftX)*c.planes.unit)
-			}
+	longest := 0
+	for _, g := range c.grids {
+		sortTaps(g.taps)
+		for _, r := range convRuns(g.taps, convMaxTaps) {
+			longest = max(longest, r.length)
 		}
 	}
 	cols := c.grids[0].cols
 	if c.planes.inPlace {
 		cols = c.strip * c.width
 	}
-	c.panels = convPanels(groups, perGroup, inPerGroup, c.planes.unit, func(blocks int) int { return c.kernel.panelBlocks(cols, blocks) })
+	c.panels = convPanels(groups, perGroup, inPerGroup, c.planes.unit, func(blocks int) int { return c.tiles.blocks(cols, longest, blocks) })
 	for p := range c.panels {
-		c.planChunks(&c.panels[p], groups*inPerGroup)
+		for g := range c.grids {
+			c.panels[p].chunks = append(c.panels[p].chunks, c.planChunks(&c.panels[p], c.grids[g].taps, groups*inPerGroup))
+		}
 	}
 }
 
@@ -130,37 +126,47 @@ func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) in
 	return panels
 }
 
-// planChunks cuts the reduction of a panel into chunks and gives each its place in the packed weights.
-func (c *convImage) planChunks(p *convPanel, channels int) {
-	for g := range c.grids {
-		taps := len(c.grids[g].taps)
-		var chunks []convChunk
-		add := func(entry, entries, chans int) {
-			most := max(1, convChunkBytes/(4*chans*p.blocks*convLanes))
-			pieces := (entries + most - 1) / most
-			for i := range pieces {
-				e0, e1 := entries*i/pieces, entries*(i+1)/pieces
-				chunks = append(chunks, convChunk{entry: entry + e0, entries: e1 - e0, chans: chans, packed: c.packedLen})
-				c.packedLen += (e1 - e0) * chans * p.blocks * convLanes
+// planChunks cuts the reduction of a panel over taps into chunks and gives each its place in the packed weights: the longest runs first.
+func (c *convImage) planChunks(p *convPanel, taps []convTap, channels int) []convChunk {
+	var chunks []convChunk
+	runs := convRuns(taps, c.tiles.longest(p.blocks))
+	add := func(run, in0, in1, chans int) {
+		var entries []convEntry
+		var offsets []int
+		for in := in0; in < in1; in++ {
+			for _, r := range runs {
+				if r.length == run {
+					entries, offsets = append(entries, convEntry{in, r.tap}), append(offsets, c.planes.offset(in, taps[r.tap]))
+				}
 			}
 		}
-		switch {
-		case c.kind == convLanewise:
-			add(0, taps, 1)
-		case c.kind == convPlanar:
-			add(p.in0*taps, (p.in1-p.in0)*taps, 1)
+		size := chans * run * p.blocks * convLanes // of an entry's weights
+		most := max(1, convChunkBytes/(4*size))
+		pieces := (len(entries) + most - 1) / most
+		for i := range pieces {
+			e0, e1 := len(entries)*i/pieces, len(entries)*(i+1)/pieces
+			chunks = append(chunks, convChunk{run: run, chans: chans, entries: entries[e0:e1], offsets: offsets[e0:e1], packed: c.packedLen})
+			c.packedLen += (e1 - e0) * size
+		}
+	}
+	for run := convMaxTaps; run > 0; run-- {
+		switch c.kind {
+		case convLanewise: // a panel's own block only, from which its offsets count
+			add(run, 0, 1, 1)
+		case convPlanar:
+			add(run, p.in0, p.in1, 1)
 		default:
 			whole := min(p.in1, channels/convLanes)
-			add(p.in0*taps, (whole-p.in0)*taps, convLanes)
+			add(run, p.in0, whole, convLanes)
 			if whole < p.in1 {
-				add(whole*taps, taps, (channels%convLanes+3)&^3)
+				add(run, whole, p.in1, (channels%convLanes+3)&^3)
 			}
 		}
-		if len(chunks) == 0 { // no tap at all: the result is init
-			chunks = append(chunks, convChunk{chans: 4, packed: c.packedLen})
-		}
-		p.chunks = append(p.chunks, chunks)
 	}
+	if len(chunks) == 0 { // no tap at all: the result is init
+		chunks = append(chunks, convChunk{run: 1, chans: 4, packed: c.packedLen})
+	}
+	return chunks
 }
 
 // convPacking says where a pass finds weight (result channel, plane channel, tap) in the O×C/Groups×KH×KW array.
@@ -177,25 +183,29 @@ func (c *convImage) pack(dst, w []float32, from convPacking) {
 	dst = dst[:c.packedLen]
 	for _, p := range c.panels {
 		for g, chunks := range p.chunks {
-			taps := c.grids[g].taps
 			for _, chunk := range chunks {
-				to := dst[chunk.packed:]
-				for e := chunk.entry; e < chunk.entry+chunk.entries; e++ {
-					tap := taps[e%len(taps)].i*from.kw + taps[e%len(taps)].j
-					in := e / len(taps)
-					if c.kind == convBlocked {
-						in *= convLanes
-					}
-					for ch := range chunk.chans {
-						for b := range p.blocks {
-							row := to[:convLanes]
-							to = to[convLanes:]
-							if c.kind == convLanewise {
-								from.lanewise(row, w, (p.block+b)*convLanes, tap)
-							} else {
-								from.row(row, w, (p.block+b)*convLanes, in+ch, tap)
-							}
-						}
+				c.packChunk(dst[chunk.packed:], w, from, p, c.grids[g].taps, chunk)
+			}
+		}
+	}
+}
+
+func (c *convImage) packChunk(dst, w []float32, from convPacking, p convPanel, taps []convTap, chunk convChunk) {
+	for _, e := range chunk.entries {
+		in := e.in
+		if c.kind == convBlocked {
+			in *= convLanes
+		}
+		for ch := range chunk.chans {
+			for _, t := range taps[e.tap : e.tap+chunk.run] {
+				tap := t.i*from.kw + t.j
+				for b := range p.blocks {
+					row := dst[:convLanes]
+					dst = dst[convLanes:]
+					if c.kind == convLanewise {
+						from.lanewise(row, w, (p.block+b)*convLanes, tap)
+					} else {
+						from.row(row, w, (p.block+b)*convLanes, in+ch, tap)
 					}
 				}
 			}
@@ -301,30 +311,27 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 		for g := range c.grids {
 			grid := &c.grids[g]
 			from, to := grid.span(y0, y1)
+			if from == to {
+				continue
+			}
 			for k := range p.chunks[g] {
-				for row := from; row < to; row++ {
-					r := c.row(call, p, grid, p.chunks[g], k, (grid.y+row*grid.stepY)*c.width+grid.x)
-					r.dstPixel = grid.stepX * convLanes
-					if k > 0 {
-						r.initPixel = r.dstPixel
-					}
-					r.src = convFrom(source, (row-r0)*pitch)
-					c.kernel.do(&r, c.planes.unit, p.blocks, grid.cols)
-				}
+				band := c.band(call, p, p.chunks[g], k, (grid.y+from*grid.stepY)*c.width+grid.x, grid.stepX, grid.stepY*c.width)
+				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
+				c.tiles.compute(c.level, &band, grid.cols)
 			}
 		}
 	}
 }
 
-// pixels computes the same straight from the image, whose rows then follow each other without a seam.
+// pixels computes the same straight from the image, whose rows then follow each other without a seam: a single long one.
 func (c *convImage) pixels(call *convCall, image []float32, y0, y1 int) {
 	for i := range call.panels {
 		p := &call.panels[i]
 		source := c.source(p, image)
 		for k := range p.chunks[0] {
-			r := c.row(call, p, &c.grids[0], p.chunks[0], k, y0*c.width)
-			r.src = source[y0*c.width*c.planes.unit:]
-			c.kernel.do(&r, c.planes.unit, p.blocks, (y1-y0)*c.width)
+			band := c.band(call, p, p.chunks[0], k, y0*c.width, 1, 0)
+			band.src, band.rows = source[y0*c.width*c.planes.unit:], 1
+			c.tiles.compute(c.level, &band, (y1-y0)*c.width)
 		}
 	}
 }
@@ -337,29 +344,27 @@ func (c *convImage) source(p *convPanel, planes []float32) []float32 {
 	return planes
 }
 
-// row returns the work for chunk k of a panel at a result pixel, all but its source.
-func (c *convImage) row(call *convCall, p *convPanel, grid *convGrid, chunks []convChunk, k, pixel int) convRow {
+// band returns the work for chunk k of a panel from a result pixel on, with the distances of pixels and rows in pixels: all but its source.
+func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pixel, step, row int) convBand {
 	plane := c.height * c.width * convLanes
 	chunk := &chunks[k]
-	r := convRow{
-		dst: call.dst[p.block*plane+pixel*convLanes:], dstPixel: convLanes, dstBlock: plane,
-		w:       convFrom(call.packed, chunk.packed),
-		offsets: grid.offsets[chunk.entry:][:chunk.entries],
-		chans:   chunk.chans,
-		floor:   convNoFloor,
+	band := convBand{
+		kind: c.kind, run: chunk.run, blocks: p.blocks,
+		dst: call.dst[p.block*plane+pixel*convLanes:], dstPixel: step * convLanes, dstBlock: plane, dstRow: row * convLanes,
+		w: convFrom(call.packed, chunk.packed), offsets: chunk.offsets, chans: chunk.chans, floor: convNoFloor,
 	}
 	if k == len(chunks)-1 {
-		r.floor = call.floor
+		band.floor = call.floor
 	}
 	switch {
 	case k > 0:
-		r.init, r.initPixel, r.initBlock = r.dst, r.dstPixel, r.dstBlock
+		band.init, band.initPixel, band.initBlock, band.initRow = band.dst, band.dstPixel, band.dstBlock, band.dstRow
 	case call.bias != nil:
-		r.init, r.initBlock = call.bias[p.block*convLanes:], convLanes
+		band.init, band.initBlock = call.bias[p.block*convLanes:], convLanes
 	default:
-		r.init = convZeros[:]
+		band.init = convZeros[:]
 	}
-	return r
+	return band
 }
 
 // convZeros is where a sum begins that has no bias.

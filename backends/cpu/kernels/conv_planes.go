@@ -1,5 +1,10 @@
 package kernels
 
+import (
+	"cmp"
+	"slices"
+)
+
 // convPlanes says how an image is laid out in scratch for the inner loops: padded with zeros, and split into stride phases. Phase (a, b) holds
 // every StrideH-th row from a on and every StrideW-th column from b on of the padded image:
 //
@@ -113,4 +118,45 @@ func copyPixels1(dst, src []float32, n, pitch int) {
 	for q := range n {
 		dst[q] = src[q*pitch]
 	}
+}
+
+// convTap is one tap: weight (i, j), found at a shift in a phase of the planes.
+type convTap struct {
+	i, j           int
+	phase          int
+	shiftY, shiftX int
+}
+
+// offset returns the distance in scratch from a plane pixel to the one that a tap of a block reads.
+func (p *convPlanes) offset(block int, t convTap) int {
+	return block*p.blockLen() + t.phase*p.phaseLen() + (t.shiftY*p.cols+t.shiftX)*p.unit
+}
+
+// sortTaps orders taps so that those that are neighbours in a plane follow each other.
+func sortTaps(taps []convTap) {
+	slices.SortFunc(taps, func(a, b convTap) int {
+		return cmp.Or(a.phase-b.phase, a.shiftY-b.shiftY, a.shiftX-b.shiftX)
+	})
+}
+
+// convRun is taps that are neighbours in a plane: length of them, from tap on.
+type convRun struct{ tap, length int }
+
+// convRuns cuts sorted taps into runs of nearly equal length, at most longest.
+func convRuns(taps []convTap, longest int) []convRun {
+	var runs []convRun
+	for first := 0; first < len(taps); {
+		end := first + 1
+		for end < len(taps) && taps[end].phase == taps[first].phase && taps[end].shiftY == taps[first].shiftY &&
+			taps[end].shiftX == taps[end-1].shiftX+1 {
+			end++
+		}
+		pieces := (end - first + longest - 1) / longest
+		for i := range pieces {
+			a, b := (end-first)*i/pieces, (end-first)*(i+1)/pieces
+			runs = append(runs, convRun{tap: first + a, length: b - a})
+		}
+		first = end
+	}
+	return runs
 }

@@ -1,17 +1,20 @@
 package kernels
 
+import "slices"
+
 // ConvWeightGrad computes dw from x and dy. See [Level.ConvWeightGrad].
 type ConvWeightGrad struct {
-	shape         ConvShape
-	level         Level
-	kind          convKind
-	planes        convPlanes
-	taps          []convTap // unless blocked: ordered so that taps that are neighbours in a plane follow each other
-	panels        []convPanel
-	starts        []int // by panel: where it begins in a partial
-	partialLen    int
-	strip         int   // output rows that one filling of the planes serves
-	runs, lengths []int // unless blocked: runs of taps that are neighbours in a plane, of all channels of a planar image: offsets and lengths
+	shape      ConvShape
+	level      Level
+	kind       convKind
+	planes     convPlanes
+	taps       []convTap // unless blocked: ordered so that taps that are neighbours in a plane follow each other
+	panels     []convPanel
+	starts     []int // by panel: where it begins in a partial
+	partialLen int
+	strip      int       // output rows that one filling of the planes serves
+	runs       []convRun // of taps; longest first unless blocked
+	offsets    []int     // unless blocked: of the runs of every channel of a planar image, or of one block
 }
 
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights, a sum over images. So that it comes out the same for any number of
@@ -40,10 +43,7 @@ func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 		g.kind = convLanewise
 	}
 	g.planStrips()
-	if g.kind != convBlocked {
-		g.taps = s.neighbours(g.taps)
-		g.planRuns()
-	}
+	g.planRuns()
 	g.panels = convPanels(s.Groups, s.O/s.Groups, s.C/s.Groups, g.planes.unit,
 		func(blocks int) int {
 			if g.kind != convBlocked {
@@ -58,17 +58,28 @@ func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	return g, nil
 }
 
-// neighbours orders taps by column phase, kernel row, column: those that follow each other in a plane follow each other, and runs of equal length do.
-func (s ConvShape) neighbours(taps []convTap) []convTap {
-	ordered := make([]convTap, 0, len(taps))
-	for b := range min(s.StrideW, s.KW) {
-		for i := range s.KH {
-			for j := b; j < s.KW; j += s.StrideW {
-				ordered = append(ordered, taps[i*s.KW+j])
-			}
+// planRuns cuts the taps into runs that the kernels take.
+func (g *ConvWeightGrad) planRuns() {
+	sortTaps(g.taps)
+	limits := g.level.convGradLimits()
+	longest := limits.longest
+	if g.kind != convBlocked {
+		longest = min(convMaxRun, limits.window/2)
+	}
+	g.runs = convRuns(g.taps, min(longest, g.shape.OutW()+1)) // a kernel begins with run-1 pixels of a row
+	if g.kind == convBlocked {
+		return
+	}
+	slices.SortStableFunc(g.runs, func(a, b convRun) int { return b.length - a.length })
+	blocks := 1
+	if g.kind == convPlanar {
+		blocks = g.planes.blocks
+	}
+	for _, r := range g.runs {
+		for b := range blocks {
+			g.offsets = append(g.offsets, g.planes.offset(b, g.taps[r.tap]))
 		}
 	}
-	return ordered
 }
 
 // planStrips chooses how many output rows share a filling of the planes.
@@ -84,32 +95,8 @@ func (g *ConvWeightGrad) planStrips() {
 	}
 }
 
-// planRuns finds the runs of neighbouring taps, no longer than the kernels take.
-func (g *ConvWeightGrad) planRuns() {
-	longest := min(convMaxRun, g.level.convGradLimits().runSums)
-	blocks := g.planes.blocks
-	if g.kind == convLanewise {
-		blocks = 1 // the others have the same runs further on
-	}
-	for b := range blocks {
-		for i, t := range g.taps {
-			last := len(g.runs) - 1
-			if i > 0 && g.taps[i-1].i == t.i && g.taps[i-1].phase == t.phase && g.lengths[last] < longest {
-				g.lengths[last]++
-				continue
-			}
-			g.runs, g.lengths = append(g.runs, g.offset(b, t)), append(g.lengths, 1)
-		}
-	}
-}
-
-// offset returns the distance in scratch from a plane pixel to the one that a tap reads.
-func (g *ConvWeightGrad) offset(block int, t convTap) int {
-	return block*g.planes.blockLen() + t.phase*g.planes.phaseLen() + (t.shiftY*g.planes.cols+t.shiftX)*g.planes.unit
-}
-
 // blockLen returns the length of a partial's sums for one output block of a panel: [input block][tap][16 input channels][16 output channels],
-// planar [channel][tap][16], lanewise [tap][16].
+// planar [run][channel][tap of run][16], lanewise [run][tap of run][16].
 func (g *ConvWeightGrad) blockLen(p convPanel) int {
 	switch g.kind {
 	case convBlocked:
@@ -205,7 +192,7 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 		source := planes[(y-y0)*t.xRow:]
 		switch g.kind {
 		case convBlocked:
-			g.addTaps(t, partial, source, p)
+			g.addBlocks(t, partial, source, p)
 		case convPlanar:
 			g.addRuns(t, partial, source)
 		case convLanewise:
@@ -214,15 +201,16 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 	}
 }
 
-// addTaps adds a piece of rows for all input channels of a panel, a tap at a time.
-func (g *ConvWeightGrad) addTaps(t convGradTile, partial, planes []float32, p convPanel) {
-	t.chans = g.level.convGradLimits().sums / p.blocks
+// addBlocks adds a piece of rows for all input channels of a panel, a run of taps at a time.
+func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel) {
+	limits := g.level.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
 		used := min(convLanes, g.shape.C-b*convLanes)
-		for k, tap := range g.taps {
-			at := ((b-p.in0)*len(g.taps) + k) * convLanes * convLanes
+		for _, run := range g.runs {
+			at := ((b-p.in0)*len(g.taps) + run.tap) * convLanes * convLanes
+			t.length, t.chans = run.length, limits.chans[run.length][p.blocks]
 			for c := 0; c < used; c += t.chans {
-				t.acc, t.x = partial[at+c*convLanes:], planes[g.offset(b, tap)+c:]
+				t.acc, t.x = partial[at+c*convLanes:], planes[g.planes.offset(b, g.taps[run.tap])+c:]
 				g.level.convGrad(&t)
 			}
 		}
@@ -232,18 +220,17 @@ func (g *ConvWeightGrad) addTaps(t convGradTile, partial, planes []float32, p co
 // addRuns adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
 func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32) {
 	t.x = planes
-	sums := g.level.convGradLimits().runSums
-	at := 0
-	for i := 0; i < len(g.runs); {
-		t.length = g.lengths[i]
+	window := g.level.convGradLimits().window
+	each := len(g.offsets) / len(g.runs)
+	for i := 0; i < len(g.offsets); i += len(t.offsets) {
+		t.length = g.runs[i/each].length
 		end := i + 1
-		for end < len(g.runs) && end-i < min(convMaxRuns, sums/t.length) && g.lengths[end] == t.length {
+		for end < len(g.offsets) && end-i < min(convMaxRuns, window/t.length-1) && g.runs[end/each].length == t.length {
 			end++
 		}
-		t.offsets, t.acc = g.runs[i:end], partial[at:]
+		t.offsets, t.acc = g.offsets[i:end], partial
 		g.level.convGrad(&t)
-		at += (end - i) * t.length * convLanes
-		i = end
+		partial = partial[(end-i)*t.length*convLanes:]
 	}
 }
 
@@ -268,23 +255,25 @@ func (g *ConvWeightGrad) unpack(dw, sum []float32, p convPanel, o0 int) {
 	s := g.shape
 	inPerGroup, outPerGroup, taps := s.C/s.Groups, s.O/s.Groups, s.KH*s.KW
 	for o := o0; o < min(o0+convLanes, s.O); o++ {
-		group := o / outPerGroup
 		for c := range inPerGroup {
 			row := dw[(o*inPerGroup+c)*taps:][:taps]
-			channel := group*inPerGroup + c
-			var at, step int // of the first tap in sum, from one tap to the next
-			switch g.kind {
-			case convBlocked:
-				step = convLanes * convLanes
-				at = (channel/convLanes-p.in0)*len(g.taps)*step + channel%convLanes*convLanes
-			case convPlanar:
-				step = convLanes
-				at = channel * len(g.taps) * step
-			case convLanewise:
-				step = convLanes
-			}
-			for k, t := range g.taps {
-				row[t.i*s.KW+t.j] = sum[at+k*step+o-o0]
+			channel := o/outPerGroup*inPerGroup + c
+			begin := 0
+			for _, run := range g.runs {
+				at, step := begin+o-o0, convLanes // of the first tap of the run, from one to the next
+				switch g.kind {
+				case convBlocked:
+					step = convLanes * convLanes
+					at = ((channel/convLanes-p.in0)*len(g.taps)+run.tap)*step + channel%convLanes*convLanes + o - o0
+				case convPlanar:
+					at += channel * run.length * convLanes
+					begin += s.C * run.length * convLanes
+				case convLanewise:
+					begin += run.length * convLanes
+				}
+				for k, t := range g.taps[run.tap : run.tap+run.length] {
+					row[t.i*s.KW+t.j] = sum[at+k*step]
+				}
 			}
 		}
 	}

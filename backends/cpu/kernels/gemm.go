@@ -17,7 +17,7 @@ func (m MatMul) Whole() Tile { return Tile{0, m.M, 0, m.N} }
 
 // Sizes of the packed blocks: kBlock rows of a panel of B stay in the first cache while the panels of A stream by from the second.
 const (
-	kBlock = 256
+	kBlock = 192
 	mBlock = 336 // a multiple of every level's tile height
 	nBlock = 1024
 )

@@ -24,26 +24,33 @@ var (
 		register: func(c *build.Context) reg.VecVirtual { return c.YMM() }}
 )
 
-// convRowTiles lists the tiles of the row kernels: by number of blocks in a panel, the most pixels whose sums fit in the registers. The package's
-// tables convTilesAVX512 and convTilesAVX2 say the same.
-type convRowTile struct{ blocks, pixels int }
+// convBandSize is a family of band kernels: runs of that many taps, panels of that many blocks, tiles of 1 to pixels pixels. The package's tables
+// say the same.
+type convBandSize struct {
+	kind                string
+	run, blocks, pixels int
+}
 
-// convRows emits the row kernels: see convRow in the package. Each keeps the sums of a panel's blocks × pixels in registers while it walks the reduction.
-func convRows(v convVector, blocked, planar, lanewise []convRowTile) func(*build.Context) {
+var (
+	convBandsAVX512 = []convBandSize{
+		{"Blocked", 1, 1, 16}, {"Blocked", 1, 2, 14}, {"Blocked", 1, 4, 6},
+		{"Blocked", 2, 1, 16}, {"Blocked", 2, 2, 12},
+		{"Blocked", 3, 1, 16}, {"Blocked", 3, 2, 12},
+		{"Planar", 1, 1, 16}, {"Planar", 1, 2, 12},
+		{"Planar", 2, 1, 16}, {"Planar", 2, 2, 12},
+		{"Planar", 3, 1, 16}, {"Planar", 3, 2, 12},
+		{"Lanewise", 1, 1, 14}, {"Lanewise", 2, 1, 14}, {"Lanewise", 3, 1, 14},
+	}
+	convBandsAVX2 = []convBandSize{{"Blocked", 1, 1, 6}, {"Planar", 1, 1, 6}, {"Lanewise", 1, 1, 6}}
+)
+
+// convBands emits the band kernels: see convBand in the package. Each keeps the sums of a panel's blocks × pixels in registers while it walks the
+// reduction, and each source pixel it reads serves all taps of a run.
+func convBands(v convVector, sizes []convBandSize) func(*build.Context) {
 	return func(c *build.Context) {
-		for _, t := range blocked {
-			for q := 1; q <= t.pixels; q++ {
-				convRow(c, v, "Blocked", t.blocks, q)
-			}
-		}
-		for _, t := range planar {
-			for q := 1; q <= t.pixels; q++ {
-				convRow(c, v, "Planar", t.blocks, q)
-			}
-		}
-		for _, t := range lanewise {
-			for q := 1; q <= t.pixels; q++ {
-				convRow(c, v, "Lanewise", t.blocks, q)
+		for _, s := range sizes {
+			for q := 1; q <= s.pixels; q++ {
+				convBand(c, v, s.kind, s.run, s.blocks, q)
 			}
 		}
 	}
@@ -51,18 +58,21 @@ func convRows(v convVector, blocked, planar, lanewise []convRowTile) func(*build
 
 const convBlockBytes = 64 // of 16 channels
 
-// convRow emits one row kernel.
-func convRow(c *build.Context, v convVector, kind string, blocks, pixels int) {
-	name := fmt.Sprintf("convRow%s%s%dx%d", kind, v.level, blocks, pixels)
-	function(c, name, "func(dst, init, src, w *float32, offsets *int, entries, quads, tiles, dstPixel, dstBlock, initPixel, initBlock int, floor float32)",
-		fmt.Sprintf("%s computes tiles of %d pixels for %d blocks. See convRow.", name, pixels, blocks))
+// convBand emits one band kernel.
+func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels int) {
+	name := fmt.Sprintf("convBand%s%s%dx%dx%d", kind, v.level, run, blocks, pixels)
+	function(c, name, "func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles, "+
+		"dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32)",
+		fmt.Sprintf("%s computes tiles of %d pixels for %d blocks, from runs of %d taps. See convBand.", name, pixels, blocks, run))
 	unit := convBlockBytes
 	if kind == "Planar" {
 		unit = 4
 	}
 	dst, init := c.Load(c.Param("dst"), c.GP64()), c.Load(c.Param("init"), c.GP64())
-	src, tiles := c.Load(c.Param("src"), c.GP64()), c.Load(c.Param("tiles"), c.GP64())
+	src, rows := c.Load(c.Param("src"), c.GP64()), c.Load(c.Param("rows"), c.GP64())
 
+	c.Label("row")
+	tiles := c.Load(c.Param("tiles"), c.GP64())
 	c.Label("tile")
 	acc := make([][]reg.VecVirtual, pixels) // by pixel, then part of the panel
 	pixel, strides := convStrides(c, "initPixel", "initBlock", blocks)
@@ -86,42 +96,54 @@ func convRow(c *build.Context, v convVector, kind string, blocks, pixels int) {
 	c.MOVQ(operand.Mem{Base: offsets}, p)
 	c.LEAQ(operand.Mem{Base: src, Index: p, Scale: 4}, p)
 	c.ADDQ(operand.Imm(8), offsets)
-	steps := 1
-	var quads reg.Register
+	steps := 1 // channels an iteration: about as many multiply-adds for every run
+	var chans reg.Register
 	if kind == "Blocked" {
-		steps = 4
-		quads = c.Load(c.Param("quads"), c.GP64())
-		c.Label("quad")
+		shift := 2 / run // 4, 2 and 1 channels
+		steps = 1 << shift
+		chans = c.Load(c.Param("chans"), c.GP64())
+		c.SHRQ(operand.Imm(uint64(shift)), chans)
+		c.Label("chans")
 	}
+	panel := blocks * v.parts
 	for s := range steps {
-		weights := make([]reg.VecVirtual, blocks*v.parts)
+		weights := make([]reg.VecVirtual, run*panel)
 		for i := range weights {
 			weights[i] = v.register(c)
-			c.VMOVUPS(operand.Mem{Base: w, Disp: s*blocks*convBlockBytes + i*v.bytes}, weights[i])
+			c.VMOVUPS(operand.Mem{Base: w, Disp: (s*run*panel + i) * v.bytes}, weights[i])
 		}
-		for q := range acc {
-			x := operand.Mem{Base: p, Disp: q*unit + s*4}
-			switch {
-			case kind == "Lanewise":
-				for i, a := range acc[q] {
-					c.VFMADD231PS(x.Offset(i*v.bytes), weights[i], a)
+		for at := range pixels + run - 1 { // the source pixel, which tap t adds to result pixel at-t
+			x := operand.Mem{Base: p, Disp: at*unit + s*4}
+			if kind != "Lanewise" && v.fuse && run*blocks == 1 {
+				c.VFMADD231PS_BCST(x, weights[0], acc[at][0])
+				continue
+			}
+			parts := 1 // of x
+			if kind == "Lanewise" {
+				parts = v.parts
+			}
+			for h := range parts {
+				value := v.register(c)
+				if kind == "Lanewise" {
+					c.VMOVUPS(x.Offset(h*v.bytes), value)
+				} else {
+					c.VBROADCASTSS(x, value)
 				}
-			case v.fuse && blocks == 1:
-				c.VFMADD231PS_BCST(x, weights[0], acc[q][0])
-			default:
-				broadcast := v.register(c)
-				c.VBROADCASTSS(x, broadcast)
-				for i, a := range acc[q] {
-					c.VFMADD231PS(weights[i], broadcast, a)
+				for t := range run {
+					if q := at - t; q >= 0 && q < pixels {
+						for i := h; i < panel; i += parts {
+							c.VFMADD231PS(weights[t*panel+i], value, acc[q][i])
+						}
+					}
 				}
 			}
 		}
 	}
-	c.ADDQ(operand.U32(uint32(steps*blocks*convBlockBytes)), w)
+	c.ADDQ(operand.U32(uint32(steps*run*blocks*convBlockBytes)), w)
 	if kind == "Blocked" {
 		c.ADDQ(operand.Imm(uint64(4*steps)), p)
-		c.DECQ(quads)
-		c.JNE(operand.LabelRef("quad"))
+		c.DECQ(chans)
+		c.JNE(operand.LabelRef("chans"))
 	}
 	c.DECQ(entries)
 	c.JNE(operand.LabelRef("entry"))
@@ -144,6 +166,15 @@ func convRow(c *build.Context, v convVector, kind string, blocks, pixels int) {
 	c.ADDQ(operand.U32(uint32(pixels*unit)), src)
 	c.DECQ(tiles)
 	c.JNE(operand.LabelRef("tile"))
+	for _, p := range []struct {
+		pointer reg.Register
+		skip    string
+	}{{dst, "dstSkip"}, {init, "initSkip"}, {src, "srcSkip"}} {
+		skip := c.Load(c.Param(p.skip), c.GP64())
+		c.LEAQ(operand.Mem{Base: p.pointer, Index: skip, Scale: 4}, p.pointer)
+	}
+	c.DECQ(rows)
+	c.JNE(operand.LabelRef("row"))
 	c.VZEROUPPER()
 	c.RET()
 }

@@ -8,16 +8,25 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// convGrads emits the kernels of the weight gradient: see convGradTile in the package. The blocked ones keep blocks × channels sums in registers, the
-// others runs × length, at most sums of them, runs at most 9 and length at most 7.
-func convGrads(v convVector, blocked [][2]int, sums int) func(*build.Context) {
+// convGradSize is a weight gradient kernel of the blocked kind: runs of that many taps, that many blocks of dy and channels of x. The package's
+// tables say the same.
+type convGradSize struct{ run, blocks, chans int }
+
+var (
+	convGradsAVX512 = []convGradSize{{1, 1, 16}, {1, 2, 8}, {2, 1, 8}, {2, 2, 4}, {3, 1, 8}, {3, 2, 4}}
+	convGradsAVX2   = []convGradSize{{1, 1, 4}}
+)
+
+// convGrads emits the kernels of the weight gradient: see convGradTile in the package. budget is how many blocks fit in the registers, beside one value of
+// x: the sums of runs·length taps, and the last length pixels of dy.
+func convGrads(v convVector, blocked []convGradSize, budget int) func(*build.Context) {
 	return func(c *build.Context) {
-		for _, b := range blocked {
-			convGradBlocked(c, v, b[0], b[1])
+		for _, s := range blocked {
+			convGradBlocked(c, v, s)
 		}
 		for _, kind := range []string{"Planar", "Lanewise"} {
-			for length := 1; length <= min(7, sums); length++ {
-				for runs := 1; runs <= min(9, sums/length); runs++ {
+			for length := 1; length <= 7; length++ {
+				for runs := 1; runs <= min(9, (budget-length)/length); runs++ {
 					convGradRuns(c, v, kind, length, runs)
 				}
 			}
@@ -25,91 +34,85 @@ func convGrads(v convVector, blocked [][2]int, sums int) func(*build.Context) {
 	}
 }
 
-// convGradBlocked emits the kernel that adds, pixel by pixel, the outer product of channels of x and the lanes of blocks of dy.
-func convGradBlocked(c *build.Context, v convVector, blocks, chans int) {
-	name := fmt.Sprintf("convGradBlocked%s%dx%d", v.level, blocks, chans)
+// convGradBlocked emits the kernel that adds the products of channels of x and the lanes of blocks of dy.
+func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
+	name := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans)
 	function(c, name, "func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int)",
-		fmt.Sprintf("%s adds to the sums of %d blocks and %d channels. See convGradTile.", name, blocks, chans))
+		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.", name, s.run, s.blocks, s.chans))
 	x, dy := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("dy"), c.GP64())
-	rows, xSkip, dySkip := convGradRows(c, convBlockBytes)
 	acc := c.Load(c.Param("acc"), c.GP64())
 	accStride, dyStride := reg.Register(nil), reg.Register(nil)
-	if blocks > 1 {
+	if s.blocks > 1 {
 		accStride, dyStride = c.Load(c.Param("accBlock"), c.GP64()), c.Load(c.Param("dyBlock"), c.GP64())
 		c.SHLQ(operand.Imm(2), accStride)
 		c.SHLQ(operand.Imm(2), dyStride)
 	}
-	sums := make([][]reg.VecVirtual, chans) // by channel, then part of the panel
-	at := func(ch, i int) operand.Mem {
-		return convBlock(acc, []reg.Register{nil, accStride}, i/v.parts).Offset(ch*convBlockBytes + i%v.parts*v.bytes)
+	panel := s.blocks * v.parts
+	at := func(t, ch, i int) operand.Mem {
+		return convBlock(acc, []reg.Register{nil, accStride}, i/v.parts).Offset((t*16+ch)*convBlockBytes + i%v.parts*v.bytes)
 	}
-	for ch := range sums {
-		for i := range blocks * v.parts {
-			r := v.register(c)
-			c.VMOVUPS(at(ch, i), r)
-			sums[ch] = append(sums[ch], r)
+	sums := make([][][]reg.VecVirtual, s.run) // by tap, channel, part of the panel
+	for t := range sums {
+		sums[t] = make([][]reg.VecVirtual, s.chans)
+		for ch := range s.chans {
+			for i := range panel {
+				r := v.register(c)
+				c.VMOVUPS(at(t, ch, i), r)
+				sums[t][ch] = append(sums[t][ch], r)
+			}
 		}
 	}
-	c.Label("row")
-	cols := c.Load(c.Param("cols"), c.GP64())
-	c.Label("pixel")
-	lanes := make([]reg.VecVirtual, blocks*v.parts)
-	for i := range lanes {
-		lanes[i] = v.register(c)
-		c.VMOVUPS(convBlock(dy, []reg.Register{nil, dyStride}, i/v.parts).Offset(i%v.parts*v.bytes), lanes[i])
+	w := convWindow{c: c, v: v, run: s.run, parts: panel,
+		dy: func(i int) operand.Mem {
+			return convBlock(dy, []reg.Register{nil, dyStride}, i/v.parts).Offset(i % v.parts * v.bytes)
+		},
+		advance: func(unit bool) {
+			c.ADDQ(operand.Imm(convBlockBytes), x)
+			if unit {
+				c.ADDQ(operand.Imm(convBlockBytes), dy)
+			}
+		},
+		nextRow: func() {
+			convNextRow(c, x, convBlockBytes, s.run-1, "xRow")
+			convNextRow(c, dy, convBlockBytes, 0, "dyRow")
+		},
 	}
-	for ch := range sums {
-		channel := operand.Mem{Base: x, Disp: 4 * ch}
-		if v.fuse && blocks == 1 {
-			c.VFMADD231PS_BCST(channel, lanes[0], sums[ch][0])
-			continue
-		}
-		broadcast := v.register(c)
-		c.VBROADCASTSS(channel, broadcast)
-		for i, s := range sums[ch] {
-			c.VFMADD231PS(lanes[i], broadcast, s)
+	w.multiply = func(first, last int) {
+		for ch := range s.chans {
+			channel := operand.Mem{Base: x, Disp: 4 * ch}
+			if v.fuse && panel == 1 && first == last {
+				c.VFMADD231PS_BCST(channel, w.lanes[first][0], sums[first][ch][0])
+				continue
+			}
+			value := v.register(c)
+			c.VBROADCASTSS(channel, value)
+			for t := first; t <= last; t++ {
+				for i, sum := range sums[t][ch] {
+					c.VFMADD231PS(w.lanes[t][i], value, sum)
+				}
+			}
 		}
 	}
-	c.ADDQ(operand.Imm(convBlockBytes), x)
-	c.ADDQ(operand.Imm(convBlockBytes), dy)
-	c.DECQ(cols)
-	c.JNE(operand.LabelRef("pixel"))
-	c.ADDQ(xSkip, x)
-	c.ADDQ(dySkip, dy)
-	c.DECQ(rows)
-	c.JNE(operand.LabelRef("row"))
-	for ch := range sums {
-		for i, s := range sums[ch] {
-			c.VMOVUPS(s, at(ch, i))
+	w.emit()
+	for t := range sums {
+		for ch := range sums[t] {
+			for i, sum := range sums[t][ch] {
+				c.VMOVUPS(sum, at(t, ch, i))
+			}
 		}
 	}
 	c.VZEROUPPER()
 	c.RET()
 }
 
-// convGradRows loads the number of rows, and computes the bytes of x and of dy from the end of a row to the next.
-func convGradRows(c *build.Context, unit int) (rows, xSkip, dySkip reg.Register) {
-	xSkip, dySkip = c.Load(c.Param("xRow"), c.GP64()), c.Load(c.Param("dyRow"), c.GP64())
-	cols := c.Load(c.Param("cols"), c.GP64())
-	x, dy := c.GP64(), c.GP64()
-	c.IMUL3Q(operand.U32(uint32(unit)), cols, x)
-	c.IMUL3Q(operand.U32(convBlockBytes), cols, dy)
-	c.SHLQ(operand.Imm(2), xSkip)
-	c.SHLQ(operand.Imm(2), dySkip)
-	c.SUBQ(x, xSkip)
-	c.SUBQ(dy, dySkip)
-	return c.Load(c.Param("rows"), c.GP64()), xSkip, dySkip
-}
-
-// convGradRuns emits the kernel that adds, pixel by pixel, dy times x at runs offsets and their length-1 neighbours: x one channel, or a block against its
-// own lanes.
+// convGradRuns emits the kernel that adds dy times x at runs offsets and their length-1 neighbours: x one channel, or a block against its own lanes.
 func convGradRuns(c *build.Context, v convVector, kind string, length, runs int) {
 	name := fmt.Sprintf("convGrad%s%s%dx%d", kind, v.level, length, runs)
 	function(c, name, "func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int)",
 		fmt.Sprintf("%s adds to the sums of %d runs of %d taps. See convGradTile.", name, runs, length))
-	unit := 4
+	unit, parts := 4, 1
 	if kind == "Lanewise" {
-		unit = convBlockBytes
+		unit, parts = convBlockBytes, v.parts
 	}
 	x, offsets := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("offsets"), c.GP64())
 	bases := make([]reg.Register, runs)
@@ -128,59 +131,132 @@ func convGradRuns(c *build.Context, v convVector, kind string, length, runs int)
 			sums[t] = append(sums[t], r)
 		}
 	}
-	dy, rows := c.Load(c.Param("dy"), c.GP64()), c.Load(c.Param("rows"), c.GP64())
-	at := c.GP64() // bytes into every run
+	dy, at := c.Load(c.Param("dy"), c.GP64()), c.GP64() // at: bytes into every run
 	c.XORQ(at, at)
-	c.Label("row")
-	cols := c.Load(c.Param("cols"), c.GP64())
-	c.Label("pixel")
-	lanes := make([]reg.VecVirtual, v.parts)
-	for h := range lanes {
-		lanes[h] = v.register(c)
-		c.VMOVUPS(operand.Mem{Base: dy, Disp: h * v.bytes}, lanes[h])
-	}
-	for t := range sums {
-		pixel := operand.Mem{Base: bases[t/length], Index: at, Scale: 1, Disp: t % length * unit}
-		switch {
-		case kind == "Lanewise":
-			for h, s := range sums[t] {
-				c.VFMADD231PS(pixel.Offset(h*v.bytes), lanes[h], s)
+	w := convWindow{c: c, v: v, run: length, parts: v.parts,
+		dy: func(i int) operand.Mem { return operand.Mem{Base: dy, Disp: i * v.bytes} },
+		advance: func(unitOfDy bool) {
+			c.ADDQ(operand.Imm(uint64(unit)), at)
+			if unitOfDy {
+				c.ADDQ(operand.Imm(convBlockBytes), dy)
 			}
-		case v.fuse:
-			c.VFMADD231PS_BCST(pixel, lanes[0], sums[t][0])
-		default:
-			broadcast := v.register(c)
-			c.VBROADCASTSS(pixel, broadcast)
-			for h, s := range sums[t] {
-				c.VFMADD231PS(lanes[h], broadcast, s)
+		},
+		nextRow: func() {
+			convNextRow(c, at, unit, length-1, "xRow")
+			convNextRow(c, dy, convBlockBytes, 0, "dyRow")
+		},
+	}
+	w.multiply = func(first, last int) {
+		for r, base := range bases {
+			pixel := operand.Mem{Base: base, Index: at, Scale: 1}
+			if kind == "Planar" && v.fuse && first == last {
+				c.VFMADD231PS_BCST(pixel, w.lanes[first][0], sums[r*length+first][0])
+				continue
+			}
+			for h := range parts {
+				value := v.register(c)
+				if kind == "Lanewise" {
+					c.VMOVUPS(pixel.Offset(h*v.bytes), value)
+				} else {
+					c.VBROADCASTSS(pixel, value)
+				}
+				for t := first; t <= last; t++ {
+					for i := h; i < v.parts; i += parts {
+						c.VFMADD231PS(w.lanes[t][i], value, sums[r*length+t][i])
+					}
+				}
 			}
 		}
 	}
-	c.ADDQ(operand.Imm(uint64(unit)), at)
-	c.ADDQ(operand.Imm(convBlockBytes), dy)
-	c.DECQ(cols)
-	c.JNE(operand.LabelRef("pixel"))
-
-	// To the next row: both pointers stand cols pixels into this one.
-	skip := c.Load(c.Param("cols"), c.GP64())
-	c.IMUL3Q(operand.U32(uint32(unit)), skip, skip)
-	c.SUBQ(skip, at)
-	skip = c.Load(c.Param("xRow"), c.GP64())
-	c.LEAQ(operand.Mem{Base: at, Index: skip, Scale: 4}, at)
-	skip = c.Load(c.Param("cols"), c.GP64())
-	c.SHLQ(operand.Imm(6), skip)
-	c.SUBQ(skip, dy)
-	skip = c.Load(c.Param("dyRow"), c.GP64())
-	c.LEAQ(operand.Mem{Base: dy, Index: skip, Scale: 4}, dy)
-	c.DECQ(rows)
-	c.JNE(operand.LabelRef("row"))
-
+	w.emit()
 	acc = c.Load(c.Param("acc"), c.GP64())
 	for t := range sums {
-		for h, s := range sums[t] {
-			c.VMOVUPS(s, operand.Mem{Base: acc, Disp: t*convBlockBytes + h*v.bytes})
+		for h, sum := range sums[t] {
+			c.VMOVUPS(sum, operand.Mem{Base: acc, Disp: t*convBlockBytes + h*v.bytes})
 		}
 	}
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// convWindow walks along rows of x with a window of the last run pixels of dy in registers: pixel p of x meets, under tap t, pixel p-t of dy.
+type convWindow struct {
+	c          *build.Context
+	v          convVector
+	run, parts int
+	dy         func(part int) operand.Mem  // the next pixel of dy
+	multiply   func(firstTap, lastTap int) // the pixel of x with the pixels of dy under those taps
+	advance    func(dy bool)               // to the next pixel of x, and of dy
+	nextRow    func()                      // of x and dy
+	lanes      [][]reg.VecVirtual          // by tap, then part
+}
+
+// emit writes the loops. A row begins with steps whose later taps would lie before dy, and ends with steps whose earlier taps would lie behind it: cols
+// must be at least run-1.
+func (w *convWindow) emit() {
+	c := w.c
+	rows := c.Load(c.Param("rows"), c.GP64())
+	for range w.run {
+		var tap []reg.VecVirtual
+		for range w.parts {
+			tap = append(tap, w.v.register(c))
+		}
+		w.lanes = append(w.lanes, tap)
+	}
+	shift := func() {
+		for t := w.run - 1; t > 0; t-- {
+			for i := range w.parts {
+				c.VMOVAPS(w.lanes[t-1][i], w.lanes[t][i])
+			}
+		}
+	}
+	load := func() {
+		for i := range w.parts {
+			c.VMOVUPS(w.dy(i), w.lanes[0][i])
+		}
+	}
+	for t := range w.run { // so that every register of the window is written before it is moved
+		for i := range w.parts {
+			c.VXORPS(w.lanes[t][i].(reg.Vec).AsX(), w.lanes[t][i].(reg.Vec).AsX(), w.lanes[t][i].(reg.Vec).AsX())
+		}
+	}
+	c.Label("row")
+	for p := range w.run - 1 {
+		shift()
+		load()
+		w.multiply(0, p)
+		w.advance(true)
+	}
+	cols := c.Load(c.Param("cols"), c.GP64())
+	if w.run > 1 {
+		c.SUBQ(operand.Imm(uint64(w.run-1)), cols)
+		c.JE(operand.LabelRef("end"))
+	}
+	c.Label("pixel")
+	shift()
+	load()
+	w.multiply(0, w.run-1)
+	w.advance(true)
+	c.DECQ(cols)
+	c.JNE(operand.LabelRef("pixel"))
+	if w.run > 1 {
+		c.Label("end")
+	}
+	for first := 1; first < w.run; first++ {
+		shift()
+		w.multiply(first, w.run-1)
+		w.advance(false)
+	}
+	w.nextRow()
+	c.DECQ(rows)
+	c.JNE(operand.LabelRef("row"))
+}
+
+// convNextRow moves a pointer that stands cols+extra pixels of unit bytes into a row to the next row.
+func convNextRow(c *build.Context, pointer reg.Register, unit, extra int, row string) {
+	back := c.Load(c.Param("cols"), c.GP64())
+	c.IMUL3Q(operand.U32(uint32(unit)), back, back)
+	c.SUBQ(back, pointer)
+	pitch := c.Load(c.Param(row), c.GP64())
+	c.LEAQ(operand.Mem{Base: pointer, Index: pitch, Scale: 4, Disp: -extra * unit}, pointer)
 }

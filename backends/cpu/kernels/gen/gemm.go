@@ -52,6 +52,7 @@ func tile(s *simd) {
 				s.JNE(operand.LabelRef(next))
 			}
 			sub := fmt.Sprintf("%dx%d", r, vectors)
+			s.prefetchTile(r, vectors, c, ldc)
 			acc := s.multiply(sub, r, vectors, a, b, ldb, k)
 			s.storeTile(sub, acc, c, ldc, cols)
 			s.done()
@@ -92,6 +93,20 @@ func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register
 	s.DECQ(k)
 	s.JNE(operand.LabelRef("k" + sub))
 	return acc
+}
+
+// prefetchTile asks for the lines of C that storeTile will want.
+func (s *simd) prefetchTile(rows, vectors int, c, ldc reg.Register) {
+	p := s.GP64()
+	s.MOVQ(c, p)
+	for r := range rows {
+		for disp := 0; disp < vectors*s.bytes(); disp += block {
+			s.PREFETCHT0(at(p, nil, disp))
+		}
+		if r+1 < rows {
+			s.ADDQ(ldc, p)
+		}
+	}
 }
 
 // storeTile stores the first cols columns of a tile, added to C or not.

@@ -29,10 +29,10 @@ var files = []struct {
 	{"reduce", reduce},
 	{"norm", norm},
 	{"gemm", gemm},
-	{"conv_row_avx512", convRows(convAVX512, []convRowTile{{1, 28}, {2, 14}, {4, 6}}, []convRowTile{{1, 28}, {2, 14}}, []convRowTile{{1, 14}})},
-	{"conv_row_avx2", convRows(convAVX2, []convRowTile{{1, 6}}, []convRowTile{{1, 6}}, []convRowTile{{1, 6}})},
-	{"conv_grad_avx512", convGrads(convAVX512, [][2]int{{1, 16}, {2, 8}}, 28)},
-	{"conv_grad_avx2", convGrads(convAVX2, [][2]int{{1, 4}}, 6)},
+	{"conv_band_avx512", convBands(convAVX512, convBandsAVX512)},
+	{"conv_band_avx2", convBands(convAVX2, convBandsAVX2)},
+	{"conv_grad_avx512", convGrads(convAVX512, convGradsAVX512, 31)},
+	{"conv_grad_avx2", convGrads(convAVX2, convGradsAVX2, 7)},
 }
 
 func main() {

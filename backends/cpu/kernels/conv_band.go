@@ -1,0 +1,167 @@
+package kernels
+
+import "math"
+
+// convKind is how the inner loops multiply.
+type convKind uint8
+
+const (
+	convBlocked  convKind = iota // one input channel times 16 output channels; plane pixels of 16 channels
+	convPlanar                   // the same; plane pixels of one channel
+	convLanewise                 // 16 channels times their own 16 weights: depthwise
+	convKinds    = iota
+)
+
+// unit returns the values of a plane pixel.
+func (k convKind) unit() int {
+	if k == convPlanar {
+		return 1
+	}
+	return convLanes
+}
+
+// convBand is the work of the inner loops of the forward pass and of the input gradient: rows y of result pixels q for the blocks b of a panel,
+//
+//	dst[b·dstBlock + y·dstRow + q·dstPixel + lane] = max(floor, init[b·initBlock + y·initRow + q·initPixel + lane]
+//	       + Σ_e Σ_c Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + c] · w[e][c][t][b][lane])        blocked and planar, c < chans
+//	       + Σ_e     Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + lane] · w[e][t][lane])           lanewise
+//
+// summed in that order, starting from init. An entry e is a run of t < run taps that are neighbours in a plane, of one block of input channels. All
+// distances are in elements. A NaN stays NaN under the maximum.
+type convBand struct {
+	kind                          convKind
+	run, blocks, rows             int
+	dst                           []float32
+	dstPixel, dstBlock, dstRow    int
+	init                          []float32
+	initPixel, initBlock, initRow int
+	src                           []float32
+	srcRow                        int
+	w                             []float32
+	offsets                       []int
+	chans                         int // of every entry: a multiple of 4, or 1 where planar or lanewise
+	floor                         float32
+}
+
+const (
+	convMaxBlocks = 4 // in a panel
+	convMaxTaps   = 3 // in a run of a band
+)
+
+// convTiles is the band kernels of a level and a kind: by run and by blocks, the most pixels whose sums stay in registers together; 0 where there is no
+// such kernel.
+type convTiles [convMaxTaps + 1][convMaxBlocks + 1]int
+
+// convNoFloor leaves every value as it is.
+var convNoFloor = float32(math.Inf(-1))
+
+// longest returns the longest run of taps for panels of that many blocks.
+func (t *convTiles) longest(blocks int) int {
+	run := convMaxTaps
+	for t[run][blocks] == 0 {
+		run--
+	}
+	return run
+}
+
+// blocks returns how many blocks, at most most, a panel should have for rows of cols pixels and runs of taps taps: what costs the fewest cycles,
+// where a processor does two multiply-adds and a little more than one load a cycle, and a sum waits four cycles for its next term.
+func (t *convTiles) blocks(cols, taps, most int) int {
+	const loadsPerCycle, latency, perLoad = 1.1, 4, 0.02
+	best, least := 1, math.Inf(1)
+	for b := 1; b <= min(most, convMaxBlocks); b++ {
+		if t[1][b] == 0 {
+			continue
+		}
+		run := min(taps, t.longest(b))
+		cost := 0.0
+		for rest := cols; rest > 0; {
+			tiles := (rest + t[run][b] - 1) / t[run][b]
+			pixels := (rest + tiles - 1) / tiles
+			loads, sums := float64(pixels+run-1+run*b), float64(b*pixels)
+			cost += max(sums*float64(run)/2, loads/loadsPerCycle, latency*float64(run)) + perLoad*loads
+			rest -= pixels
+		}
+		if cost /= float64(b * run); cost < least {
+			best, least = b, cost
+		}
+	}
+	return best
+}
+
+// run computes a band of cols columns, in tiles of nearly equal size.
+func (t *convTiles) compute(l Level, band *convBand, cols int) {
+	most := t[band.run][band.blocks]
+	tiles := (cols + most - 1) / most
+	pixels := (cols + tiles - 1) / tiles
+	small := tiles*pixels - cols // tiles of one pixel less
+	l.convBand(band, pixels, tiles-small)
+	if small == 0 {
+		return
+	}
+	done := pixels * (tiles - small)
+	right := *band
+	right.dst, right.init = band.dst[done*band.dstPixel:], band.init[done*band.initPixel:]
+	right.src = convFrom(band.src, done*band.kind.unit())
+	l.convBand(&right, pixels-1, small)
+}
+
+// convTilesPortable is the tiles of the band kernels in plain Go: any number of pixels.
+var convTilesPortable = [convKinds]convTiles{
+	convBlocked:  {1: {1: 1 << 30, 2: 1 << 30, 4: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
+	convPlanar:   {1: {1: 1 << 30, 2: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
+	convLanewise: {1: {1: 1 << 30}, 2: {1: 1 << 30}, 3: {1: 1 << 30}},
+}
+
+// convBandPortable computes tiles·pixels columns.
+func convBandPortable(band *convBand, pixels, tiles int) {
+	for y := range band.rows {
+		for q := range pixels * tiles {
+			src := convFrom(band.src, y*band.srcRow+q*band.kind.unit())
+			for b := range band.blocks {
+				acc := *(*[convLanes]float32)(band.init[b*band.initBlock+y*band.initRow+q*band.initPixel:])
+				if band.kind == convLanewise {
+					band.addLanes(&acc, src)
+				} else {
+					band.addChannels(&acc, src, b)
+				}
+				dst := (*[convLanes]float32)(band.dst[b*band.dstBlock+y*band.dstRow+q*band.dstPixel:])
+				for lane, v := range acc {
+					if v < band.floor {
+						v = band.floor
+					}
+					dst[lane] = v
+				}
+			}
+		}
+	}
+}
+
+func (band *convBand) addChannels(acc *[convLanes]float32, src []float32, block int) {
+	unit := band.kind.unit()
+	w := convFrom(band.w, block*convLanes)
+	for _, offset := range band.offsets {
+		for c := range band.chans {
+			for t := range band.run {
+				x, row := src[offset+t*unit+c], (*[convLanes]float32)(w)
+				for lane := range acc {
+					acc[lane] += x * row[lane]
+				}
+				w = convFrom(w, band.blocks*convLanes)
+			}
+		}
+	}
+}
+
+func (band *convBand) addLanes(acc *[convLanes]float32, src []float32) {
+	w := band.w
+	for _, offset := range band.offsets {
+		for t := range band.run {
+			x, row := (*[convLanes]float32)(src[offset+t*convLanes:]), (*[convLanes]float32)(w)
+			for lane := range acc {
+				acc[lane] += x[lane] * row[lane]
+			}
+			w = w[convLanes:]
+		}
+	}
+}
