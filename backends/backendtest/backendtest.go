@@ -1,0 +1,130 @@
+// Package backendtest is the conformance suite of backends: what passes it runs cram's programs right.
+//
+//	func TestConformance(t *testing.T) {
+//		backendtest.Run(t, mybackend.New(), backendtest.Options{})
+//	}
+//
+// Every op of [graph.Ops] runs over odd shapes, forward and through [graph.Builder.Grad] backward, and is compared with
+// backends/reference within the bound that its row in the tables states; whole small networks train for a few steps; and
+// sessions are held to every sentence of the interface: what errors leave behind, who owns which memory, what may run at
+// the same time, what happens after Close. An op that the table of graph gains and that no case here reaches fails the suite.
+//
+// Nothing is skipped in silence: what a backend reports as unsupported fails, unless [Options.Gaps] names it; then it is
+// logged, and fails once the backend learns it.
+package backendtest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Options say what to expect of a backend. The zero value expects every op in F32.
+type Options struct {
+	// Gaps are the known gaps, in the words of [backends.UnsupportedError]: "erf f32", "conv2d f64".
+	Gaps []string
+	// Double runs the ops in F64 as well.
+	Double bool
+}
+
+// Run holds b to the suite. At the end it closes b. With -short it takes every third shape.
+func Run(t *testing.T, b backends.Backend, o Options) {
+	t.Helper()
+	if i := b.Info(); i.Name == "" {
+		t.Errorf("Info: backend has no name: %+v", i)
+	}
+	s := &suite{backend: b, options: o, reference: reference.New()}
+	t.Run("Ops", s.testOps)
+}
+
+type suite struct {
+	backend, reference backends.Backend
+	options            Options
+}
+
+// open returns a fresh session of b that is closed when the test ends.
+func open(t *testing.T, b backends.Backend) backends.Session {
+	t.Helper()
+	s, err := b.NewSession(t.Context())
+	if err != nil {
+		t.Fatalf("new session of %s: %v", b.Info().Name, err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close session of %s: %v", b.Info().Name, err)
+		}
+	})
+	return s
+}
+
+// compile compiles p, failing the test on an error and skipping it, loudly, on a known gap.
+func (s *suite) compile(t *testing.T, in backends.Session, p *graph.Program, o backends.Options) backends.Executable {
+	t.Helper()
+	exe, err := in.Compile(t.Context(), p, o)
+	var lacks *backends.UnsupportedError
+	switch {
+	case errors.As(err, &lacks):
+		for _, m := range lacks.Missing {
+			if !slices.Contains(s.options.Gaps, m) {
+				t.Errorf("backend lacks %s, which Options.Gaps does not name", m)
+			}
+		}
+		if len(lacks.Missing) == 0 {
+			t.Errorf("unsupported, but nothing is listed: %v", err)
+		}
+		t.Skipf("known gap: %v", err)
+	case err != nil:
+		t.Fatalf("compile: %v\n%v", err, p)
+	}
+	t.Cleanup(func() {
+		if err := exe.Close(); err != nil {
+			t.Errorf("close executable: %v", err)
+		}
+	})
+	for _, i := range p.Code {
+		for _, id := range slices.Concat(i.In, i.Out) {
+			if what := fmt.Sprintf("%s %v", i.Op, p.Types[id].DType); slices.Contains(s.options.Gaps, what) {
+				t.Errorf("Options.Gaps names %s, but the backend compiles it; remove the gap", what)
+			}
+		}
+	}
+	return exe
+}
+
+// run runs exe and fails the test on an error, or when it changed what it was fed.
+func run(t *testing.T, exe backends.Executable, in ...graph.Tensor) []graph.Tensor {
+	t.Helper()
+	before := cloneAll(in)
+	out, err := exe.Run(t.Context(), in, nil)
+	if err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	for i := range in {
+		if !sameBits(in[i], before[i]) {
+			t.Fatalf("run changed its input %d", i)
+		}
+	}
+	return out
+}
+
+func cloneAll(ts []graph.Tensor) []graph.Tensor {
+	out := make([]graph.Tensor, len(ts))
+	for i, t := range ts {
+		out[i] = t.Clone()
+	}
+	return out
+}
+
+func mustProgram(t *testing.T, b *graph.Builder) *graph.Program {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatalf("the suite's own program is wrong: %v", err)
+	}
+	return p
+}
