@@ -3,7 +3,6 @@ package compress
 import (
 	"context"
 	"math"
-	"slices"
 
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -149,24 +148,23 @@ func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w 
 	return out, nil
 }
 
-// topOfGroups keeps the n largest of each m consecutive along an axis whose indices are inner elements apart.
+// topOfGroups sets the bits of the n largest of each m consecutive along an axis whose indices are inner elements apart.
 func topOfGroups[T int32 | int64](mask graph.Tensor, f format[T], data []T, n, m, inner int) {
-	ranks, sorted := make([]T, m), make([]T, m)
+	ranks := make([]T, m)
 	for base := 0; base < len(data); base += m * inner {
 		for k := range inner {
 			for j := range ranks {
 				ranks[j] = min(data[base+j*inner+k]&f.abs, f.nan)
 			}
-			copy(sorted, ranks)
-			slices.Sort(sorted)
-			c := cut[T]{at: sorted[m-n]}
-			for j := m - n; j < m && sorted[j] == c.at; j++ {
-				c.ties++
-			}
-			for j, rank := range ranks {
-				if c.survives(rank) {
-					mask.SetBit(base + j*inner + k)
+			for range n {
+				best := 0
+				for j, rank := range ranks {
+					if rank > ranks[best] {
+						best = j
+					}
 				}
+				ranks[best] = -1 // taken: below every rank
+				mask.SetBit(base + best*inner + k)
 			}
 		}
 	}

@@ -1,0 +1,261 @@
+package compresstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// broken is topk:0.5 under another name until a field breaks one thing.
+type broken struct {
+	name   string
+	before func(w []compress.Weight)
+	after  func(w []compress.Weight, out []compress.Compressed) []compress.Compressed
+	deaf   bool // to cancellation
+}
+
+func (c broken) String() string { return c.name }
+
+func (c broken) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	if c.deaf {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if c.before != nil {
+		c.before(w)
+	}
+	out, err := compress.TopK(0.5).Compress(ctx, w)
+	if err == nil && c.after != nil {
+		out = c.after(w, out)
+	}
+	return out, err
+}
+
+// kernel is the index of a convolution in every scene, of 576 or 1 elements; norm that of a parameter that is not prunable.
+const (
+	norm   = 2
+	kernel = 4
+)
+
+func values(w compress.Weight, f func(i int, x float32) float32) graph.Tensor {
+	t := w.Data.Clone()
+	for i, x := range t.F32() {
+		t.F32()[i] = f(i, x)
+	}
+	return t
+}
+
+func tensor(d graph.DType, dims ...int) graph.Tensor {
+	t, err := graph.New(d, dims...)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func TestSuiteCatches(t *testing.T) {
+	on := func(i int, f func(w compress.Weight, c *compress.Compressed)) broken {
+		return broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
+			if len(out) > 0 {
+				f(w[i], &out[i])
+			}
+			return out
+		}}
+	}
+	var calls atomic.Int64
+	reused := tensor(graph.Bit, 8, 8, 3, 3)
+	for _, c := range []struct {
+		what  string
+		c     compress.Compressor
+		o     Options
+		check string // the check that must fail
+		says  string // what its error must mention
+	}{
+		{"an empty name", broken{}, Options{}, "name", "String()"},
+		{"a name with a space", broken{name: "my op"}, Options{}, "name", "white space"},
+		{"a name that changes", renamed{broken{}, &calls}, Options{}, "name", "and then"},
+		{"a name that is not canonical", broken{name: "topk:0.50"}, Options{}, "name", "topk:0.5"},
+		{"another operator's name", broken{name: "topk:0.4"}, Options{}, "name", "another operator"},
+		{"a short answer", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
+			return out[:len(out)/2]
+		}}, Options{}, "answers soundly", "want all 9"},
+		{"a mask on a norm", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.Bit, w.Dims...) }), Options{}, "answers soundly", "bn1.weight: it has a mask"},
+		{"a mask of bytes", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.I8, w.Dims...) }), Options{}, "answers soundly", "want bit"},
+		{"a mask of another shape", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.Bit, 5) }), Options{}, "answers soundly", "got bit[5]"},
+		{"a mask that is too short", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep.Data = c.Keep.Data[1:] }), Options{}, "answers soundly", "bytes"},
+		{"bits behind the end", on(7, func(w compress.Weight, c *compress.Compressed) {
+			if w.Data.Len() == 1 {
+				c.Keep.Data[0] |= 0x80
+			}
+		}), Options{}, "answers soundly", "behind the last element"},
+		{"values of another type", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(graph.F64, w.Dims...) }), Options{}, "answers soundly", "want f32"},
+		{"values of another shape", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(graph.F32, 3) }), Options{}, "answers soundly", "got f32[3]"},
+		{"NaN", on(norm, func(w compress.Weight, c *compress.Compressed) {
+			c.Values = values(w, func(int, float32) float32 { return float32(math.NaN()) })
+		}), Options{}, "answers soundly", "is NaN"},
+		{"infinity", on(norm, func(w compress.Weight, c *compress.Compressed) {
+			c.Values = values(w, func(int, float32) float32 { return float32(math.Inf(-1)) })
+		}), Options{}, "answers soundly", "is -Inf"},
+		{"values outside the mask", on(kernel, func(w compress.Weight, c *compress.Compressed) {
+			c.Values = values(w, func(int, float32) float32 { return 1 })
+		}), Options{}, "answers soundly", "the mask drops it"},
+		{"a mask and a reason for none", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Skipped = "too small" }), Options{}, "answers soundly", "said to be dense"},
+		{"a panic", on(kernel, func(compress.Weight, *compress.Compressed) { panic("boom") }), Options{}, "answers soundly", "boom"},
+		{"an error", compress.Func("broken", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+			return nil, errors.New("no luck")
+		}), Options{}, "answers soundly", "ordinary weights: no luck"},
+		{"a panic on no weights", broken{name: "broken", before: func(w []compress.Weight) { _ = w[0] }}, Options{}, "no weights", "panic"},
+		{"an answer for no weights", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
+			return make([]compress.Compressed, max(len(out), 1))
+		}}, Options{}, "no weights", "want all 0"},
+		{"a changed input", broken{name: "broken", before: func(w []compress.Weight) {
+			if len(w) > 0 {
+				w[kernel].Data.F32()[0] = 0.125
+			}
+		}}, Options{}, "leaves its input", "layer1.0.conv1.weight was changed"},
+		{"changed dimensions", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
+			if len(w) > 0 {
+				w[norm].Dims[0] = 99
+			}
+			return out
+		}}, Options{}, "leaves its input", "bn1.weight was changed"},
+		{"an answer that depends on the call", on(norm, func(w compress.Weight, c *compress.Compressed) {
+			n := float32(calls.Add(1))
+			c.Values = values(w, func(int, float32) float32 { return n })
+		}), Options{}, "the same again", "bn1.weight: values differ"},
+		{"a reason that depends on the call", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Skipped = fmt.Sprint(calls.Add(1)) }), Options{}, "the same again", "skipped differs"},
+		{"a buffer used again", on(kernel, func(w compress.Weight, c *compress.Compressed) {
+			if w.Data.Len() == reused.Len() {
+				copy(reused.Data, c.Keep.Data)
+				c.Keep = reused
+			}
+		}), Options{}, "hands its answer over", "a later call changed the answer"},
+		{"NaN spread by NaN", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
+			for i, x := range w {
+				if x.Role == graph.Norm {
+					var sum float32
+					for _, v := range x.Data.F32() {
+						sum += v
+					}
+					out[i].Values = values(x, func(_ int, v float32) float32 { return v + 0*sum })
+				}
+			}
+			return out
+		}}, Options{}, "survives NaN", "is NaN"},
+		{"a panic on NaN", broken{name: "broken", before: func(w []compress.Weight) {
+			for _, x := range w {
+				if slices.ContainsFunc(x.Data.F32(), func(v float32) bool { return v != v }) {
+					panic("NaN")
+				}
+			}
+		}}, Options{}, "survives NaN", "panic"},
+		{"an answer that depends on others' calls", &overlapping{}, Options{}, "concurrent", "differ"},
+		{"deaf to cancellation", broken{name: "broken", deaf: true}, Options{}, "cancelled", "want context.Canceled"},
+		{"five of eight", compress.NM{N: 5, M: 8}, Options{Promise: Groups(2, 4, 1)}, "promise", "promised at most 2"},
+		{"groups that do not fit", compress.NM{N: 1, M: 3}, Options{Promise: Groups(2, 4, 1)}, "promise", "do not fit"},
+		{"single zeros", compress.Only(compress.TopK(0.5), "fc.weight"), Options{Promise: Blocks(2)}, "promise", "kept in part"},
+		{"blocks that do not fit", compress.Only(compress.Block{Size: 2, Sparsity: .5}, "layer2.*"), Options{Promise: Blocks(4)}, "promise", "do not fit"},
+		{"no reason", compress.Dense{}, Options{Promise: Blocks(4)}, "promise", "Skipped"},
+		{"no reason", compress.Dense{}, Options{Promise: Groups(2, 4, 1)}, "promise", "Skipped"},
+		{"a case of one's own", compress.Only(compress.TopK(.5), "conv1.weight"), Options{Weights: []compress.Weight{{
+			Meta: compress.Meta{Name: "mine", Role: graph.Kernel, Dims: []int{2, 2}}, Data: tensor(graph.F32, 2, 2),
+		}}}, "answers soundly", "Options.Weights"},
+		{"a type that is no float", compress.TopK(.5), Options{DType: graph.I32}, "answers soundly", "Options.DType"},
+	} {
+		err := find(t, c.check).Run(t.Context(), c.c, c.o)
+		if err == nil {
+			t.Errorf("%s: check %q passes", c.what, c.check)
+		} else if !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: check %q says %q, which does not mention %q", c.what, c.check, err, c.says)
+		}
+	}
+}
+
+func find(t *testing.T, part string) Check {
+	t.Helper()
+	for _, c := range Checks() {
+		if strings.Contains(c.Name, part) {
+			return c
+		}
+	}
+	t.Fatalf("no check is named %q", part)
+	return Check{}
+}
+
+// renamed counts the calls of String.
+type renamed struct {
+	broken
+	calls *atomic.Int64
+}
+
+func (r renamed) String() string { return fmt.Sprint("broken", r.calls.Add(1)) }
+
+// overlapping keeps nothing of a call that another overlaps.
+type overlapping struct{ running atomic.Int64 }
+
+func (*overlapping) String() string { return "overlapping" }
+
+func (o *overlapping) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	defer o.running.Add(-1)
+	o.running.Add(1)
+	out, err := compress.TopK(0.5).Compress(ctx, w)
+	for range 50 {
+		if _, err := compress.TopK(0.5).Compress(ctx, w); err != nil { // time for the others to come
+			return nil, err
+		}
+	}
+	if o.running.Load() > 1 {
+		clear(out)
+	}
+	return out, err
+}
+
+// twoFaced has a graph form that differs from its host form.
+type twoFaced struct {
+	broken
+	build func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed
+}
+
+func (c twoFaced) Build(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+	return c.build(b, w)
+}
+
+func TestSuiteCatchesAGraphFormThatDiffers(t *testing.T) {
+	half := compress.TopK(0.5)
+	for _, c := range []struct {
+		what  string
+		says  string
+		build func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed
+	}{
+		{"the right one", "", half.Build},
+		{"one element more", "the graph form and the host form differ", compress.TopK(0.499).Build},
+		{"a mask missing", "has a mask", compress.Except(half, "fc.weight").(compress.Symbolic).Build},
+		{"a short answer", "8 of 9", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed { return half.Build(b, w)[1:] }},
+		{"a mistake", "want 0", compress.TopK(2).Build},
+		{"a reason missing", "skipped", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+			out := half.Build(b, w)
+			out[0].Skipped = "none"
+			return out
+		}},
+		{"a value not masked", "value of conv1.weight", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+			out := half.Build(b, w)
+			out[1].Value = w[1].W
+			return out
+		}},
+	} {
+		err := find(t, "graph form").Run(t.Context(), twoFaced{broken{name: "twofaced"}, c.build}, Options{})
+		switch {
+		case c.says == "" && err != nil:
+			t.Errorf("%s: %v", c.what, err)
+		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: the check says %v, which does not mention %q", c.what, err, c.says)
+		}
+	}
+}

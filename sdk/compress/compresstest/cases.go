@@ -1,0 +1,122 @@
+package compresstest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A scene is a list of weights in some condition. Names and roles are the same in all scenes, so that an operator that
+// selects by name meets its weights everywhere.
+type scene struct {
+	name    string
+	weights []compress.Weight
+}
+
+var parameters = []struct {
+	name string
+	role graph.Role
+	dims []int
+}{
+	{"embedding.weight", graph.Embedding, []int{7, 8}},
+	{"conv1.weight", graph.Kernel, []int{8, 3, 3, 3}},
+	{"bn1.weight", graph.Norm, []int{8}},
+	{"bn1.bias", graph.Norm, []int{8}},
+	{"layer1.0.conv1.weight", graph.Kernel, []int{8, 8, 3, 3}},
+	{"layer1.0.conv2.weight", graph.Kernel, []int{12, 8, 1, 1}},
+	{"layer2.0.conv1.weight", graph.Kernel, []int{6, 12, 2, 3}},
+	{"fc.weight", graph.Kernel, []int{12, 16}},
+	{"fc.bias", graph.Bias, []int{12}},
+}
+
+// scenes returns the finite scenes.
+func scenes(o Options) ([]scene, error) {
+	normal := func(r *rand.Rand) float64 { return r.NormFloat64() }
+	return draw(o, []plan{
+		{"ordinary weights", 1, false, normal},
+		{"other ordinary weights", 2, false, func(r *rand.Rand) float64 { return 0.05 * r.NormFloat64() }},
+		{"extents of one", 3, true, normal},
+		{"many ties", 4, false, func(r *rand.Rand) float64 { return float64(r.IntN(5)-2) / 4 }},
+		{"all equal", 5, false, func(*rand.Rand) float64 { return -0.5 }},
+		{"all zero, of both signs", 6, false, func(r *rand.Rand) float64 { return math.Copysign(0, r.Float64()-0.5) }},
+		{"very large and very small", 7, false, func(r *rand.Rand) float64 { return math.Ldexp(r.Float64()-0.5, r.IntN(250)-130) }},
+	})
+}
+
+// notFinite returns the scenes with NaN and infinities.
+func notFinite(o Options) ([]scene, error) {
+	some := func(odd ...float64) func(r *rand.Rand) float64 {
+		return func(r *rand.Rand) float64 {
+			if r.IntN(5) == 0 {
+				return odd[r.IntN(len(odd))]
+			}
+			return r.NormFloat64()
+		}
+	}
+	o.Weights = nil
+	return draw(o, []plan{
+		{"infinities", 8, false, some(math.Inf(1), math.Inf(-1))},
+		{"NaN", 9, false, some(math.NaN(), math.Copysign(math.NaN(), -1))},
+		{"NaN and infinities", 10, false, some(math.NaN(), math.Inf(1), math.Inf(-1))},
+	})
+}
+
+type plan struct {
+	name  string
+	seed  uint64
+	tiny  bool // all extents are one
+	value func(r *rand.Rand) float64
+}
+
+func draw(o Options, plans []plan) ([]scene, error) {
+	d := o.DType
+	switch d {
+	case graph.InvalidDType:
+		d = graph.F32
+	case graph.F32, graph.F64:
+	default:
+		return nil, fmt.Errorf("compresstest: Options.DType is %v, want f32 or f64", d)
+	}
+	var out []scene
+	for _, p := range plans {
+		s, r := scene{name: p.name}, rand.New(rand.NewPCG(p.seed, 0))
+		for _, x := range parameters {
+			dims := slices.Clone(x.dims)
+			if p.tiny {
+				dims = slices.Repeat([]int{1}, len(dims))
+			}
+			t, err := graph.New(d, dims...)
+			if err != nil {
+				return nil, err
+			}
+			for i := range t.Len() {
+				if v := p.value(r); d == graph.F64 {
+					t.F64()[i] = v
+				} else {
+					t.F32()[i] = float32(v)
+				}
+			}
+			meta := compress.Meta{Name: x.name, Role: x.role, Dims: dims, First: x.name == "conv1.weight", Last: x.name == "fc.weight"}
+			s.weights = append(s.weights, compress.Weight{Meta: meta, Data: t})
+		}
+		out = append(out, s)
+	}
+	if o.Weights != nil {
+		out = append(out, scene{"Options.Weights", o.Weights})
+	}
+	return out, nil
+}
+
+// clone copies weights, so that nothing is shared.
+func clone(w []compress.Weight) []compress.Weight {
+	out := slices.Clone(w)
+	for i := range out {
+		out[i].Dims = slices.Clone(w[i].Dims)
+		out[i].Data = w[i].Data.Clone()
+	}
+	return out
+}

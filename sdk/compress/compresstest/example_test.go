@@ -1,0 +1,37 @@
+package compresstest_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/compress/compresstest"
+)
+
+// small zeroes every prunable weight below a threshold.
+func small(threshold float32) compress.Compressor {
+	return compress.Func("small", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		for i, x := range w {
+			if !x.Prunable() {
+				continue
+			}
+			var err error
+			data := x.Data.F32()
+			out[i], err = compress.Mask(x.Dims, func(k int) bool { return data[k] <= -threshold || data[k] >= threshold })
+			if err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
+}
+
+func TestSmall(t *testing.T) { compresstest.Run(t, small(0.3), compresstest.Options{}) }
+
+func ExampleRun() {
+	// In a test file:
+	_ = func(t *testing.T) {
+		compresstest.Run(t, small(0.3), compresstest.Options{})
+	}
+}

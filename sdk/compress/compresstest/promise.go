@@ -1,0 +1,65 @@
+package compresstest
+
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Groups returns the promise of N:M sparsity: every mask keeps at most n of each m consecutive elements along axis, and a
+// prunable weight without a mask says why.
+func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
+	return func(w compress.Weight, c compress.Compressed) error {
+		if left, err := leftDense(w, c); left {
+			return err
+		}
+		if axis >= len(w.Dims) || w.Dims[axis]%m != 0 {
+			return fmt.Errorf("shape %v is masked although groups of %d do not fit axis %d", w.Dims, m, axis)
+		}
+		inner := graph.Count(w.Dims[axis+1:])
+		kept := map[int]int{} // by first element of the group
+		for i := range c.Keep.Len() {
+			if c.Keep.Bit(i) {
+				kept[i-i/inner%m*inner]++
+			}
+		}
+		for first, k := range kept {
+			if k > n {
+				return fmt.Errorf("the group of %d at element %d keeps %d, promised at most %d", m, first, k, n)
+			}
+		}
+		return nil
+	}
+}
+
+// Blocks returns the promise of block sparsity: size consecutive indices of axis 0 survive together or not at all, and a
+// prunable weight without a mask says why.
+func Blocks(size int) func(compress.Weight, compress.Compressed) error {
+	return func(w compress.Weight, c compress.Compressed) error {
+		if left, err := leftDense(w, c); left {
+			return err
+		}
+		if len(w.Dims) == 0 || w.Dims[0]%size != 0 {
+			return fmt.Errorf("shape %v is masked although blocks of %d do not fit axis 0", w.Dims, size)
+		}
+		inner := graph.Count(w.Dims[1:])
+		for i := range c.Keep.Len() {
+			if first := i - i/inner%size*inner; c.Keep.Bit(i) != c.Keep.Bit(first) {
+				return fmt.Errorf("the block of %d at element %d is kept in part", size, first)
+			}
+		}
+		return nil
+	}
+}
+
+// leftDense reports whether a weight has no mask; it is an error if it should have one and nothing says why it has not.
+func leftDense(w compress.Weight, c compress.Compressed) (bool, error) {
+	if !c.Keep.None() {
+		return false, nil
+	}
+	if w.Prunable() && c.Skipped == "" {
+		return true, fmt.Errorf("no mask, and Skipped does not say why")
+	}
+	return true, nil
+}

@@ -1,0 +1,120 @@
+package compresstest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+func checkGraph(ctx context.Context, c compress.Compressor, o Options) error {
+	symbolic, ok := c.(compress.Symbolic)
+	if !ok {
+		return nil
+	}
+	finite, err := scenes(o)
+	if err != nil {
+		return err
+	}
+	odd, err := notFinite(o)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(finite, odd...) {
+		host, err := call(ctx, c, s.weights)
+		if err != nil {
+			continue // only scenes that are not finite may be refused; other checks see to that
+		}
+		if err := compareForms(ctx, symbolic, s.weights, host); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// compareForms builds a program whose inputs are the weights, runs it, and compares it with the host's answer.
+func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight, host []compress.Compressed) error {
+	want, err := compress.Apply(w, host)
+	if err != nil {
+		return err
+	}
+	b := graph.NewBuilder()
+	in, syms := make([]graph.Tensor, len(w)), make([]compress.Sym, len(w))
+	for i, x := range clone(w) {
+		in[i] = x.Data
+		syms[i] = compress.Sym{Meta: x.Meta, W: b.Input(x.Name, x.Data.DType, graph.Of(x.Data.Dims...))}
+	}
+	built := c.Build(b, syms)
+	if err := b.Err(); err != nil {
+		return fmt.Errorf("Build: %w", err)
+	}
+	if len(built) != len(w) {
+		return fmt.Errorf("Build answered for %d of %d weights", len(built), len(w))
+	}
+	expected := map[string]graph.Tensor{}
+	for i, x := range built {
+		name := w[i].Name
+		if x.Keep.None() != host[i].Keep.None() {
+			return fmt.Errorf("tensor %s: the graph form has a mask: %v, the host form: %v", name, !x.Keep.None(), !host[i].Keep.None())
+		}
+		if x.Skipped != host[i].Skipped {
+			return fmt.Errorf("tensor %s: the graph form is skipped for %q, the host form for %q", name, x.Skipped, host[i].Skipped)
+		}
+		if b.Output("value of "+name, x.Value); !x.Keep.None() {
+			b.Output("mask of "+name, x.Keep)
+			expected["mask of "+name] = host[i].Keep
+		}
+		expected["value of "+name] = want[i]
+	}
+	program, err := b.Program()
+	if err != nil {
+		return err
+	}
+	got, err := run(ctx, program, in)
+	if err != nil {
+		return err
+	}
+	for i, port := range program.Outputs {
+		if e := expected[port.Name]; got[i].DType != e.DType || !bytes.Equal(plain(got[i]), plain(e)) {
+			return fmt.Errorf("%s: the graph form and the host form differ", port.Name)
+		}
+	}
+	return nil
+}
+
+func run(ctx context.Context, p *graph.Program, in []graph.Tensor) ([]graph.Tensor, error) {
+	backend := reference.New()
+	defer backend.Close()
+	session, err := backend.NewSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	exec, err := session.Compile(ctx, p, backends.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer exec.Close()
+	return exec.Run(ctx, in, nil)
+}
+
+// plain returns the bytes of t with one NaN for all, because a backend may pass NaN through arithmetic.
+func plain(t graph.Tensor) []byte {
+	t = t.Clone()
+	one(t.F32())
+	one(t.F64())
+	return t.Data
+}
+
+func one[F float32 | float64](data []F) {
+	for i, x := range data {
+		if x != x {
+			data[i] = F(math.NaN())
+		}
+	}
+}
