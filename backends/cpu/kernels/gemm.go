@@ -15,11 +15,12 @@ type Tile struct{ I0, I1, J0, J1 int }
 // Whole is the tile that covers all of C.
 func (m MatMul) Whole() Tile { return Tile{0, m.M, 0, m.N} }
 
-// Sizes of the packed blocks: kBlock rows of a panel of B stay in the first cache while the panels of A stream by from the second.
+// Sizes of the packed blocks. A panel of A stays in the first cache while the panels of B stream by from the second; going along a row of panels stays on the same
+// memory pages of C.
 const (
-	kBlock = 192
+	kBlock = 256
 	mBlock = 336 // a multiple of every level's tile height
-	nBlock = 1024
+	nBlock = 512
 )
 
 // fewRows is the number of rows of C up to which dot products with the rows of a transposed B are taken in place: packing B would cost more than it saves.
@@ -83,12 +84,12 @@ func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
 					l.packA(m, packedA[(r0-i0)*k:], a, k0, k, r0, r1)
 				}
-				for p := range panels {
-					j := j0 + p*g.tileCols
-					cols := min(g.tileCols, j1-j)
-					panel := packedB[p*g.tileCols*k : (p+1)*g.tileCols*k]
-					for tile := range tiles {
-						r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
+				for tile := range tiles {
+					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
+					for p := range panels {
+						j := j0 + p*g.tileCols
+						cols := min(g.tileCols, j1-j)
+						panel := packedB[p*g.tileCols*k : (p+1)*g.tileCols*k]
 						out := c[r0*m.LDC+j : (r1-1)*m.LDC+j+cols]
 						g.tile(out, m.LDC, packedA[(r0-i0)*k:(r1-i0)*k], panel, g.tileCols, k, r1-r0, cols, m.Accumulate || k0 > 0)
 					}

@@ -78,6 +78,9 @@ func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register
 		}
 	}
 	s.Label("k" + sub)
+	for disp := 0; disp < vectors*s.bytes(); disp += block {
+		s.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8, Disp: disp})
+	}
 	bs := make([]reg.VecVirtual, vectors)
 	for v := range bs {
 		bs[v] = s.load(at(b, nil, v*s.bytes()))

@@ -31,6 +31,7 @@ var files = []struct {
 	{"gemm", gemm},
 	{"conv_band_avx512", convBands(convAVX512, convBandsAVX512)},
 	{"conv_band_avx2", convBands(convAVX2, convBandsAVX2)},
+	{"conv_fill", convFill},
 	{"conv_grad_avx512", convGrads(convAVX512, convGradsAVX512, 31)},
 	{"conv_grad_avx2", convGrads(convAVX2, convGradsAVX2, 7)},
 }
