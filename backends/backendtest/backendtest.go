@@ -40,6 +40,12 @@ func Run(t *testing.T, b backends.Backend, o Options) {
 	}
 	s := &suite{backend: b, options: o, reference: reference.New()}
 	t.Run("Ops", s.testOps)
+	t.Run("Networks", s.testNetworks)
+	t.Run("Constants", s.testConstants)
+	t.Run("Session", s.testSession)
+	t.Run("Errors", s.testErrors)
+	t.Run("Concurrency", s.testConcurrency)
+	t.Run("Close", s.testClose)
 }
 
 type suite struct {

@@ -108,13 +108,14 @@ func lacking(p *graph.Program) []string {
 	return missing
 }
 
-// constants decodes the slots that Options.Const holds and checks that the program reads and does not write them.
+// constants decodes what Options.Const holds for the slots of p. Values of other names are left alone, so that one set of
+// constants serves several programs.
 func constants(p *graph.Program, values map[string]graph.Value) (map[string]array, error) {
 	consts := make(map[string]array, len(values))
 	for slot, v := range values {
 		decl, ok := p.Slot(slot)
 		if !ok {
-			return nil, fmt.Errorf("const %q: the program has no such slot", slot)
+			continue
 		}
 		if slices.ContainsFunc(p.Updates, func(u graph.Update) bool { return u.Slot == slot }) {
 			return nil, fmt.Errorf("const %q: the program updates this slot", slot)
