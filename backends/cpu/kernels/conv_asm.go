@@ -6,13 +6,16 @@ type (
 	// convBandFunc is a band kernel for one run, number of blocks and pixels. Distances and offsets are in elements; a skip leads from behind a row
 	// to the next one.
 	convBandFunc = func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles,
-		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32)
+		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32, next, end *float32)
 
 	// convGradFunc is a blocked weight gradient kernel for one run, number of blocks and channels.
-	convGradFunc = func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int)
+	convGradFunc = func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)
 
 	// convGradRunsFunc is a planar or lanewise one for one length and number of runs.
-	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int)
+	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)
+
+	// convFillFunc is the copy of fillRows.
+	convFillFunc = func(dst, src *float32, rows, left, n, right, pitch, srcRow int)
 )
 
 // convAssembly is the kernels of a level, and the limits within which they exist.
@@ -20,7 +23,8 @@ type convAssembly struct {
 	tiles    [convKinds]convTiles
 	bands    [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc // by kind, run, blocks, pixels
 	limits   convGradLimits
-	grads    [convMaxTaps + 1][3]convGradFunc              // by run, blocks
+	grads    [convMaxTaps + 1][3]convGradFunc // by run, blocks
+	fill     convFillFunc
 	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
 }
 
@@ -60,10 +64,11 @@ func (l Level) convBand(b *convBand, pixels, tiles int) {
 	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+convLanes-1]
 	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+convLanes-1]
 	_ = b.w[:entries*b.chans*b.run*b.blocks*convLanes]
+	next, end := convAhead(b.ahead, b.dst)
 	a.bands[b.kind][b.run][b.blocks][pixels](&b.dst[0], &b.init[0], convFirst(b.src), convFirst(b.w), convFirst(b.offsets),
 		entries, b.chans, b.rows, tiles,
 		b.dstPixel, b.dstBlock, b.dstRow-cols*b.dstPixel, b.initPixel, b.initBlock, b.initRow-cols*b.initPixel,
-		b.srcRow-cols*b.kind.unit(), b.floor)
+		b.srcRow-cols*b.kind.unit(), b.floor, next, end)
 }
 
 // convGrad adds a tile to its sums.
@@ -74,15 +79,35 @@ func (l Level) convGrad(t *convGradTile) {
 		return
 	}
 	_ = t.dy[(t.blocks-1)*t.dyBlock+(t.rows-1)*t.dyRow+t.cols*convLanes-1]
+	next, end := convAhead(t.ahead, t.acc)
 	if t.kind != convBlocked {
 		runs := len(t.offsets)
 		_ = t.acc[runs*t.length*convLanes-1]
-		a.gradRuns[t.kind][t.length][runs](&t.acc[0], &t.x[0], &t.dy[0], &t.offsets[0], t.rows, t.cols, t.xRow, t.dyRow)
+		a.gradRuns[t.kind][t.length][runs](&t.acc[0], &t.x[0], &t.dy[0], &t.offsets[0], t.rows, t.cols, t.xRow, t.dyRow, next, end)
 		return
 	}
 	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*convLanes+t.chans)*convLanes-1]
 	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*convLanes+t.chans-1]
-	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow)
+	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow, next, end)
+}
+
+// fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
+func (l Level) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+	a := convLevel(l)
+	if a == nil {
+		fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)
+		return
+	}
+	_, _ = dst[rows*(left+n+right)*convLanes-1], src[(rows-1)*srcRow+(n-1)*pitch+convLanes-1]
+	a.fill(&dst[0], &src[0], rows, left, n, right, pitch, srcRow)
+}
+
+// convAhead returns the bounds of what to fetch ahead; where there is nothing, a place that is in the cache already.
+func convAhead(ahead, cached []float32) (next, end *float32) {
+	if len(ahead) == 0 {
+		return &cached[0], &cached[0]
+	}
+	return &ahead[0], &ahead[len(ahead)-1]
 }
 
 // convFirst returns the address of the first element, nil where there is none.
@@ -94,6 +119,7 @@ func convFirst[T any](s []T) *T {
 }
 
 var convAVX512 = convAssembly{
+	fill: convFillAVX512,
 	tiles: [convKinds]convTiles{
 		convBlocked:  {1: {1: 16, 2: 14, 4: 6}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
 		convPlanar:   {1: {1: 16, 2: 12}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
@@ -286,6 +312,7 @@ var convAVX512 = convAssembly{
 }
 
 var convAVX2 = convAssembly{
+	fill: convFillAVX2,
 	tiles: [convKinds]convTiles{
 		convBlocked:  {1: {1: 6}},
 		convPlanar:   {1: {1: 6}},

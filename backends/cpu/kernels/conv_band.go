@@ -41,6 +41,7 @@ type convBand struct {
 	offsets                       []int
 	chans                         int // of every entry: a multiple of 4, or 1 where planar or lanewise
 	floor                         float32
+	ahead                         []float32 // what the next call reads: to be fetched into the cache meanwhile
 }
 
 const (
@@ -89,7 +90,7 @@ func (t *convTiles) blocks(cols, taps, most int) int {
 	return best
 }
 
-// run computes a band of cols columns, in tiles of nearly equal size.
+// compute computes a band of cols columns, in tiles of nearly equal size.
 func (t *convTiles) compute(l Level, band *convBand, cols int) {
 	most := t[band.run][band.blocks]
 	tiles := (cols + most - 1) / most
@@ -101,6 +102,7 @@ func (t *convTiles) compute(l Level, band *convBand, cols int) {
 	}
 	done := pixels * (tiles - small)
 	right := *band
+	right.ahead = nil
 	right.dst, right.init = band.dst[done*band.dstPixel:], band.init[done*band.initPixel:]
 	right.src = convFrom(band.src, done*band.kind.unit())
 	l.convBand(&right, pixels-1, small)

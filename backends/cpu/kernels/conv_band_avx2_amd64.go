@@ -5,55 +5,55 @@
 package kernels
 
 // convBandBlockedAVX21x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandBlockedAVX21x1x2 computes tiles of 2 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandBlockedAVX21x1x3 computes tiles of 3 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandBlockedAVX21x1x4 computes tiles of 4 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandBlockedAVX21x1x5 computes tiles of 5 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandBlockedAVX21x1x6 computes tiles of 6 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandBlockedAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandBlockedAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x2 computes tiles of 2 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x3 computes tiles of 3 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x4 computes tiles of 4 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x5 computes tiles of 5 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandPlanarAVX21x1x6 computes tiles of 6 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandPlanarAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandPlanarAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x2 computes tiles of 2 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x3 computes tiles of 3 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x4 computes tiles of 4 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x5 computes tiles of 5 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
 // convBandLanewiseAVX21x1x6 computes tiles of 6 pixels for 1 blocks, from runs of 1 taps. See convBand.
-func convBandLanewiseAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
+func convBandLanewiseAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)

@@ -4,1846 +4,1936 @@
 
 #include "textflag.h"
 
-// func convBandBlockedAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x1(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x1(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y2
-	VMOVUPS      32(DI), Y3
-	VBROADCASTSS (R10), Y4
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI), Y2
-	VMOVUPS      96(DI), Y3
-	VBROADCASTSS 4(R10), Y4
+	VMOVUPS      64(R8), Y2
+	VMOVUPS      96(R8), Y3
+	VBROADCASTSS 4(R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      128(DI), Y2
-	VMOVUPS      160(DI), Y3
-	VBROADCASTSS 8(R10), Y4
+	VMOVUPS      128(R8), Y2
+	VMOVUPS      160(R8), Y3
+	VBROADCASTSS 8(R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      192(DI), Y2
-	VMOVUPS      224(DI), Y3
-	VBROADCASTSS 12(R10), Y4
+	VMOVUPS      192(R8), Y2
+	VMOVUPS      224(R8), Y3
+	VBROADCASTSS 12(R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y2
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y2, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000040, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandBlockedAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x2(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x2(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (R10), Y6
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R11), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 64(R10), Y6
+	VBROADCASTSS 64(R11), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(DI), Y4
-	VMOVUPS      96(DI), Y5
-	VBROADCASTSS 4(R10), Y6
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(R11), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 68(R10), Y6
+	VBROADCASTSS 68(R11), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(DI), Y4
-	VMOVUPS      160(DI), Y5
-	VBROADCASTSS 8(R10), Y6
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(R11), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 72(R10), Y6
+	VBROADCASTSS 72(R11), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(DI), Y4
-	VMOVUPS      224(DI), Y5
-	VBROADCASTSS 12(R10), Y6
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(R11), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 76(R10), Y6
+	VBROADCASTSS 76(R11), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y4
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y4, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y4, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y4, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000080, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandBlockedAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x3(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x3(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (R10), Y8
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 64(R10), Y8
+	VBROADCASTSS 64(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 128(R10), Y8
+	VBROADCASTSS 128(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(DI), Y6
-	VMOVUPS      96(DI), Y7
-	VBROADCASTSS 4(R10), Y8
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 4(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 68(R10), Y8
+	VBROADCASTSS 68(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 132(R10), Y8
+	VBROADCASTSS 132(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(DI), Y6
-	VMOVUPS      160(DI), Y7
-	VBROADCASTSS 8(R10), Y8
+	VMOVUPS      128(R8), Y6
+	VMOVUPS      160(R8), Y7
+	VBROADCASTSS 8(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 72(R10), Y8
+	VBROADCASTSS 72(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 136(R10), Y8
+	VBROADCASTSS 136(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(DI), Y6
-	VMOVUPS      224(DI), Y7
-	VBROADCASTSS 12(R10), Y8
+	VMOVUPS      192(R8), Y6
+	VMOVUPS      224(R8), Y7
+	VBROADCASTSS 12(R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 76(R10), Y8
+	VBROADCASTSS 76(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 140(R10), Y8
+	VBROADCASTSS 140(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y6
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y6, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y6, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y6, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y6, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y6, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x000000c0, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandBlockedAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x4(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x4(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y8
-	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (R10), Y10
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 64(R10), Y10
+	VBROADCASTSS 64(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 128(R10), Y10
+	VBROADCASTSS 128(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 192(R10), Y10
+	VBROADCASTSS 192(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(DI), Y8
-	VMOVUPS      96(DI), Y9
-	VBROADCASTSS 4(R10), Y10
+	VMOVUPS      64(R8), Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 4(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 68(R10), Y10
+	VBROADCASTSS 68(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 132(R10), Y10
+	VBROADCASTSS 132(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 196(R10), Y10
+	VBROADCASTSS 196(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(DI), Y8
-	VMOVUPS      160(DI), Y9
-	VBROADCASTSS 8(R10), Y10
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VBROADCASTSS 8(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 72(R10), Y10
+	VBROADCASTSS 72(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 136(R10), Y10
+	VBROADCASTSS 136(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 200(R10), Y10
+	VBROADCASTSS 200(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(DI), Y8
-	VMOVUPS      224(DI), Y9
-	VBROADCASTSS 12(R10), Y10
+	VMOVUPS      192(R8), Y8
+	VMOVUPS      224(R8), Y9
+	VBROADCASTSS 12(R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 76(R10), Y10
+	VBROADCASTSS 76(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 140(R10), Y10
+	VBROADCASTSS 140(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 204(R10), Y10
+	VBROADCASTSS 204(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y8
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y8, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y8, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y8, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y8, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y8, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y8, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y8, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y8, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000100, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandBlockedAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x5(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x5(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y10
-	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (R10), Y12
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 64(R10), Y12
+	VBROADCASTSS 64(R11), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 128(R11), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 192(R10), Y12
+	VBROADCASTSS 192(R11), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 256(R10), Y12
+	VBROADCASTSS 256(R11), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(DI), Y10
-	VMOVUPS      96(DI), Y11
-	VBROADCASTSS 4(R10), Y12
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 68(R10), Y12
+	VBROADCASTSS 68(R11), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 132(R10), Y12
+	VBROADCASTSS 132(R11), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 196(R10), Y12
+	VBROADCASTSS 196(R11), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 260(R10), Y12
+	VBROADCASTSS 260(R11), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(DI), Y10
-	VMOVUPS      160(DI), Y11
-	VBROADCASTSS 8(R10), Y12
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 72(R10), Y12
+	VBROADCASTSS 72(R11), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 136(R10), Y12
+	VBROADCASTSS 136(R11), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 200(R10), Y12
+	VBROADCASTSS 200(R11), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 264(R10), Y12
+	VBROADCASTSS 264(R11), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(DI), Y10
-	VMOVUPS      224(DI), Y11
-	VBROADCASTSS 12(R10), Y12
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 76(R10), Y12
+	VBROADCASTSS 76(R11), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 140(R10), Y12
+	VBROADCASTSS 140(R11), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 204(R10), Y12
+	VBROADCASTSS 204(R11), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 268(R10), Y12
+	VBROADCASTSS 268(R11), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y10
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y10, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y10, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y10, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y10, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y10, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y10, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y10, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y10, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y10, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y10, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000140, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandBlockedAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandBlockedAVX21x1x6(SB), NOSPLIT, $0-132
+// func convBandBlockedAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandBlockedAVX21x1x6(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y10
 	VMOVUPS 32(CX), Y11
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ (R8), R10
-	LEAQ (DX)(R10*4), R10
-	ADDQ $0x08, R8
-	MOVQ chans+48(FP), R11
-	SHRQ $0x02, R11
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x02, R12
 
 chans:
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (R10), Y14
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 64(R10), Y14
+	VBROADCASTSS 64(R11), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 128(R10), Y14
+	VBROADCASTSS 128(R11), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 192(R10), Y14
+	VBROADCASTSS 192(R11), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 256(R10), Y14
+	VBROADCASTSS 256(R11), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 320(R10), Y14
+	VBROADCASTSS 320(R11), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(DI), Y12
-	VMOVUPS      96(DI), Y13
-	VBROADCASTSS 4(R10), Y14
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 68(R10), Y14
+	VBROADCASTSS 68(R11), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 132(R10), Y14
+	VBROADCASTSS 132(R11), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 196(R10), Y14
+	VBROADCASTSS 196(R11), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 260(R10), Y14
+	VBROADCASTSS 260(R11), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 324(R10), Y14
+	VBROADCASTSS 324(R11), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(DI), Y12
-	VMOVUPS      160(DI), Y13
-	VBROADCASTSS 8(R10), Y14
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 72(R10), Y14
+	VBROADCASTSS 72(R11), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 136(R10), Y14
+	VBROADCASTSS 136(R11), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 200(R10), Y14
+	VBROADCASTSS 200(R11), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 264(R10), Y14
+	VBROADCASTSS 264(R11), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 328(R10), Y14
+	VBROADCASTSS 328(R11), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(DI), Y12
-	VMOVUPS      224(DI), Y13
-	VBROADCASTSS 12(R10), Y14
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 76(R10), Y14
+	VBROADCASTSS 76(R11), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 140(R10), Y14
+	VBROADCASTSS 140(R11), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 204(R10), Y14
+	VBROADCASTSS 204(R11), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 268(R10), Y14
+	VBROADCASTSS 268(R11), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 332(R10), Y14
+	VBROADCASTSS 332(R11), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x10, R11
+	DECQ         R12
 	JNE          chans
-	DECQ         R9
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y12
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y12, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y12, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y12, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y12, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y12, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y12, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y12, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y12, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y12, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y12, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y10, Y12, Y10
 	VMOVUPS      Y10, (AX)
 	VMAXPS       Y11, Y12, Y11
 	VMOVUPS      Y11, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000180, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x1(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x1(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y2
-	VMOVUPS      32(DI), Y3
-	VBROADCASTSS (R10), Y4
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y2
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y2, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000004, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x2(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x2(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (R10), Y6
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R11), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R10), Y6
+	VBROADCASTSS 4(R11), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y4
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y4, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y4, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y4, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000008, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x3(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x3(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (R10), Y8
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R11), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R10), Y8
+	VBROADCASTSS 4(R11), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R10), Y8
+	VBROADCASTSS 8(R11), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y6
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y6, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y6, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y6, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y6, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y6, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x0000000c, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x4(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x4(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y8
-	VMOVUPS      32(DI), Y9
-	VBROADCASTSS (R10), Y10
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R11), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R10), Y10
+	VBROADCASTSS 4(R11), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R10), Y10
+	VBROADCASTSS 8(R11), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R10), Y10
+	VBROADCASTSS 12(R11), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y8
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y8, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y8, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y8, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y8, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y8, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y8, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y8, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y8, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000010, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x5(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x5(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y10
-	VMOVUPS      32(DI), Y11
-	VBROADCASTSS (R10), Y12
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R11), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R10), Y12
+	VBROADCASTSS 4(R11), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R10), Y12
+	VBROADCASTSS 8(R11), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R10), Y12
+	VBROADCASTSS 12(R11), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(R10), Y12
+	VBROADCASTSS 16(R11), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y10
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y10, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y10, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y10, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y10, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y10, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y10, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y10, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y10, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y10, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y10, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000014, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandPlanarAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandPlanarAVX21x1x6(SB), NOSPLIT, $0-132
+// func convBandPlanarAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandPlanarAVX21x1x6(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y10
 	VMOVUPS 32(CX), Y11
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ         (R8), R10
-	LEAQ         (DX)(R10*4), R10
-	ADDQ         $0x08, R8
-	VMOVUPS      (DI), Y12
-	VMOVUPS      32(DI), Y13
-	VBROADCASTSS (R10), Y14
+	MOVQ         (R9), R11
+	LEAQ         (DX)(R11*4), R11
+	ADDQ         $0x08, R9
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R11), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R10), Y14
+	VBROADCASTSS 4(R11), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R10), Y14
+	VBROADCASTSS 8(R11), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R10), Y14
+	VBROADCASTSS 12(R11), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(R10), Y14
+	VBROADCASTSS 16(R11), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(R10), Y14
+	VBROADCASTSS 20(R11), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000040, DI
-	DECQ         R9
+	ADDQ         $0x00000040, R8
+	DECQ         R10
 	JNE          entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y12
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y12, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y12, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y12, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y12, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y12, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y12, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y12, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y12, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y12, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y12, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y10, Y12, Y10
 	VMOVUPS      Y10, (AX)
 	VMAXPS       Y11, Y12, Y11
 	VMOVUPS      Y11, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000018, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x1(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x1(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y2
-	VMOVUPS     32(DI), Y3
-	VMOVUPS     (R10), Y4
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y2
+	VMOVUPS     32(R8), Y3
+	VMOVUPS     (R11), Y4
 	VFMADD231PS Y2, Y4, Y0
-	VMOVUPS     32(R10), Y2
+	VMOVUPS     32(R11), Y2
 	VFMADD231PS Y3, Y2, Y1
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y2
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y2, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000040, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x2(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x2(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y4
-	VMOVUPS     32(DI), Y5
-	VMOVUPS     (R10), Y6
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y4
+	VMOVUPS     32(R8), Y5
+	VMOVUPS     (R11), Y6
 	VFMADD231PS Y4, Y6, Y0
-	VMOVUPS     32(R10), Y6
+	VMOVUPS     32(R11), Y6
 	VFMADD231PS Y5, Y6, Y1
-	VMOVUPS     64(R10), Y6
+	VMOVUPS     64(R11), Y6
 	VFMADD231PS Y4, Y6, Y2
-	VMOVUPS     96(R10), Y4
+	VMOVUPS     96(R11), Y4
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y4
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y4, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y4, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y4, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000080, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x3(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x3(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y6
-	VMOVUPS     32(DI), Y7
-	VMOVUPS     (R10), Y8
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y6
+	VMOVUPS     32(R8), Y7
+	VMOVUPS     (R11), Y8
 	VFMADD231PS Y6, Y8, Y0
-	VMOVUPS     32(R10), Y8
+	VMOVUPS     32(R11), Y8
 	VFMADD231PS Y7, Y8, Y1
-	VMOVUPS     64(R10), Y8
+	VMOVUPS     64(R11), Y8
 	VFMADD231PS Y6, Y8, Y2
-	VMOVUPS     96(R10), Y8
+	VMOVUPS     96(R11), Y8
 	VFMADD231PS Y7, Y8, Y3
-	VMOVUPS     128(R10), Y8
+	VMOVUPS     128(R11), Y8
 	VFMADD231PS Y6, Y8, Y4
-	VMOVUPS     160(R10), Y6
+	VMOVUPS     160(R11), Y6
 	VFMADD231PS Y7, Y6, Y5
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y6
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y6, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y6, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y6, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y6, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y6, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y6, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x000000c0, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x4(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x4(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y8
-	VMOVUPS     32(DI), Y9
-	VMOVUPS     (R10), Y10
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y8
+	VMOVUPS     32(R8), Y9
+	VMOVUPS     (R11), Y10
 	VFMADD231PS Y8, Y10, Y0
-	VMOVUPS     32(R10), Y10
+	VMOVUPS     32(R11), Y10
 	VFMADD231PS Y9, Y10, Y1
-	VMOVUPS     64(R10), Y10
+	VMOVUPS     64(R11), Y10
 	VFMADD231PS Y8, Y10, Y2
-	VMOVUPS     96(R10), Y10
+	VMOVUPS     96(R11), Y10
 	VFMADD231PS Y9, Y10, Y3
-	VMOVUPS     128(R10), Y10
+	VMOVUPS     128(R11), Y10
 	VFMADD231PS Y8, Y10, Y4
-	VMOVUPS     160(R10), Y10
+	VMOVUPS     160(R11), Y10
 	VFMADD231PS Y9, Y10, Y5
-	VMOVUPS     192(R10), Y10
+	VMOVUPS     192(R11), Y10
 	VFMADD231PS Y8, Y10, Y6
-	VMOVUPS     224(R10), Y8
+	VMOVUPS     224(R11), Y8
 	VFMADD231PS Y9, Y8, Y7
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y8
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y8, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y8, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y8, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y8, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y8, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y8, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y8, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y8, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000100, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x5(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x5(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y10
-	VMOVUPS     32(DI), Y11
-	VMOVUPS     (R10), Y12
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y10
+	VMOVUPS     32(R8), Y11
+	VMOVUPS     (R11), Y12
 	VFMADD231PS Y10, Y12, Y0
-	VMOVUPS     32(R10), Y12
+	VMOVUPS     32(R11), Y12
 	VFMADD231PS Y11, Y12, Y1
-	VMOVUPS     64(R10), Y12
+	VMOVUPS     64(R11), Y12
 	VFMADD231PS Y10, Y12, Y2
-	VMOVUPS     96(R10), Y12
+	VMOVUPS     96(R11), Y12
 	VFMADD231PS Y11, Y12, Y3
-	VMOVUPS     128(R10), Y12
+	VMOVUPS     128(R11), Y12
 	VFMADD231PS Y10, Y12, Y4
-	VMOVUPS     160(R10), Y12
+	VMOVUPS     160(R11), Y12
 	VFMADD231PS Y11, Y12, Y5
-	VMOVUPS     192(R10), Y12
+	VMOVUPS     192(R11), Y12
 	VFMADD231PS Y10, Y12, Y6
-	VMOVUPS     224(R10), Y12
+	VMOVUPS     224(R11), Y12
 	VFMADD231PS Y11, Y12, Y7
-	VMOVUPS     256(R10), Y12
+	VMOVUPS     256(R11), Y12
 	VFMADD231PS Y10, Y12, Y8
-	VMOVUPS     288(R10), Y10
+	VMOVUPS     288(R11), Y10
 	VFMADD231PS Y11, Y10, Y9
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y10
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y10, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y10, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y10, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y10, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y10, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y10, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y10, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y10, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y10, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y10, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000140, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER
 	RET
 
-// func convBandLanewiseAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32)
-// Requires: AVX, FMA3
-TEXT ·convBandLanewiseAVX21x1x6(SB), NOSPLIT, $0-132
+// func convBandLanewiseAVX21x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convBandLanewiseAVX21x1x6(SB), NOSPLIT, $0-152
 	MOVQ dst+0(FP), AX
 	MOVQ init+8(FP), CX
 	MOVQ src+16(FP), DX
 	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
 
 row:
-	MOVQ tiles+64(FP), SI
+	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), DI
-	SHLQ    $0x02, DI
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	ADDQ    DI, CX
+	ADDQ    R8, CX
 	VMOVUPS (CX), Y10
 	VMOVUPS 32(CX), Y11
-	ADDQ    DI, CX
-	MOVQ    w+24(FP), DI
-	MOVQ    offsets+32(FP), R8
-	MOVQ    entries+40(FP), R9
-	TESTQ   R9, R9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
 	JE      store
 
 entry:
-	MOVQ        (R8), R10
-	LEAQ        (DX)(R10*4), R10
-	ADDQ        $0x08, R8
-	VMOVUPS     (DI), Y12
-	VMOVUPS     32(DI), Y13
-	VMOVUPS     (R10), Y14
+	MOVQ        (R9), R11
+	LEAQ        (DX)(R11*4), R11
+	ADDQ        $0x08, R9
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+144(FP)
+	CMOVQHI     end+144(FP), SI
+	VMOVUPS     (R8), Y12
+	VMOVUPS     32(R8), Y13
+	VMOVUPS     (R11), Y14
 	VFMADD231PS Y12, Y14, Y0
-	VMOVUPS     32(R10), Y14
+	VMOVUPS     32(R11), Y14
 	VFMADD231PS Y13, Y14, Y1
-	VMOVUPS     64(R10), Y14
+	VMOVUPS     64(R11), Y14
 	VFMADD231PS Y12, Y14, Y2
-	VMOVUPS     96(R10), Y14
+	VMOVUPS     96(R11), Y14
 	VFMADD231PS Y13, Y14, Y3
-	VMOVUPS     128(R10), Y14
+	VMOVUPS     128(R11), Y14
 	VFMADD231PS Y12, Y14, Y4
-	VMOVUPS     160(R10), Y14
+	VMOVUPS     160(R11), Y14
 	VFMADD231PS Y13, Y14, Y5
-	VMOVUPS     192(R10), Y14
+	VMOVUPS     192(R11), Y14
 	VFMADD231PS Y12, Y14, Y6
-	VMOVUPS     224(R10), Y14
+	VMOVUPS     224(R11), Y14
 	VFMADD231PS Y13, Y14, Y7
-	VMOVUPS     256(R10), Y14
+	VMOVUPS     256(R11), Y14
 	VFMADD231PS Y12, Y14, Y8
-	VMOVUPS     288(R10), Y14
+	VMOVUPS     288(R11), Y14
 	VFMADD231PS Y13, Y14, Y9
-	VMOVUPS     320(R10), Y14
+	VMOVUPS     320(R11), Y14
 	VFMADD231PS Y12, Y14, Y10
-	VMOVUPS     352(R10), Y12
+	VMOVUPS     352(R11), Y12
 	VFMADD231PS Y13, Y12, Y11
-	ADDQ        $0x00000040, DI
-	DECQ        R9
+	ADDQ        $0x00000040, R8
+	DECQ        R10
 	JNE         entry
 
 store:
 	VBROADCASTSS floor+128(FP), Y12
-	MOVQ         dstPixel+72(FP), DI
-	SHLQ         $0x02, DI
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
 	VMAXPS       Y0, Y12, Y0
 	VMOVUPS      Y0, (AX)
 	VMAXPS       Y1, Y12, Y1
 	VMOVUPS      Y1, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y2, Y12, Y2
 	VMOVUPS      Y2, (AX)
 	VMAXPS       Y3, Y12, Y3
 	VMOVUPS      Y3, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y4, Y12, Y4
 	VMOVUPS      Y4, (AX)
 	VMAXPS       Y5, Y12, Y5
 	VMOVUPS      Y5, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y6, Y12, Y6
 	VMOVUPS      Y6, (AX)
 	VMAXPS       Y7, Y12, Y7
 	VMOVUPS      Y7, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y8, Y12, Y8
 	VMOVUPS      Y8, (AX)
 	VMAXPS       Y9, Y12, Y9
 	VMOVUPS      Y9, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	VMAXPS       Y10, Y12, Y10
 	VMOVUPS      Y10, (AX)
 	VMAXPS       Y11, Y12, Y11
 	VMOVUPS      Y11, 32(AX)
-	ADDQ         DI, AX
+	ADDQ         R8, AX
 	ADDQ         $0x00000180, DX
-	DECQ         SI
+	DECQ         DI
 	JNE          tile
-	MOVQ         dstSkip+88(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         initSkip+112(FP), SI
-	LEAQ         (CX)(SI*4), CX
-	MOVQ         srcSkip+120(FP), SI
-	LEAQ         (DX)(SI*4), DX
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
 	DECQ         BX
 	JNE          row
 	VZEROUPPER

@@ -13,10 +13,11 @@ type convGradTile struct {
 	acc, x, dy        []float32
 	rows, cols        int
 	xRow, dyRow       int
-	length            int   // of a run
-	blocks, chans     int   // chans where blocked; blocks is 1 otherwise
-	accBlock, dyBlock int   // where blocked
-	offsets           []int // of the runs, unless blocked
+	length            int       // of a run
+	blocks, chans     int       // chans where blocked; blocks is 1 otherwise
+	accBlock, dyBlock int       // where blocked
+	offsets           []int     // of the runs, unless blocked
+	ahead             []float32 // what comes next: to be fetched into the cache meanwhile
 }
 
 // convGradLimits is the kernels of a level.

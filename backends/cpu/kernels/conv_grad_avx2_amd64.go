@@ -5,58 +5,58 @@
 package kernels
 
 // convGradBlockedAVX21x1x4 adds to the sums of a run of 1 taps, 1 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x2 adds to the sums of 2 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x3 adds to the sums of 3 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x4 adds to the sums of 4 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x5 adds to the sums of 5 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX21x6 adds to the sums of 6 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX22x1 adds to the sums of 1 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX22x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX23x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x2 adds to the sums of 2 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x3 adds to the sums of 3 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x4 adds to the sums of 4 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x5 adds to the sums of 5 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX21x6 adds to the sums of 6 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX22x1 adds to the sums of 1 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX22x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX23x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -19,13 +19,18 @@ TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-72
 	VMOVUPS 192(DX), Y6
 	VMOVUPS 224(DX), Y7
 	MOVQ    rows+40(FP), BX
+	MOVQ    next+72(FP), SI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+48(FP), SI
+	MOVQ cols+48(FP), DI
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+80(FP)
+	CMOVQHI      end+80(FP), SI
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (AX), Y10
@@ -42,18 +47,18 @@ pixel:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
-	MOVQ         cols+48(FP), SI
-	IMUL3Q       $0x00000040, SI, SI
-	SUBQ         SI, AX
-	MOVQ         xRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
-	MOVQ         cols+48(FP), SI
-	IMUL3Q       $0x00000040, SI, SI
-	SUBQ         SI, CX
-	MOVQ         dyRow+64(FP), SI
-	LEAQ         (CX)(SI*4), CX
+	MOVQ         cols+48(FP), DI
+	IMUL3Q       $0x00000040, DI, DI
+	SUBQ         DI, AX
+	MOVQ         xRow+56(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         cols+48(FP), DI
+	IMUL3Q       $0x00000040, DI, DI
+	SUBQ         DI, CX
+	MOVQ         dyRow+64(FP), DI
+	LEAQ         (CX)(DI*4), CX
 	DECQ         BX
 	JNE          row
 	VMOVUPS      Y0, (DX)
@@ -67,9 +72,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -80,13 +85,18 @@ TEXT ·convGradPlanarAVX21x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), SI
+	MOVQ cols+40(FP), DI
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVUPS      (AX), Y2
 	VMOVUPS      32(AX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
@@ -94,18 +104,18 @@ pixel:
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, DX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         (DX)(SI*4), DX
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000040, SI, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000004, DI, DI
+	SUBQ         DI, DX
+	MOVQ         xRow+48(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000040, DI, DI
+	SUBQ         DI, AX
+	MOVQ         dyRow+56(FP), DI
+	LEAQ         (AX)(DI*4), AX
 	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -114,9 +124,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -131,13 +141,18 @@ TEXT ·convGradPlanarAVX21x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), DI
+	MOVQ cols+40(FP), R8
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
 	VBROADCASTSS (DX)(BX*1), Y6
@@ -148,18 +163,18 @@ pixel:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
-	MOVQ         cols+40(FP), DI
-	IMUL3Q       $0x00000004, DI, DI
-	SUBQ         DI, BX
-	MOVQ         xRow+48(FP), DI
-	LEAQ         (BX)(DI*4), BX
-	MOVQ         cols+40(FP), DI
-	IMUL3Q       $0x00000040, DI, DI
-	SUBQ         DI, AX
-	MOVQ         dyRow+56(FP), DI
-	LEAQ         (AX)(DI*4), AX
+	MOVQ         cols+40(FP), R8
+	IMUL3Q       $0x00000004, R8, R8
+	SUBQ         R8, BX
+	MOVQ         xRow+48(FP), R8
+	LEAQ         (BX)(R8*4), BX
+	MOVQ         cols+40(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, AX
+	MOVQ         dyRow+56(FP), R8
+	LEAQ         (AX)(R8*4), AX
 	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -170,9 +185,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -191,13 +206,18 @@ TEXT ·convGradPlanarAVX21x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R8
+	MOVQ cols+40(FP), R9
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVUPS      (AX), Y6
 	VMOVUPS      32(AX), Y7
 	VBROADCASTSS (DX)(SI*1), Y8
@@ -211,18 +231,18 @@ pixel:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
-	MOVQ         cols+40(FP), R8
-	IMUL3Q       $0x00000004, R8, R8
-	SUBQ         R8, SI
-	MOVQ         xRow+48(FP), R8
-	LEAQ         (SI)(R8*4), SI
-	MOVQ         cols+40(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, AX
-	MOVQ         dyRow+56(FP), R8
-	LEAQ         (AX)(R8*4), AX
+	MOVQ         cols+40(FP), R9
+	IMUL3Q       $0x00000004, R9, R9
+	SUBQ         R9, SI
+	MOVQ         xRow+48(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	MOVQ         cols+40(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, AX
+	MOVQ         dyRow+56(FP), R9
+	LEAQ         (AX)(R9*4), AX
 	DECQ         DI
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -235,9 +255,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -260,13 +280,18 @@ TEXT ·convGradPlanarAVX21x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R9
+	MOVQ cols+40(FP), R10
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
@@ -283,18 +308,18 @@ pixel:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
-	MOVQ         cols+40(FP), R9
-	IMUL3Q       $0x00000004, R9, R9
-	SUBQ         R9, DI
-	MOVQ         xRow+48(FP), R9
-	LEAQ         (DI)(R9*4), DI
-	MOVQ         cols+40(FP), R9
-	IMUL3Q       $0x00000040, R9, R9
-	SUBQ         R9, AX
-	MOVQ         dyRow+56(FP), R9
-	LEAQ         (AX)(R9*4), AX
+	MOVQ         cols+40(FP), R10
+	IMUL3Q       $0x00000004, R10, R10
+	SUBQ         R10, DI
+	MOVQ         xRow+48(FP), R10
+	LEAQ         (DI)(R10*4), DI
+	MOVQ         cols+40(FP), R10
+	IMUL3Q       $0x00000040, R10, R10
+	SUBQ         R10, AX
+	MOVQ         dyRow+56(FP), R10
+	LEAQ         (AX)(R10*4), AX
 	DECQ         R8
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -309,9 +334,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -338,13 +363,18 @@ TEXT ·convGradPlanarAVX21x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R10
+	MOVQ cols+40(FP), R11
 
 pixel:
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVUPS      (AX), Y10
 	VMOVUPS      32(AX), Y11
 	VBROADCASTSS (DX)(R8*1), Y12
@@ -364,18 +394,18 @@ pixel:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
-	DECQ         R10
+	DECQ         R11
 	JNE          pixel
-	MOVQ         cols+40(FP), R10
-	IMUL3Q       $0x00000004, R10, R10
-	SUBQ         R10, R8
-	MOVQ         xRow+48(FP), R10
-	LEAQ         (R8)(R10*4), R8
-	MOVQ         cols+40(FP), R10
-	IMUL3Q       $0x00000040, R10, R10
-	SUBQ         R10, AX
-	MOVQ         dyRow+56(FP), R10
-	LEAQ         (AX)(R10*4), AX
+	MOVQ         cols+40(FP), R11
+	IMUL3Q       $0x00000004, R11, R11
+	SUBQ         R11, R8
+	MOVQ         xRow+48(FP), R11
+	LEAQ         (R8)(R11*4), R8
+	MOVQ         cols+40(FP), R11
+	IMUL3Q       $0x00000040, R11, R11
+	SUBQ         R11, AX
+	MOVQ         dyRow+56(FP), R11
+	LEAQ         (AX)(R11*4), AX
 	DECQ         R9
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -392,9 +422,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX21x6(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX21x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -425,13 +455,18 @@ TEXT ·convGradPlanarAVX21x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), R11
+	MOVQ cols+40(FP), R12
 
 pixel:
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	CMPQ         R11, end+72(FP)
+	CMOVQHI      end+72(FP), R11
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -454,18 +489,18 @@ pixel:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         $0x04, R9
 	ADDQ         $0x40, AX
-	DECQ         R11
+	DECQ         R12
 	JNE          pixel
-	MOVQ         cols+40(FP), R11
-	IMUL3Q       $0x00000004, R11, R11
-	SUBQ         R11, R9
-	MOVQ         xRow+48(FP), R11
-	LEAQ         (R9)(R11*4), R9
-	MOVQ         cols+40(FP), R11
-	IMUL3Q       $0x00000040, R11, R11
-	SUBQ         R11, AX
-	MOVQ         dyRow+56(FP), R11
-	LEAQ         (AX)(R11*4), AX
+	MOVQ         cols+40(FP), R12
+	IMUL3Q       $0x00000004, R12, R12
+	SUBQ         R12, R9
+	MOVQ         xRow+48(FP), R12
+	LEAQ         (R9)(R12*4), R9
+	MOVQ         cols+40(FP), R12
+	IMUL3Q       $0x00000040, R12, R12
+	SUBQ         R12, AX
+	MOVQ         dyRow+56(FP), R12
+	LEAQ         (AX)(R12*4), AX
 	DECQ         R10
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -484,9 +519,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX22x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX22x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -499,6 +534,7 @@ TEXT ·convGradPlanarAVX22x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -514,11 +550,15 @@ row:
 	VFMADD231PS  Y5, Y6, Y1
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	MOVQ         cols+40(FP), SI
-	SUBQ         $0x01, SI
+	MOVQ         cols+40(FP), DI
+	SUBQ         $0x01, DI
 	JE           end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Y4, Y6
 	VMOVAPS      Y5, Y7
 	VMOVUPS      (AX), Y4
@@ -530,7 +570,7 @@ pixel:
 	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -540,16 +580,16 @@ end:
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
 	ADDQ         $0x04, DX
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, DX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         -4(DX)(SI*4), DX
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000040, SI, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000004, DI, DI
+	SUBQ         DI, DX
+	MOVQ         xRow+48(FP), DI
+	LEAQ         -4(DX)(DI*4), DX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000040, DI, DI
+	SUBQ         DI, AX
+	MOVQ         dyRow+56(FP), DI
+	LEAQ         (AX)(DI*4), AX
 	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -560,9 +600,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX22x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX22x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -581,6 +621,7 @@ TEXT ·convGradPlanarAVX22x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -599,11 +640,15 @@ row:
 	VFMADD231PS  Y9, Y10, Y5
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	MOVQ         cols+40(FP), DI
-	SUBQ         $0x01, DI
+	MOVQ         cols+40(FP), R8
+	SUBQ         $0x01, R8
 	JE           end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Y8, Y10
 	VMOVAPS      Y9, Y11
 	VMOVUPS      (AX), Y8
@@ -620,7 +665,7 @@ pixel:
 	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -633,16 +678,16 @@ end:
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
 	ADDQ         $0x04, BX
-	MOVQ         cols+40(FP), DI
-	IMUL3Q       $0x00000004, DI, DI
-	SUBQ         DI, BX
-	MOVQ         xRow+48(FP), DI
-	LEAQ         -4(BX)(DI*4), BX
-	MOVQ         cols+40(FP), DI
-	IMUL3Q       $0x00000040, DI, DI
-	SUBQ         DI, AX
-	MOVQ         dyRow+56(FP), DI
-	LEAQ         (AX)(DI*4), AX
+	MOVQ         cols+40(FP), R8
+	IMUL3Q       $0x00000004, R8, R8
+	SUBQ         R8, BX
+	MOVQ         xRow+48(FP), R8
+	LEAQ         -4(BX)(R8*4), BX
+	MOVQ         cols+40(FP), R8
+	IMUL3Q       $0x00000040, R8, R8
+	SUBQ         R8, AX
+	MOVQ         dyRow+56(FP), R8
+	LEAQ         (AX)(R8*4), AX
 	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -657,9 +702,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradPlanarAVX23x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradPlanarAVX23x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -674,6 +719,7 @@ TEXT ·convGradPlanarAVX23x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -706,11 +752,15 @@ row:
 	VFMADD231PS  Y9, Y10, Y3
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	MOVQ         cols+40(FP), SI
-	SUBQ         $0x02, SI
+	MOVQ         cols+40(FP), DI
+	SUBQ         $0x02, DI
 	JE           end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Y8, Y10
 	VMOVAPS      Y9, Y11
 	VMOVAPS      Y6, Y8
@@ -726,7 +776,7 @@ pixel:
 	VFMADD231PS  Y11, Y12, Y5
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -748,16 +798,16 @@ end:
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
 	ADDQ         $0x04, DX
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000004, SI, SI
-	SUBQ         SI, DX
-	MOVQ         xRow+48(FP), SI
-	LEAQ         -8(DX)(SI*4), DX
-	MOVQ         cols+40(FP), SI
-	IMUL3Q       $0x00000040, SI, SI
-	SUBQ         SI, AX
-	MOVQ         dyRow+56(FP), SI
-	LEAQ         (AX)(SI*4), AX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000004, DI, DI
+	SUBQ         DI, DX
+	MOVQ         xRow+48(FP), DI
+	LEAQ         -8(DX)(DI*4), DX
+	MOVQ         cols+40(FP), DI
+	IMUL3Q       $0x00000040, DI, DI
+	SUBQ         DI, AX
+	MOVQ         dyRow+56(FP), DI
+	LEAQ         (AX)(DI*4), AX
 	DECQ         BX
 	JNE          row
 	MOVQ         acc+0(FP), AX
@@ -770,9 +820,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -783,13 +833,18 @@ TEXT ·convGradLanewiseAVX21x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), SI
+	MOVQ cols+40(FP), DI
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVUPS     (AX), Y2
 	VMOVUPS     32(AX), Y3
 	VMOVUPS     (CX)(DX*1), Y4
@@ -798,18 +853,18 @@ pixel:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        (DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        (DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -818,9 +873,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -835,13 +890,18 @@ TEXT ·convGradLanewiseAVX21x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), DI
+	MOVQ cols+40(FP), R8
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVUPS     (AX), Y4
 	VMOVUPS     32(AX), Y5
 	VMOVUPS     (DX)(BX*1), Y6
@@ -854,18 +914,18 @@ pixel:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        (BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        (BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -876,9 +936,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -897,13 +957,18 @@ TEXT ·convGradLanewiseAVX21x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R8
+	MOVQ cols+40(FP), R9
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVUPS     (AX), Y6
 	VMOVUPS     32(AX), Y7
 	VMOVUPS     (DX)(SI*1), Y8
@@ -920,18 +985,18 @@ pixel:
 	VFMADD231PS Y7, Y6, Y5
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        (SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        (SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -944,9 +1009,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -969,13 +1034,18 @@ TEXT ·convGradLanewiseAVX21x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R9
+	MOVQ cols+40(FP), R10
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVUPS     (AX), Y8
 	VMOVUPS     32(AX), Y9
 	VMOVUPS     (DX)(DI*1), Y10
@@ -996,18 +1066,18 @@ pixel:
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        (DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1022,9 +1092,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1051,13 +1121,18 @@ TEXT ·convGradLanewiseAVX21x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
 row:
-	MOVQ cols+40(FP), R10
+	MOVQ cols+40(FP), R11
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVUPS     (AX), Y10
 	VMOVUPS     32(AX), Y11
 	VMOVUPS     (DX)(R8*1), Y12
@@ -1082,18 +1157,18 @@ pixel:
 	VFMADD231PS Y11, Y10, Y9
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        (R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        (R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1110,9 +1185,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX21x6(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX21x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX21x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1143,13 +1218,18 @@ TEXT ·convGradLanewiseAVX21x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
 row:
-	MOVQ cols+40(FP), R11
+	MOVQ cols+40(FP), R12
 
 pixel:
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
+	CMPQ        R11, end+72(FP)
+	CMOVQHI     end+72(FP), R11
 	VMOVUPS     (AX), Y12
 	VMOVUPS     32(AX), Y13
 	VMOVUPS     (DX)(R9*1), Y14
@@ -1178,18 +1258,18 @@ pixel:
 	VFMADD231PS Y13, Y12, Y11
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	DECQ        R11
+	DECQ        R12
 	JNE         pixel
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R9
-	MOVQ        xRow+48(FP), R11
-	LEAQ        (R9)(R11*4), R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, AX
-	MOVQ        dyRow+56(FP), R11
-	LEAQ        (AX)(R11*4), AX
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, R9
+	MOVQ        xRow+48(FP), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, AX
+	MOVQ        dyRow+56(FP), R12
+	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1208,9 +1288,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX22x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX22x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX22x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -1223,6 +1303,7 @@ TEXT ·convGradLanewiseAVX22x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -1239,11 +1320,15 @@ row:
 	VFMADD231PS Y5, Y6, Y1
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x01, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x01, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Y4, Y6
 	VMOVAPS     Y5, Y7
 	VMOVUPS     (AX), Y4
@@ -1256,7 +1341,7 @@ pixel:
 	VFMADD231PS Y7, Y6, Y3
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -1267,16 +1352,16 @@ end:
 	VMOVUPS     32(CX)(DX*1), Y6
 	VFMADD231PS Y7, Y6, Y3
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -64(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -64(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1287,9 +1372,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX22x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX22x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX22x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1308,6 +1393,7 @@ TEXT ·convGradLanewiseAVX22x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -1328,11 +1414,15 @@ row:
 	VFMADD231PS Y9, Y10, Y5
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x01, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x01, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Y8, Y10
 	VMOVAPS     Y9, Y11
 	VMOVUPS     (AX), Y8
@@ -1351,7 +1441,7 @@ pixel:
 	VFMADD231PS Y11, Y10, Y7
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -1366,16 +1456,16 @@ end:
 	VMOVUPS     32(CX)(BX*1), Y10
 	VFMADD231PS Y11, Y10, Y7
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -64(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -64(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -1390,9 +1480,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, FMA3
-TEXT ·convGradLanewiseAVX23x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX23x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·convGradLanewiseAVX23x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -1407,6 +1497,7 @@ TEXT ·convGradLanewiseAVX23x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -1441,11 +1532,15 @@ row:
 	VFMADD231PS Y9, Y10, Y3
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x02, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x02, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Y8, Y10
 	VMOVAPS     Y9, Y11
 	VMOVAPS     Y6, Y8
@@ -1462,7 +1557,7 @@ pixel:
 	VFMADD231PS Y11, Y10, Y5
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -1486,16 +1581,16 @@ end:
 	VMOVUPS     32(CX)(DX*1), Y10
 	VFMADD231PS Y11, Y10, Y5
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -128(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -128(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX

@@ -5,289 +5,289 @@
 package kernels
 
 // convGradBlockedAVX5121x1x16 adds to the sums of a run of 1 taps, 1 blocks and 16 channels. See convGradTile.
-func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradBlockedAVX5121x2x8 adds to the sums of a run of 1 taps, 2 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradBlockedAVX5122x1x8 adds to the sums of a run of 2 taps, 1 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradBlockedAVX5122x2x4 adds to the sums of a run of 2 taps, 2 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradBlockedAVX5123x1x8 adds to the sums of a run of 3 taps, 1 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradBlockedAVX5123x2x4 adds to the sums of a run of 3 taps, 2 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
+func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x2 adds to the sums of 2 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x3 adds to the sums of 3 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x4 adds to the sums of 4 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x5 adds to the sums of 5 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x6 adds to the sums of 6 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x7 adds to the sums of 7 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x8 adds to the sums of 8 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x9 adds to the sums of 9 runs of 1 taps. See convGradTile.
-func convGradPlanarAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x1 adds to the sums of 1 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x3 adds to the sums of 3 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x4 adds to the sums of 4 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x5 adds to the sums of 5 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x6 adds to the sums of 6 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x7 adds to the sums of 7 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x8 adds to the sums of 8 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5122x9 adds to the sums of 9 runs of 2 taps. See convGradTile.
-func convGradPlanarAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x2 adds to the sums of 2 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x3 adds to the sums of 3 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x4 adds to the sums of 4 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x5 adds to the sums of 5 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x6 adds to the sums of 6 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x7 adds to the sums of 7 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x8 adds to the sums of 8 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5123x9 adds to the sums of 9 runs of 3 taps. See convGradTile.
-func convGradPlanarAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x1 adds to the sums of 1 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x2 adds to the sums of 2 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x3 adds to the sums of 3 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x4 adds to the sums of 4 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x5 adds to the sums of 5 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5124x6 adds to the sums of 6 runs of 4 taps. See convGradTile.
-func convGradPlanarAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5125x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5125x2 adds to the sums of 2 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5125x3 adds to the sums of 3 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5125x4 adds to the sums of 4 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5125x5 adds to the sums of 5 runs of 5 taps. See convGradTile.
-func convGradPlanarAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5126x1 adds to the sums of 1 runs of 6 taps. See convGradTile.
-func convGradPlanarAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5126x2 adds to the sums of 2 runs of 6 taps. See convGradTile.
-func convGradPlanarAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5126x3 adds to the sums of 3 runs of 6 taps. See convGradTile.
-func convGradPlanarAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5126x4 adds to the sums of 4 runs of 6 taps. See convGradTile.
-func convGradPlanarAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5127x1 adds to the sums of 1 runs of 7 taps. See convGradTile.
-func convGradPlanarAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5127x2 adds to the sums of 2 runs of 7 taps. See convGradTile.
-func convGradPlanarAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradPlanarAVX5127x3 adds to the sums of 3 runs of 7 taps. See convGradTile.
-func convGradPlanarAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradPlanarAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x2 adds to the sums of 2 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x3 adds to the sums of 3 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x4 adds to the sums of 4 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x5 adds to the sums of 5 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x6 adds to the sums of 6 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x7 adds to the sums of 7 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x8 adds to the sums of 8 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5121x9 adds to the sums of 9 runs of 1 taps. See convGradTile.
-func convGradLanewiseAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x1 adds to the sums of 1 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x2 adds to the sums of 2 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x3 adds to the sums of 3 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x4 adds to the sums of 4 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x5 adds to the sums of 5 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x6 adds to the sums of 6 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x7 adds to the sums of 7 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x8 adds to the sums of 8 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5122x9 adds to the sums of 9 runs of 2 taps. See convGradTile.
-func convGradLanewiseAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x1 adds to the sums of 1 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x2 adds to the sums of 2 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x3 adds to the sums of 3 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x4 adds to the sums of 4 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x5 adds to the sums of 5 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x6 adds to the sums of 6 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x7 adds to the sums of 7 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x8 adds to the sums of 8 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5123x9 adds to the sums of 9 runs of 3 taps. See convGradTile.
-func convGradLanewiseAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x1 adds to the sums of 1 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x2 adds to the sums of 2 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x3 adds to the sums of 3 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x4 adds to the sums of 4 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x5 adds to the sums of 5 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5124x6 adds to the sums of 6 runs of 4 taps. See convGradTile.
-func convGradLanewiseAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5125x1 adds to the sums of 1 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5125x2 adds to the sums of 2 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5125x3 adds to the sums of 3 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5125x4 adds to the sums of 4 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5125x5 adds to the sums of 5 runs of 5 taps. See convGradTile.
-func convGradLanewiseAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5126x1 adds to the sums of 1 runs of 6 taps. See convGradTile.
-func convGradLanewiseAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5126x2 adds to the sums of 2 runs of 6 taps. See convGradTile.
-func convGradLanewiseAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5126x3 adds to the sums of 3 runs of 6 taps. See convGradTile.
-func convGradLanewiseAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5126x4 adds to the sums of 4 runs of 6 taps. See convGradTile.
-func convGradLanewiseAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5127x1 adds to the sums of 1 runs of 7 taps. See convGradTile.
-func convGradLanewiseAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5127x2 adds to the sums of 2 runs of 7 taps. See convGradTile.
-func convGradLanewiseAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 
 // convGradLanewiseAVX5127x3 adds to the sums of 3 runs of 7 taps. See convGradTile.
-func convGradLanewiseAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
+func convGradLanewiseAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)

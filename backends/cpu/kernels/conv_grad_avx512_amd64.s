@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -27,12 +27,17 @@ TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-72
 	VMOVUPS 896(DX), Z14
 	VMOVUPS 960(DX), Z15
 	MOVQ    rows+40(FP), BX
+	MOVQ    next+72(FP), SI
 	VXORPS  X16, X16, X16
 
 row:
-	MOVQ cols+48(FP), SI
+	MOVQ cols+48(FP), DI
 
 pixel:
+	PREFETCHT1       (SI)
+	ADDQ             $0x40, SI
+	CMPQ             SI, end+80(FP)
+	CMOVQHI          end+80(FP), SI
 	VMOVUPS          (CX), Z16
 	VFMADD231PS.BCST (AX), Z16, Z0
 	VFMADD231PS.BCST 4(AX), Z16, Z1
@@ -52,18 +57,18 @@ pixel:
 	VFMADD231PS.BCST 60(AX), Z16, Z15
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, CX
-	DECQ             SI
+	DECQ             DI
 	JNE              pixel
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             xRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, CX
-	MOVQ             dyRow+64(FP), SI
-	LEAQ             (CX)(SI*4), CX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             xRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, CX
+	MOVQ             dyRow+64(FP), DI
+	LEAQ             (CX)(DI*4), CX
 	DECQ             BX
 	JNE              row
 	VMOVUPS          Z0, (DX)
@@ -85,9 +90,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -112,13 +117,18 @@ TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-72
 	VMOVUPS 448(DX), Z14
 	VMOVUPS 448(DX)(BX*1), Z15
 	MOVQ    rows+40(FP), DI
+	MOVQ    next+72(FP), R8
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 
 row:
-	MOVQ cols+48(FP), R8
+	MOVQ cols+48(FP), R9
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+80(FP)
+	CMOVQHI      end+80(FP), R8
 	VMOVUPS      (CX), Z16
 	VMOVUPS      (CX)(SI*1), Z17
 	VBROADCASTSS (AX), Z18
@@ -147,18 +157,18 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, AX
-	MOVQ         xRow+56(FP), R8
-	LEAQ         (AX)(R8*4), AX
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, CX
-	MOVQ         dyRow+64(FP), R8
-	LEAQ         (CX)(R8*4), CX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, AX
+	MOVQ         xRow+56(FP), R9
+	LEAQ         (AX)(R9*4), AX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, CX
+	MOVQ         dyRow+64(FP), R9
+	LEAQ         (CX)(R9*4), CX
 	DECQ         DI
 	JNE          row
 	VMOVUPS      Z0, (DX)
@@ -180,9 +190,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -203,6 +213,7 @@ TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-72
 	VMOVUPS 1408(DX), Z14
 	VMOVUPS 1472(DX), Z15
 	MOVQ    rows+40(FP), BX
+	MOVQ    next+72(FP), SI
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 
@@ -219,11 +230,15 @@ row:
 	VFMADD231PS.BCST 28(AX), Z16, Z7
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, CX
-	MOVQ             cols+48(FP), SI
-	SUBQ             $0x01, SI
+	MOVQ             cols+48(FP), DI
+	SUBQ             $0x01, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+80(FP)
+	CMOVQHI      end+80(FP), SI
 	VMOVAPS      Z16, Z17
 	VMOVUPS      (CX), Z16
 	VBROADCASTSS (AX), Z18
@@ -252,7 +267,7 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -266,16 +281,16 @@ end:
 	VFMADD231PS.BCST 24(AX), Z17, Z14
 	VFMADD231PS.BCST 28(AX), Z17, Z15
 	ADDQ             $0x40, AX
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             xRow+56(FP), SI
-	LEAQ             -64(AX)(SI*4), AX
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, CX
-	MOVQ             dyRow+64(FP), SI
-	LEAQ             (CX)(SI*4), CX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             xRow+56(FP), DI
+	LEAQ             -64(AX)(DI*4), AX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, CX
+	MOVQ             dyRow+64(FP), DI
+	LEAQ             (CX)(DI*4), CX
 	DECQ             BX
 	JNE              row
 	VMOVUPS          Z0, (DX)
@@ -297,9 +312,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -324,6 +339,7 @@ TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-72
 	VMOVUPS 1216(DX), Z14
 	VMOVUPS 1216(DX)(BX*1), Z15
 	MOVQ    rows+40(FP), DI
+	MOVQ    next+72(FP), R8
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 	VXORPS  X18, X18, X18
@@ -348,11 +364,15 @@ row:
 	VFMADD231PS  Z17, Z18, Z7
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	MOVQ         cols+48(FP), R8
-	SUBQ         $0x01, R8
+	MOVQ         cols+48(FP), R9
+	SUBQ         $0x01, R9
 	JE           end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+80(FP)
+	CMOVQHI      end+80(FP), R8
 	VMOVAPS      Z16, Z18
 	VMOVAPS      Z17, Z19
 	VMOVUPS      (CX), Z16
@@ -379,7 +399,7 @@ pixel:
 	VFMADD231PS  Z19, Z20, Z15
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -398,16 +418,16 @@ end:
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
 	ADDQ         $0x40, AX
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, AX
-	MOVQ         xRow+56(FP), R8
-	LEAQ         -64(AX)(R8*4), AX
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, CX
-	MOVQ         dyRow+64(FP), R8
-	LEAQ         (CX)(R8*4), CX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, AX
+	MOVQ         xRow+56(FP), R9
+	LEAQ         -64(AX)(R9*4), AX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, CX
+	MOVQ         dyRow+64(FP), R9
+	LEAQ         (CX)(R9*4), CX
 	DECQ         DI
 	JNE          row
 	VMOVUPS      Z0, (DX)
@@ -429,9 +449,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -460,6 +480,7 @@ TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-72
 	VMOVUPS 2432(DX), Z22
 	VMOVUPS 2496(DX), Z23
 	MOVQ    rows+40(FP), BX
+	MOVQ    next+72(FP), SI
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -507,11 +528,15 @@ row:
 	VFMADD231PS      Z25, Z26, Z15
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, CX
-	MOVQ             cols+48(FP), SI
-	SUBQ             $0x02, SI
+	MOVQ             cols+48(FP), DI
+	SUBQ             $0x02, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+80(FP)
+	CMOVQHI      end+80(FP), SI
 	VMOVAPS      Z25, Z26
 	VMOVAPS      Z24, Z25
 	VMOVUPS      (CX), Z24
@@ -549,7 +574,7 @@ pixel:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -591,16 +616,16 @@ end:
 	VFMADD231PS.BCST 24(AX), Z26, Z22
 	VFMADD231PS.BCST 28(AX), Z26, Z23
 	ADDQ             $0x40, AX
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             xRow+56(FP), SI
-	LEAQ             -128(AX)(SI*4), AX
-	MOVQ             cols+48(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, CX
-	MOVQ             dyRow+64(FP), SI
-	LEAQ             (CX)(SI*4), CX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             xRow+56(FP), DI
+	LEAQ             -128(AX)(DI*4), AX
+	MOVQ             cols+48(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, CX
+	MOVQ             dyRow+64(FP), DI
+	LEAQ             (CX)(DI*4), CX
 	DECQ             BX
 	JNE              row
 	VMOVUPS          Z0, (DX)
@@ -630,9 +655,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-72
+// func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-88
 	MOVQ    x+8(FP), AX
 	MOVQ    dy+16(FP), CX
 	MOVQ    acc+0(FP), DX
@@ -665,6 +690,7 @@ TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-72
 	VMOVUPS 2240(DX), Z22
 	VMOVUPS 2240(DX)(BX*1), Z23
 	MOVQ    rows+40(FP), DI
+	MOVQ    next+72(FP), R8
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -721,11 +747,15 @@ row:
 	VFMADD231PS  Z27, Z28, Z15
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	MOVQ         cols+48(FP), R8
-	SUBQ         $0x02, R8
+	MOVQ         cols+48(FP), R9
+	SUBQ         $0x02, R9
 	JE           end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+80(FP)
+	CMOVQHI      end+80(FP), R8
 	VMOVAPS      Z26, Z28
 	VMOVAPS      Z27, Z29
 	VMOVAPS      Z24, Z26
@@ -762,7 +792,7 @@ pixel:
 	VFMADD231PS  Z29, Z30, Z23
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -808,16 +838,16 @@ end:
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
 	ADDQ         $0x40, AX
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, AX
-	MOVQ         xRow+56(FP), R8
-	LEAQ         -128(AX)(R8*4), AX
-	MOVQ         cols+48(FP), R8
-	IMUL3Q       $0x00000040, R8, R8
-	SUBQ         R8, CX
-	MOVQ         dyRow+64(FP), R8
-	LEAQ         (CX)(R8*4), CX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, AX
+	MOVQ         xRow+56(FP), R9
+	LEAQ         -128(AX)(R9*4), AX
+	MOVQ         cols+48(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, CX
+	MOVQ         dyRow+64(FP), R9
+	LEAQ         (CX)(R9*4), CX
 	DECQ         DI
 	JNE          row
 	VMOVUPS      Z0, (DX)
@@ -847,9 +877,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -859,28 +889,33 @@ TEXT ·convGradPlanarAVX5121x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X1, X1, X1
 
 row:
-	MOVQ cols+40(FP), SI
+	MOVQ cols+40(FP), DI
 
 pixel:
+	PREFETCHT1       (SI)
+	ADDQ             $0x40, SI
+	CMPQ             SI, end+72(FP)
+	CMOVQHI          end+72(FP), SI
 	VMOVUPS          (AX), Z1
 	VFMADD231PS.BCST (CX)(DX*1), Z1, Z0
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	DECQ             SI
+	DECQ             DI
 	JNE              pixel
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             (DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             (DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -888,9 +923,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -903,29 +938,34 @@ TEXT ·convGradPlanarAVX5121x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X2, X2, X2
 
 row:
-	MOVQ cols+40(FP), DI
+	MOVQ cols+40(FP), R8
 
 pixel:
+	PREFETCHT1       (DI)
+	ADDQ             $0x40, DI
+	CMPQ             DI, end+72(FP)
+	CMOVQHI          end+72(FP), DI
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (DX)(BX*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(BX*1), Z2, Z1
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	DECQ             DI
+	DECQ             R8
 	JNE              pixel
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             (BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             (BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -934,9 +974,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -952,30 +992,35 @@ TEXT ·convGradPlanarAVX5121x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), R8
+	MOVQ cols+40(FP), R9
 
 pixel:
+	PREFETCHT1       (R8)
+	ADDQ             $0x40, R8
+	CMPQ             R8, end+72(FP)
+	CMOVQHI          end+72(FP), R8
 	VMOVUPS          (AX), Z3
 	VFMADD231PS.BCST (DX)(SI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(SI*1), Z3, Z1
 	VFMADD231PS.BCST (CX)(SI*1), Z3, Z2
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	DECQ             R8
+	DECQ             R9
 	JNE              pixel
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             (SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             (SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -985,9 +1030,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1006,12 +1051,17 @@ TEXT ·convGradPlanarAVX5121x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X4, X4, X4
 
 row:
-	MOVQ cols+40(FP), R9
+	MOVQ cols+40(FP), R10
 
 pixel:
+	PREFETCHT1       (R9)
+	ADDQ             $0x40, R9
+	CMPQ             R9, end+72(FP)
+	CMOVQHI          end+72(FP), R9
 	VMOVUPS          (AX), Z4
 	VFMADD231PS.BCST (DX)(DI*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z4, Z1
@@ -1019,18 +1069,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(DI*1), Z4, Z3
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	DECQ             R9
+	DECQ             R10
 	JNE              pixel
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             (DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             (DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1041,9 +1091,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1065,12 +1115,17 @@ TEXT ·convGradPlanarAVX5121x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), R10
+	MOVQ cols+40(FP), R11
 
 pixel:
+	PREFETCHT1       (R10)
+	ADDQ             $0x40, R10
+	CMPQ             R10, end+72(FP)
+	CMOVQHI          end+72(FP), R10
 	VMOVUPS          (AX), Z5
 	VFMADD231PS.BCST (DX)(R8*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z5, Z1
@@ -1079,18 +1134,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(R8*1), Z5, Z4
 	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
-	DECQ             R10
+	DECQ             R11
 	JNE              pixel
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R8
-	MOVQ             xRow+48(FP), R10
-	LEAQ             (R8)(R10*4), R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000040, R10, R10
-	SUBQ             R10, AX
-	MOVQ             dyRow+56(FP), R10
-	LEAQ             (AX)(R10*4), AX
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000004, R11, R11
+	SUBQ             R11, R8
+	MOVQ             xRow+48(FP), R11
+	LEAQ             (R8)(R11*4), R8
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000040, R11, R11
+	SUBQ             R11, AX
+	MOVQ             dyRow+56(FP), R11
+	LEAQ             (AX)(R11*4), AX
 	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1102,9 +1157,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x6(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1129,12 +1184,17 @@ TEXT ·convGradPlanarAVX5121x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X6, X6, X6
 
 row:
-	MOVQ cols+40(FP), R11
+	MOVQ cols+40(FP), R12
 
 pixel:
+	PREFETCHT1       (R11)
+	ADDQ             $0x40, R11
+	CMPQ             R11, end+72(FP)
+	CMOVQHI          end+72(FP), R11
 	VMOVUPS          (AX), Z6
 	VFMADD231PS.BCST (DX)(R9*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z6, Z1
@@ -1144,18 +1204,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(R9*1), Z6, Z5
 	ADDQ             $0x04, R9
 	ADDQ             $0x40, AX
-	DECQ             R11
+	DECQ             R12
 	JNE              pixel
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R9
-	MOVQ             xRow+48(FP), R11
-	LEAQ             (R9)(R11*4), R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000040, R11, R11
-	SUBQ             R11, AX
-	MOVQ             dyRow+56(FP), R11
-	LEAQ             (AX)(R11*4), AX
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000004, R12, R12
+	SUBQ             R12, R9
+	MOVQ             xRow+48(FP), R12
+	LEAQ             (R9)(R12*4), R9
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000040, R12, R12
+	SUBQ             R12, AX
+	MOVQ             dyRow+56(FP), R12
+	LEAQ             (AX)(R12*4), AX
 	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1168,9 +1228,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x7(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1198,12 +1258,17 @@ TEXT ·convGradPlanarAVX5121x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R12
+	MOVQ cols+40(FP), R13
 
 pixel:
+	PREFETCHT1       (R12)
+	ADDQ             $0x40, R12
+	CMPQ             R12, end+72(FP)
+	CMOVQHI          end+72(FP), R12
 	VMOVUPS          (AX), Z7
 	VFMADD231PS.BCST (DX)(R10*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z1
@@ -1214,18 +1279,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(R10*1), Z7, Z6
 	ADDQ             $0x04, R10
 	ADDQ             $0x40, AX
-	DECQ             R12
+	DECQ             R13
 	JNE              pixel
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R10
-	MOVQ             xRow+48(FP), R12
-	LEAQ             (R10)(R12*4), R10
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000040, R12, R12
-	SUBQ             R12, AX
-	MOVQ             dyRow+56(FP), R12
-	LEAQ             (AX)(R12*4), AX
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000004, R13, R13
+	SUBQ             R13, R10
+	MOVQ             xRow+48(FP), R13
+	LEAQ             (R10)(R13*4), R10
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000040, R13, R13
+	SUBQ             R13, AX
+	MOVQ             dyRow+56(FP), R13
+	LEAQ             (AX)(R13*4), AX
 	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1239,9 +1304,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x8(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1272,12 +1337,17 @@ TEXT ·convGradPlanarAVX5121x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X8, X8, X8
 
 row:
-	MOVQ cols+40(FP), R13
+	MOVQ cols+40(FP), R14
 
 pixel:
+	PREFETCHT1       (R13)
+	ADDQ             $0x40, R13
+	CMPQ             R13, end+72(FP)
+	CMOVQHI          end+72(FP), R13
 	VMOVUPS          (AX), Z8
 	VFMADD231PS.BCST (DX)(R11*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z8, Z1
@@ -1289,18 +1359,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(R11*1), Z8, Z7
 	ADDQ             $0x04, R11
 	ADDQ             $0x40, AX
-	DECQ             R13
+	DECQ             R14
 	JNE              pixel
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R11
-	MOVQ             xRow+48(FP), R13
-	LEAQ             (R11)(R13*4), R11
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000040, R13, R13
-	SUBQ             R13, AX
-	MOVQ             dyRow+56(FP), R13
-	LEAQ             (AX)(R13*4), AX
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000004, R14, R14
+	SUBQ             R14, R11
+	MOVQ             xRow+48(FP), R14
+	LEAQ             (R11)(R14*4), R11
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000040, R14, R14
+	SUBQ             R14, AX
+	MOVQ             dyRow+56(FP), R14
+	LEAQ             (AX)(R14*4), AX
 	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1315,9 +1385,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5121x9(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5121x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1351,12 +1421,17 @@ TEXT ·convGradPlanarAVX5121x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R14
+	MOVQ cols+40(FP), R15
 
 pixel:
+	PREFETCHT1       (R14)
+	ADDQ             $0x40, R14
+	CMPQ             R14, end+72(FP)
+	CMOVQHI          end+72(FP), R14
 	VMOVUPS          (AX), Z9
 	VFMADD231PS.BCST (DX)(R12*1), Z9, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z9, Z1
@@ -1369,18 +1444,18 @@ pixel:
 	VFMADD231PS.BCST (CX)(R12*1), Z9, Z8
 	ADDQ             $0x04, R12
 	ADDQ             $0x40, AX
-	DECQ             R14
+	DECQ             R15
 	JNE              pixel
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R12
-	MOVQ             xRow+48(FP), R14
-	LEAQ             (R12)(R14*4), R12
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000040, R14, R14
-	SUBQ             R14, AX
-	MOVQ             dyRow+56(FP), R14
-	LEAQ             (AX)(R14*4), AX
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000004, R15, R15
+	SUBQ             R15, R12
+	MOVQ             xRow+48(FP), R15
+	LEAQ             (R12)(R15*4), R12
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000040, R15, R15
+	SUBQ             R15, AX
+	MOVQ             dyRow+56(FP), R15
+	LEAQ             (AX)(R15*4), AX
 	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1396,9 +1471,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -1409,6 +1484,7 @@ TEXT ·convGradPlanarAVX5122x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
@@ -1418,11 +1494,15 @@ row:
 	VFMADD231PS.BCST (CX)(DX*1), Z2, Z0
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x01, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x01, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z2, Z3
 	VMOVUPS      (AX), Z2
 	VBROADCASTSS (CX)(DX*1), Z4
@@ -1430,23 +1510,23 @@ pixel:
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
 	VMOVAPS          Z2, Z3
 	VFMADD231PS.BCST (CX)(DX*1), Z3, Z1
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -4(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -4(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1455,9 +1535,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1472,6 +1552,7 @@ TEXT ·convGradPlanarAVX5122x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
@@ -1482,11 +1563,15 @@ row:
 	VFMADD231PS.BCST (CX)(BX*1), Z4, Z2
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x01, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x01, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z4, Z5
 	VMOVUPS      (AX), Z4
 	VBROADCASTSS (DX)(BX*1), Z6
@@ -1497,7 +1582,7 @@ pixel:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -1505,16 +1590,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z5, Z1
 	VFMADD231PS.BCST (CX)(BX*1), Z5, Z3
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -4(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -4(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1525,9 +1610,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1546,6 +1631,7 @@ TEXT ·convGradPlanarAVX5122x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
@@ -1557,11 +1643,15 @@ row:
 	VFMADD231PS.BCST (CX)(SI*1), Z6, Z4
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x01, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x01, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z6, Z7
 	VMOVUPS      (AX), Z6
 	VBROADCASTSS (DX)(SI*1), Z8
@@ -1575,7 +1665,7 @@ pixel:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -1584,16 +1674,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z7, Z3
 	VFMADD231PS.BCST (CX)(SI*1), Z7, Z5
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -4(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -4(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1606,9 +1696,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1631,6 +1721,7 @@ TEXT ·convGradPlanarAVX5122x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
@@ -1643,11 +1734,15 @@ row:
 	VFMADD231PS.BCST (CX)(DI*1), Z8, Z6
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R9
-	SUBQ             $0x01, R9
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x01, R10
 	JE               end
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVAPS      Z8, Z9
 	VMOVUPS      (AX), Z8
 	VBROADCASTSS (DX)(DI*1), Z10
@@ -1664,7 +1759,7 @@ pixel:
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
 
 end:
@@ -1674,16 +1769,16 @@ end:
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z5
 	VFMADD231PS.BCST (CX)(DI*1), Z9, Z7
 	ADDQ             $0x04, DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             -4(DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             -4(DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1698,9 +1793,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1727,6 +1822,7 @@ TEXT ·convGradPlanarAVX5122x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
@@ -1740,11 +1836,15 @@ row:
 	VFMADD231PS.BCST (CX)(R8*1), Z10, Z8
 	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R10
-	SUBQ             $0x01, R10
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x01, R11
 	JE               end
 
 pixel:
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVAPS      Z10, Z11
 	VMOVUPS      (AX), Z10
 	VBROADCASTSS (DX)(R8*1), Z12
@@ -1764,7 +1864,7 @@ pixel:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
-	DECQ         R10
+	DECQ         R11
 	JNE          pixel
 
 end:
@@ -1775,16 +1875,16 @@ end:
 	VFMADD231PS.BCST (DI)(R8*1), Z11, Z7
 	VFMADD231PS.BCST (CX)(R8*1), Z11, Z9
 	ADDQ             $0x04, R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R8
-	MOVQ             xRow+48(FP), R10
-	LEAQ             -4(R8)(R10*4), R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000040, R10, R10
-	SUBQ             R10, AX
-	MOVQ             dyRow+56(FP), R10
-	LEAQ             (AX)(R10*4), AX
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000004, R11, R11
+	SUBQ             R11, R8
+	MOVQ             xRow+48(FP), R11
+	LEAQ             -4(R8)(R11*4), R8
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000040, R11, R11
+	SUBQ             R11, AX
+	MOVQ             dyRow+56(FP), R11
+	LEAQ             (AX)(R11*4), AX
 	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1801,9 +1901,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x6(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1834,6 +1934,7 @@ TEXT ·convGradPlanarAVX5122x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
@@ -1848,11 +1949,15 @@ row:
 	VFMADD231PS.BCST (CX)(R9*1), Z12, Z10
 	ADDQ             $0x04, R9
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R11
-	SUBQ             $0x01, R11
+	MOVQ             cols+40(FP), R12
+	SUBQ             $0x01, R12
 	JE               end
 
 pixel:
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	CMPQ         R11, end+72(FP)
+	CMOVQHI      end+72(FP), R11
 	VMOVAPS      Z12, Z13
 	VMOVUPS      (AX), Z12
 	VBROADCASTSS (DX)(R9*1), Z14
@@ -1875,7 +1980,7 @@ pixel:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         $0x04, R9
 	ADDQ         $0x40, AX
-	DECQ         R11
+	DECQ         R12
 	JNE          pixel
 
 end:
@@ -1887,16 +1992,16 @@ end:
 	VFMADD231PS.BCST (R8)(R9*1), Z13, Z9
 	VFMADD231PS.BCST (CX)(R9*1), Z13, Z11
 	ADDQ             $0x04, R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R9
-	MOVQ             xRow+48(FP), R11
-	LEAQ             -4(R9)(R11*4), R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000040, R11, R11
-	SUBQ             R11, AX
-	MOVQ             dyRow+56(FP), R11
-	LEAQ             (AX)(R11*4), AX
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000004, R12, R12
+	SUBQ             R12, R9
+	MOVQ             xRow+48(FP), R12
+	LEAQ             -4(R9)(R12*4), R9
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000040, R12, R12
+	SUBQ             R12, AX
+	MOVQ             dyRow+56(FP), R12
+	LEAQ             (AX)(R12*4), AX
 	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -1915,9 +2020,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x7(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -1952,6 +2057,7 @@ TEXT ·convGradPlanarAVX5122x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X14, X14, X14
 	VXORPS  X15, X15, X15
 
@@ -1967,11 +2073,15 @@ row:
 	VFMADD231PS.BCST (CX)(R10*1), Z14, Z12
 	ADDQ             $0x04, R10
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R12
-	SUBQ             $0x01, R12
+	MOVQ             cols+40(FP), R13
+	SUBQ             $0x01, R13
 	JE               end
 
 pixel:
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	CMPQ         R12, end+72(FP)
+	CMOVQHI      end+72(FP), R12
 	VMOVAPS      Z14, Z15
 	VMOVUPS      (AX), Z14
 	VBROADCASTSS (DX)(R10*1), Z16
@@ -1997,7 +2107,7 @@ pixel:
 	VFMADD231PS  Z15, Z16, Z13
 	ADDQ         $0x04, R10
 	ADDQ         $0x40, AX
-	DECQ         R12
+	DECQ         R13
 	JNE          pixel
 
 end:
@@ -2010,16 +2120,16 @@ end:
 	VFMADD231PS.BCST (R9)(R10*1), Z15, Z11
 	VFMADD231PS.BCST (CX)(R10*1), Z15, Z13
 	ADDQ             $0x04, R10
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R10
-	MOVQ             xRow+48(FP), R12
-	LEAQ             -4(R10)(R12*4), R10
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000040, R12, R12
-	SUBQ             R12, AX
-	MOVQ             dyRow+56(FP), R12
-	LEAQ             (AX)(R12*4), AX
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000004, R13, R13
+	SUBQ             R13, R10
+	MOVQ             xRow+48(FP), R13
+	LEAQ             -4(R10)(R13*4), R10
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000040, R13, R13
+	SUBQ             R13, AX
+	MOVQ             dyRow+56(FP), R13
+	LEAQ             (AX)(R13*4), AX
 	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2040,9 +2150,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x8(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2081,6 +2191,7 @@ TEXT ·convGradPlanarAVX5122x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 
@@ -2097,11 +2208,15 @@ row:
 	VFMADD231PS.BCST (CX)(R11*1), Z16, Z14
 	ADDQ             $0x04, R11
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R13
-	SUBQ             $0x01, R13
+	MOVQ             cols+40(FP), R14
+	SUBQ             $0x01, R14
 	JE               end
 
 pixel:
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	CMPQ         R13, end+72(FP)
+	CMOVQHI      end+72(FP), R13
 	VMOVAPS      Z16, Z17
 	VMOVUPS      (AX), Z16
 	VBROADCASTSS (DX)(R11*1), Z18
@@ -2130,7 +2245,7 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         $0x04, R11
 	ADDQ         $0x40, AX
-	DECQ         R13
+	DECQ         R14
 	JNE          pixel
 
 end:
@@ -2144,16 +2259,16 @@ end:
 	VFMADD231PS.BCST (R10)(R11*1), Z17, Z13
 	VFMADD231PS.BCST (CX)(R11*1), Z17, Z15
 	ADDQ             $0x04, R11
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R11
-	MOVQ             xRow+48(FP), R13
-	LEAQ             -4(R11)(R13*4), R11
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000040, R13, R13
-	SUBQ             R13, AX
-	MOVQ             dyRow+56(FP), R13
-	LEAQ             (AX)(R13*4), AX
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000004, R14, R14
+	SUBQ             R14, R11
+	MOVQ             xRow+48(FP), R14
+	LEAQ             -4(R11)(R14*4), R11
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000040, R14, R14
+	SUBQ             R14, AX
+	MOVQ             dyRow+56(FP), R14
+	LEAQ             (AX)(R14*4), AX
 	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2176,9 +2291,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5122x9(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5122x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2221,6 +2336,7 @@ TEXT ·convGradPlanarAVX5122x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 
@@ -2238,11 +2354,15 @@ row:
 	VFMADD231PS.BCST (CX)(R12*1), Z18, Z16
 	ADDQ             $0x04, R12
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R14
-	SUBQ             $0x01, R14
+	MOVQ             cols+40(FP), R15
+	SUBQ             $0x01, R15
 	JE               end
 
 pixel:
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	CMPQ         R14, end+72(FP)
+	CMOVQHI      end+72(FP), R14
 	VMOVAPS      Z18, Z19
 	VMOVUPS      (AX), Z18
 	VBROADCASTSS (DX)(R12*1), Z20
@@ -2274,7 +2394,7 @@ pixel:
 	VFMADD231PS  Z19, Z20, Z17
 	ADDQ         $0x04, R12
 	ADDQ         $0x40, AX
-	DECQ         R14
+	DECQ         R15
 	JNE          pixel
 
 end:
@@ -2289,16 +2409,16 @@ end:
 	VFMADD231PS.BCST (R11)(R12*1), Z19, Z15
 	VFMADD231PS.BCST (CX)(R12*1), Z19, Z17
 	ADDQ             $0x04, R12
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R12
-	MOVQ             xRow+48(FP), R14
-	LEAQ             -4(R12)(R14*4), R12
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000040, R14, R14
-	SUBQ             R14, AX
-	MOVQ             dyRow+56(FP), R14
-	LEAQ             (AX)(R14*4), AX
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000004, R15, R15
+	SUBQ             R15, R12
+	MOVQ             xRow+48(FP), R15
+	LEAQ             -4(R12)(R15*4), R12
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000040, R15, R15
+	SUBQ             R15, AX
+	MOVQ             dyRow+56(FP), R15
+	LEAQ             (AX)(R15*4), AX
 	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2323,9 +2443,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -2337,6 +2457,7 @@ TEXT ·convGradPlanarAVX5123x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X3, X3, X3
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
@@ -2356,11 +2477,15 @@ row:
 	VFMADD231PS      Z4, Z5, Z1
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x02, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x02, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z4, Z5
 	VMOVAPS      Z3, Z4
 	VMOVUPS      (AX), Z3
@@ -2370,7 +2495,7 @@ pixel:
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -2384,16 +2509,16 @@ end:
 	VMOVAPS          Z3, Z4
 	VFMADD231PS.BCST (CX)(DX*1), Z5, Z2
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -8(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -8(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2403,9 +2528,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2422,6 +2547,7 @@ TEXT ·convGradPlanarAVX5123x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -2445,11 +2571,15 @@ row:
 	VFMADD231PS      Z7, Z8, Z4
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x02, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x02, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z7, Z8
 	VMOVAPS      Z6, Z7
 	VMOVUPS      (AX), Z6
@@ -2463,7 +2593,7 @@ pixel:
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -2481,16 +2611,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z8, Z2
 	VFMADD231PS.BCST (CX)(BX*1), Z8, Z5
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -8(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -8(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2503,9 +2633,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2527,6 +2657,7 @@ TEXT ·convGradPlanarAVX5123x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
@@ -2554,11 +2685,15 @@ row:
 	VFMADD231PS      Z10, Z11, Z7
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x02, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x02, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z10, Z11
 	VMOVAPS      Z9, Z10
 	VMOVUPS      (AX), Z9
@@ -2576,7 +2711,7 @@ pixel:
 	VFMADD231PS  Z11, Z12, Z8
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -2598,16 +2733,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z11, Z5
 	VFMADD231PS.BCST (CX)(SI*1), Z11, Z8
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -8(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -8(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2623,9 +2758,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2652,6 +2787,7 @@ TEXT ·convGradPlanarAVX5123x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -2683,11 +2819,15 @@ row:
 	VFMADD231PS      Z13, Z14, Z10
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R9
-	SUBQ             $0x02, R9
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x02, R10
 	JE               end
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVAPS      Z13, Z14
 	VMOVAPS      Z12, Z13
 	VMOVUPS      (AX), Z12
@@ -2709,7 +2849,7 @@ pixel:
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
 
 end:
@@ -2735,16 +2875,16 @@ end:
 	VFMADD231PS.BCST (SI)(DI*1), Z14, Z8
 	VFMADD231PS.BCST (CX)(DI*1), Z14, Z11
 	ADDQ             $0x04, DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             -8(DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             -8(DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2763,9 +2903,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2797,6 +2937,7 @@ TEXT ·convGradPlanarAVX5123x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
@@ -2832,11 +2973,15 @@ row:
 	VFMADD231PS      Z16, Z17, Z13
 	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R10
-	SUBQ             $0x02, R10
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x02, R11
 	JE               end
 
 pixel:
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVAPS      Z16, Z17
 	VMOVAPS      Z15, Z16
 	VMOVUPS      (AX), Z15
@@ -2862,7 +3007,7 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z14
 	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
-	DECQ         R10
+	DECQ         R11
 	JNE          pixel
 
 end:
@@ -2892,16 +3037,16 @@ end:
 	VFMADD231PS.BCST (DI)(R8*1), Z17, Z11
 	VFMADD231PS.BCST (CX)(R8*1), Z17, Z14
 	ADDQ             $0x04, R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R8
-	MOVQ             xRow+48(FP), R10
-	LEAQ             -8(R8)(R10*4), R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000040, R10, R10
-	SUBQ             R10, AX
-	MOVQ             dyRow+56(FP), R10
-	LEAQ             (AX)(R10*4), AX
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000004, R11, R11
+	SUBQ             R11, R8
+	MOVQ             xRow+48(FP), R11
+	LEAQ             -8(R8)(R11*4), R8
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000040, R11, R11
+	SUBQ             R11, AX
+	MOVQ             dyRow+56(FP), R11
+	LEAQ             (AX)(R11*4), AX
 	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -2923,9 +3068,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x6(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -2962,6 +3107,7 @@ TEXT ·convGradPlanarAVX5123x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 	VXORPS  X20, X20, X20
@@ -3001,11 +3147,15 @@ row:
 	VFMADD231PS      Z19, Z20, Z16
 	ADDQ             $0x04, R9
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R11
-	SUBQ             $0x02, R11
+	MOVQ             cols+40(FP), R12
+	SUBQ             $0x02, R12
 	JE               end
 
 pixel:
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	CMPQ         R11, end+72(FP)
+	CMOVQHI      end+72(FP), R11
 	VMOVAPS      Z19, Z20
 	VMOVAPS      Z18, Z19
 	VMOVUPS      (AX), Z18
@@ -3035,7 +3185,7 @@ pixel:
 	VFMADD231PS  Z20, Z21, Z17
 	ADDQ         $0x04, R9
 	ADDQ         $0x40, AX
-	DECQ         R11
+	DECQ         R12
 	JNE          pixel
 
 end:
@@ -3069,16 +3219,16 @@ end:
 	VFMADD231PS.BCST (R8)(R9*1), Z20, Z14
 	VFMADD231PS.BCST (CX)(R9*1), Z20, Z17
 	ADDQ             $0x04, R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R9
-	MOVQ             xRow+48(FP), R11
-	LEAQ             -8(R9)(R11*4), R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000040, R11, R11
-	SUBQ             R11, AX
-	MOVQ             dyRow+56(FP), R11
-	LEAQ             (AX)(R11*4), AX
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000004, R12, R12
+	SUBQ             R12, R9
+	MOVQ             xRow+48(FP), R12
+	LEAQ             -8(R9)(R12*4), R9
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000040, R12, R12
+	SUBQ             R12, AX
+	MOVQ             dyRow+56(FP), R12
+	LEAQ             (AX)(R12*4), AX
 	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3103,9 +3253,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x7(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -3147,6 +3297,7 @@ TEXT ·convGradPlanarAVX5123x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
 	VXORPS  X23, X23, X23
@@ -3190,11 +3341,15 @@ row:
 	VFMADD231PS      Z22, Z23, Z19
 	ADDQ             $0x04, R10
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R12
-	SUBQ             $0x02, R12
+	MOVQ             cols+40(FP), R13
+	SUBQ             $0x02, R13
 	JE               end
 
 pixel:
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	CMPQ         R12, end+72(FP)
+	CMOVQHI      end+72(FP), R12
 	VMOVAPS      Z22, Z23
 	VMOVAPS      Z21, Z22
 	VMOVUPS      (AX), Z21
@@ -3228,7 +3383,7 @@ pixel:
 	VFMADD231PS  Z23, Z24, Z20
 	ADDQ         $0x04, R10
 	ADDQ         $0x40, AX
-	DECQ         R12
+	DECQ         R13
 	JNE          pixel
 
 end:
@@ -3266,16 +3421,16 @@ end:
 	VFMADD231PS.BCST (R9)(R10*1), Z23, Z17
 	VFMADD231PS.BCST (CX)(R10*1), Z23, Z20
 	ADDQ             $0x04, R10
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000004, R12, R12
-	SUBQ             R12, R10
-	MOVQ             xRow+48(FP), R12
-	LEAQ             -8(R10)(R12*4), R10
-	MOVQ             cols+40(FP), R12
-	IMUL3Q           $0x00000040, R12, R12
-	SUBQ             R12, AX
-	MOVQ             dyRow+56(FP), R12
-	LEAQ             (AX)(R12*4), AX
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000004, R13, R13
+	SUBQ             R13, R10
+	MOVQ             xRow+48(FP), R13
+	LEAQ             -8(R10)(R13*4), R10
+	MOVQ             cols+40(FP), R13
+	IMUL3Q           $0x00000040, R13, R13
+	SUBQ             R13, AX
+	MOVQ             dyRow+56(FP), R13
+	LEAQ             (AX)(R13*4), AX
 	DECQ             R11
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3303,9 +3458,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x8(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -3352,6 +3507,7 @@ TEXT ·convGradPlanarAVX5123x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -3399,11 +3555,15 @@ row:
 	VFMADD231PS      Z25, Z26, Z22
 	ADDQ             $0x04, R11
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R13
-	SUBQ             $0x02, R13
+	MOVQ             cols+40(FP), R14
+	SUBQ             $0x02, R14
 	JE               end
 
 pixel:
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	CMPQ         R13, end+72(FP)
+	CMOVQHI      end+72(FP), R13
 	VMOVAPS      Z25, Z26
 	VMOVAPS      Z24, Z25
 	VMOVUPS      (AX), Z24
@@ -3441,7 +3601,7 @@ pixel:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         $0x04, R11
 	ADDQ         $0x40, AX
-	DECQ         R13
+	DECQ         R14
 	JNE          pixel
 
 end:
@@ -3483,16 +3643,16 @@ end:
 	VFMADD231PS.BCST (R10)(R11*1), Z26, Z20
 	VFMADD231PS.BCST (CX)(R11*1), Z26, Z23
 	ADDQ             $0x04, R11
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000004, R13, R13
-	SUBQ             R13, R11
-	MOVQ             xRow+48(FP), R13
-	LEAQ             -8(R11)(R13*4), R11
-	MOVQ             cols+40(FP), R13
-	IMUL3Q           $0x00000040, R13, R13
-	SUBQ             R13, AX
-	MOVQ             dyRow+56(FP), R13
-	LEAQ             (AX)(R13*4), AX
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000004, R14, R14
+	SUBQ             R14, R11
+	MOVQ             xRow+48(FP), R14
+	LEAQ             -8(R11)(R14*4), R11
+	MOVQ             cols+40(FP), R14
+	IMUL3Q           $0x00000040, R14, R14
+	SUBQ             R14, AX
+	MOVQ             dyRow+56(FP), R14
+	LEAQ             (AX)(R14*4), AX
 	DECQ             R12
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3523,9 +3683,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5123x9(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5123x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -3577,6 +3737,7 @@ TEXT ·convGradPlanarAVX5123x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X27, X27, X27
 	VXORPS  X28, X28, X28
 	VXORPS  X29, X29, X29
@@ -3628,11 +3789,15 @@ row:
 	VFMADD231PS      Z28, Z29, Z25
 	ADDQ             $0x04, R12
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R14
-	SUBQ             $0x02, R14
+	MOVQ             cols+40(FP), R15
+	SUBQ             $0x02, R15
 	JE               end
 
 pixel:
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	CMPQ         R14, end+72(FP)
+	CMOVQHI      end+72(FP), R14
 	VMOVAPS      Z28, Z29
 	VMOVAPS      Z27, Z28
 	VMOVUPS      (AX), Z27
@@ -3674,7 +3839,7 @@ pixel:
 	VFMADD231PS  Z29, Z30, Z26
 	ADDQ         $0x04, R12
 	ADDQ         $0x40, AX
-	DECQ         R14
+	DECQ         R15
 	JNE          pixel
 
 end:
@@ -3720,16 +3885,16 @@ end:
 	VFMADD231PS.BCST (R11)(R12*1), Z29, Z23
 	VFMADD231PS.BCST (CX)(R12*1), Z29, Z26
 	ADDQ             $0x04, R12
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000004, R14, R14
-	SUBQ             R14, R12
-	MOVQ             xRow+48(FP), R14
-	LEAQ             -8(R12)(R14*4), R12
-	MOVQ             cols+40(FP), R14
-	IMUL3Q           $0x00000040, R14, R14
-	SUBQ             R14, AX
-	MOVQ             dyRow+56(FP), R14
-	LEAQ             (AX)(R14*4), AX
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000004, R15, R15
+	SUBQ             R15, R12
+	MOVQ             xRow+48(FP), R15
+	LEAQ             -8(R12)(R15*4), R12
+	MOVQ             cols+40(FP), R15
+	IMUL3Q           $0x00000040, R15, R15
+	SUBQ             R15, AX
+	MOVQ             dyRow+56(FP), R15
+	LEAQ             (AX)(R15*4), AX
 	DECQ             R13
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3763,9 +3928,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -3778,6 +3943,7 @@ TEXT ·convGradPlanarAVX5124x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -3810,11 +3976,15 @@ row:
 	VFMADD231PS      Z6, Z7, Z2
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x03, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x03, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z6, Z7
 	VMOVAPS      Z5, Z6
 	VMOVAPS      Z4, Z5
@@ -3826,7 +3996,7 @@ pixel:
 	VFMADD231PS  Z7, Z8, Z3
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -3850,16 +4020,16 @@ end:
 	VMOVAPS          Z4, Z5
 	VFMADD231PS.BCST (CX)(DX*1), Z7, Z3
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -12(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -12(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -3870,9 +4040,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -3891,6 +4061,7 @@ TEXT ·convGradPlanarAVX5124x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -3931,11 +4102,15 @@ row:
 	VFMADD231PS      Z10, Z11, Z6
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x03, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x03, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z10, Z11
 	VMOVAPS      Z9, Z10
 	VMOVAPS      Z8, Z9
@@ -3952,7 +4127,7 @@ pixel:
 	VFMADD231PS  Z11, Z12, Z7
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -3984,16 +4159,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z11, Z3
 	VFMADD231PS.BCST (CX)(BX*1), Z11, Z7
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -12(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -12(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -4008,9 +4183,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -4035,6 +4210,7 @@ TEXT ·convGradPlanarAVX5124x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -4083,11 +4259,15 @@ row:
 	VFMADD231PS      Z14, Z15, Z10
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x03, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x03, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z14, Z15
 	VMOVAPS      Z13, Z14
 	VMOVAPS      Z12, Z13
@@ -4109,7 +4289,7 @@ pixel:
 	VFMADD231PS  Z15, Z16, Z11
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -4149,16 +4329,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z15, Z7
 	VFMADD231PS.BCST (CX)(SI*1), Z15, Z11
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -12(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -12(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -4177,9 +4357,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -4210,6 +4390,7 @@ TEXT ·convGradPlanarAVX5124x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 	VXORPS  X18, X18, X18
@@ -4266,11 +4447,15 @@ row:
 	VFMADD231PS      Z18, Z19, Z14
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R9
-	SUBQ             $0x03, R9
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x03, R10
 	JE               end
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVAPS      Z18, Z19
 	VMOVAPS      Z17, Z18
 	VMOVAPS      Z16, Z17
@@ -4297,7 +4482,7 @@ pixel:
 	VFMADD231PS  Z19, Z20, Z15
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
 
 end:
@@ -4345,16 +4530,16 @@ end:
 	VFMADD231PS.BCST (SI)(DI*1), Z19, Z11
 	VFMADD231PS.BCST (CX)(DI*1), Z19, Z15
 	ADDQ             $0x04, DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             -12(DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             -12(DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -4377,9 +4562,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -4416,6 +4601,7 @@ TEXT ·convGradPlanarAVX5124x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X20, X20, X20
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
@@ -4480,11 +4666,15 @@ row:
 	VFMADD231PS      Z22, Z23, Z18
 	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R10
-	SUBQ             $0x03, R10
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x03, R11
 	JE               end
 
 pixel:
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVAPS      Z22, Z23
 	VMOVAPS      Z21, Z22
 	VMOVAPS      Z20, Z21
@@ -4516,7 +4706,7 @@ pixel:
 	VFMADD231PS  Z23, Z24, Z19
 	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
-	DECQ         R10
+	DECQ         R11
 	JNE          pixel
 
 end:
@@ -4572,16 +4762,16 @@ end:
 	VFMADD231PS.BCST (DI)(R8*1), Z23, Z15
 	VFMADD231PS.BCST (CX)(R8*1), Z23, Z19
 	ADDQ             $0x04, R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R8
-	MOVQ             xRow+48(FP), R10
-	LEAQ             -12(R8)(R10*4), R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000040, R10, R10
-	SUBQ             R10, AX
-	MOVQ             dyRow+56(FP), R10
-	LEAQ             (AX)(R10*4), AX
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000004, R11, R11
+	SUBQ             R11, R8
+	MOVQ             xRow+48(FP), R11
+	LEAQ             -12(R8)(R11*4), R8
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000040, R11, R11
+	SUBQ             R11, AX
+	MOVQ             dyRow+56(FP), R11
+	LEAQ             (AX)(R11*4), AX
 	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -4608,9 +4798,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5124x6(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5124x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -4653,6 +4843,7 @@ TEXT ·convGradPlanarAVX5124x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -4725,11 +4916,15 @@ row:
 	VFMADD231PS      Z26, Z27, Z22
 	ADDQ             $0x04, R9
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R11
-	SUBQ             $0x03, R11
+	MOVQ             cols+40(FP), R12
+	SUBQ             $0x03, R12
 	JE               end
 
 pixel:
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	CMPQ         R11, end+72(FP)
+	CMOVQHI      end+72(FP), R11
 	VMOVAPS      Z26, Z27
 	VMOVAPS      Z25, Z26
 	VMOVAPS      Z24, Z25
@@ -4766,7 +4961,7 @@ pixel:
 	VFMADD231PS  Z27, Z28, Z23
 	ADDQ         $0x04, R9
 	ADDQ         $0x40, AX
-	DECQ         R11
+	DECQ         R12
 	JNE          pixel
 
 end:
@@ -4830,16 +5025,16 @@ end:
 	VFMADD231PS.BCST (R8)(R9*1), Z27, Z19
 	VFMADD231PS.BCST (CX)(R9*1), Z27, Z23
 	ADDQ             $0x04, R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000004, R11, R11
-	SUBQ             R11, R9
-	MOVQ             xRow+48(FP), R11
-	LEAQ             -12(R9)(R11*4), R9
-	MOVQ             cols+40(FP), R11
-	IMUL3Q           $0x00000040, R11, R11
-	SUBQ             R11, AX
-	MOVQ             dyRow+56(FP), R11
-	LEAQ             (AX)(R11*4), AX
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000004, R12, R12
+	SUBQ             R12, R9
+	MOVQ             xRow+48(FP), R12
+	LEAQ             -12(R9)(R12*4), R9
+	MOVQ             cols+40(FP), R12
+	IMUL3Q           $0x00000040, R12, R12
+	SUBQ             R12, AX
+	MOVQ             dyRow+56(FP), R12
+	LEAQ             (AX)(R12*4), AX
 	DECQ             R10
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -4870,9 +5065,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5125x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5125x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -4886,6 +5081,7 @@ TEXT ·convGradPlanarAVX5125x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
@@ -4934,11 +5130,15 @@ row:
 	VFMADD231PS      Z8, Z9, Z3
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x04, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x04, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z8, Z9
 	VMOVAPS      Z7, Z8
 	VMOVAPS      Z6, Z7
@@ -4952,7 +5152,7 @@ pixel:
 	VFMADD231PS  Z9, Z10, Z4
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -4989,16 +5189,16 @@ end:
 	VMOVAPS          Z5, Z6
 	VFMADD231PS.BCST (CX)(DX*1), Z9, Z4
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -16(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -16(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -5010,9 +5210,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5125x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5125x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -5033,6 +5233,7 @@ TEXT ·convGradPlanarAVX5125x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 	VXORPS  X12, X12, X12
@@ -5094,11 +5295,15 @@ row:
 	VFMADD231PS      Z13, Z14, Z8
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x04, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x04, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z13, Z14
 	VMOVAPS      Z12, Z13
 	VMOVAPS      Z11, Z12
@@ -5118,7 +5323,7 @@ pixel:
 	VFMADD231PS  Z14, Z15, Z9
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -5168,16 +5373,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z14, Z4
 	VFMADD231PS.BCST (CX)(BX*1), Z14, Z9
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -16(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -16(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -5194,9 +5399,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5125x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5125x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -5224,6 +5429,7 @@ TEXT ·convGradPlanarAVX5125x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
@@ -5298,11 +5504,15 @@ row:
 	VFMADD231PS      Z18, Z19, Z13
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x04, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x04, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z18, Z19
 	VMOVAPS      Z17, Z18
 	VMOVAPS      Z16, Z17
@@ -5328,7 +5538,7 @@ pixel:
 	VFMADD231PS  Z19, Z20, Z14
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -5391,16 +5601,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z19, Z9
 	VFMADD231PS.BCST (CX)(SI*1), Z19, Z14
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -16(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -16(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -5422,9 +5632,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5125x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5125x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -5459,6 +5669,7 @@ TEXT ·convGradPlanarAVX5125x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X20, X20, X20
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
@@ -5546,11 +5757,15 @@ row:
 	VFMADD231PS      Z23, Z24, Z18
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R9
-	SUBQ             $0x04, R9
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x04, R10
 	JE               end
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVAPS      Z23, Z24
 	VMOVAPS      Z22, Z23
 	VMOVAPS      Z21, Z22
@@ -5582,7 +5797,7 @@ pixel:
 	VFMADD231PS  Z24, Z25, Z19
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
 
 end:
@@ -5658,16 +5873,16 @@ end:
 	VFMADD231PS.BCST (SI)(DI*1), Z24, Z14
 	VFMADD231PS.BCST (CX)(DI*1), Z24, Z19
 	ADDQ             $0x04, DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             -16(DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             -16(DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -5694,9 +5909,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5125x5(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5125x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -5738,6 +5953,7 @@ TEXT ·convGradPlanarAVX5125x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
 	VXORPS  X27, X27, X27
@@ -5838,11 +6054,15 @@ row:
 	VFMADD231PS      Z28, Z29, Z23
 	ADDQ             $0x04, R8
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R10
-	SUBQ             $0x04, R10
+	MOVQ             cols+40(FP), R11
+	SUBQ             $0x04, R11
 	JE               end
 
 pixel:
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVAPS      Z28, Z29
 	VMOVAPS      Z27, Z28
 	VMOVAPS      Z26, Z27
@@ -5880,7 +6100,7 @@ pixel:
 	VFMADD231PS  Z29, Z30, Z24
 	ADDQ         $0x04, R8
 	ADDQ         $0x40, AX
-	DECQ         R10
+	DECQ         R11
 	JNE          pixel
 
 end:
@@ -5969,16 +6189,16 @@ end:
 	VFMADD231PS.BCST (DI)(R8*1), Z29, Z19
 	VFMADD231PS.BCST (CX)(R8*1), Z29, Z24
 	ADDQ             $0x04, R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000004, R10, R10
-	SUBQ             R10, R8
-	MOVQ             xRow+48(FP), R10
-	LEAQ             -16(R8)(R10*4), R8
-	MOVQ             cols+40(FP), R10
-	IMUL3Q           $0x00000040, R10, R10
-	SUBQ             R10, AX
-	MOVQ             dyRow+56(FP), R10
-	LEAQ             (AX)(R10*4), AX
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000004, R11, R11
+	SUBQ             R11, R8
+	MOVQ             xRow+48(FP), R11
+	LEAQ             -16(R8)(R11*4), R8
+	MOVQ             cols+40(FP), R11
+	IMUL3Q           $0x00000040, R11, R11
+	SUBQ             R11, AX
+	MOVQ             dyRow+56(FP), R11
+	LEAQ             (AX)(R11*4), AX
 	DECQ             R9
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -6010,9 +6230,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5126x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5126x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -6027,6 +6247,7 @@ TEXT ·convGradPlanarAVX5126x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -6094,11 +6315,15 @@ row:
 	VFMADD231PS      Z10, Z11, Z4
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x05, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x05, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z10, Z11
 	VMOVAPS      Z9, Z10
 	VMOVAPS      Z8, Z9
@@ -6114,7 +6339,7 @@ pixel:
 	VFMADD231PS  Z11, Z12, Z5
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -6167,16 +6392,16 @@ end:
 	VMOVAPS          Z6, Z7
 	VFMADD231PS.BCST (CX)(DX*1), Z11, Z5
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -20(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -20(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -6189,9 +6414,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5126x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5126x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -6214,6 +6439,7 @@ TEXT ·convGradPlanarAVX5126x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -6300,11 +6526,15 @@ row:
 	VFMADD231PS      Z16, Z17, Z10
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x05, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x05, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z16, Z17
 	VMOVAPS      Z15, Z16
 	VMOVAPS      Z14, Z15
@@ -6327,7 +6557,7 @@ pixel:
 	VFMADD231PS  Z17, Z18, Z11
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -6399,16 +6629,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z17, Z5
 	VFMADD231PS.BCST (CX)(BX*1), Z17, Z11
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -20(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -20(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -6427,9 +6657,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5126x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5126x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -6460,6 +6690,7 @@ TEXT ·convGradPlanarAVX5126x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 	VXORPS  X20, X20, X20
@@ -6565,11 +6796,15 @@ row:
 	VFMADD231PS      Z22, Z23, Z16
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x05, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x05, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z22, Z23
 	VMOVAPS      Z21, Z22
 	VMOVAPS      Z20, Z21
@@ -6599,7 +6834,7 @@ pixel:
 	VFMADD231PS  Z23, Z24, Z17
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -6690,16 +6925,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z23, Z11
 	VFMADD231PS.BCST (CX)(SI*1), Z23, Z17
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -20(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -20(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -6724,9 +6959,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5126x4(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5126x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -6765,6 +7000,7 @@ TEXT ·convGradPlanarAVX5126x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -6889,11 +7125,15 @@ row:
 	VFMADD231PS      Z28, Z29, Z22
 	ADDQ             $0x04, DI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R9
-	SUBQ             $0x05, R9
+	MOVQ             cols+40(FP), R10
+	SUBQ             $0x05, R10
 	JE               end
 
 pixel:
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVAPS      Z28, Z29
 	VMOVAPS      Z27, Z28
 	VMOVAPS      Z26, Z27
@@ -6930,7 +7170,7 @@ pixel:
 	VFMADD231PS  Z29, Z30, Z23
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, AX
-	DECQ         R9
+	DECQ         R10
 	JNE          pixel
 
 end:
@@ -7040,16 +7280,16 @@ end:
 	VFMADD231PS.BCST (SI)(DI*1), Z29, Z17
 	VFMADD231PS.BCST (CX)(DI*1), Z29, Z23
 	ADDQ             $0x04, DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000004, R9, R9
-	SUBQ             R9, DI
-	MOVQ             xRow+48(FP), R9
-	LEAQ             -20(DI)(R9*4), DI
-	MOVQ             cols+40(FP), R9
-	IMUL3Q           $0x00000040, R9, R9
-	SUBQ             R9, AX
-	MOVQ             dyRow+56(FP), R9
-	LEAQ             (AX)(R9*4), AX
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000004, R10, R10
+	SUBQ             R10, DI
+	MOVQ             xRow+48(FP), R10
+	LEAQ             -20(DI)(R10*4), DI
+	MOVQ             cols+40(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, AX
+	MOVQ             dyRow+56(FP), R10
+	LEAQ             (AX)(R10*4), AX
 	DECQ             R8
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -7080,9 +7320,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5127x1(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5127x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -7098,6 +7338,7 @@ TEXT ·convGradPlanarAVX5127x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
@@ -7187,11 +7428,15 @@ row:
 	VFMADD231PS      Z12, Z13, Z5
 	ADDQ             $0x04, DX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), SI
-	SUBQ             $0x06, SI
+	MOVQ             cols+40(FP), DI
+	SUBQ             $0x06, DI
 	JE               end
 
 pixel:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Z12, Z13
 	VMOVAPS      Z11, Z12
 	VMOVAPS      Z10, Z11
@@ -7209,7 +7454,7 @@ pixel:
 	VFMADD231PS  Z13, Z14, Z6
 	ADDQ         $0x04, DX
 	ADDQ         $0x40, AX
-	DECQ         SI
+	DECQ         DI
 	JNE          pixel
 
 end:
@@ -7281,16 +7526,16 @@ end:
 	VMOVAPS          Z7, Z8
 	VFMADD231PS.BCST (CX)(DX*1), Z13, Z6
 	ADDQ             $0x04, DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000004, SI, SI
-	SUBQ             SI, DX
-	MOVQ             xRow+48(FP), SI
-	LEAQ             -24(DX)(SI*4), DX
-	MOVQ             cols+40(FP), SI
-	IMUL3Q           $0x00000040, SI, SI
-	SUBQ             SI, AX
-	MOVQ             dyRow+56(FP), SI
-	LEAQ             (AX)(SI*4), AX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000004, DI, DI
+	SUBQ             DI, DX
+	MOVQ             xRow+48(FP), DI
+	LEAQ             -24(DX)(DI*4), DX
+	MOVQ             cols+40(FP), DI
+	IMUL3Q           $0x00000040, DI, DI
+	SUBQ             DI, AX
+	MOVQ             dyRow+56(FP), DI
+	LEAQ             (AX)(DI*4), AX
 	DECQ             BX
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -7304,9 +7549,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5127x2(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5127x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -7331,6 +7576,7 @@ TEXT ·convGradPlanarAVX5127x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X14, X14, X14
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
@@ -7446,11 +7692,15 @@ row:
 	VFMADD231PS      Z19, Z20, Z12
 	ADDQ             $0x04, BX
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), DI
-	SUBQ             $0x06, DI
+	MOVQ             cols+40(FP), R8
+	SUBQ             $0x06, R8
 	JE               end
 
 pixel:
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVAPS      Z19, Z20
 	VMOVAPS      Z18, Z19
 	VMOVAPS      Z17, Z18
@@ -7476,7 +7726,7 @@ pixel:
 	VFMADD231PS  Z20, Z21, Z13
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
-	DECQ         DI
+	DECQ         R8
 	JNE          pixel
 
 end:
@@ -7574,16 +7824,16 @@ end:
 	VFMADD231PS.BCST (DX)(BX*1), Z20, Z6
 	VFMADD231PS.BCST (CX)(BX*1), Z20, Z13
 	ADDQ             $0x04, BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000004, DI, DI
-	SUBQ             DI, BX
-	MOVQ             xRow+48(FP), DI
-	LEAQ             -24(BX)(DI*4), BX
-	MOVQ             cols+40(FP), DI
-	IMUL3Q           $0x00000040, DI, DI
-	SUBQ             DI, AX
-	MOVQ             dyRow+56(FP), DI
-	LEAQ             (AX)(DI*4), AX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000004, R8, R8
+	SUBQ             R8, BX
+	MOVQ             xRow+48(FP), R8
+	LEAQ             -24(BX)(R8*4), BX
+	MOVQ             cols+40(FP), R8
+	IMUL3Q           $0x00000040, R8, R8
+	SUBQ             R8, AX
+	MOVQ             dyRow+56(FP), R8
+	LEAQ             (AX)(R8*4), AX
 	DECQ             SI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -7604,9 +7854,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradPlanarAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradPlanarAVX5127x3(SB), NOSPLIT, $0-64
+// func convGradPlanarAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPlanarAVX5127x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -7640,6 +7890,7 @@ TEXT ·convGradPlanarAVX5127x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
 	VXORPS  X23, X23, X23
@@ -7781,11 +8032,15 @@ row:
 	VFMADD231PS      Z26, Z27, Z19
 	ADDQ             $0x04, SI
 	ADDQ             $0x40, AX
-	MOVQ             cols+40(FP), R8
-	SUBQ             $0x06, R8
+	MOVQ             cols+40(FP), R9
+	SUBQ             $0x06, R9
 	JE               end
 
 pixel:
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVAPS      Z26, Z27
 	VMOVAPS      Z25, Z26
 	VMOVAPS      Z24, Z25
@@ -7819,7 +8074,7 @@ pixel:
 	VFMADD231PS  Z27, Z28, Z20
 	ADDQ         $0x04, SI
 	ADDQ         $0x40, AX
-	DECQ         R8
+	DECQ         R9
 	JNE          pixel
 
 end:
@@ -7943,16 +8198,16 @@ end:
 	VFMADD231PS.BCST (BX)(SI*1), Z27, Z13
 	VFMADD231PS.BCST (CX)(SI*1), Z27, Z20
 	ADDQ             $0x04, SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000004, R8, R8
-	SUBQ             R8, SI
-	MOVQ             xRow+48(FP), R8
-	LEAQ             -24(SI)(R8*4), SI
-	MOVQ             cols+40(FP), R8
-	IMUL3Q           $0x00000040, R8, R8
-	SUBQ             R8, AX
-	MOVQ             dyRow+56(FP), R8
-	LEAQ             (AX)(R8*4), AX
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000004, R9, R9
+	SUBQ             R9, SI
+	MOVQ             xRow+48(FP), R9
+	LEAQ             -24(SI)(R9*4), SI
+	MOVQ             cols+40(FP), R9
+	IMUL3Q           $0x00000040, R9, R9
+	SUBQ             R9, AX
+	MOVQ             dyRow+56(FP), R9
+	LEAQ             (AX)(R9*4), AX
 	DECQ             DI
 	JNE              row
 	MOVQ             acc+0(FP), AX
@@ -7980,9 +8235,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -7992,29 +8247,34 @@ TEXT ·convGradLanewiseAVX5121x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X1, X1, X1
 
 row:
-	MOVQ cols+40(FP), SI
+	MOVQ cols+40(FP), DI
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVUPS     (AX), Z1
 	VMOVUPS     (CX)(DX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        (DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        (DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8022,9 +8282,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8037,12 +8297,17 @@ TEXT ·convGradLanewiseAVX5121x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X2, X2, X2
 
 row:
-	MOVQ cols+40(FP), DI
+	MOVQ cols+40(FP), R8
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVUPS     (AX), Z2
 	VMOVUPS     (DX)(BX*1), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -8050,18 +8315,18 @@ pixel:
 	VFMADD231PS Z2, Z3, Z1
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        (BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        (BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8070,9 +8335,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8088,12 +8353,17 @@ TEXT ·convGradLanewiseAVX5121x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X3, X3, X3
 
 row:
-	MOVQ cols+40(FP), R8
+	MOVQ cols+40(FP), R9
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVUPS     (AX), Z3
 	VMOVUPS     (DX)(SI*1), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -8103,18 +8373,18 @@ pixel:
 	VFMADD231PS Z3, Z4, Z2
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        (SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        (SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8124,9 +8394,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8145,12 +8415,17 @@ TEXT ·convGradLanewiseAVX5121x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X4, X4, X4
 
 row:
-	MOVQ cols+40(FP), R9
+	MOVQ cols+40(FP), R10
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVUPS     (AX), Z4
 	VMOVUPS     (DX)(DI*1), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -8162,18 +8437,18 @@ pixel:
 	VFMADD231PS Z4, Z5, Z3
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        (DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8184,9 +8459,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8208,12 +8483,17 @@ TEXT ·convGradLanewiseAVX5121x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X5, X5, X5
 
 row:
-	MOVQ cols+40(FP), R10
+	MOVQ cols+40(FP), R11
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVUPS     (AX), Z5
 	VMOVUPS     (DX)(R8*1), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -8227,18 +8507,18 @@ pixel:
 	VFMADD231PS Z5, Z6, Z4
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        (R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        (R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8250,9 +8530,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x6(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8277,12 +8557,17 @@ TEXT ·convGradLanewiseAVX5121x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X6, X6, X6
 
 row:
-	MOVQ cols+40(FP), R11
+	MOVQ cols+40(FP), R12
 
 pixel:
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
+	CMPQ        R11, end+72(FP)
+	CMOVQHI     end+72(FP), R11
 	VMOVUPS     (AX), Z6
 	VMOVUPS     (DX)(R9*1), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -8298,18 +8583,18 @@ pixel:
 	VFMADD231PS Z6, Z7, Z5
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	DECQ        R11
+	DECQ        R12
 	JNE         pixel
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R9
-	MOVQ        xRow+48(FP), R11
-	LEAQ        (R9)(R11*4), R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, AX
-	MOVQ        dyRow+56(FP), R11
-	LEAQ        (AX)(R11*4), AX
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, R9
+	MOVQ        xRow+48(FP), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, AX
+	MOVQ        dyRow+56(FP), R12
+	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8322,9 +8607,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x7(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8352,12 +8637,17 @@ TEXT ·convGradLanewiseAVX5121x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X7, X7, X7
 
 row:
-	MOVQ cols+40(FP), R12
+	MOVQ cols+40(FP), R13
 
 pixel:
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
+	CMPQ        R12, end+72(FP)
+	CMOVQHI     end+72(FP), R12
 	VMOVUPS     (AX), Z7
 	VMOVUPS     (DX)(R10*1), Z8
 	VFMADD231PS Z7, Z8, Z0
@@ -8375,18 +8665,18 @@ pixel:
 	VFMADD231PS Z7, Z8, Z6
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
-	DECQ        R12
+	DECQ        R13
 	JNE         pixel
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R10
-	MOVQ        xRow+48(FP), R12
-	LEAQ        (R10)(R12*4), R10
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, AX
-	MOVQ        dyRow+56(FP), R12
-	LEAQ        (AX)(R12*4), AX
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, R10
+	MOVQ        xRow+48(FP), R13
+	LEAQ        (R10)(R13*4), R10
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, AX
+	MOVQ        dyRow+56(FP), R13
+	LEAQ        (AX)(R13*4), AX
 	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8400,9 +8690,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x8(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8433,12 +8723,17 @@ TEXT ·convGradLanewiseAVX5121x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X8, X8, X8
 
 row:
-	MOVQ cols+40(FP), R13
+	MOVQ cols+40(FP), R14
 
 pixel:
+	PREFETCHT1  (R13)
+	ADDQ        $0x40, R13
+	CMPQ        R13, end+72(FP)
+	CMOVQHI     end+72(FP), R13
 	VMOVUPS     (AX), Z8
 	VMOVUPS     (DX)(R11*1), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -8458,18 +8753,18 @@ pixel:
 	VFMADD231PS Z8, Z9, Z7
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
-	DECQ        R13
+	DECQ        R14
 	JNE         pixel
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R11
-	MOVQ        xRow+48(FP), R13
-	LEAQ        (R11)(R13*4), R11
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, AX
-	MOVQ        dyRow+56(FP), R13
-	LEAQ        (AX)(R13*4), AX
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, R11
+	MOVQ        xRow+48(FP), R14
+	LEAQ        (R11)(R14*4), R11
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, AX
+	MOVQ        dyRow+56(FP), R14
+	LEAQ        (AX)(R14*4), AX
 	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8484,9 +8779,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5121x9(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5121x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5121x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8520,12 +8815,17 @@ TEXT ·convGradLanewiseAVX5121x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+40(FP), R14
+	MOVQ cols+40(FP), R15
 
 pixel:
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	CMPQ        R14, end+72(FP)
+	CMOVQHI     end+72(FP), R14
 	VMOVUPS     (AX), Z9
 	VMOVUPS     (DX)(R12*1), Z10
 	VFMADD231PS Z9, Z10, Z0
@@ -8547,18 +8847,18 @@ pixel:
 	VFMADD231PS Z9, Z10, Z8
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
-	DECQ        R14
+	DECQ        R15
 	JNE         pixel
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R12
-	MOVQ        xRow+48(FP), R14
-	LEAQ        (R12)(R14*4), R12
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, AX
-	MOVQ        dyRow+56(FP), R14
-	LEAQ        (AX)(R14*4), AX
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, R12
+	MOVQ        xRow+48(FP), R15
+	LEAQ        (R12)(R15*4), R12
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, AX
+	MOVQ        dyRow+56(FP), R15
+	LEAQ        (AX)(R15*4), AX
 	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8574,9 +8874,9 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -8587,6 +8887,7 @@ TEXT ·convGradLanewiseAVX5122x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
@@ -8597,11 +8898,15 @@ row:
 	VFMADD231PS Z2, Z3, Z0
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x01, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x01, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z2, Z3
 	VMOVUPS     (AX), Z2
 	VMOVUPS     (CX)(DX*1), Z4
@@ -8609,7 +8914,7 @@ pixel:
 	VFMADD231PS Z3, Z4, Z1
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -8617,16 +8922,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z4
 	VFMADD231PS Z3, Z4, Z1
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -64(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -64(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8635,9 +8940,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8652,6 +8957,7 @@ TEXT ·convGradLanewiseAVX5122x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
@@ -8664,11 +8970,15 @@ row:
 	VFMADD231PS Z4, Z5, Z2
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x01, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x01, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z4, Z5
 	VMOVUPS     (AX), Z4
 	VMOVUPS     (DX)(BX*1), Z6
@@ -8679,7 +8989,7 @@ pixel:
 	VFMADD231PS Z5, Z6, Z3
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -8689,16 +8999,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z6
 	VFMADD231PS Z5, Z6, Z3
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -64(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -64(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8709,9 +9019,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8730,6 +9040,7 @@ TEXT ·convGradLanewiseAVX5122x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
@@ -8744,11 +9055,15 @@ row:
 	VFMADD231PS Z6, Z7, Z4
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x01, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x01, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z6, Z7
 	VMOVUPS     (AX), Z6
 	VMOVUPS     (DX)(SI*1), Z8
@@ -8762,7 +9077,7 @@ pixel:
 	VFMADD231PS Z7, Z8, Z5
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -8774,16 +9089,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z8
 	VFMADD231PS Z7, Z8, Z5
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -64(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -64(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8796,9 +9111,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8821,6 +9136,7 @@ TEXT ·convGradLanewiseAVX5122x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
@@ -8837,11 +9153,15 @@ row:
 	VFMADD231PS Z8, Z9, Z6
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R9
-	SUBQ        $0x01, R9
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x01, R10
 	JE          end
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVAPS     Z8, Z9
 	VMOVUPS     (AX), Z8
 	VMOVUPS     (DX)(DI*1), Z10
@@ -8858,7 +9178,7 @@ pixel:
 	VFMADD231PS Z9, Z10, Z7
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
 
 end:
@@ -8872,16 +9192,16 @@ end:
 	VMOVUPS     (CX)(DI*1), Z10
 	VFMADD231PS Z9, Z10, Z7
 	ADDQ        $0x40, DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        -64(DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        -64(DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -8896,9 +9216,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -8925,6 +9245,7 @@ TEXT ·convGradLanewiseAVX5122x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
@@ -8943,11 +9264,15 @@ row:
 	VFMADD231PS Z10, Z11, Z8
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R10
-	SUBQ        $0x01, R10
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x01, R11
 	JE          end
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVAPS     Z10, Z11
 	VMOVUPS     (AX), Z10
 	VMOVUPS     (DX)(R8*1), Z12
@@ -8967,7 +9292,7 @@ pixel:
 	VFMADD231PS Z11, Z12, Z9
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
 
 end:
@@ -8983,16 +9308,16 @@ end:
 	VMOVUPS     (CX)(R8*1), Z12
 	VFMADD231PS Z11, Z12, Z9
 	ADDQ        $0x40, R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        -64(R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        -64(R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9009,9 +9334,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x6(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9042,6 +9367,7 @@ TEXT ·convGradLanewiseAVX5122x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
@@ -9062,11 +9388,15 @@ row:
 	VFMADD231PS Z12, Z13, Z10
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R11
-	SUBQ        $0x01, R11
+	MOVQ        cols+40(FP), R12
+	SUBQ        $0x01, R12
 	JE          end
 
 pixel:
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
+	CMPQ        R11, end+72(FP)
+	CMOVQHI     end+72(FP), R11
 	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
 	VMOVUPS     (DX)(R9*1), Z14
@@ -9089,7 +9419,7 @@ pixel:
 	VFMADD231PS Z13, Z14, Z11
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	DECQ        R11
+	DECQ        R12
 	JNE         pixel
 
 end:
@@ -9107,16 +9437,16 @@ end:
 	VMOVUPS     (CX)(R9*1), Z14
 	VFMADD231PS Z13, Z14, Z11
 	ADDQ        $0x40, R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R9
-	MOVQ        xRow+48(FP), R11
-	LEAQ        -64(R9)(R11*4), R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, AX
-	MOVQ        dyRow+56(FP), R11
-	LEAQ        (AX)(R11*4), AX
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, R9
+	MOVQ        xRow+48(FP), R12
+	LEAQ        -64(R9)(R12*4), R9
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, AX
+	MOVQ        dyRow+56(FP), R12
+	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9135,9 +9465,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x7(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9172,6 +9502,7 @@ TEXT ·convGradLanewiseAVX5122x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X14, X14, X14
 	VXORPS  X15, X15, X15
 
@@ -9194,11 +9525,15 @@ row:
 	VFMADD231PS Z14, Z15, Z12
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R12
-	SUBQ        $0x01, R12
+	MOVQ        cols+40(FP), R13
+	SUBQ        $0x01, R13
 	JE          end
 
 pixel:
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
+	CMPQ        R12, end+72(FP)
+	CMOVQHI     end+72(FP), R12
 	VMOVAPS     Z14, Z15
 	VMOVUPS     (AX), Z14
 	VMOVUPS     (DX)(R10*1), Z16
@@ -9224,7 +9559,7 @@ pixel:
 	VFMADD231PS Z15, Z16, Z13
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
-	DECQ        R12
+	DECQ        R13
 	JNE         pixel
 
 end:
@@ -9244,16 +9579,16 @@ end:
 	VMOVUPS     (CX)(R10*1), Z16
 	VFMADD231PS Z15, Z16, Z13
 	ADDQ        $0x40, R10
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R10
-	MOVQ        xRow+48(FP), R12
-	LEAQ        -64(R10)(R12*4), R10
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, AX
-	MOVQ        dyRow+56(FP), R12
-	LEAQ        (AX)(R12*4), AX
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, R10
+	MOVQ        xRow+48(FP), R13
+	LEAQ        -64(R10)(R13*4), R10
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, AX
+	MOVQ        dyRow+56(FP), R13
+	LEAQ        (AX)(R13*4), AX
 	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9274,9 +9609,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x8(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9315,6 +9650,7 @@ TEXT ·convGradLanewiseAVX5122x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 
@@ -9339,11 +9675,15 @@ row:
 	VFMADD231PS Z16, Z17, Z14
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R13
-	SUBQ        $0x01, R13
+	MOVQ        cols+40(FP), R14
+	SUBQ        $0x01, R14
 	JE          end
 
 pixel:
+	PREFETCHT1  (R13)
+	ADDQ        $0x40, R13
+	CMPQ        R13, end+72(FP)
+	CMOVQHI     end+72(FP), R13
 	VMOVAPS     Z16, Z17
 	VMOVUPS     (AX), Z16
 	VMOVUPS     (DX)(R11*1), Z18
@@ -9372,7 +9712,7 @@ pixel:
 	VFMADD231PS Z17, Z18, Z15
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
-	DECQ        R13
+	DECQ        R14
 	JNE         pixel
 
 end:
@@ -9394,16 +9734,16 @@ end:
 	VMOVUPS     (CX)(R11*1), Z18
 	VFMADD231PS Z17, Z18, Z15
 	ADDQ        $0x40, R11
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R11
-	MOVQ        xRow+48(FP), R13
-	LEAQ        -64(R11)(R13*4), R11
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, AX
-	MOVQ        dyRow+56(FP), R13
-	LEAQ        (AX)(R13*4), AX
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, R11
+	MOVQ        xRow+48(FP), R14
+	LEAQ        -64(R11)(R14*4), R11
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, AX
+	MOVQ        dyRow+56(FP), R14
+	LEAQ        (AX)(R14*4), AX
 	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9426,9 +9766,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5122x9(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5122x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5122x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9471,6 +9811,7 @@ TEXT ·convGradLanewiseAVX5122x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 
@@ -9497,11 +9838,15 @@ row:
 	VFMADD231PS Z18, Z19, Z16
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R14
-	SUBQ        $0x01, R14
+	MOVQ        cols+40(FP), R15
+	SUBQ        $0x01, R15
 	JE          end
 
 pixel:
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	CMPQ        R14, end+72(FP)
+	CMOVQHI     end+72(FP), R14
 	VMOVAPS     Z18, Z19
 	VMOVUPS     (AX), Z18
 	VMOVUPS     (DX)(R12*1), Z20
@@ -9533,7 +9878,7 @@ pixel:
 	VFMADD231PS Z19, Z20, Z17
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
-	DECQ        R14
+	DECQ        R15
 	JNE         pixel
 
 end:
@@ -9557,16 +9902,16 @@ end:
 	VMOVUPS     (CX)(R12*1), Z20
 	VFMADD231PS Z19, Z20, Z17
 	ADDQ        $0x40, R12
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R12
-	MOVQ        xRow+48(FP), R14
-	LEAQ        -64(R12)(R14*4), R12
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, AX
-	MOVQ        dyRow+56(FP), R14
-	LEAQ        (AX)(R14*4), AX
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, R12
+	MOVQ        xRow+48(FP), R15
+	LEAQ        -64(R12)(R15*4), R12
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, AX
+	MOVQ        dyRow+56(FP), R15
+	LEAQ        (AX)(R15*4), AX
 	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9591,9 +9936,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -9605,6 +9950,7 @@ TEXT ·convGradLanewiseAVX5123x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X3, X3, X3
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
@@ -9625,11 +9971,15 @@ row:
 	VFMADD231PS Z4, Z5, Z1
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x02, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x02, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z4, Z5
 	VMOVAPS     Z3, Z4
 	VMOVUPS     (AX), Z3
@@ -9639,7 +9989,7 @@ pixel:
 	VFMADD231PS Z5, Z6, Z2
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -9654,16 +10004,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z6
 	VFMADD231PS Z5, Z6, Z2
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -128(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -128(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9673,9 +10023,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9692,6 +10042,7 @@ TEXT ·convGradLanewiseAVX5123x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -9717,11 +10068,15 @@ row:
 	VFMADD231PS Z7, Z8, Z4
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x02, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x02, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z7, Z8
 	VMOVAPS     Z6, Z7
 	VMOVUPS     (AX), Z6
@@ -9735,7 +10090,7 @@ pixel:
 	VFMADD231PS Z8, Z9, Z5
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -9755,16 +10110,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z9
 	VFMADD231PS Z8, Z9, Z5
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -128(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -128(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9777,9 +10132,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9801,6 +10156,7 @@ TEXT ·convGradLanewiseAVX5123x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
@@ -9831,11 +10187,15 @@ row:
 	VFMADD231PS Z10, Z11, Z7
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x02, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x02, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z10, Z11
 	VMOVAPS     Z9, Z10
 	VMOVUPS     (AX), Z9
@@ -9853,7 +10213,7 @@ pixel:
 	VFMADD231PS Z11, Z12, Z8
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -9878,16 +10238,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z12
 	VFMADD231PS Z11, Z12, Z8
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -128(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -128(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -9903,9 +10263,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -9932,6 +10292,7 @@ TEXT ·convGradLanewiseAVX5123x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -9967,11 +10328,15 @@ row:
 	VFMADD231PS Z13, Z14, Z10
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R9
-	SUBQ        $0x02, R9
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x02, R10
 	JE          end
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVAPS     Z13, Z14
 	VMOVAPS     Z12, Z13
 	VMOVUPS     (AX), Z12
@@ -9993,7 +10358,7 @@ pixel:
 	VFMADD231PS Z14, Z15, Z11
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
 
 end:
@@ -10023,16 +10388,16 @@ end:
 	VMOVUPS     (CX)(DI*1), Z15
 	VFMADD231PS Z14, Z15, Z11
 	ADDQ        $0x40, DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        -128(DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        -128(DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -10051,9 +10416,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -10085,6 +10450,7 @@ TEXT ·convGradLanewiseAVX5123x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
@@ -10125,11 +10491,15 @@ row:
 	VFMADD231PS Z16, Z17, Z13
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R10
-	SUBQ        $0x02, R10
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x02, R11
 	JE          end
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVAPS     Z16, Z17
 	VMOVAPS     Z15, Z16
 	VMOVUPS     (AX), Z15
@@ -10155,7 +10525,7 @@ pixel:
 	VFMADD231PS Z17, Z18, Z14
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
 
 end:
@@ -10190,16 +10560,16 @@ end:
 	VMOVUPS     (CX)(R8*1), Z18
 	VFMADD231PS Z17, Z18, Z14
 	ADDQ        $0x40, R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        -128(R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        -128(R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -10221,9 +10591,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x6(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -10260,6 +10630,7 @@ TEXT ·convGradLanewiseAVX5123x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 	VXORPS  X20, X20, X20
@@ -10305,11 +10676,15 @@ row:
 	VFMADD231PS Z19, Z20, Z16
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R11
-	SUBQ        $0x02, R11
+	MOVQ        cols+40(FP), R12
+	SUBQ        $0x02, R12
 	JE          end
 
 pixel:
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
+	CMPQ        R11, end+72(FP)
+	CMOVQHI     end+72(FP), R11
 	VMOVAPS     Z19, Z20
 	VMOVAPS     Z18, Z19
 	VMOVUPS     (AX), Z18
@@ -10339,7 +10714,7 @@ pixel:
 	VFMADD231PS Z20, Z21, Z17
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	DECQ        R11
+	DECQ        R12
 	JNE         pixel
 
 end:
@@ -10379,16 +10754,16 @@ end:
 	VMOVUPS     (CX)(R9*1), Z21
 	VFMADD231PS Z20, Z21, Z17
 	ADDQ        $0x40, R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R9
-	MOVQ        xRow+48(FP), R11
-	LEAQ        -128(R9)(R11*4), R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, AX
-	MOVQ        dyRow+56(FP), R11
-	LEAQ        (AX)(R11*4), AX
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, R9
+	MOVQ        xRow+48(FP), R12
+	LEAQ        -128(R9)(R12*4), R9
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, AX
+	MOVQ        dyRow+56(FP), R12
+	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -10413,9 +10788,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x7(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x7(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x7(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -10457,6 +10832,7 @@ TEXT ·convGradLanewiseAVX5123x7(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R10, R10
 	MOVQ    rows+32(FP), R11
+	MOVQ    next+64(FP), R12
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
 	VXORPS  X23, X23, X23
@@ -10507,11 +10883,15 @@ row:
 	VFMADD231PS Z22, Z23, Z19
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R12
-	SUBQ        $0x02, R12
+	MOVQ        cols+40(FP), R13
+	SUBQ        $0x02, R13
 	JE          end
 
 pixel:
+	PREFETCHT1  (R12)
+	ADDQ        $0x40, R12
+	CMPQ        R12, end+72(FP)
+	CMOVQHI     end+72(FP), R12
 	VMOVAPS     Z22, Z23
 	VMOVAPS     Z21, Z22
 	VMOVUPS     (AX), Z21
@@ -10545,7 +10925,7 @@ pixel:
 	VFMADD231PS Z23, Z24, Z20
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, AX
-	DECQ        R12
+	DECQ        R13
 	JNE         pixel
 
 end:
@@ -10590,16 +10970,16 @@ end:
 	VMOVUPS     (CX)(R10*1), Z24
 	VFMADD231PS Z23, Z24, Z20
 	ADDQ        $0x40, R10
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, R10
-	MOVQ        xRow+48(FP), R12
-	LEAQ        -128(R10)(R12*4), R10
-	MOVQ        cols+40(FP), R12
-	IMUL3Q      $0x00000040, R12, R12
-	SUBQ        R12, AX
-	MOVQ        dyRow+56(FP), R12
-	LEAQ        (AX)(R12*4), AX
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, R10
+	MOVQ        xRow+48(FP), R13
+	LEAQ        -128(R10)(R13*4), R10
+	MOVQ        cols+40(FP), R13
+	IMUL3Q      $0x00000040, R13, R13
+	SUBQ        R13, AX
+	MOVQ        dyRow+56(FP), R13
+	LEAQ        (AX)(R13*4), AX
 	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -10627,9 +11007,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x8(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x8(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x8(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -10676,6 +11056,7 @@ TEXT ·convGradLanewiseAVX5123x8(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R11, R11
 	MOVQ    rows+32(FP), R12
+	MOVQ    next+64(FP), R13
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -10731,11 +11112,15 @@ row:
 	VFMADD231PS Z25, Z26, Z22
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R13
-	SUBQ        $0x02, R13
+	MOVQ        cols+40(FP), R14
+	SUBQ        $0x02, R14
 	JE          end
 
 pixel:
+	PREFETCHT1  (R13)
+	ADDQ        $0x40, R13
+	CMPQ        R13, end+72(FP)
+	CMOVQHI     end+72(FP), R13
 	VMOVAPS     Z25, Z26
 	VMOVAPS     Z24, Z25
 	VMOVUPS     (AX), Z24
@@ -10773,7 +11158,7 @@ pixel:
 	VFMADD231PS Z26, Z27, Z23
 	ADDQ        $0x40, R11
 	ADDQ        $0x40, AX
-	DECQ        R13
+	DECQ        R14
 	JNE         pixel
 
 end:
@@ -10823,16 +11208,16 @@ end:
 	VMOVUPS     (CX)(R11*1), Z27
 	VFMADD231PS Z26, Z27, Z23
 	ADDQ        $0x40, R11
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, R11
-	MOVQ        xRow+48(FP), R13
-	LEAQ        -128(R11)(R13*4), R11
-	MOVQ        cols+40(FP), R13
-	IMUL3Q      $0x00000040, R13, R13
-	SUBQ        R13, AX
-	MOVQ        dyRow+56(FP), R13
-	LEAQ        (AX)(R13*4), AX
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, R11
+	MOVQ        xRow+48(FP), R14
+	LEAQ        -128(R11)(R14*4), R11
+	MOVQ        cols+40(FP), R14
+	IMUL3Q      $0x00000040, R14, R14
+	SUBQ        R14, AX
+	MOVQ        dyRow+56(FP), R14
+	LEAQ        (AX)(R14*4), AX
 	DECQ        R12
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -10863,9 +11248,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5123x9(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5123x9(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5123x9(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -10917,6 +11302,7 @@ TEXT ·convGradLanewiseAVX5123x9(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R12, R12
 	MOVQ    rows+32(FP), R13
+	MOVQ    next+64(FP), R14
 	VXORPS  X27, X27, X27
 	VXORPS  X28, X28, X28
 	VXORPS  X29, X29, X29
@@ -10977,11 +11363,15 @@ row:
 	VFMADD231PS Z28, Z29, Z25
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R14
-	SUBQ        $0x02, R14
+	MOVQ        cols+40(FP), R15
+	SUBQ        $0x02, R15
 	JE          end
 
 pixel:
+	PREFETCHT1  (R14)
+	ADDQ        $0x40, R14
+	CMPQ        R14, end+72(FP)
+	CMOVQHI     end+72(FP), R14
 	VMOVAPS     Z28, Z29
 	VMOVAPS     Z27, Z28
 	VMOVUPS     (AX), Z27
@@ -11023,7 +11413,7 @@ pixel:
 	VFMADD231PS Z29, Z30, Z26
 	ADDQ        $0x40, R12
 	ADDQ        $0x40, AX
-	DECQ        R14
+	DECQ        R15
 	JNE         pixel
 
 end:
@@ -11078,16 +11468,16 @@ end:
 	VMOVUPS     (CX)(R12*1), Z30
 	VFMADD231PS Z29, Z30, Z26
 	ADDQ        $0x40, R12
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, R12
-	MOVQ        xRow+48(FP), R14
-	LEAQ        -128(R12)(R14*4), R12
-	MOVQ        cols+40(FP), R14
-	IMUL3Q      $0x00000040, R14, R14
-	SUBQ        R14, AX
-	MOVQ        dyRow+56(FP), R14
-	LEAQ        (AX)(R14*4), AX
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, R12
+	MOVQ        xRow+48(FP), R15
+	LEAQ        -128(R12)(R15*4), R12
+	MOVQ        cols+40(FP), R15
+	IMUL3Q      $0x00000040, R15, R15
+	SUBQ        R15, AX
+	MOVQ        dyRow+56(FP), R15
+	LEAQ        (AX)(R15*4), AX
 	DECQ        R13
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11121,9 +11511,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -11136,6 +11526,7 @@ TEXT ·convGradLanewiseAVX5124x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -11169,11 +11560,15 @@ row:
 	VFMADD231PS Z6, Z7, Z2
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x03, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x03, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z6, Z7
 	VMOVAPS     Z5, Z6
 	VMOVAPS     Z4, Z5
@@ -11185,7 +11580,7 @@ pixel:
 	VFMADD231PS Z7, Z8, Z3
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -11210,16 +11605,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z8
 	VFMADD231PS Z7, Z8, Z3
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -192(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -192(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11230,9 +11625,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -11251,6 +11646,7 @@ TEXT ·convGradLanewiseAVX5124x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -11293,11 +11689,15 @@ row:
 	VFMADD231PS Z10, Z11, Z6
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x03, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x03, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z10, Z11
 	VMOVAPS     Z9, Z10
 	VMOVAPS     Z8, Z9
@@ -11314,7 +11714,7 @@ pixel:
 	VFMADD231PS Z11, Z12, Z7
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -11348,16 +11748,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z12
 	VFMADD231PS Z11, Z12, Z7
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -192(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -192(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11372,9 +11772,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -11399,6 +11799,7 @@ TEXT ·convGradLanewiseAVX5124x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -11450,11 +11851,15 @@ row:
 	VFMADD231PS Z14, Z15, Z10
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x03, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x03, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z14, Z15
 	VMOVAPS     Z13, Z14
 	VMOVAPS     Z12, Z13
@@ -11476,7 +11881,7 @@ pixel:
 	VFMADD231PS Z15, Z16, Z11
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -11519,16 +11924,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z16
 	VFMADD231PS Z15, Z16, Z11
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -192(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -192(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11547,9 +11952,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -11580,6 +11985,7 @@ TEXT ·convGradLanewiseAVX5124x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
 	VXORPS  X18, X18, X18
@@ -11640,11 +12046,15 @@ row:
 	VFMADD231PS Z18, Z19, Z14
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R9
-	SUBQ        $0x03, R9
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x03, R10
 	JE          end
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVAPS     Z18, Z19
 	VMOVAPS     Z17, Z18
 	VMOVAPS     Z16, Z17
@@ -11671,7 +12081,7 @@ pixel:
 	VFMADD231PS Z19, Z20, Z15
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
 
 end:
@@ -11723,16 +12133,16 @@ end:
 	VMOVUPS     (CX)(DI*1), Z20
 	VFMADD231PS Z19, Z20, Z15
 	ADDQ        $0x40, DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        -192(DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        -192(DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11755,9 +12165,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -11794,6 +12204,7 @@ TEXT ·convGradLanewiseAVX5124x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X20, X20, X20
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
@@ -11863,11 +12274,15 @@ row:
 	VFMADD231PS Z22, Z23, Z18
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R10
-	SUBQ        $0x03, R10
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x03, R11
 	JE          end
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVAPS     Z22, Z23
 	VMOVAPS     Z21, Z22
 	VMOVAPS     Z20, Z21
@@ -11899,7 +12314,7 @@ pixel:
 	VFMADD231PS Z23, Z24, Z19
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
 
 end:
@@ -11960,16 +12375,16 @@ end:
 	VMOVUPS     (CX)(R8*1), Z24
 	VFMADD231PS Z23, Z24, Z19
 	ADDQ        $0x40, R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        -192(R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        -192(R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -11996,9 +12411,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5124x6(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5124x6(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5124x6(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -12041,6 +12456,7 @@ TEXT ·convGradLanewiseAVX5124x6(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
 	MOVQ    rows+32(FP), R10
+	MOVQ    next+64(FP), R11
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -12119,11 +12535,15 @@ row:
 	VFMADD231PS Z26, Z27, Z22
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R11
-	SUBQ        $0x03, R11
+	MOVQ        cols+40(FP), R12
+	SUBQ        $0x03, R12
 	JE          end
 
 pixel:
+	PREFETCHT1  (R11)
+	ADDQ        $0x40, R11
+	CMPQ        R11, end+72(FP)
+	CMOVQHI     end+72(FP), R11
 	VMOVAPS     Z26, Z27
 	VMOVAPS     Z25, Z26
 	VMOVAPS     Z24, Z25
@@ -12160,7 +12580,7 @@ pixel:
 	VFMADD231PS Z27, Z28, Z23
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, AX
-	DECQ        R11
+	DECQ        R12
 	JNE         pixel
 
 end:
@@ -12230,16 +12650,16 @@ end:
 	VMOVUPS     (CX)(R9*1), Z28
 	VFMADD231PS Z27, Z28, Z23
 	ADDQ        $0x40, R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, R9
-	MOVQ        xRow+48(FP), R11
-	LEAQ        -192(R9)(R11*4), R9
-	MOVQ        cols+40(FP), R11
-	IMUL3Q      $0x00000040, R11, R11
-	SUBQ        R11, AX
-	MOVQ        dyRow+56(FP), R11
-	LEAQ        (AX)(R11*4), AX
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, R9
+	MOVQ        xRow+48(FP), R12
+	LEAQ        -192(R9)(R12*4), R9
+	MOVQ        cols+40(FP), R12
+	IMUL3Q      $0x00000040, R12, R12
+	SUBQ        R12, AX
+	MOVQ        dyRow+56(FP), R12
+	LEAQ        (AX)(R12*4), AX
 	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -12270,9 +12690,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5125x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5125x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5125x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -12286,6 +12706,7 @@ TEXT ·convGradLanewiseAVX5125x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
@@ -12335,11 +12756,15 @@ row:
 	VFMADD231PS Z8, Z9, Z3
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x04, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x04, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z8, Z9
 	VMOVAPS     Z7, Z8
 	VMOVAPS     Z6, Z7
@@ -12353,7 +12778,7 @@ pixel:
 	VFMADD231PS Z9, Z10, Z4
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -12391,16 +12816,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z10
 	VFMADD231PS Z9, Z10, Z4
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -256(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -256(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -12412,9 +12837,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5125x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5125x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5125x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -12435,6 +12860,7 @@ TEXT ·convGradLanewiseAVX5125x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 	VXORPS  X12, X12, X12
@@ -12498,11 +12924,15 @@ row:
 	VFMADD231PS Z13, Z14, Z8
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x04, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x04, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z13, Z14
 	VMOVAPS     Z12, Z13
 	VMOVAPS     Z11, Z12
@@ -12522,7 +12952,7 @@ pixel:
 	VFMADD231PS Z14, Z15, Z9
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -12574,16 +13004,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z15
 	VFMADD231PS Z14, Z15, Z9
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -256(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -256(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -12600,9 +13030,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5125x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5125x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5125x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -12630,6 +13060,7 @@ TEXT ·convGradLanewiseAVX5125x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
 	VXORPS  X17, X17, X17
@@ -12707,11 +13138,15 @@ row:
 	VFMADD231PS Z18, Z19, Z13
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x04, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x04, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z18, Z19
 	VMOVAPS     Z17, Z18
 	VMOVAPS     Z16, Z17
@@ -12737,7 +13172,7 @@ pixel:
 	VFMADD231PS Z19, Z20, Z14
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -12803,16 +13238,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z20
 	VFMADD231PS Z19, Z20, Z14
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -256(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -256(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -12834,9 +13269,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5125x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5125x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5125x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -12871,6 +13306,7 @@ TEXT ·convGradLanewiseAVX5125x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X20, X20, X20
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
@@ -12962,11 +13398,15 @@ row:
 	VFMADD231PS Z23, Z24, Z18
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R9
-	SUBQ        $0x04, R9
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x04, R10
 	JE          end
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVAPS     Z23, Z24
 	VMOVAPS     Z22, Z23
 	VMOVAPS     Z21, Z22
@@ -12998,7 +13438,7 @@ pixel:
 	VFMADD231PS Z24, Z25, Z19
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
 
 end:
@@ -13078,16 +13518,16 @@ end:
 	VMOVUPS     (CX)(DI*1), Z25
 	VFMADD231PS Z24, Z25, Z19
 	ADDQ        $0x40, DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        -256(DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        -256(DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -13114,9 +13554,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5125x5(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5125x5(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5125x5(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -13158,6 +13598,7 @@ TEXT ·convGradLanewiseAVX5125x5(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
 	MOVQ    rows+32(FP), R9
+	MOVQ    next+64(FP), R10
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
 	VXORPS  X27, X27, X27
@@ -13263,11 +13704,15 @@ row:
 	VFMADD231PS Z28, Z29, Z23
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R10
-	SUBQ        $0x04, R10
+	MOVQ        cols+40(FP), R11
+	SUBQ        $0x04, R11
 	JE          end
 
 pixel:
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVAPS     Z28, Z29
 	VMOVAPS     Z27, Z28
 	VMOVAPS     Z26, Z27
@@ -13305,7 +13750,7 @@ pixel:
 	VFMADD231PS Z29, Z30, Z24
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, AX
-	DECQ        R10
+	DECQ        R11
 	JNE         pixel
 
 end:
@@ -13399,16 +13844,16 @@ end:
 	VMOVUPS     (CX)(R8*1), Z30
 	VFMADD231PS Z29, Z30, Z24
 	ADDQ        $0x40, R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, R8
-	MOVQ        xRow+48(FP), R10
-	LEAQ        -256(R8)(R10*4), R8
-	MOVQ        cols+40(FP), R10
-	IMUL3Q      $0x00000040, R10, R10
-	SUBQ        R10, AX
-	MOVQ        dyRow+56(FP), R10
-	LEAQ        (AX)(R10*4), AX
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, R8
+	MOVQ        xRow+48(FP), R11
+	LEAQ        -256(R8)(R11*4), R8
+	MOVQ        cols+40(FP), R11
+	IMUL3Q      $0x00000040, R11, R11
+	SUBQ        R11, AX
+	MOVQ        dyRow+56(FP), R11
+	LEAQ        (AX)(R11*4), AX
 	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -13440,9 +13885,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5126x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5126x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5126x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -13457,6 +13902,7 @@ TEXT ·convGradLanewiseAVX5126x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -13525,11 +13971,15 @@ row:
 	VFMADD231PS Z10, Z11, Z4
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x05, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x05, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z10, Z11
 	VMOVAPS     Z9, Z10
 	VMOVAPS     Z8, Z9
@@ -13545,7 +13995,7 @@ pixel:
 	VFMADD231PS Z11, Z12, Z5
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -13599,16 +14049,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z12
 	VFMADD231PS Z11, Z12, Z5
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -320(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -320(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -13621,9 +14071,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5126x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5126x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5126x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -13646,6 +14096,7 @@ TEXT ·convGradLanewiseAVX5126x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 	VXORPS  X14, X14, X14
@@ -13734,11 +14185,15 @@ row:
 	VFMADD231PS Z16, Z17, Z10
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x05, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x05, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z16, Z17
 	VMOVAPS     Z15, Z16
 	VMOVAPS     Z14, Z15
@@ -13761,7 +14216,7 @@ pixel:
 	VFMADD231PS Z17, Z18, Z11
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -13835,16 +14290,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z18
 	VFMADD231PS Z17, Z18, Z11
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -320(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -320(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -13863,9 +14318,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5126x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5126x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5126x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -13896,6 +14351,7 @@ TEXT ·convGradLanewiseAVX5126x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X18, X18, X18
 	VXORPS  X19, X19, X19
 	VXORPS  X20, X20, X20
@@ -14004,11 +14460,15 @@ row:
 	VFMADD231PS Z22, Z23, Z16
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x05, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x05, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z22, Z23
 	VMOVAPS     Z21, Z22
 	VMOVAPS     Z20, Z21
@@ -14038,7 +14498,7 @@ pixel:
 	VFMADD231PS Z23, Z24, Z17
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -14132,16 +14592,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z24
 	VFMADD231PS Z23, Z24, Z17
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -320(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -320(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -14166,9 +14626,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5126x4(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5126x4(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5126x4(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -14207,6 +14667,7 @@ TEXT ·convGradLanewiseAVX5126x4(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
 	MOVQ    rows+32(FP), R8
+	MOVQ    next+64(FP), R9
 	VXORPS  X24, X24, X24
 	VXORPS  X25, X25, X25
 	VXORPS  X26, X26, X26
@@ -14335,11 +14796,15 @@ row:
 	VFMADD231PS Z28, Z29, Z22
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R9
-	SUBQ        $0x05, R9
+	MOVQ        cols+40(FP), R10
+	SUBQ        $0x05, R10
 	JE          end
 
 pixel:
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVAPS     Z28, Z29
 	VMOVAPS     Z27, Z28
 	VMOVAPS     Z26, Z27
@@ -14376,7 +14841,7 @@ pixel:
 	VFMADD231PS Z29, Z30, Z23
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, AX
-	DECQ        R9
+	DECQ        R10
 	JNE         pixel
 
 end:
@@ -14490,16 +14955,16 @@ end:
 	VMOVUPS     (CX)(DI*1), Z30
 	VFMADD231PS Z29, Z30, Z23
 	ADDQ        $0x40, DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, DI
-	MOVQ        xRow+48(FP), R9
-	LEAQ        -320(DI)(R9*4), DI
-	MOVQ        cols+40(FP), R9
-	IMUL3Q      $0x00000040, R9, R9
-	SUBQ        R9, AX
-	MOVQ        dyRow+56(FP), R9
-	LEAQ        (AX)(R9*4), AX
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, DI
+	MOVQ        xRow+48(FP), R10
+	LEAQ        -320(DI)(R10*4), DI
+	MOVQ        cols+40(FP), R10
+	IMUL3Q      $0x00000040, R10, R10
+	SUBQ        R10, AX
+	MOVQ        dyRow+56(FP), R10
+	LEAQ        (AX)(R10*4), AX
 	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -14530,9 +14995,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5127x1(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5127x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5127x1(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), CX
@@ -14548,6 +15013,7 @@ TEXT ·convGradLanewiseAVX5127x1(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
 	MOVQ    rows+32(FP), BX
+	MOVQ    next+64(FP), SI
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
@@ -14638,11 +15104,15 @@ row:
 	VFMADD231PS Z12, Z13, Z5
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), SI
-	SUBQ        $0x06, SI
+	MOVQ        cols+40(FP), DI
+	SUBQ        $0x06, DI
 	JE          end
 
 pixel:
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Z12, Z13
 	VMOVAPS     Z11, Z12
 	VMOVAPS     Z10, Z11
@@ -14660,7 +15130,7 @@ pixel:
 	VFMADD231PS Z13, Z14, Z6
 	ADDQ        $0x40, DX
 	ADDQ        $0x40, AX
-	DECQ        SI
+	DECQ        DI
 	JNE         pixel
 
 end:
@@ -14733,16 +15203,16 @@ end:
 	VMOVUPS     (CX)(DX*1), Z14
 	VFMADD231PS Z13, Z14, Z6
 	ADDQ        $0x40, DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, DX
-	MOVQ        xRow+48(FP), SI
-	LEAQ        -384(DX)(SI*4), DX
-	MOVQ        cols+40(FP), SI
-	IMUL3Q      $0x00000040, SI, SI
-	SUBQ        SI, AX
-	MOVQ        dyRow+56(FP), SI
-	LEAQ        (AX)(SI*4), AX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, DX
+	MOVQ        xRow+48(FP), DI
+	LEAQ        -384(DX)(DI*4), DX
+	MOVQ        cols+40(FP), DI
+	IMUL3Q      $0x00000040, DI, DI
+	SUBQ        DI, AX
+	MOVQ        dyRow+56(FP), DI
+	LEAQ        (AX)(DI*4), AX
 	DECQ        BX
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -14756,9 +15226,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5127x2(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5127x2(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5127x2(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -14783,6 +15253,7 @@ TEXT ·convGradLanewiseAVX5127x2(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
 	MOVQ    rows+32(FP), SI
+	MOVQ    next+64(FP), DI
 	VXORPS  X14, X14, X14
 	VXORPS  X15, X15, X15
 	VXORPS  X16, X16, X16
@@ -14900,11 +15371,15 @@ row:
 	VFMADD231PS Z19, Z20, Z12
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), DI
-	SUBQ        $0x06, DI
+	MOVQ        cols+40(FP), R8
+	SUBQ        $0x06, R8
 	JE          end
 
 pixel:
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVAPS     Z19, Z20
 	VMOVAPS     Z18, Z19
 	VMOVAPS     Z17, Z18
@@ -14930,7 +15405,7 @@ pixel:
 	VFMADD231PS Z20, Z21, Z13
 	ADDQ        $0x40, BX
 	ADDQ        $0x40, AX
-	DECQ        DI
+	DECQ        R8
 	JNE         pixel
 
 end:
@@ -15030,16 +15505,16 @@ end:
 	VMOVUPS     (CX)(BX*1), Z21
 	VFMADD231PS Z20, Z21, Z13
 	ADDQ        $0x40, BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, BX
-	MOVQ        xRow+48(FP), DI
-	LEAQ        -384(BX)(DI*4), BX
-	MOVQ        cols+40(FP), DI
-	IMUL3Q      $0x00000040, DI, DI
-	SUBQ        DI, AX
-	MOVQ        dyRow+56(FP), DI
-	LEAQ        (AX)(DI*4), AX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, BX
+	MOVQ        xRow+48(FP), R8
+	LEAQ        -384(BX)(R8*4), BX
+	MOVQ        cols+40(FP), R8
+	IMUL3Q      $0x00000040, R8, R8
+	SUBQ        R8, AX
+	MOVQ        dyRow+56(FP), R8
+	LEAQ        (AX)(R8*4), AX
 	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
@@ -15060,9 +15535,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradLanewiseAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int)
-// Requires: AVX, AVX512F
-TEXT ·convGradLanewiseAVX5127x3(SB), NOSPLIT, $0-64
+// func convGradLanewiseAVX5127x3(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradLanewiseAVX5127x3(SB), NOSPLIT, $0-80
 	MOVQ    x+8(FP), AX
 	MOVQ    offsets+24(FP), CX
 	MOVQ    (CX), DX
@@ -15096,6 +15571,7 @@ TEXT ·convGradLanewiseAVX5127x3(SB), NOSPLIT, $0-64
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
 	MOVQ    rows+32(FP), DI
+	MOVQ    next+64(FP), R8
 	VXORPS  X21, X21, X21
 	VXORPS  X22, X22, X22
 	VXORPS  X23, X23, X23
@@ -15240,11 +15716,15 @@ row:
 	VFMADD231PS Z26, Z27, Z19
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	MOVQ        cols+40(FP), R8
-	SUBQ        $0x06, R8
+	MOVQ        cols+40(FP), R9
+	SUBQ        $0x06, R9
 	JE          end
 
 pixel:
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVAPS     Z26, Z27
 	VMOVAPS     Z25, Z26
 	VMOVAPS     Z24, Z25
@@ -15278,7 +15758,7 @@ pixel:
 	VFMADD231PS Z27, Z28, Z20
 	ADDQ        $0x40, SI
 	ADDQ        $0x40, AX
-	DECQ        R8
+	DECQ        R9
 	JNE         pixel
 
 end:
@@ -15405,16 +15885,16 @@ end:
 	VMOVUPS     (CX)(SI*1), Z28
 	VFMADD231PS Z27, Z28, Z20
 	ADDQ        $0x40, SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, SI
-	MOVQ        xRow+48(FP), R8
-	LEAQ        -384(SI)(R8*4), SI
-	MOVQ        cols+40(FP), R8
-	IMUL3Q      $0x00000040, R8, R8
-	SUBQ        R8, AX
-	MOVQ        dyRow+56(FP), R8
-	LEAQ        (AX)(R8*4), AX
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, SI
+	MOVQ        xRow+48(FP), R9
+	LEAQ        -384(SI)(R9*4), SI
+	MOVQ        cols+40(FP), R9
+	IMUL3Q      $0x00000040, R9, R9
+	SUBQ        R9, AX
+	MOVQ        dyRow+56(FP), R9
+	LEAQ        (AX)(R9*4), AX
 	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX

@@ -241,6 +241,13 @@ type convCall struct {
 	packed, bias []float32
 	floor        float32
 	panels       []convPanel
+	ahead        []float32 // of the next image: what is still to be fetched into the cache
+}
+
+// take gives a band its share of what is to be fetched ahead: a cache line for every few multiply-adds that it computes.
+func (call *convCall) take(band *convBand, cols int) {
+	share := min(len(call.ahead), band.rows*(cols/convLanes+1)*len(band.offsets)*(band.chans*band.run/4)*convLanes)
+	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
 }
 
 // run computes the part: dst = max(floor, bias + Σ taps). Bias holds a value for every result channel, padded to whole blocks, or is nil.
@@ -258,6 +265,10 @@ func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch
 	for n := part.N0; n < part.N1; n++ {
 		image := src[n*srcLen : (n+1)*srcLen]
 		call.dst = dst[n*dstLen : (n+1)*dstLen]
+		if n+1 < part.N1 && part.Y1-part.Y0 <= c.strip {
+			block := srcLen / c.planes.blocks
+			call.ahead = src[(n+1)*srcLen+in0*block : (n+1)*srcLen+in1*block]
+		}
 		for y := part.Y0; y < part.Y1; y += c.strip {
 			end := min(y+c.strip, part.Y1)
 			if c.planes.inPlace {
@@ -266,7 +277,7 @@ func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch
 			}
 			r0, r1 := c.planeRows(y, end)
 			planes := scratch[:c.planes.len()]
-			c.planes.fill(planes, image, in0, in1, r0, r1)
+			c.planes.fill(c.level, planes, image, in0, in1, r0, r1)
 			c.rows(&call, planes, y, end, r0)
 		}
 	}
@@ -317,6 +328,7 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 			for k := range p.chunks[g] {
 				band := c.band(call, p, p.chunks[g], k, (grid.y+from*grid.stepY)*c.width+grid.x, grid.stepX, grid.stepY*c.width)
 				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
+				call.take(&band, grid.cols)
 				c.tiles.compute(c.level, &band, grid.cols)
 			}
 		}
@@ -331,6 +343,7 @@ func (c *convImage) pixels(call *convCall, image []float32, y0, y1 int) {
 		for k := range p.chunks[0] {
 			band := c.band(call, p, p.chunks[0], k, y0*c.width, 1, 0)
 			band.src, band.rows = source[y0*c.width*c.planes.unit:], 1
+			call.take(&band, (y1-y0)*c.width)
 			c.tiles.compute(c.level, &band, (y1-y0)*c.width)
 		}
 	}

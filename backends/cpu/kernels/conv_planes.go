@@ -59,33 +59,28 @@ func (p *convPlanes) phase(row, col int) int {
 }
 
 // fill copies plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch, where row r0 comes first.
-func (p *convPlanes) fill(scratch, image []float32, b0, b1, r0, r1 int) {
+func (p *convPlanes) fill(l Level, scratch, image []float32, b0, b1, r0, r1 int) {
 	line := p.cols * p.unit
 	for b := b0; b < b1; b++ {
 		source := image[b*p.height*p.width*p.unit:][:p.height*p.width*p.unit]
 		for i, ph := range p.phases {
-			dst := scratch[b*p.blockLen()+i*p.phaseLen():]
-			first, n := convInside(ph.col, p.strideW, p.left, p.width, p.cols)
-			for r := r0; r < r1; r++ {
-				row := dst[:line]
-				dst = dst[line:]
-				y := r*p.strideH + ph.row - p.top
-				if y < 0 || y >= p.height || n == 0 {
-					clear(row)
-					continue
-				}
-				clear(row[:first*p.unit])
-				src := source[(y*p.width+first*p.strideW+ph.col-p.left)*p.unit:]
-				switch {
-				case p.strideW == 1:
-					copy(row[first*p.unit:], src[:n*p.unit])
-				case p.unit == 1:
-					copyPixels1(row[first:], src, n, p.strideW)
-				default:
-					copyPixels16(row[first*p.unit:], src, n, p.strideW)
-				}
-				clear(row[(first+n)*p.unit:])
+			dst := scratch[b*p.blockLen()+i*p.phaseLen():][:(r1-r0)*line]
+			left, n := convInside(ph.col, p.strideW, p.left, p.width, p.cols)
+			top, rows := convInside(ph.row, p.strideH, p.top, p.height, r1)
+			first, end := max(top, r0), min(top+rows, r1)
+			if n == 0 || first >= end {
+				clear(dst)
+				continue
 			}
+			clear(dst[:(first-r0)*line])
+			src := source[((first*p.strideH+ph.row-p.top)*p.width+left*p.strideW+ph.col-p.left)*p.unit:]
+			inside := dst[(first-r0)*line:]
+			if p.unit == convLanes {
+				l.fillRows(inside, src, end-first, left, n, p.cols-left-n, p.strideW*convLanes, p.strideH*p.width*convLanes)
+			} else {
+				fillPlanar(inside, src, end-first, left, n, p.cols-left-n, p.strideW, p.strideH*p.width)
+			}
+			clear(dst[(end-r0)*line:])
 		}
 	}
 }
@@ -106,17 +101,32 @@ func convInside(phase, stride, pad, width, cols int) (first, n int) {
 	return first, n
 }
 
-// copyPixels16 copies n pixels of 16 values that lie pitch pixels apart.
-func copyPixels16(dst, src []float32, n, pitch int) {
-	for q := range n {
-		*(*[convLanes]float32)(dst[q*convLanes:]) = *(*[convLanes]float32)(src[q*pitch*convLanes:])
+// fillRowsPortable writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
+func fillRowsPortable(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+	for r := range rows {
+		row := dst[r*(left+n+right)*convLanes:][:(left+n+right)*convLanes]
+		clear(row[:left*convLanes])
+		for q := range n {
+			copy(row[(left+q)*convLanes:][:convLanes], src[r*srcRow+q*pitch:])
+		}
+		clear(row[(left+n)*convLanes:])
 	}
 }
 
-// copyPixels1 copies n single values that lie pitch apart.
-func copyPixels1(dst, src []float32, n, pitch int) {
-	for q := range n {
-		dst[q] = src[q*pitch]
+// fillPlanar does the same with pixels of a single value.
+func fillPlanar(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+	for r := range rows {
+		row := dst[r*(left+n+right):][:left+n+right]
+		clear(row[:left])
+		if pitch == 1 {
+			copy(row[left:], src[r*srcRow:][:n])
+		} else {
+			from := src[r*srcRow:]
+			for q := range row[left : left+n] {
+				row[left+q] = from[q*pitch]
+			}
+		}
+		clear(row[left+n:])
 	}
 }
 

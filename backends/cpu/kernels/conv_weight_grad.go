@@ -156,25 +156,42 @@ func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
 	inLen, outLen, height := g.shape.InLen(), g.shape.OutLen(), g.shape.OutH()
 	for n := part.N0; n < part.N1; n++ {
 		image, grad := x[n*inLen:(n+1)*inLen], dy[n*outLen:(n+1)*outLen]
+		var ahead convGradAhead
+		if n+1 < part.N1 && g.strip == height {
+			ahead = convGradAhead{x[(n+1)*inLen : (n+2)*inLen], dy[(n+1)*outLen : (n+2)*outLen]}
+		}
 		for y := 0; y < height; y += g.strip {
 			end := min(y+g.strip, height)
 			planes := image[min(len(image), y*g.planes.width*g.planes.unit):]
 			if !g.planes.inPlace {
 				planes = scratch[:g.planes.len()]
-				g.planes.fill(planes, image, in0, in1, y, end+(g.shape.KH-1)/g.shape.StrideH)
+				g.planes.fill(g.level, planes, image, in0, in1, y, end+(g.shape.KH-1)/g.shape.StrideH)
 			}
 			for i, p := range panels {
-				g.rows(partial[g.starts[part.P0+i]:], planes, grad, p, y, end)
+				g.rows(partial[g.starts[part.P0+i]:], planes, grad, p, y, end, &ahead)
 			}
 		}
 	}
+}
+
+// convGradAhead is what of the next image is still to be fetched into the cache.
+type convGradAhead [2][]float32
+
+// take gives a tile its share: a cache line for every pixel.
+func (a *convGradAhead) take(t *convGradTile) {
+	from := &a[0]
+	if len(*from) == 0 {
+		from = &a[1]
+	}
+	share := min(len(*from), t.rows*(t.cols-t.length+1)*convLanes)
+	t.ahead, *from = (*from)[:share], (*from)[share:]
 }
 
 // convGradBytes is how much of x and dy a piece of rows may take, to stay in the first-level cache while all taps pass over it.
 const convGradBytes = 32 << 10
 
 // rows adds the output rows y0 ≤ y < y1 to a panel's sums.
-func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int) {
+func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int, ahead *convGradAhead) {
 	width := g.shape.OutW()
 	plane := g.shape.OutH() * width * convLanes
 	t := convGradTile{
@@ -192,17 +209,17 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 		source := planes[(y-y0)*t.xRow:]
 		switch g.kind {
 		case convBlocked:
-			g.addBlocks(t, partial, source, p)
+			g.addBlocks(t, partial, source, p, ahead)
 		case convPlanar:
-			g.addRuns(t, partial, source)
+			g.addRuns(t, partial, source, ahead)
 		case convLanewise:
-			g.addRuns(t, partial, source[p.block*g.planes.blockLen():])
+			g.addRuns(t, partial, source[p.block*g.planes.blockLen():], ahead)
 		}
 	}
 }
 
 // addBlocks adds a piece of rows for all input channels of a panel, a run of taps at a time.
-func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel) {
+func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel, ahead *convGradAhead) {
 	limits := g.level.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
 		used := min(convLanes, g.shape.C-b*convLanes)
@@ -211,6 +228,7 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 			t.length, t.chans = run.length, limits.chans[run.length][p.blocks]
 			for c := 0; c < used; c += t.chans {
 				t.acc, t.x = partial[at+c*convLanes:], planes[g.planes.offset(b, g.taps[run.tap])+c:]
+				ahead.take(&t)
 				g.level.convGrad(&t)
 			}
 		}
@@ -218,7 +236,7 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 }
 
 // addRuns adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
-func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32) {
+func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahead *convGradAhead) {
 	t.x = planes
 	window := g.level.convGradLimits().window
 	each := len(g.offsets) / len(g.runs)
@@ -229,6 +247,7 @@ func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32) {
 			end++
 		}
 		t.offsets, t.acc = g.offsets[i:end], partial
+		ahead.take(&t)
 		g.level.convGrad(&t)
 		partial = partial[(end-i)*t.length*convLanes:]
 	}

@@ -62,7 +62,7 @@ const convBlockBytes = 64 // of 16 channels
 func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels int) {
 	name := fmt.Sprintf("convBand%s%s%dx%dx%d", kind, v.level, run, blocks, pixels)
 	function(c, name, "func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles, "+
-		"dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32)",
+		"dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32, next, end *float32)",
 		fmt.Sprintf("%s computes tiles of %d pixels for %d blocks, from runs of %d taps. See convBand.", name, pixels, blocks, run))
 	unit := convBlockBytes
 	if kind == "Planar" {
@@ -70,6 +70,7 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 	}
 	dst, init := c.Load(c.Param("dst"), c.GP64()), c.Load(c.Param("init"), c.GP64())
 	src, rows := c.Load(c.Param("src"), c.GP64()), c.Load(c.Param("rows"), c.GP64())
+	next := c.Load(c.Param("next"), c.GP64())
 
 	c.Label("row")
 	tiles := c.Load(c.Param("tiles"), c.GP64())
@@ -105,6 +106,7 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 		c.SHRQ(operand.Imm(uint64(shift)), chans)
 		c.Label("chans")
 	}
+	convPrefetch(c, next)
 	panel := blocks * v.parts
 	for s := range steps {
 		weights := make([]reg.VecVirtual, run*panel)
@@ -177,6 +179,18 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 	c.JNE(operand.LabelRef("row"))
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// convPrefetch fetches the next cache line of what will be read soon, up to the parameter end, into the second-level cache.
+func convPrefetch(c *build.Context, next reg.Register) {
+	end, err := c.Param("end").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	c.PREFETCHT1(operand.Mem{Base: next})
+	c.ADDQ(operand.Imm(64), next)
+	c.CMPQ(next, end.Addr)
+	c.CMOVQHI(end.Addr, next)
 }
 
 // convStrides loads the distance of pixels, and the distances of blocks from the first, in bytes.

@@ -37,7 +37,7 @@ func convGrads(v convVector, blocked []convGradSize, budget int) func(*build.Con
 // convGradBlocked emits the kernel that adds the products of channels of x and the lanes of blocks of dy.
 func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 	name := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans)
-	function(c, name, "func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int)",
+	function(c, name, "func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)",
 		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.", name, s.run, s.blocks, s.chans))
 	x, dy := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("dy"), c.GP64())
 	acc := c.Load(c.Param("acc"), c.GP64())
@@ -108,7 +108,7 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 // convGradRuns emits the kernel that adds dy times x at runs offsets and their length-1 neighbours: x one channel, or a block against its own lanes.
 func convGradRuns(c *build.Context, v convVector, kind string, length, runs int) {
 	name := fmt.Sprintf("convGrad%s%s%dx%d", kind, v.level, length, runs)
-	function(c, name, "func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int)",
+	function(c, name, "func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)",
 		fmt.Sprintf("%s adds to the sums of %d runs of %d taps. See convGradTile.", name, runs, length))
 	unit, parts := 4, 1
 	if kind == "Lanewise" {
@@ -195,7 +195,7 @@ type convWindow struct {
 // must be at least run-1.
 func (w *convWindow) emit() {
 	c := w.c
-	rows := c.Load(c.Param("rows"), c.GP64())
+	rows, next := c.Load(c.Param("rows"), c.GP64()), c.Load(c.Param("next"), c.GP64())
 	for range w.run {
 		var tap []reg.VecVirtual
 		for range w.parts {
@@ -233,6 +233,7 @@ func (w *convWindow) emit() {
 		c.JE(operand.LabelRef("end"))
 	}
 	c.Label("pixel")
+	convPrefetch(c, next)
 	shift()
 	load()
 	w.multiply(0, w.run-1)
