@@ -1,0 +1,66 @@
+package pack
+
+import (
+	"bytes"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// A Writer appends tokens to a buffer in memory, each in its shortest form. Containers are announced by their length and
+// followed by that many values; the writer does not count them. A Writer is for one goroutine.
+type Writer struct {
+	buf bytes.Buffer
+	enc *msgpack.Encoder
+}
+
+// NewWriter returns an empty writer.
+func NewWriter() *Writer {
+	w := &Writer{}
+	w.enc = msgpack.NewEncoder(&w.buf)
+	return w
+}
+
+// Bytes returns what was written. It is valid until the next write.
+func (w *Writer) Bytes() []byte { return w.buf.Bytes() }
+
+// Len returns how many bytes were written.
+func (w *Writer) Len() int { return w.buf.Len() }
+
+// must drops an error that cannot be: the encoder only fails when its buffer does, and a bytes.Buffer never does.
+func must(error) {}
+
+// Array begins an array of n values.
+func (w *Writer) Array(n int) { must(w.enc.EncodeArrayLen(n)) }
+
+// Map begins a map of n pairs.
+func (w *Writer) Map(n int) { must(w.enc.EncodeMapLen(n)) }
+
+// String writes a string.
+func (w *Writer) String(s string) { must(w.enc.EncodeString(s)) }
+
+// Int writes an integer.
+func (w *Writer) Int(x int64) { must(w.enc.EncodeInt(x)) }
+
+// Uint writes an unsigned integer.
+func (w *Writer) Uint(x uint64) { must(w.enc.EncodeUint(x)) }
+
+// Float64 writes a 64-bit float.
+func (w *Writer) Float64(x float64) { must(w.enc.EncodeFloat64(x)) }
+
+// Float32 writes a 32-bit float.
+func (w *Writer) Float32(x float32) { must(w.enc.EncodeFloat32(x)) }
+
+// Bool writes true or false.
+func (w *Writer) Bool(x bool) { must(w.enc.EncodeBool(x)) }
+
+// Nil writes nil.
+func (w *Writer) Nil() { must(w.enc.EncodeNil()) }
+
+// BinHeader begins a binary whose n bytes the caller writes elsewhere, after Bytes. n is at most 2³²-1.
+func (w *Writer) BinHeader(n int) { must(w.enc.EncodeBytesLen(n)) }
+
+// Bin writes a binary.
+func (w *Writer) Bin(b []byte) {
+	w.BinHeader(len(b))
+	w.buf.Write(b)
+}

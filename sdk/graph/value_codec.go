@@ -1,0 +1,236 @@
+package graph
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// Encode stores t as Dense, Bitmask or Index16; for N:M see [Tensor.EncodeNM]. The sparse ones store exactly the elements that
+// have a bit set, so that Decode gives back t bit for bit. Dense shares t's memory, as [DenseValue] does.
+func (t Tensor) Encode(e Encoding) (Value, error) {
+	if err := t.Check(); err != nil {
+		return Value{}, fmt.Errorf("encode as %v: %w", e, err)
+	}
+	if e != Dense && t.DType == Bit {
+		return Value{}, fmt.Errorf("graph: encode %v%v as %v: bits are stored dense only", t.DType, t.Dims, e)
+	}
+	switch e {
+	case Dense:
+		v := DenseValue(t)
+		return v, v.Check()
+	case Bitmask:
+		return t.bitmask(t.nonzero()), nil
+	case Index16:
+		return t.index16(t.nonzero()), nil
+	}
+	return Value{}, fmt.Errorf("graph: encode %v%v: %v wants EncodeNM or is unknown", t.DType, t.Dims, e)
+}
+
+// Smallest stores t in the encoding of those of [Tensor.Encode] that takes the fewest bytes: for 32-bit elements dense
+// below 3.1 % zeros, a bitmask below 93.75 %, 16-bit indices above.
+func (t Tensor) Smallest() (Value, error) {
+	if err := t.Check(); err != nil {
+		return Value{}, fmt.Errorf("encode: %w", err)
+	}
+	if t.DType == Bit {
+		return t.Encode(Dense)
+	}
+	n, stored := t.Len(), t.nonzero()
+	size := t.DType.Bytes(1)
+	dense, mask, index := n*size, Bit.Bytes(n)+stored*size, (n+run-1)/run*4+stored*(2+size)
+	switch {
+	case dense <= mask && dense <= index:
+		return t.Encode(Dense)
+	case mask <= index:
+		return t.bitmask(stored), nil
+	}
+	return t.index16(stored), nil
+}
+
+// isZero reports whether no bit of element i is set.
+func (t Tensor) isZero(i int) bool {
+	switch t.DType.Bytes(1) {
+	case 1:
+		return t.Data[i] == 0
+	case 2:
+		return binary.NativeEndian.Uint16(t.Data[2*i:]) == 0
+	case 4:
+		return binary.NativeEndian.Uint32(t.Data[4*i:]) == 0
+	}
+	return binary.NativeEndian.Uint64(t.Data[8*i:]) == 0
+}
+
+// element returns the bytes of element i.
+func (t Tensor) element(i int) []byte {
+	size := t.DType.Bytes(1)
+	return t.Data[i*size : (i+1)*size]
+}
+
+// nonzero counts the elements that have a bit set.
+func (t Tensor) nonzero() int {
+	count := 0
+	for i := range t.Len() {
+		if !t.isZero(i) {
+			count++
+		}
+	}
+	return count
+}
+
+func (t Tensor) bitmask(stored int) Value {
+	v := Value{Encoding: Bitmask, DType: t.DType, Dims: t.Dims}
+	v.Index = make([]byte, Bit.Bytes(t.Len()))
+	v.Values = make([]byte, 0, t.DType.Bytes(stored))
+	for i := range t.Len() {
+		if !t.isZero(i) {
+			v.Index[i/8] |= 1 << (i % 8)
+			v.Values = append(v.Values, t.element(i)...)
+		}
+	}
+	return v
+}
+
+func (t Tensor) index16(stored int) Value {
+	v := Value{Encoding: Index16, DType: t.DType, Dims: t.Dims}
+	counts := 4 * ((t.Len() + run - 1) / run)
+	v.Index = make([]byte, counts, counts+2*stored)
+	v.Values = make([]byte, 0, t.DType.Bytes(stored))
+	for i := range t.Len() {
+		if !t.isZero(i) {
+			count := v.Index[4*(i/run):]
+			binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+1)
+			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%run))
+			v.Values = append(v.Values, t.element(i)...)
+		}
+	}
+	return v
+}
+
+// EncodeNM stores exactly n of each m consecutive elements along axis, m being at most 256. A group with more than n elements
+// that have a bit set is an error; one with fewer stores zeros of the lowest offsets besides.
+func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
+	v := Value{Encoding: GroupNM, DType: t.DType, Dims: t.Dims, N: n, M: m, Axis: axis}
+	if err := t.Check(); err != nil {
+		return Value{}, fmt.Errorf("encode as %d:%d: %w", n, m, err)
+	}
+	if axis < 0 || axis >= len(t.Dims) || m < 1 || m > maxM || n < 1 || n > m || t.Dims[axis]%m != 0 || t.DType == Bit {
+		return Value{}, fmt.Errorf("graph: encode %v%v: %d:%d along axis %d does not fit", t.DType, t.Dims, n, m, axis)
+	}
+	width, stored := groupBits(m), t.Len()/m*n
+	v.Index = make([]byte, (stored*width+7)/8)
+	v.Values = make([]byte, 0, t.DType.Bytes(stored))
+	k := 0
+	for g := range t.Len() / m {
+		first, step := v.group(g)
+		spare := n
+		for o := range m {
+			if !t.isZero(first + o*step) {
+				spare--
+			}
+		}
+		if spare < 0 {
+			return Value{}, fmt.Errorf("graph: encode %v%v as %d:%d along axis %d: the group at element %d has %d that are not zero",
+				t.DType, t.Dims, n, m, axis, first, n-spare)
+		}
+		for o := range m {
+			i := first + o*step
+			if t.isZero(i) {
+				if spare == 0 {
+					continue
+				}
+				spare--
+			}
+			putBits(v.Index, k*width, o)
+			v.Values = append(v.Values, t.element(i)...)
+			k++
+		}
+	}
+	return v, nil
+}
+
+// group returns the first element of group g of a GroupNM value and the distance between its neighbours.
+func (v Value) group(g int) (first, step int) {
+	inner := Count(v.Dims[v.Axis+1:])
+	return g/inner*v.M*inner + g%inner, inner
+}
+
+// putBits writes o to zero bits of b from bit at on.
+func putBits(b []byte, at, o int) {
+	if o == 0 {
+		return
+	}
+	x := o << (at % 8)
+	b[at/8] |= byte(x)
+	if x > 0xff {
+		b[at/8+1] |= byte(x >> 8)
+	}
+}
+
+// Decode checks v and returns its tensor, in memory of its own.
+func (v Value) Decode() (Tensor, error) {
+	if err := v.Check(); err != nil {
+		return Tensor{}, err
+	}
+	t, err := New(v.DType, v.Dims...)
+	if err != nil {
+		return Tensor{}, err
+	}
+	if v.Encoding == Dense {
+		copy(t.Data, v.Values)
+		return t, nil
+	}
+	size, values := v.DType.Bytes(1), v.Values
+	v.each(func(i int) {
+		copy(t.Data[i*size:(i+1)*size], values[:size])
+		values = values[size:]
+	})
+	return t, nil
+}
+
+// Mask returns which elements of a checked value are stored, as a Bit tensor.
+func (v Value) Mask() (Tensor, error) {
+	if err := v.Check(); err != nil {
+		return Tensor{}, err
+	}
+	t, err := New(Bit, v.Dims...)
+	if err != nil {
+		return Tensor{}, err
+	}
+	v.each(t.SetBit)
+	return t, nil
+}
+
+// each calls visit with the position of every stored element of a checked value, in the order of Values.
+func (v Value) each(visit func(i int)) {
+	switch v.Encoding {
+	case Dense:
+		for i := range v.Len() {
+			visit(i)
+		}
+	case Bitmask:
+		for j, c := range v.Index {
+			for ; c != 0; c &= c - 1 {
+				visit(8*j + bits.TrailingZeros8(c))
+			}
+		}
+	case Index16:
+		runs := (v.Len() + run - 1) / run
+		offsets := v.Index[4*runs:]
+		for r := range runs {
+			for range binary.LittleEndian.Uint32(v.Index[4*r:]) {
+				visit(r*run + int(binary.LittleEndian.Uint16(offsets)))
+				offsets = offsets[2:]
+			}
+		}
+	case GroupNM:
+		width, k := groupBits(v.M), 0
+		for g := range v.Len() / v.M {
+			first, step := v.group(g)
+			for range v.N {
+				visit(first + packedBits(v.Index, k*width, width)*step)
+				k++
+			}
+		}
+	}
+}
