@@ -1,0 +1,22 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// ReLU returns max(x, 0).
+func ReLU(p *Pass, x graph.Node) graph.Node { return p.Relu(x) }
+
+// GELU returns x·Φ(x), Φ being the cumulative normal distribution, by the error function.
+func GELU(p *Pass, x graph.Node) graph.Node {
+	phi := p.Scale(p.Shift(p.Erf(p.Scale(x, math.Sqrt2/2)), 1), 0.5)
+	return p.Mul(x, phi)
+}
+
+// Sigmoid returns 1/(1+e^-x).
+func Sigmoid(p *Pass, x graph.Node) graph.Node { return p.Sigmoid(x) }
+
+// Tanh returns tanh x.
+func Tanh(p *Pass, x graph.Node) graph.Node { return p.Tanh(x) }

@@ -1,0 +1,64 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Conv2D convolves images x [N C H W] with a square kernel and adds a bias, giving
+// [N Out (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1].
+//
+// Parameters: weight [Out C/Groups Kernel Kernel] and, unless NoBias, bias [Out]. For other kernels, strides or paddings
+// call [graph.Builder.Conv2D] on a [Pass.Param].
+type Conv2D struct {
+	Out     int
+	Kernel  int
+	Stride  int  // 0: 1
+	Padding int  // zeros on each side
+	Groups  int  // 0: 1
+	NoBias  bool // for convolutions with a BatchNorm behind them
+
+	Init     Init // of weight; nil: KaimingUniform
+	BiasInit Init // nil: uniform in ±1/√fan-in
+}
+
+// Forward is the layer.
+func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
+	const layer = "Conv2D"
+	in, groups, stride := p.extent(layer, x, 4, 1), or(c.Groups, 1), or(c.Stride, 1)
+	if !p.positive(layer, "Out", c.Out) || !p.positive(layer, "Kernel", c.Kernel) ||
+		!p.positive(layer, "Stride", stride) || !p.positive(layer, "Groups", groups) {
+		return x
+	}
+	if p.Err() == nil && (in%groups != 0 || c.Out%groups != 0) {
+		p.mistake(layer, "%d input and %d output channels do not divide into %d groups", in, c.Out, groups)
+		return x
+	}
+	fanIn := in / groups * c.Kernel * c.Kernel
+	w := p.Param("weight", graph.Kernel, weightInit(c.Init), c.Out, in/groups, c.Kernel, c.Kernel)
+	y := p.Conv2D(x, w, graph.ConvAttr{
+		Stride: [2]int{stride, stride},
+		Pad:    [4]int{c.Padding, c.Padding, c.Padding, c.Padding},
+		Groups: groups,
+	})
+	if c.NoBias {
+		return y
+	}
+	bias := p.Param("bias", graph.Bias, biasInit(c.BiasInit, fanIn), c.Out)
+	return p.Add(y, p.Reshape(bias, graph.Of(c.Out, 1, 1)))
+}
+
+func weightInit(given Init) Init {
+	if given == nil {
+		return KaimingUniform
+	}
+	return given
+}
+
+func biasInit(given Init, fanIn int) Init {
+	if given == nil {
+		return Uniform(1 / math.Sqrt(float64(fanIn)))
+	}
+	return given
+}
