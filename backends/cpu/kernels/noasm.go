@@ -13,6 +13,7 @@ var (
 	avx2Reduce, avx512Reduce   = portableReduce, portableReduce
 	avx2Norm, avx512Norm       = portableNorm, portableNorm
 	avx2Gemm, avx512Gemm       = portableGemm, portableGemm
+	avx2Pool, avx512Pool       = portablePool, portablePool
 )
 
 var transposes = [...]func(dst []float32, ldd int, src []float32, lds, cols int){

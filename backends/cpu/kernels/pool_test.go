@@ -61,6 +61,9 @@ func TestPooling(t *testing.T) {
 			}
 			near(t, "max", y, wantMax, 0)
 			near(t, "max gradient", dx, wantMaxGrad, 1e-6)
+			portable := make([]float32, len(dx))
+			Portable.MaxPoolGrad(portable, dy, x, w, 0, planes)
+			sameBits(t, "max gradient", dx, portable)
 			for _, countPad := range []bool{false, true} {
 				wantAvg, wantAvgGrad := make([]float64, len(y)), make([]float64, len(x))
 				w.poolOracle(planes, func(out int, in []int) {
@@ -77,6 +80,8 @@ func TestPooling(t *testing.T) {
 				l.AvgPoolGrad(dx, dy, w, countPad, 0, planes)
 				near(t, "average", y, wantAvg, 1e-6)
 				near(t, "average gradient", dx, wantAvgGrad, 1e-6)
+				Portable.AvgPoolGrad(portable, dy, w, countPad, 0, planes)
+				sameBits(t, "average gradient", dx, portable)
 			}
 		}
 	})
@@ -91,6 +96,21 @@ func TestMaxPoolSeesNaN(t *testing.T) {
 			l.MaxPool(y, x, w, 0, 1)
 			if out := y[at%w.W/2*Block]; out == out {
 				t.Errorf("NaN at pixel %d: maximum %v", at, out)
+			}
+		}
+	})
+}
+
+func TestPoolingStaysInside(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, w := range windows {
+			for _, end := range []bool{false, true} {
+				x, dx := guarded(t, w.H*w.W*Block, end), guarded(t, w.H*w.W*Block, end)
+				y := guarded(t, w.OutH*w.OutW*Block, end)
+				l.MaxPool(y, x, w, 0, 1)
+				l.MaxPoolGrad(dx, y, x, w, 0, 1)
+				l.AvgPool(y, x, w, true, 0, 1)
+				l.AvgPoolGrad(dx, y, w, true, 0, 1)
 			}
 		}
 	})

@@ -29,6 +29,7 @@ var files = []struct {
 	{"reduce", reduce},
 	{"norm", norm},
 	{"gemm", gemm},
+	{"pool", pool},
 	{"conv_band_avx512", convBands(convAVX512, convBandsAVX512)},
 	{"conv_band_avx2", convBands(convAVX2, convBandsAVX2)},
 	{"conv_fill", convFill},
