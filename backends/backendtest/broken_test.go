@@ -1,0 +1,144 @@
+package backendtest_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/backendtest"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A fault is a way to break a backend, and the test of the suite that must see it.
+type fault struct {
+	seenBy  string
+	gaps    []string // known to the suite
+	fine    bool     // the suite must pass
+	run     func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error)
+	session func(s backends.Session)
+	compile func(p *graph.Program) error
+}
+
+var faults = map[string]fault{
+	"a result off by 1/1000": {seenBy: "Ops/conv2d", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		out, err := e.Run(ctx, in, out)
+		if err == nil {
+			x := out[len(out)-1].F32()
+			x[len(x)-1] *= 1.001
+		}
+		return out, err
+	}},
+	"a result that varies": {seenBy: "Ops/softmax", run: func() func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		runs := 0
+		return func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+			out, err := e.Run(ctx, in, out)
+			if runs++; err == nil {
+				out[0].F32()[0] *= 1 + float32(runs%2)/(1<<23)
+			}
+			return out, err
+		}
+	}()},
+	"inputs written to": {seenBy: "Ops/neg", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		out, err := e.Run(ctx, in, out)
+		in[0].Data[0]++
+		return out, err
+	}},
+	"a pixel misread": {seenBy: "Networks", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		if len(in) > 1 && len(in[0].Dims) == 4 {
+			in[0].F32()[7] += 0.01
+			defer func() { in[0].F32()[7] -= 0.01 }()
+		}
+		return e.Run(ctx, in, out)
+	}},
+	"outputs elsewhere": {seenBy: "Session/outputs", run: func(e backends.Executable, ctx context.Context, in, _ []graph.Tensor) ([]graph.Tensor, error) {
+		return e.Run(ctx, in, nil)
+	}},
+	"cancellation ignored": {seenBy: "Errors/cancelled", run: func(e backends.Executable, _ context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		return e.Run(context.Background(), in, out)
+	}},
+	"errors swallowed": {seenBy: "Errors/indices", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		out, _ = e.Run(ctx, in, out)
+		return out, nil
+	}},
+	"an op lacking":          {seenBy: "Ops/erf", compile: lackErf},
+	"an op known to lack":    {seenBy: "Ops/erf", compile: lackErf, gaps: []string{"erf f32"}, fine: true},
+	"a gap long filled":      {seenBy: "Ops/exp$", gaps: []string{"exp f32"}},
+	"goroutines left behind": {seenBy: "Close", session: func(backends.Session) { go func() { select {} }() }},
+}
+
+func lackErf(p *graph.Program) error {
+	if p.Count(graph.OpErf) > 0 {
+		return &backends.UnsupportedError{Backend: "broken", Missing: []string{"erf f32"}}
+	}
+	return nil
+}
+
+// broken is the reference with a fault.
+type broken struct {
+	backends.Backend
+	fault fault
+}
+
+type brokenSession struct {
+	backends.Session
+	fault fault
+}
+
+type brokenExecutable struct {
+	backends.Executable
+	fault fault
+}
+
+func (b broken) NewSession(ctx context.Context) (backends.Session, error) {
+	s, err := b.Backend.NewSession(ctx)
+	if err == nil && b.fault.session != nil {
+		b.fault.session(s)
+	}
+	return brokenSession{s, b.fault}, err
+}
+
+func (s brokenSession) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
+	if s.fault.compile != nil && p != nil {
+		if err := s.fault.compile(p); err != nil {
+			return nil, err
+		}
+	}
+	e, err := s.Session.Compile(ctx, p, o)
+	return brokenExecutable{e, s.fault}, err
+}
+
+func (e brokenExecutable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	if e.fault.run == nil {
+		return e.Executable.Run(ctx, in, out)
+	}
+	return e.fault.run(e.Executable, ctx, in, out)
+}
+
+const breakWith = "CRAM_BACKENDTEST_FAULT"
+
+// TestBroken is not a test of its own: TestFaultsAreSeen runs it in another process, where it must fail.
+func TestBroken(t *testing.T) {
+	name := os.Getenv(breakWith)
+	if name == "" {
+		t.Skip("runs only under TestFaultsAreSeen")
+	}
+	backendtest.Run(t, broken{reference.New(), faults[name]}, backendtest.Options{Gaps: faults[name].gaps})
+}
+
+func TestFaultsAreSeen(t *testing.T) {
+	for name, f := range faults {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.short", "-test.run", "^TestBroken$/"+f.seenBy)
+			cmd.Env = append(os.Environ(), breakWith+"="+name)
+			out, err := cmd.CombinedOutput()
+			seen := err != nil && strings.Contains(string(out), "--- FAIL: TestBroken/"+strings.TrimSuffix(f.seenBy, "$"))
+			if f.fine && err != nil || !f.fine && !seen {
+				t.Errorf("%s passes: want %v, got %v:\n%s", f.seenBy, f.fine, err, out)
+			}
+		})
+	}
+}
