@@ -223,3 +223,68 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 		}
 	}
 }
+
+// Enough weights for wide radix digits, with runs of ties at the threshold.
+func TestTopKOfManyWeights(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, d := range []graph.DType{graph.F32, graph.F64} {
+		var w []Weight
+		for i := range 3 {
+			x, err := graph.New(d, 150+i, 211)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := range x.Len() {
+				v := r.NormFloat64()
+				if i == 1 {
+					v = math.Round(8*v) / 8
+				}
+				if d == graph.F64 {
+					x.F64()[k] = v
+				} else {
+					x.F32()[k] = float32(v)
+				}
+			}
+			w = append(w, Weight{Meta{Name: fmt.Sprint(i), Role: graph.Kernel, Dims: x.Dims}, x})
+		}
+		var denser []Compressed
+		for _, c := range []TopK{0.3, 0.5, 0.9, 0.99999} {
+			out, err := c.Compress(context.Background(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, _ := brute(c, w)
+			for i, x := range w {
+				for k := range x.Data.Len() {
+					if got, want := out[i].Keep.Bit(k), kept[[2]int{i, k}]; got != want {
+						t.Fatalf("%v of %v: tensor %d element %d: kept is %v, want %v", c, d, i, k, got, want)
+					}
+					if denser != nil && out[i].Keep.Bit(k) && !denser[i].Keep.Bit(k) {
+						t.Fatalf("%v of %v: tensor %d element %d survives, but not the level before: levels must nest", c, d, i, k)
+					}
+				}
+			}
+			denser = out
+		}
+	}
+}
+
+func TestTopKCountIsExact(t *testing.T) {
+	x, err := graph.FromF32(make([]float32, 1000), 10, 100) // all ties
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := []Weight{{Meta{Name: "w", Role: graph.Kernel, Dims: x.Dims}, x}}
+	for p, want := range map[float64]int{0: 1000, 0.1: 900, 0.9: 100, 0.9996: 0, 0.9994: 1, 1: 0} {
+		out, err := TopK(p).Compress(context.Background(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range 1000 {
+			if got := out[0].Keep.Bit(k); got != (k < want) {
+				t.Errorf("topk:%v of 1000 ties: element %d kept is %v; want the first %d", p, k, got, want)
+				break
+			}
+		}
+	}
+}

@@ -6,7 +6,11 @@
 // The optimizer knows nothing of which operator it has (paper §1: "C can be any operator").
 //
 // Every operator has a text name, [Compressor.String], that [Parse] reads back: "topk:0.9", "uniform:0.8", "nm:2:4",
-// "block4:0.8". The command line and a checkpoint's levels share it.
+// "block4:0.8", "only(layer*.weight):topk:0.9". The command line and a checkpoint's levels share it. [Func] makes an operator
+// of a caller's own function, and package compresstest tells whether it keeps the contract.
+//
+// What a compressor answers is checked ([Check]) before anything uses it; [Apply] gives the compressed weights themselves,
+// [NewReport] says what became of each.
 package compress
 
 import (
@@ -39,8 +43,9 @@ type Compressed struct {
 	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
 }
 
-// A Compressor maps weights to compressed weights. It answers for every weight, in order, and changes none of them.
-// It must be deterministic and safe for concurrent use.
+// A Compressor maps weights to compressed weights. It answers for every weight, in order, also for none at all, changes none
+// of them, and does not touch its answer afterwards. It must be deterministic and safe for concurrent use. Once ctx is done it
+// returns an error that wraps ctx.Err(). String returns its name, without white space.
 type Compressor interface {
 	String() string
 	Compress(ctx context.Context, w []Weight) ([]Compressed, error)

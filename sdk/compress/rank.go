@@ -32,25 +32,30 @@ var (
 	}
 )
 
-// digit is the width of a radix digit in bits: two passes rank float32, four rank float64.
-const digit = 16
-
 // A cut says which ranks survive: those above at, and the first ties of those equal to it.
 type cut[T int32 | int64] struct {
 	format[T]
-	at   T
-	ties int
+	digit int // width of a radix digit in bits
+	at    T
+	ties  int
 }
 
 // selectTop returns the cut that keep of all values survive, by radix selection: O(n), from the highest digit down.
 func selectTop[T int32 | int64](ctx context.Context, f format[T], keep int, w [][]T) (*cut[T], error) {
-	c := &cut[T]{format: f, ties: keep}
+	c := &cut[T]{format: f, digit: 16, ties: keep} // two passes rank f32, four rank f64
 	if keep == 0 {
 		c.at = f.abs
 		return c, nil
 	}
-	count := make([]int, 1<<digit)
-	for shift := f.width - digit; shift >= 0; shift -= digit {
+	total := 0
+	for _, data := range w {
+		total += len(data)
+	}
+	if total < 1<<16 {
+		c.digit = 8 // clearing the counts would take longer than the passes
+	}
+	count := make([]int, 1<<c.digit)
+	for shift := f.width - c.digit; shift >= 0; shift -= c.digit {
 		clear(count)
 		for _, data := range w {
 			if err := ctx.Err(); err != nil {
@@ -62,17 +67,18 @@ func selectTop[T int32 | int64](ctx context.Context, f format[T], keep int, w []
 		for ; d > 0 && c.ties > count[d]; d-- {
 			c.ties -= count[d]
 		}
-		c.at = c.at<<digit | T(d)
+		c.at = c.at<<c.digit | T(d)
 	}
 	return c, nil
 }
 
 // countDigits counts the digit at shift of the ranks whose higher digits are at.
 func (c *cut[T]) countDigits(count []int, data []T, shift int) {
-	abs, nan, at := c.abs, c.nan, c.at
+	abs, nan, at, digit := c.abs, c.nan, c.at, c.digit
+	last := T(len(count) - 1)
 	for _, x := range data {
 		if rank := min(x&abs, nan) >> shift; rank>>digit == at {
-			count[rank&(1<<digit-1)]++
+			count[rank&last]++
 		}
 	}
 }

@@ -1,0 +1,350 @@
+package compress_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+var background = context.Background()
+
+func weight(t testing.TB, name string, role graph.Role, data []float32, dims ...int) compress.Weight {
+	t.Helper()
+	x, err := graph.FromF32(data, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compress.Weight{Meta: compress.Meta{Name: name, Role: role, Dims: dims}, Data: x}
+}
+
+func ramp(n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(i+1) * float32(1-i%2*2)
+	}
+	return out
+}
+
+func TestErrorsNameTheCause(t *testing.T) {
+	good := weight(t, "a.weight", graph.Kernel, ramp(16), 4, 4)
+	short := good
+	short.Data.Data = short.Data.Data[:8]
+	other := good
+	other.Dims = []int{2, 8}
+	integer := good
+	integer.Data.DType = graph.I32
+	wide, err := graph.New(graph.F64, 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	double := compress.Weight{Meta: compress.Meta{Name: "b.weight", Role: graph.Kernel, Dims: []int{4, 4}}, Data: wide}
+	for _, c := range []struct {
+		compressor compress.Compressor
+		w          []compress.Weight
+		says       string
+	}{
+		{compress.TopK(-0.1), nil, "sparsity is -0.1"},
+		{compress.TopK(math.NaN()), nil, "sparsity is NaN"},
+		{compress.Uniform(1.1), nil, "sparsity is 1.1"},
+		{compress.NM{}, []compress.Weight{good}, "1 ≤ N ≤ M"},
+		{compress.NM{N: 5, M: 4}, nil, "1 ≤ N ≤ M"},
+		{compress.Block{Size: -4}, nil, "size is -4"},
+		{compress.Block{Sparsity: 2}, nil, "sparsity is 2"},
+		{compress.TopK(.5), []compress.Weight{short}, `"a.weight"`},
+		{compress.TopK(.5), []compress.Weight{other}, "[2 8]"},
+		{compress.NM{N: 2, M: 4}, []compress.Weight{integer}, "got i32"},
+		{compress.TopK(.5), []compress.Weight{good, double}, "must have one type"},
+		{compress.Only(compress.TopK(.5)), nil, "no patterns"},
+		{compress.Only(compress.TopK(.5), "a.bias"), []compress.Weight{good}, `"a.bias" matches none`},
+		{compress.Except(compress.TopK(.5), "[a"), []compress.Weight{good}, `malformed pattern "[a"`},
+		{compress.Only(compress.TopK(.5), "a,b"), []compress.Weight{good}, `malformed pattern "a,b"`},
+		{compress.Only(nil, "a"), []compress.Weight{good}, "no compressor"},
+		{compress.Only(compress.Func("short", func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return nil, nil }), "a*"),
+			[]compress.Weight{good}, "compressor short: answered for 0"},
+		{compress.Func("", nil), nil, "want a name"},
+		{compress.Func("nothing", nil), nil, "a function"},
+	} {
+		out, err := c.compressor.Compress(background, c.w)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: error %v does not mention %q", c.compressor, err, c.says)
+		}
+		if out != nil {
+			t.Errorf("%v: answers beside the error", c.compressor)
+		}
+		symbolic, ok := c.compressor.(compress.Symbolic)
+		if !ok || strings.Contains(c.says, "weight") || strings.Contains(c.says, "[2 8]") || strings.Contains(c.says, "i32") || strings.Contains(c.says, "one type") {
+			continue // a graph's builder has its own checks of types and shapes
+		}
+		b := graph.NewBuilder()
+		syms := make([]compress.Sym, len(c.w))
+		for i, w := range c.w {
+			syms[i] = compress.Sym{Meta: w.Meta, W: b.Input(w.Name, graph.F32, graph.Of(w.Dims...))}
+		}
+		if n := len(symbolic.Build(b, syms)); n != len(syms) {
+			t.Errorf("%v: Build answers for %d of %d weights", c.compressor, n, len(syms))
+		}
+		if b.Err() == nil || !strings.Contains(b.Err().Error(), c.says) {
+			t.Errorf("%v: Build's error %v does not mention %q", c.compressor, b.Err(), c.says)
+		}
+	}
+}
+
+// countdown is a context that is cancelled after some looks at it.
+type countdown struct {
+	context.Context
+	left int
+}
+
+func (c *countdown) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestCancellationAnywhere(t *testing.T) {
+	var w []compress.Weight
+	for _, name := range []string{"a", "b", "c"} {
+		w = append(w, weight(t, name, graph.Kernel, ramp(64), 8, 8))
+	}
+	for _, c := range []compress.Compressor{compress.TopK(.5), compress.Uniform(.5), compress.NM{N: 2, M: 4}, compress.Block{Sparsity: .5}, compress.Only(compress.TopK(.5), "*")} {
+		looks := 0
+		for ; ; looks++ {
+			out, err := c.Compress(&countdown{background, looks}, w)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, context.Canceled) || out != nil {
+				t.Errorf("%v, cancelled after %d looks: got %v and error %v", c, looks, out, err)
+			}
+		}
+		if looks < 3 {
+			t.Errorf("%v looks at its context %d times for 3 weights", c, looks)
+		}
+	}
+}
+
+func TestSkipped(t *testing.T) {
+	conv1 := weight(t, "conv1.weight", graph.Kernel, ramp(6*3*4), 6, 3, 2, 2)
+	conv1.First = true
+	conv2 := weight(t, "conv2.weight", graph.Kernel, ramp(8*8), 8, 8)
+	table := weight(t, "embedding.weight", graph.Embedding, ramp(12*8), 12, 8)
+	bias := weight(t, "fc.bias", graph.Bias, ramp(8), 8)
+	fc := weight(t, "fc.weight", graph.Kernel, ramp(8*8), 8, 8)
+	fc.Last = true
+	w := []compress.Weight{conv1, conv2, table, bias, fc}
+	for _, c := range []struct {
+		compressor compress.Compressor
+		want       []string
+	}{
+		{compress.TopK(.5), []string{"", "", "", "", ""}},
+		{compress.Uniform(.5), []string{"first kernel of the model", "", "", "", "last kernel of the model"}},
+		{compress.NM{N: 2, M: 4}, []string{"input channels 3 are not a multiple of 4", "", "", "", ""}},
+		{compress.Block{Sparsity: .5}, []string{"output channels 6 are not a multiple of 4", "", "blocks are for kernels", "", ""}},
+		{compress.Only(compress.NM{N: 2, M: 4}, "c*"), []string{"input channels 3 are not a multiple of 4", "", "left out by only(c*)", "", "left out by only(c*)"}},
+		{compress.Except(compress.TopK(.5), "fc.*", "conv1.*"), []string{"left out by except(fc.*,conv1.*)", "", "", "", "left out by except(fc.*,conv1.*)"}},
+	} {
+		out, err := c.compressor.Compress(background, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i, x := range out {
+			got = append(got, x.Skipped)
+			if masked := !x.Keep.None(); masked != (w[i].Prunable() && x.Skipped == "") {
+				t.Errorf("%v: %s: masked is %v, skipped %q", c.compressor, w[i].Name, masked, x.Skipped)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%v: skipped (-want +got):\n%s", c.compressor, diff)
+		}
+	}
+}
+
+func TestOnlyRanksAmongTheChosen(t *testing.T) {
+	w := []compress.Weight{weight(t, "small", graph.Kernel, []float32{1, 2, 3, 4}, 2, 2), weight(t, "large", graph.Kernel, []float32{10, 20, 30, 40}, 2, 2)}
+	out, err := compress.Only(compress.TopK(.5), "small").Compress(background, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out[0].Keep.Data[0] != 0b1100 || !out[1].Keep.None() {
+		t.Errorf("only(small):topk:0.5 keeps %v of small, %v of large; want the last two of small, no mask of large", out[0].Keep, out[1].Keep)
+	}
+	if _, ok := compress.Only(compress.Func("f", nil), "a").(compress.Symbolic); ok {
+		t.Error("a selection around a compressor without a graph form claims to have one")
+	}
+}
+
+func TestApply(t *testing.T) {
+	inf := float32(math.Inf(1))
+	w := []compress.Weight{
+		weight(t, "masked", graph.Kernel, []float32{1, -2, inf, -4, 5, -6, 7, -8, 9}, 3, 3),
+		weight(t, "replaced", graph.Bias, []float32{1, 2}, 2),
+		weight(t, "both", graph.Kernel, []float32{1, 2}, 1, 2),
+		weight(t, "left", graph.Norm, []float32{3}, 1),
+	}
+	mask := func(dims []int, at ...int) graph.Tensor {
+		c, err := compress.Mask(dims, func(i int) bool { return slices.Contains(at, i) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Keep
+	}
+	out := []compress.Compressed{
+		{Keep: mask([]int{3, 3}, 0, 1, 8)},
+		{Values: weight(t, "", 0, []float32{8, 9}, 2).Data},
+		{Values: weight(t, "", 0, []float32{0, 5}, 1, 2).Data, Keep: mask([]int{1, 2}, 1)},
+		{},
+	}
+	got, err := compress.Apply(w, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]float32{{1, -2, 0, 0, 0, 0, 0, 0, 9}, {8, 9}, {0, 5}, {3}}
+	for i := range want {
+		if diff := cmp.Diff(want[i], got[i].F32()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", w[i].Name, diff)
+		}
+	}
+	if math.Signbit(float64(got[0].F32()[3])) {
+		t.Error("a dropped negative weight is -0, want +0")
+	}
+
+	var answer *compress.AnswerError
+	if _, err := compress.Apply(w, out[:2]); !errors.As(err, &answer) {
+		t.Errorf("a short answer: got %v, want an AnswerError", err)
+	}
+	out[1].Values.F32()[0] = inf
+	if _, err := compress.Apply(w, out); !errors.As(err, &answer) || answer.Tensor != "replaced" {
+		t.Errorf("an infinity: got %v, want an AnswerError about %q", err, "replaced")
+	}
+	if err := compress.Check(compress.TopK(.5), w, out); !errors.As(err, &answer) || answer.Compressor != "topk:0.5" {
+		t.Errorf("an infinity: got %v, want an AnswerError about topk:0.5", err)
+	}
+}
+
+func TestCheckAllowsWhatWasThere(t *testing.T) {
+	nan := float32(math.NaN())
+	w := []compress.Weight{weight(t, "w", graph.Kernel, []float32{nan, 1}, 1, 2)}
+	out := []compress.Compressed{{Values: weight(t, "", 0, []float32{nan, 2}, 1, 2).Data}}
+	if err := compress.Check(compress.Dense{}, w, out); err != nil {
+		t.Errorf("NaN where the weight is NaN: %v", err)
+	}
+	double, err := graph.FromF64([]float64{1, math.Inf(-1)}, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := graph.FromF64([]float64{1, 2}, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w[0].Data, out[0].Values = whole, double
+	if err := compress.Check(compress.Dense{}, w, out); err == nil || !strings.Contains(err.Error(), "element 1 was 2 and is -Inf") {
+		t.Errorf("-Inf in f64 values: %v", err)
+	}
+}
+
+func TestDenseAndValues(t *testing.T) {
+	w := weight(t, "w", graph.Kernel, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
+	x, err := w.Dense()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Float32s()[0] = 99
+	if w.Data.F32()[0] != 1 {
+		t.Error("Dense shares the weight's memory; want a copy")
+	}
+	if err := x.T(); err != nil { // Values must honour strides
+		t.Fatal(err)
+	}
+	c, err := compress.Values(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]float32{99, 4, 2, 5, 3, 6}, c.Values.F32()); diff != "" || !slices.Equal(c.Values.Dims, []int{3, 2}) {
+		t.Errorf("Values of a transpose: %v (-want +got):\n%s", c.Values.Dims, diff)
+	}
+	w.Data.DType = graph.I32
+	if _, err := w.Dense(); err == nil || !strings.Contains(err.Error(), "f32") {
+		t.Errorf("Dense of i32: %v", err)
+	}
+	if _, err := compress.Values(tensor.New(tensor.WithBacking([]float64{1}))); err == nil {
+		t.Error("Values of float64: want an error")
+	}
+	if _, err := compress.Mask([]int{0}, nil); err == nil {
+		t.Error("Mask of no elements: want an error")
+	}
+}
+
+func TestMetas(t *testing.T) {
+	b := graph.NewBuilder()
+	slot := func(name string, kind graph.SlotKind, role graph.Role, dims ...int) {
+		n := b.Slot(graph.Slot{Name: name, Kind: kind, Role: role, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		b.Output(name, n)
+	}
+	slot("table", graph.Param, graph.Embedding, 10, 4)
+	slot("conv1.weight", graph.Param, graph.Kernel, 8, 3, 3, 3)
+	slot("bn1.running_mean", graph.Stat, graph.Other, 8)
+	slot("bn1.weight", graph.Param, graph.Norm, 8)
+	slot("conv2.weight", graph.Param, graph.Kernel, 8, 8, 1, 1)
+	slot("momentum/fc.weight", graph.Moment, graph.Other, 5, 8)
+	slot("fc.weight", graph.Param, graph.Kernel, 5, 8)
+	slot("fc.bias", graph.Param, graph.Bias, 5)
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []compress.Meta{
+		{Name: "table", Role: graph.Embedding, Dims: []int{10, 4}},
+		{Name: "conv1.weight", Role: graph.Kernel, Dims: []int{8, 3, 3, 3}, First: true},
+		{Name: "bn1.weight", Role: graph.Norm, Dims: []int{8}},
+		{Name: "conv2.weight", Role: graph.Kernel, Dims: []int{8, 8, 1, 1}},
+		{Name: "fc.weight", Role: graph.Kernel, Dims: []int{5, 8}, Last: true},
+		{Name: "fc.bias", Role: graph.Bias, Dims: []int{5}},
+	}
+	if diff := cmp.Diff(want, compress.Metas(p)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := compress.Metas(&graph.Program{}); len(got) != 0 {
+		t.Errorf("no slots: got %v", got)
+	}
+}
+
+func TestReport(t *testing.T) {
+	w := []compress.Weight{
+		weight(t, "a", graph.Kernel, ramp(12), 2, 6),
+		weight(t, "b", graph.Kernel, ramp(16), 4, 4),
+		weight(t, "c", graph.Bias, ramp(4), 4),
+	}
+	c := compress.NM{N: 1, M: 4}
+	out, err := c.Compress(background, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := compress.NewReport(c, w, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := compress.Report{Compressor: "nm:1:4", Rows: []compress.Row{
+		{Name: "a", Dims: []int{2, 6}, Total: 12, Kept: 12, Skipped: "input channels 6 are not a multiple of 4"},
+		{Name: "b", Dims: []int{4, 4}, Total: 16, Kept: 4},
+	}}
+	if diff := cmp.Diff(want, r); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if total := r.Total(); total.Total != 28 || total.Kept != 16 || r.Rows[1].Sparsity() != 0.75 || (compress.Row{}).Sparsity() != 0 {
+		t.Errorf("total %+v, sparsity of b %v", total, r.Rows[1].Sparsity())
+	}
+	if _, err := compress.NewReport(c, w, nil); err == nil {
+		t.Error("a report on no answer: want an error")
+	}
+}

@@ -1,0 +1,188 @@
+package compress_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// kernel makes a weight of a linear layer, [out in].
+func kernel(name string, out, in int, data ...float32) compress.Weight {
+	t, err := graph.FromF32(data, out, in)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return compress.Weight{Meta: compress.Meta{Name: name, Role: graph.Kernel, Dims: t.Dims}, Data: t}
+}
+
+// show prints what a compressor makes of some weights.
+func show(c compress.Compressor, w ...compress.Weight) {
+	answer, err := c.Compress(context.Background(), w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	applied, err := compress.Apply(w, answer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, t := range applied {
+		fmt.Println(strings.TrimSpace(fmt.Sprint(w[i].Name, " ", t.F32(), " ", answer[i].Skipped)))
+	}
+}
+
+func ExampleTopK() {
+	show(compress.TopK(0.5),
+		kernel("fc1", 2, 2, 1, -8, 2, 7),
+		kernel("fc2", 1, 4, 3, -6, 4, 5))
+	// Output:
+	// fc1 [0 -8 0 7]
+	// fc2 [0 -6 0 5]
+}
+
+func ExampleUniform() {
+	first, last := kernel("fc1", 1, 2, 1, 2), kernel("fc3", 1, 2, 1, 2)
+	first.First, last.Last = true, true
+	show(compress.Uniform(0.5), first, kernel("fc2", 2, 2, 1, -8, 2, 7), last)
+	// Output:
+	// fc1 [1 2] first kernel of the model
+	// fc2 [0 -8 0 7]
+	// fc3 [1 2] last kernel of the model
+}
+
+func ExampleNM() {
+	show(compress.NM{N: 2, M: 4},
+		kernel("fc1", 1, 8, 1, -8, 2, 7, 3, -6, 4, 5),
+		kernel("fc2", 1, 3, 1, 2, 3))
+	// Output:
+	// fc1 [0 -8 0 7 0 -6 0 5]
+	// fc2 [1 2 3] input channels 3 are not a multiple of 4
+}
+
+// Blocks of two output channels: the columns of each pair of rows survive together.
+func ExampleBlock() {
+	show(compress.Block{Size: 2, Sparsity: 0.5},
+		kernel("fc1", 2, 2,
+			5, 1,
+			5, 1),
+		kernel("fc2", 2, 2,
+			0, 9,
+			2, 0))
+	// Output:
+	// fc1 [5 0 5 0]
+	// fc2 [0 9 0 0]
+}
+
+func ExampleDense() {
+	show(compress.Dense{}, kernel("fc1", 1, 2, 1, 2))
+	// Output: fc1 [1 2]
+}
+
+func ExampleOnly() {
+	show(compress.Only(compress.TopK(0.5), "layer*.weight"),
+		kernel("layer1.0.weight", 1, 4, 1, 2, 3, 4),
+		kernel("fc.weight", 1, 2, 1, 2))
+	// Output:
+	// layer1.0.weight [0 0 3 4]
+	// fc.weight [1 2] left out by only(layer*.weight)
+}
+
+func ExampleExcept() {
+	show(compress.Except(compress.TopK(0.5), "fc.*"),
+		kernel("layer1.0.weight", 1, 4, 1, 2, 3, 4),
+		kernel("fc.weight", 1, 2, 1, 2))
+	// Output:
+	// layer1.0.weight [0 0 3 4]
+	// fc.weight [1 2] left out by except(fc.*)
+}
+
+// An operator of one's own that zeroes small weights.
+func ExampleFunc() {
+	small := compress.Func("small", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		for i, x := range w {
+			if !x.Prunable() {
+				continue
+			}
+			var err error
+			data := x.Data.F32()
+			if out[i], err = compress.Mask(x.Dims, func(k int) bool { return data[k]*data[k] >= 4 }); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
+	show(small, kernel("fc1", 1, 4, 1, -8, 2, 0.5))
+	// Output: fc1 [0 -8 2 0]
+}
+
+// An operator of one's own that computes with gorgonia tensors: it rounds the classifier to halves.
+func ExampleWeight_Dense() {
+	round := compress.Func("round", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		for i, x := range w {
+			if !strings.HasPrefix(x.Name, "fc") {
+				continue
+			}
+			t, err := x.Dense()
+			if err != nil {
+				return nil, err
+			}
+			half := func(v float32) float32 { return float32(int(2*v)) / 2 }
+			if _, err := t.Apply(half, tensor.UseUnsafe()); err != nil { // in place: t is a copy
+				return nil, err
+			}
+			if out[i], err = compress.Values(t); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	})
+	show(round, kernel("fc1", 1, 4, 1.1, -8.7, 2, 0.5))
+	// Output: fc1 [1 -8.5 2 0.5]
+}
+
+func ExampleParse() {
+	for _, name := range []string{"topk:.90", "nm:2:4", "block4:0.8", "except(conv1.weight):uniform:0.8"} {
+		c, err := compress.Parse(name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%T %v\n", c, c)
+	}
+	_, err := compress.Parse("nm:4:2")
+	fmt.Println(err)
+	// Output:
+	// compress.TopK topk:0.9
+	// compress.NM nm:2:4
+	// compress.Block block4:0.8
+	// compress.symbolicSelection except(conv1.weight):uniform:0.8
+	// compress: "nm:4:2": want 1 ≤ N ≤ M, as in nm:2:4
+}
+
+func ExampleReport() {
+	w := []compress.Weight{
+		kernel("fc1.weight", 1, 8, 1, -8, 2, 7, 3, -6, 4, 5),
+		kernel("fc2.weight", 1, 3, 1, 2, 3),
+	}
+	c := compress.NM{N: 2, M: 4}
+	answer, err := c.Compress(context.Background(), w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := compress.NewReport(c, w, answer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.TrimSpace(report.String()))
+	// Output:
+	// nm:2:4      shape  weights  kept  sparsity
+	// fc1.weight  1×8    8        4     50.00 %
+	// fc2.weight  1×3    3        3     0.00 %    dense: input channels 3 are not a multiple of 4
+	// total              11       7     36.36 %
+}
