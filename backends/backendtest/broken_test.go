@@ -132,6 +132,7 @@ func TestBroken(t *testing.T) {
 func TestFaultsAreSeen(t *testing.T) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.Command(os.Args[0], "-test.short", "-test.run", "^TestBroken$/"+f.seenBy)
 			cmd.Env = append(os.Environ(), breakWith+"="+name)
 			out, err := cmd.CombinedOutput()

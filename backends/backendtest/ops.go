@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -103,35 +104,54 @@ func (c opCase) inputs(b *graph.Builder) []graph.Node {
 	return x
 }
 
+// A trial is a case with its programs.
+type trial struct {
+	opCase
+	forward, backward     *graph.Program
+	forwardIn, backwardIn []operand
+}
+
+func (c opCase) programs(t *testing.T, op graph.Op) trial {
+	t.Helper()
+	u := trial{opCase: c}
+	var err, errBack error
+	u.forward, u.forwardIn, err = c.forward()
+	u.backward, u.backwardIn, errBack = c.backward(op)
+	if err = errors.Join(err, errBack); err != nil {
+		t.Fatalf("the suite's own case %s %s is wrong: %v", op, c.name, err)
+	}
+	return u
+}
+
 func (s *suite) testOps(t *testing.T) {
+	rows := table()
+	uses := make([][]trial, len(rows))
 	reached := map[graph.Op]bool{graph.OpSlot: true} // by every other test
-	for _, r := range table() {
-		t.Run(string(r.op), func(t *testing.T) {
-			for n, c := range r.cases {
-				forward, in, err := c.forward()
-				if err != nil {
-					t.Fatalf("%s: %v", c.name, err)
-				}
-				backward, inBack, err := c.backward(r.op)
-				if err != nil {
-					t.Fatalf("%s backward: %v", c.name, err)
-				}
-				mark(reached, forward)
-				mark(reached, backward)
-				if testing.Short() && n%3 != 0 {
-					continue
-				}
-				t.Run(c.name, func(t *testing.T) { s.compare(t, forward, in, r.forward) })
-				if backward != nil {
-					t.Run(c.name+" backward", func(t *testing.T) { s.compare(t, backward, inBack, r.backward) })
-				}
-			}
-		})
+	for i, r := range rows {
+		for _, c := range r.cases {
+			u := c.programs(t, r.op)
+			uses[i] = append(uses[i], u)
+			mark(reached, u.forward)
+			mark(reached, u.backward)
+		}
 	}
 	for _, d := range graph.Ops() {
 		if !reached[d.Op] {
 			t.Errorf("no case reaches %s; add a row to the table", d.Op)
 		}
+	}
+	for i, r := range rows {
+		t.Run(string(r.op), func(t *testing.T) {
+			for n, u := range uses[i] {
+				if testing.Short() && n%3 != 0 {
+					continue
+				}
+				t.Run(u.name, func(t *testing.T) { s.compare(t, u.forward, u.forwardIn, r.forward) })
+				if u.backward != nil {
+					t.Run(u.name+" backward", func(t *testing.T) { s.compare(t, u.backward, u.backwardIn, r.backward) })
+				}
+			}
+		})
 	}
 }
 
