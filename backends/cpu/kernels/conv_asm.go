@@ -8,8 +8,8 @@ type (
 	convBandFunc = func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles,
 		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32, next, end *float32)
 
-	// convGradFunc is a blocked weight gradient kernel for one run, number of blocks and channels.
-	convGradFunc = func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)
+	// convGradFunc is a blocked weight gradient kernel for one run and number of blocks, and for groups times its number of channels.
+	convGradFunc = func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)
 
 	// convGradRunsFunc is a planar or lanewise one for one length and number of runs.
 	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)
@@ -88,7 +88,7 @@ func (l Level) convGrad(t *convGradTile) {
 	}
 	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*convLanes+t.chans)*convLanes-1]
 	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*convLanes+t.chans-1]
-	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow, next, end)
+	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.chans/a.limits.chans[t.length][t.blocks], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow, next, end)
 }
 
 // fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.

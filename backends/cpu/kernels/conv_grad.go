@@ -14,7 +14,7 @@ type convGradTile struct {
 	rows, cols        int
 	xRow, dyRow       int
 	length            int       // of a run
-	blocks, chans     int       // chans where blocked; blocks is 1 otherwise
+	blocks, chans     int       // chans where blocked, a multiple of what convGradLimits says; blocks is 1 otherwise
 	accBlock, dyBlock int       // where blocked
 	offsets           []int     // of the runs, unless blocked
 	ahead             []float32 // what comes next: to be fetched into the cache meanwhile
@@ -24,7 +24,7 @@ type convGradTile struct {
 type convGradLimits struct {
 	blocks  int                     // blocked: the most blocks of a panel
 	longest int                     // blocked: the longest run
-	chans   [convMaxTaps + 1][3]int // blocked: channels, by run and blocks
+	chans   [convMaxTaps + 1][3]int // blocked: divides the number of channels, by run and blocks
 	window  int                     // otherwise: length·runs + length is at most that
 }
 

@@ -4,71 +4,79 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-88
-	MOVQ    x+8(FP), AX
-	MOVQ    dy+16(FP), CX
-	MOVQ    acc+0(FP), DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS 64(DX), Y2
-	VMOVUPS 96(DX), Y3
-	VMOVUPS 128(DX), Y4
-	VMOVUPS 160(DX), Y5
-	VMOVUPS 192(DX), Y6
-	VMOVUPS 224(DX), Y7
-	MOVQ    rows+40(FP), BX
-	MOVQ    next+72(FP), SI
+TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-96
+	MOVQ x+8(FP), AX
+	MOVQ acc+0(FP), CX
+	MOVQ groups+24(FP), DX
+	MOVQ next+80(FP), BX
+
+group:
+	MOVQ    dy+16(FP), DI
+	MOVQ    AX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	VMOVUPS 128(CX), Y4
+	VMOVUPS 160(CX), Y5
+	VMOVUPS 192(CX), Y6
+	VMOVUPS 224(CX), Y7
+	MOVQ    rows+48(FP), R8
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
 row:
-	MOVQ cols+48(FP), DI
+	MOVQ cols+56(FP), R9
 
 pixel:
-	PREFETCHT1   (SI)
-	ADDQ         $0x40, SI
-	CMPQ         SI, end+80(FP)
-	CMOVQHI      end+80(FP), SI
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
-	VBROADCASTSS (AX), Y10
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+88(FP)
+	CMOVQHI      end+88(FP), BX
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(AX), Y10
+	VBROADCASTSS 4(SI), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(AX), Y10
+	VBROADCASTSS 8(SI), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(AX), Y10
+	VBROADCASTSS 12(SI), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	DECQ         DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	DECQ         R9
 	JNE          pixel
-	MOVQ         cols+48(FP), DI
-	IMUL3Q       $0x00000040, DI, DI
-	SUBQ         DI, AX
-	MOVQ         xRow+56(FP), DI
-	LEAQ         (AX)(DI*4), AX
-	MOVQ         cols+48(FP), DI
-	IMUL3Q       $0x00000040, DI, DI
-	SUBQ         DI, CX
-	MOVQ         dyRow+64(FP), DI
-	LEAQ         (CX)(DI*4), CX
-	DECQ         BX
+	MOVQ         cols+56(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, SI
+	MOVQ         xRow+64(FP), R9
+	LEAQ         (SI)(R9*4), SI
+	MOVQ         cols+56(FP), R9
+	IMUL3Q       $0x00000040, R9, R9
+	SUBQ         R9, DI
+	MOVQ         dyRow+72(FP), R9
+	LEAQ         (DI)(R9*4), DI
+	DECQ         R8
 	JNE          row
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, 64(DX)
-	VMOVUPS      Y3, 96(DX)
-	VMOVUPS      Y4, 128(DX)
-	VMOVUPS      Y5, 160(DX)
-	VMOVUPS      Y6, 192(DX)
-	VMOVUPS      Y7, 224(DX)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x10, AX
+	DECQ         DX
+	JNE          group
 	VZEROUPPER
 	RET
 
@@ -84,8 +92,8 @@ TEXT ·convGradPlanarAVX21x1(SB), NOSPLIT, $0-80
 	VMOVUPS 32(AX), Y1
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
@@ -93,10 +101,10 @@ row:
 	MOVQ cols+40(FP), DI
 
 pixel:
-	PREFETCHT1   (SI)
-	ADDQ         $0x40, SI
-	CMPQ         SI, end+72(FP)
-	CMOVQHI      end+72(FP), SI
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+72(FP)
+	CMOVQHI      end+72(FP), BX
 	VMOVUPS      (AX), Y2
 	VMOVUPS      32(AX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
@@ -116,7 +124,7 @@ pixel:
 	SUBQ         DI, AX
 	MOVQ         dyRow+56(FP), DI
 	LEAQ         (AX)(DI*4), AX
-	DECQ         BX
+	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -140,8 +148,8 @@ TEXT ·convGradPlanarAVX21x2(SB), NOSPLIT, $0-80
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    next+64(FP), DI
+	MOVQ    next+64(FP), SI
+	MOVQ    rows+32(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
@@ -149,10 +157,10 @@ row:
 	MOVQ cols+40(FP), R8
 
 pixel:
-	PREFETCHT1   (DI)
-	ADDQ         $0x40, DI
-	CMPQ         DI, end+72(FP)
-	CMOVQHI      end+72(FP), DI
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
 	VBROADCASTSS (DX)(BX*1), Y6
@@ -175,7 +183,7 @@ pixel:
 	SUBQ         R8, AX
 	MOVQ         dyRow+56(FP), R8
 	LEAQ         (AX)(R8*4), AX
-	DECQ         SI
+	DECQ         DI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -205,8 +213,8 @@ TEXT ·convGradPlanarAVX21x3(SB), NOSPLIT, $0-80
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
-	MOVQ    rows+32(FP), DI
-	MOVQ    next+64(FP), R8
+	MOVQ    next+64(FP), DI
+	MOVQ    rows+32(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
@@ -214,10 +222,10 @@ row:
 	MOVQ cols+40(FP), R9
 
 pixel:
-	PREFETCHT1   (R8)
-	ADDQ         $0x40, R8
-	CMPQ         R8, end+72(FP)
-	CMOVQHI      end+72(FP), R8
+	PREFETCHT1   (DI)
+	ADDQ         $0x40, DI
+	CMPQ         DI, end+72(FP)
+	CMOVQHI      end+72(FP), DI
 	VMOVUPS      (AX), Y6
 	VMOVUPS      32(AX), Y7
 	VBROADCASTSS (DX)(SI*1), Y8
@@ -243,7 +251,7 @@ pixel:
 	SUBQ         R9, AX
 	MOVQ         dyRow+56(FP), R9
 	LEAQ         (AX)(R9*4), AX
-	DECQ         DI
+	DECQ         R8
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -279,8 +287,8 @@ TEXT ·convGradPlanarAVX21x4(SB), NOSPLIT, $0-80
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    next+64(FP), R9
+	MOVQ    next+64(FP), R8
+	MOVQ    rows+32(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
@@ -288,10 +296,10 @@ row:
 	MOVQ cols+40(FP), R10
 
 pixel:
-	PREFETCHT1   (R9)
-	ADDQ         $0x40, R9
-	CMPQ         R9, end+72(FP)
-	CMOVQHI      end+72(FP), R9
+	PREFETCHT1   (R8)
+	ADDQ         $0x40, R8
+	CMPQ         R8, end+72(FP)
+	CMOVQHI      end+72(FP), R8
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
 	VBROADCASTSS (DX)(DI*1), Y10
@@ -320,7 +328,7 @@ pixel:
 	SUBQ         R10, AX
 	MOVQ         dyRow+56(FP), R10
 	LEAQ         (AX)(R10*4), AX
-	DECQ         R8
+	DECQ         R9
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -362,8 +370,8 @@ TEXT ·convGradPlanarAVX21x5(SB), NOSPLIT, $0-80
 	VMOVUPS 288(AX), Y9
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
-	MOVQ    rows+32(FP), R9
-	MOVQ    next+64(FP), R10
+	MOVQ    next+64(FP), R9
+	MOVQ    rows+32(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
@@ -371,10 +379,10 @@ row:
 	MOVQ cols+40(FP), R11
 
 pixel:
-	PREFETCHT1   (R10)
-	ADDQ         $0x40, R10
-	CMPQ         R10, end+72(FP)
-	CMOVQHI      end+72(FP), R10
+	PREFETCHT1   (R9)
+	ADDQ         $0x40, R9
+	CMPQ         R9, end+72(FP)
+	CMOVQHI      end+72(FP), R9
 	VMOVUPS      (AX), Y10
 	VMOVUPS      32(AX), Y11
 	VBROADCASTSS (DX)(R8*1), Y12
@@ -406,7 +414,7 @@ pixel:
 	SUBQ         R11, AX
 	MOVQ         dyRow+56(FP), R11
 	LEAQ         (AX)(R11*4), AX
-	DECQ         R9
+	DECQ         R10
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -454,8 +462,8 @@ TEXT ·convGradPlanarAVX21x6(SB), NOSPLIT, $0-80
 	VMOVUPS 352(AX), Y11
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
-	MOVQ    rows+32(FP), R10
-	MOVQ    next+64(FP), R11
+	MOVQ    next+64(FP), R10
+	MOVQ    rows+32(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
@@ -463,10 +471,10 @@ row:
 	MOVQ cols+40(FP), R12
 
 pixel:
-	PREFETCHT1   (R11)
-	ADDQ         $0x40, R11
-	CMPQ         R11, end+72(FP)
-	CMOVQHI      end+72(FP), R11
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	CMPQ         R10, end+72(FP)
+	CMOVQHI      end+72(FP), R10
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -501,7 +509,7 @@ pixel:
 	SUBQ         R12, AX
 	MOVQ         dyRow+56(FP), R12
 	LEAQ         (AX)(R12*4), AX
-	DECQ         R10
+	DECQ         R11
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -533,8 +541,8 @@ TEXT ·convGradPlanarAVX22x1(SB), NOSPLIT, $0-80
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -555,10 +563,10 @@ row:
 	JE           end
 
 pixel:
-	PREFETCHT1   (SI)
-	ADDQ         $0x40, SI
-	CMPQ         SI, end+72(FP)
-	CMOVQHI      end+72(FP), SI
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+72(FP)
+	CMOVQHI      end+72(FP), BX
 	VMOVAPS      Y4, Y6
 	VMOVAPS      Y5, Y7
 	VMOVUPS      (AX), Y4
@@ -590,7 +598,7 @@ end:
 	SUBQ         DI, AX
 	MOVQ         dyRow+56(FP), DI
 	LEAQ         (AX)(DI*4), AX
-	DECQ         BX
+	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -620,8 +628,8 @@ TEXT ·convGradPlanarAVX22x2(SB), NOSPLIT, $0-80
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    next+64(FP), DI
+	MOVQ    next+64(FP), SI
+	MOVQ    rows+32(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -645,10 +653,10 @@ row:
 	JE           end
 
 pixel:
-	PREFETCHT1   (DI)
-	ADDQ         $0x40, DI
-	CMPQ         DI, end+72(FP)
-	CMOVQHI      end+72(FP), DI
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+72(FP)
+	CMOVQHI      end+72(FP), SI
 	VMOVAPS      Y8, Y10
 	VMOVAPS      Y9, Y11
 	VMOVUPS      (AX), Y8
@@ -688,7 +696,7 @@ end:
 	SUBQ         R8, AX
 	MOVQ         dyRow+56(FP), R8
 	LEAQ         (AX)(R8*4), AX
-	DECQ         SI
+	DECQ         DI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -718,8 +726,8 @@ TEXT ·convGradPlanarAVX23x1(SB), NOSPLIT, $0-80
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -757,10 +765,10 @@ row:
 	JE           end
 
 pixel:
-	PREFETCHT1   (SI)
-	ADDQ         $0x40, SI
-	CMPQ         SI, end+72(FP)
-	CMOVQHI      end+72(FP), SI
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+72(FP)
+	CMOVQHI      end+72(FP), BX
 	VMOVAPS      Y8, Y10
 	VMOVAPS      Y9, Y11
 	VMOVAPS      Y6, Y8
@@ -808,7 +816,7 @@ end:
 	SUBQ         DI, AX
 	MOVQ         dyRow+56(FP), DI
 	LEAQ         (AX)(DI*4), AX
-	DECQ         BX
+	DECQ         SI
 	JNE          row
 	MOVQ         acc+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -832,8 +840,8 @@ TEXT ·convGradLanewiseAVX21x1(SB), NOSPLIT, $0-80
 	VMOVUPS 32(AX), Y1
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X2, X2, X2
 	VXORPS  X3, X3, X3
 
@@ -841,10 +849,10 @@ row:
 	MOVQ cols+40(FP), DI
 
 pixel:
-	PREFETCHT1  (SI)
-	ADDQ        $0x40, SI
-	CMPQ        SI, end+72(FP)
-	CMOVQHI     end+72(FP), SI
+	PREFETCHT1  (BX)
+	ADDQ        $0x40, BX
+	CMPQ        BX, end+72(FP)
+	CMOVQHI     end+72(FP), BX
 	VMOVUPS     (AX), Y2
 	VMOVUPS     32(AX), Y3
 	VMOVUPS     (CX)(DX*1), Y4
@@ -865,7 +873,7 @@ pixel:
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -889,8 +897,8 @@ TEXT ·convGradLanewiseAVX21x2(SB), NOSPLIT, $0-80
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    next+64(FP), DI
+	MOVQ    next+64(FP), SI
+	MOVQ    rows+32(FP), DI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 
@@ -898,10 +906,10 @@ row:
 	MOVQ cols+40(FP), R8
 
 pixel:
-	PREFETCHT1  (DI)
-	ADDQ        $0x40, DI
-	CMPQ        DI, end+72(FP)
-	CMOVQHI     end+72(FP), DI
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVUPS     (AX), Y4
 	VMOVUPS     32(AX), Y5
 	VMOVUPS     (DX)(BX*1), Y6
@@ -926,7 +934,7 @@ pixel:
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -956,8 +964,8 @@ TEXT ·convGradLanewiseAVX21x3(SB), NOSPLIT, $0-80
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
 	XORQ    SI, SI
-	MOVQ    rows+32(FP), DI
-	MOVQ    next+64(FP), R8
+	MOVQ    next+64(FP), DI
+	MOVQ    rows+32(FP), R8
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 
@@ -965,10 +973,10 @@ row:
 	MOVQ cols+40(FP), R9
 
 pixel:
-	PREFETCHT1  (R8)
-	ADDQ        $0x40, R8
-	CMPQ        R8, end+72(FP)
-	CMOVQHI     end+72(FP), R8
+	PREFETCHT1  (DI)
+	ADDQ        $0x40, DI
+	CMPQ        DI, end+72(FP)
+	CMOVQHI     end+72(FP), DI
 	VMOVUPS     (AX), Y6
 	VMOVUPS     32(AX), Y7
 	VMOVUPS     (DX)(SI*1), Y8
@@ -997,7 +1005,7 @@ pixel:
 	SUBQ        R9, AX
 	MOVQ        dyRow+56(FP), R9
 	LEAQ        (AX)(R9*4), AX
-	DECQ        DI
+	DECQ        R8
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1033,8 +1041,8 @@ TEXT ·convGradLanewiseAVX21x4(SB), NOSPLIT, $0-80
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
 	XORQ    DI, DI
-	MOVQ    rows+32(FP), R8
-	MOVQ    next+64(FP), R9
+	MOVQ    next+64(FP), R8
+	MOVQ    rows+32(FP), R9
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 
@@ -1042,10 +1050,10 @@ row:
 	MOVQ cols+40(FP), R10
 
 pixel:
-	PREFETCHT1  (R9)
-	ADDQ        $0x40, R9
-	CMPQ        R9, end+72(FP)
-	CMOVQHI     end+72(FP), R9
+	PREFETCHT1  (R8)
+	ADDQ        $0x40, R8
+	CMPQ        R8, end+72(FP)
+	CMOVQHI     end+72(FP), R8
 	VMOVUPS     (AX), Y8
 	VMOVUPS     32(AX), Y9
 	VMOVUPS     (DX)(DI*1), Y10
@@ -1078,7 +1086,7 @@ pixel:
 	SUBQ        R10, AX
 	MOVQ        dyRow+56(FP), R10
 	LEAQ        (AX)(R10*4), AX
-	DECQ        R8
+	DECQ        R9
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1120,8 +1128,8 @@ TEXT ·convGradLanewiseAVX21x5(SB), NOSPLIT, $0-80
 	VMOVUPS 288(AX), Y9
 	MOVQ    dy+16(FP), AX
 	XORQ    R8, R8
-	MOVQ    rows+32(FP), R9
-	MOVQ    next+64(FP), R10
+	MOVQ    next+64(FP), R9
+	MOVQ    rows+32(FP), R10
 	VXORPS  X10, X10, X10
 	VXORPS  X11, X11, X11
 
@@ -1129,10 +1137,10 @@ row:
 	MOVQ cols+40(FP), R11
 
 pixel:
-	PREFETCHT1  (R10)
-	ADDQ        $0x40, R10
-	CMPQ        R10, end+72(FP)
-	CMOVQHI     end+72(FP), R10
+	PREFETCHT1  (R9)
+	ADDQ        $0x40, R9
+	CMPQ        R9, end+72(FP)
+	CMOVQHI     end+72(FP), R9
 	VMOVUPS     (AX), Y10
 	VMOVUPS     32(AX), Y11
 	VMOVUPS     (DX)(R8*1), Y12
@@ -1169,7 +1177,7 @@ pixel:
 	SUBQ        R11, AX
 	MOVQ        dyRow+56(FP), R11
 	LEAQ        (AX)(R11*4), AX
-	DECQ        R9
+	DECQ        R10
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1217,8 +1225,8 @@ TEXT ·convGradLanewiseAVX21x6(SB), NOSPLIT, $0-80
 	VMOVUPS 352(AX), Y11
 	MOVQ    dy+16(FP), AX
 	XORQ    R9, R9
-	MOVQ    rows+32(FP), R10
-	MOVQ    next+64(FP), R11
+	MOVQ    next+64(FP), R10
+	MOVQ    rows+32(FP), R11
 	VXORPS  X12, X12, X12
 	VXORPS  X13, X13, X13
 
@@ -1226,10 +1234,10 @@ row:
 	MOVQ cols+40(FP), R12
 
 pixel:
-	PREFETCHT1  (R11)
-	ADDQ        $0x40, R11
-	CMPQ        R11, end+72(FP)
-	CMOVQHI     end+72(FP), R11
+	PREFETCHT1  (R10)
+	ADDQ        $0x40, R10
+	CMPQ        R10, end+72(FP)
+	CMOVQHI     end+72(FP), R10
 	VMOVUPS     (AX), Y12
 	VMOVUPS     32(AX), Y13
 	VMOVUPS     (DX)(R9*1), Y14
@@ -1270,7 +1278,7 @@ pixel:
 	SUBQ        R12, AX
 	MOVQ        dyRow+56(FP), R12
 	LEAQ        (AX)(R12*4), AX
-	DECQ        R10
+	DECQ        R11
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1302,8 +1310,8 @@ TEXT ·convGradLanewiseAVX22x1(SB), NOSPLIT, $0-80
 	VMOVUPS 96(AX), Y3
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X4, X4, X4
 	VXORPS  X5, X5, X5
 	VXORPS  X6, X6, X6
@@ -1325,10 +1333,10 @@ row:
 	JE          end
 
 pixel:
-	PREFETCHT1  (SI)
-	ADDQ        $0x40, SI
-	CMPQ        SI, end+72(FP)
-	CMOVQHI     end+72(FP), SI
+	PREFETCHT1  (BX)
+	ADDQ        $0x40, BX
+	CMPQ        BX, end+72(FP)
+	CMOVQHI     end+72(FP), BX
 	VMOVAPS     Y4, Y6
 	VMOVAPS     Y5, Y7
 	VMOVUPS     (AX), Y4
@@ -1362,7 +1370,7 @@ end:
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1392,8 +1400,8 @@ TEXT ·convGradLanewiseAVX22x2(SB), NOSPLIT, $0-80
 	VMOVUPS 224(AX), Y7
 	MOVQ    dy+16(FP), AX
 	XORQ    BX, BX
-	MOVQ    rows+32(FP), SI
-	MOVQ    next+64(FP), DI
+	MOVQ    next+64(FP), SI
+	MOVQ    rows+32(FP), DI
 	VXORPS  X8, X8, X8
 	VXORPS  X9, X9, X9
 	VXORPS  X10, X10, X10
@@ -1419,10 +1427,10 @@ row:
 	JE          end
 
 pixel:
-	PREFETCHT1  (DI)
-	ADDQ        $0x40, DI
-	CMPQ        DI, end+72(FP)
-	CMOVQHI     end+72(FP), DI
+	PREFETCHT1  (SI)
+	ADDQ        $0x40, SI
+	CMPQ        SI, end+72(FP)
+	CMOVQHI     end+72(FP), SI
 	VMOVAPS     Y8, Y10
 	VMOVAPS     Y9, Y11
 	VMOVUPS     (AX), Y8
@@ -1466,7 +1474,7 @@ end:
 	SUBQ        R8, AX
 	MOVQ        dyRow+56(FP), R8
 	LEAQ        (AX)(R8*4), AX
-	DECQ        SI
+	DECQ        DI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)
@@ -1496,8 +1504,8 @@ TEXT ·convGradLanewiseAVX23x1(SB), NOSPLIT, $0-80
 	VMOVUPS 160(AX), Y5
 	MOVQ    dy+16(FP), AX
 	XORQ    DX, DX
-	MOVQ    rows+32(FP), BX
-	MOVQ    next+64(FP), SI
+	MOVQ    next+64(FP), BX
+	MOVQ    rows+32(FP), SI
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	VXORPS  X8, X8, X8
@@ -1537,10 +1545,10 @@ row:
 	JE          end
 
 pixel:
-	PREFETCHT1  (SI)
-	ADDQ        $0x40, SI
-	CMPQ        SI, end+72(FP)
-	CMOVQHI     end+72(FP), SI
+	PREFETCHT1  (BX)
+	ADDQ        $0x40, BX
+	CMPQ        BX, end+72(FP)
+	CMOVQHI     end+72(FP), BX
 	VMOVAPS     Y8, Y10
 	VMOVAPS     Y9, Y11
 	VMOVAPS     Y6, Y8
@@ -1591,7 +1599,7 @@ end:
 	SUBQ        DI, AX
 	MOVQ        dyRow+56(FP), DI
 	LEAQ        (AX)(DI*4), AX
-	DECQ        BX
+	DECQ        SI
 	JNE         row
 	MOVQ        acc+0(FP), AX
 	VMOVUPS     Y0, (AX)

@@ -13,6 +13,7 @@ type convImage struct {
 	grids         []convGrid
 	panels        []convPanel
 	packedLen     int
+	work          int // multiply-adds of an image, in blocks of 16
 }
 
 // convGrid is a lattice of result pixels, every stepY-th row and stepX-th column from (y, x) on, that share their taps. The forward pass has one, the
@@ -65,6 +66,9 @@ func (c *convImage) finish(level Level, kind convKind, groups, perGroup, inPerGr
 	for p := range c.panels {
 		for g := range c.grids {
 			c.panels[p].chunks = append(c.panels[p].chunks, c.planChunks(&c.panels[p], c.grids[g].taps, groups*inPerGroup))
+			for _, chunk := range c.panels[p].chunks[g] {
+				c.work += c.grids[g].rows * c.grids[g].cols * c.panels[p].blocks * len(chunk.entries) * chunk.chans * chunk.run
+			}
 		}
 	}
 }
@@ -242,11 +246,13 @@ type convCall struct {
 	floor        float32
 	panels       []convPanel
 	ahead        []float32 // of the next image: what is still to be fetched into the cache
+	fetch, work  int       // all that is to be fetched, and all multiply-adds of an image in blocks of 16
 }
 
-// take gives a band its share of what is to be fetched ahead: a cache line for every few multiply-adds that it computes.
+// take gives a band its share of what is to be fetched ahead, by how much of the call's work it is: spread evenly, fetching disturbs nothing.
 func (call *convCall) take(band *convBand, cols int) {
-	share := min(len(call.ahead), band.rows*(cols/convLanes+1)*len(band.offsets)*(band.chans*band.run/4)*convLanes)
+	work := band.rows * cols * band.blocks * len(band.offsets) * band.chans * band.run
+	share := min(len(call.ahead), (call.fetch*work/max(1, call.work)+convLanes)&^(convLanes-1))
 	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
 }
 
@@ -262,12 +268,14 @@ func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch
 		return
 	}
 	in0, in1 := call.panels[0].in0, call.panels[len(call.panels)-1].in1
+	call.work = c.work * len(call.panels) / len(c.panels)
 	for n := part.N0; n < part.N1; n++ {
 		image := src[n*srcLen : (n+1)*srcLen]
 		call.dst = dst[n*dstLen : (n+1)*dstLen]
 		if n+1 < part.N1 && part.Y1-part.Y0 <= c.strip {
 			block := srcLen / c.planes.blocks
 			call.ahead = src[(n+1)*srcLen+in0*block : (n+1)*srcLen+in1*block]
+			call.fetch = len(call.ahead)
 		}
 		for y := part.Y0; y < part.Y1; y += c.strip {
 			end := min(y+c.strip, part.Y1)

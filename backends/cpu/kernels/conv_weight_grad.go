@@ -154,11 +154,12 @@ func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
 	}
 	in0, in1 := panels[0].in0, panels[len(panels)-1].in1
 	inLen, outLen, height := g.shape.InLen(), g.shape.OutLen(), g.shape.OutH()
+	work := height * g.shape.OutW() * g.partialLen / convLanes * len(panels) / len(g.panels)
 	for n := part.N0; n < part.N1; n++ {
 		image, grad := x[n*inLen:(n+1)*inLen], dy[n*outLen:(n+1)*outLen]
 		var ahead convGradAhead
 		if n+1 < part.N1 && g.strip == height {
-			ahead = convGradAhead{x[(n+1)*inLen : (n+2)*inLen], dy[(n+1)*outLen : (n+2)*outLen]}
+			ahead = convGradAhead{x[(n+1)*inLen : (n+2)*inLen], dy[(n+1)*outLen : (n+2)*outLen], inLen + outLen, work}
 		}
 		for y := 0; y < height; y += g.strip {
 			end := min(y+g.strip, height)
@@ -175,15 +176,20 @@ func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
 }
 
 // convGradAhead is what of the next image is still to be fetched into the cache.
-type convGradAhead [2][]float32
+type convGradAhead struct {
+	x, dy       []float32
+	fetch, work int // all that is to be fetched, and all multiply-adds of an image in blocks of 16
+}
 
-// take gives a tile its share: a cache line for every pixel.
+// take gives a tile its share, by how much of the work it is.
 func (a *convGradAhead) take(t *convGradTile) {
-	from := &a[0]
-	if len(*from) == 0 {
-		from = &a[1]
+	work := t.rows * t.cols * t.length * max(t.blocks*t.chans, len(t.offsets))
+	share := (a.fetch*work/max(1, a.work) + convLanes) &^ (convLanes - 1)
+	from := &a.x
+	if len(a.x) == 0 {
+		from = &a.dy
 	}
-	share := min(len(*from), t.rows*(t.cols-t.length+1)*convLanes)
+	share = min(len(*from), share)
 	t.ahead, *from = (*from)[:share], (*from)[share:]
 }
 
@@ -225,12 +231,11 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 		used := min(convLanes, g.shape.C-b*convLanes)
 		for _, run := range g.runs {
 			at := ((b-p.in0)*len(g.taps) + run.tap) * convLanes * convLanes
-			t.length, t.chans = run.length, limits.chans[run.length][p.blocks]
-			for c := 0; c < used; c += t.chans {
-				t.acc, t.x = partial[at+c*convLanes:], planes[g.planes.offset(b, g.taps[run.tap])+c:]
-				ahead.take(&t)
-				g.level.convGrad(&t)
-			}
+			step := limits.chans[run.length][p.blocks]
+			t.length, t.chans = run.length, (used+step-1)/step*step
+			t.acc, t.x = partial[at:], planes[g.planes.offset(b, g.taps[run.tap]):]
+			ahead.take(&t)
+			g.level.convGrad(&t)
 		}
 	}
 }

@@ -37,10 +37,13 @@ func convGrads(v convVector, blocked []convGradSize, budget int) func(*build.Con
 // convGradBlocked emits the kernel that adds the products of channels of x and the lanes of blocks of dy.
 func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 	name := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans)
-	function(c, name, "func(acc, x, dy *float32, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)",
+	function(c, name, "func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)",
 		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.", name, s.run, s.blocks, s.chans))
-	x, dy := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("dy"), c.GP64())
-	acc := c.Load(c.Param("acc"), c.GP64())
+	first, acc := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("acc"), c.GP64())
+	groups, next := c.Load(c.Param("groups"), c.GP64()), c.Load(c.Param("next"), c.GP64())
+	c.Label("group") // of channels
+	x, dy := c.GP64(), c.Load(c.Param("dy"), c.GP64())
+	c.MOVQ(first, x)
 	accStride, dyStride := reg.Register(nil), reg.Register(nil)
 	if s.blocks > 1 {
 		accStride, dyStride = c.Load(c.Param("accBlock"), c.GP64()), c.Load(c.Param("dyBlock"), c.GP64())
@@ -62,7 +65,7 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 			}
 		}
 	}
-	w := convWindow{c: c, v: v, run: s.run, parts: panel,
+	w := convWindow{c: c, v: v, next: next, run: s.run, parts: panel,
 		dy: func(i int) operand.Mem {
 			return convBlock(dy, []reg.Register{nil, dyStride}, i/v.parts).Offset(i % v.parts * v.bytes)
 		},
@@ -101,6 +104,10 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 			}
 		}
 	}
+	c.ADDQ(operand.U32(uint32(s.chans*convBlockBytes)), acc)
+	c.ADDQ(operand.Imm(uint64(4*s.chans)), first)
+	c.DECQ(groups)
+	c.JNE(operand.LabelRef("group"))
 	c.VZEROUPPER()
 	c.RET()
 }
@@ -133,7 +140,7 @@ func convGradRuns(c *build.Context, v convVector, kind string, length, runs int)
 	}
 	dy, at := c.Load(c.Param("dy"), c.GP64()), c.GP64() // at: bytes into every run
 	c.XORQ(at, at)
-	w := convWindow{c: c, v: v, run: length, parts: v.parts,
+	w := convWindow{c: c, v: v, next: c.Load(c.Param("next"), c.GP64()), run: length, parts: v.parts,
 		dy: func(i int) operand.Mem { return operand.Mem{Base: dy, Disp: i * v.bytes} },
 		advance: func(unitOfDy bool) {
 			c.ADDQ(operand.Imm(uint64(unit)), at)
@@ -183,6 +190,7 @@ func convGradRuns(c *build.Context, v convVector, kind string, length, runs int)
 type convWindow struct {
 	c          *build.Context
 	v          convVector
+	next       reg.Register // what to fetch ahead
 	run, parts int
 	dy         func(part int) operand.Mem  // the next pixel of dy
 	multiply   func(firstTap, lastTap int) // the pixel of x with the pixels of dy under those taps
@@ -195,7 +203,7 @@ type convWindow struct {
 // must be at least run-1.
 func (w *convWindow) emit() {
 	c := w.c
-	rows, next := c.Load(c.Param("rows"), c.GP64()), c.Load(c.Param("next"), c.GP64())
+	rows := c.Load(c.Param("rows"), c.GP64())
 	for range w.run {
 		var tap []reg.VecVirtual
 		for range w.parts {
@@ -233,7 +241,7 @@ func (w *convWindow) emit() {
 		c.JE(operand.LabelRef("end"))
 	}
 	c.Label("pixel")
-	convPrefetch(c, next)
+	convPrefetch(c, w.next)
 	shift()
 	load()
 	w.multiply(0, w.run-1)
