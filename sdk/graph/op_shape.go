@@ -92,11 +92,13 @@ func inferTranspose(in []Type, attr Attr) ([]Type, error) {
 	if len(perm) != len(in[0].Shape) {
 		return nil, fmt.Errorf("permutation %v does not fit %v", perm, in[0])
 	}
-	s := make(Shape, len(perm))
-	for i, p := range perm {
-		if sorted[i] != i {
+	for i, p := range sorted {
+		if p != i {
 			return nil, fmt.Errorf("%v is not a permutation", perm)
 		}
+	}
+	s := make(Shape, len(perm))
+	for i, p := range perm {
 		s[i] = in[0].Shape[p]
 	}
 	return []Type{{in[0].DType, s}}, nil
