@@ -323,6 +323,15 @@ func (r *Reader) Bool() bool {
 	return c == 0xc3
 }
 
+// IsArray reports whether an array comes next. It takes nothing.
+func (r *Reader) IsArray() bool {
+	if r.err != nil || r.off >= len(r.b) {
+		return false
+	}
+	c := r.b[r.off]
+	return c&0xf0 == 0x90 || c == 0xdc || c == 0xdd
+}
+
 // IsNil reports whether nil comes next, and takes it if so.
 func (r *Reader) IsNil() bool {
 	if r.err != nil || r.off >= len(r.b) || r.b[r.off] != 0xc0 {

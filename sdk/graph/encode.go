@@ -1,0 +1,266 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/internal/pack"
+)
+
+// version is that of the MessagePack form of programs. A decoder refuses every other.
+const version = 1
+
+// Bounds of a program's MessagePack form, so that what it unfolds to is bounded, too.
+const (
+	maxProgramBytes = 8 << 20
+	maxInstrs       = 1 << 16
+	maxOperands     = 1 << 18 // over all instructions
+	maxRank         = 16
+	maxExtent       = 1 << 31 // of one axis, and of any integer of an attribute: no shape rule can overflow
+	maxElements     = 1 << 46 // of one value, every symbol being 1
+)
+
+// Encode returns the program in its MessagePack form, the same bytes for equal programs. It verifies first.
+//
+//	{"version": 1,
+//	 "code":    [[op, [operand…], attribute or nil]…],     attribute: a map of its fields, in order, named as in String
+//	 "inputs":  [name…],
+//	 "slots":   [[name, kind, role]…],
+//	 "outputs": [[name, value]…],
+//	 "updates": [[slot, value]…]}
+//
+// Values are numbered from 0 in the order in which the code computes them. Their types are not written: they follow from the code.
+func (p *Program) Encode() ([]byte, error) {
+	if err := p.Verify(); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	w := pack.NewWriter()
+	w.Map(6)
+	w.String("version")
+	w.Int(version)
+	w.String("code")
+	w.Array(len(p.Code))
+	for _, i := range p.Code {
+		w.Array(3)
+		w.String(string(i.Op))
+		w.Array(len(i.In))
+		for _, x := range i.In {
+			w.Int(int64(x))
+		}
+		encodeAttr(w, i.Attr)
+	}
+	w.String("inputs")
+	w.Array(len(p.Inputs))
+	for _, x := range p.Inputs {
+		w.String(x.Name)
+	}
+	w.String("slots")
+	w.Array(len(p.Slots))
+	for _, s := range p.Slots {
+		w.Array(3)
+		w.String(s.Name)
+		w.String(s.Kind.String())
+		w.String(s.Role.String())
+	}
+	w.String("outputs")
+	w.Array(len(p.Outputs))
+	for _, x := range p.Outputs {
+		encodePort(w, x.Name, x.ID)
+	}
+	w.String("updates")
+	w.Array(len(p.Updates))
+	for _, x := range p.Updates {
+		encodePort(w, x.Slot, x.ID)
+	}
+	// What decoding refuses (names that do not print, ranks and extents out of bounds) must not be written in the first place.
+	if _, err := Decode(w.Bytes()); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return w.Bytes(), nil
+}
+
+func encodePort(w *pack.Writer, name string, id ID) {
+	w.Array(2)
+	w.String(name)
+	w.Int(int64(id))
+}
+
+// Decode is the inverse of [Program.Encode]. It is safe on bytes from anywhere: what it returns is bounded in size and
+// verified, everything else is an error that says at which byte, and bytes that Encode would not have written are refused.
+func Decode(b []byte) (*Program, error) {
+	if len(b) > maxProgramBytes {
+		return nil, fmt.Errorf("graph: decode program: %d bytes, the limit is %d", len(b), maxProgramBytes)
+	}
+	d := decoder{r: pack.NewReader(b), inputs: map[string]ID{}, slots: map[string]ID{}}
+	d.program()
+	if err := d.r.End(); err != nil {
+		return nil, fmt.Errorf("graph: decode program: %w", err)
+	}
+	if err := d.p.Verify(); err != nil {
+		return nil, fmt.Errorf("graph: decode program: %w", err)
+	}
+	return &d.p, nil
+}
+
+type decoder struct {
+	r             *pack.Reader
+	p             Program
+	operands      int
+	inputs, slots map[string]ID // declared by the code
+}
+
+func (d *decoder) program() {
+	r, p := d.r, &d.p
+	r.Fields("version", "code", "inputs", "slots", "outputs", "updates")
+	if v := r.Int(); v != version && r.Err() == nil {
+		r.Fail("version %d of programs, want %d", v, version)
+	}
+	r.Key("code")
+	n := r.Array()
+	if n > maxInstrs {
+		r.Fail("%d instructions, the limit is %d", n, maxInstrs)
+	}
+	for range n {
+		if d.instr(); r.Err() != nil {
+			return
+		}
+	}
+	r.Key("inputs")
+	for range d.edges("inputs", len(d.inputs)) {
+		name := r.Name()
+		p.Inputs = append(p.Inputs, Port{name, d.declared(d.inputs, name)})
+	}
+	r.Key("slots")
+	for range d.edges("slots", len(d.slots)) {
+		r.ArrayOf(3)
+		s := Slot{Name: r.Name(), Kind: word[SlotKind](r, numKinds), Role: word[Role](r, numRoles)}
+		if id := d.declared(d.slots, s.Name); r.Err() == nil {
+			s.Type = p.Types[id]
+		}
+		p.Slots = append(p.Slots, s)
+	}
+	r.Key("outputs")
+	for range d.edges("outputs", len(p.Types)) {
+		name, id := d.port()
+		p.Outputs = append(p.Outputs, Port{name, id})
+	}
+	r.Key("updates")
+	for range d.edges("updates", len(d.slots)) {
+		name, id := d.port()
+		p.Updates = append(p.Updates, Update{name, id})
+	}
+}
+
+// edges takes the beginning of a list of at most most entries.
+func (d *decoder) edges(what string, most int) int {
+	n := d.r.Array()
+	if n > most {
+		d.r.Fail("%d %s, the code allows %d", n, what, most)
+		return 0
+	}
+	return n
+}
+
+func (d *decoder) declared(in map[string]ID, name string) ID {
+	id, ok := in[name]
+	if !ok {
+		d.r.Fail("%q is not declared in the code", name)
+	}
+	return id
+}
+
+func (d *decoder) port() (string, ID) {
+	d.r.ArrayOf(2)
+	return d.r.Name(), d.id()
+}
+
+// id takes the number of a value that is already computed.
+func (d *decoder) id() ID { return ID(d.r.IntIn(0, int64(len(d.p.Types))-1)) }
+
+// word takes the text of one of the first n values of T.
+func word[T interface {
+	~uint8
+	String() string
+}](r *pack.Reader, n T) T {
+	s := r.String(pack.MaxName)
+	for v := range n {
+		if v.String() == s {
+			return v
+		}
+	}
+	r.Fail("unknown word %.64q", s)
+	return 0
+}
+
+// instr takes one instruction and computes the types of its results.
+func (d *decoder) instr() {
+	r, p := d.r, &d.p
+	r.ArrayOf(3)
+	i := Instr{Op: Op(r.String(pack.MaxName))}
+	def, ok := table[i.Op]
+	if !ok {
+		r.Fail("unknown op %.64q", i.Op)
+	}
+	n := r.Array()
+	if d.operands += n; d.operands > maxOperands {
+		r.Fail("more than %d operands", maxOperands)
+	}
+	if r.Err() != nil || def.Arity != Variadic && n != def.Arity || def.Arity == Variadic && n == 0 {
+		r.Fail("%s takes %d operands, got %d", i.Op, def.Arity, n)
+		return
+	}
+	types := make([]Type, n)
+	for j := range types {
+		id := d.id()
+		if r.Err() != nil {
+			return
+		}
+		i.In, types[j] = append(i.In, id), p.Types[id]
+	}
+	i.Attr = decodeAttr(r, def.Attr)
+	if r.Err() != nil {
+		return
+	}
+	out, err := def.infer(types, i.Attr)
+	if err != nil {
+		r.Fail("%s%v: %v", i.Op, types, err)
+		return
+	}
+	for _, t := range out {
+		if err := bounded(t.Shape); err != nil {
+			r.Fail("%s%v: result %v: %v", i.Op, types, t, err)
+			return
+		}
+		i.Out = append(i.Out, ID(len(p.Types)))
+		p.Types = append(p.Types, t)
+	}
+	if s, ok := i.Attr.(Source); ok {
+		seen := d.inputs
+		if i.Op == OpSlot {
+			seen = d.slots
+		}
+		if _, dup := seen[s.Name]; dup {
+			r.Fail("%s %q is declared twice", i.Op, s.Name)
+		}
+		seen[s.Name] = i.Out[0]
+	}
+	p.Code = append(p.Code, i)
+}
+
+// bounded returns an error unless s is within the bounds of a decoded program.
+func bounded(s Shape) error {
+	if len(s) > maxRank {
+		return fmt.Errorf("rank %d, the limit is %d", len(s), maxRank)
+	}
+	n, symbols := 1, 0
+	for i, d := range s {
+		if d.C < 1 || d.C > maxExtent || n > maxElements/d.C {
+			return fmt.Errorf("dimension %d of %v is out of range", i, s)
+		}
+		n *= d.C
+		symbols += len(d.Sym)
+	}
+	if symbols > pack.MaxName {
+		return fmt.Errorf("%d bytes of symbols, the limit is %d", symbols, pack.MaxName)
+	}
+	return nil
+}
