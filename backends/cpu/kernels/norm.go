@@ -70,30 +70,39 @@ func (l Level) Moments(part, x []float32, p Planes) {
 // MergeMoments sets mean and variance (biased) of the channels of blocks b0 to b1 from the partial sums of [Level.Moments] for all planes of a
 // tensor of n images.
 func MergeMoments(mean, variance, part []float32, n, blocks, pixels, b0, b1 int) {
-	count := float64(pixels)
+	count, share := float64(pixels), 1/float64(pixels)
+	// A plane's mean lies sum/count above its shift, and its squares about its own mean add up to squares - sum²/count.
 	for b := b0; b < b1; b++ {
-		for lane := range Block {
-			var sum, within, between float64
-			for i := range n {
-				shift, s, _ := moment(part, i*blocks+b, lane)
-				sum += shift + s/count
+		var center, within, between [Block]float64
+		for i := range n {
+			shift, sum, _ := momentsOf(part, i*blocks+b)
+			for j := range Block {
+				center[j] += float64(shift[j]) + float64(sum[j])*share
 			}
-			m := sum / float64(n)
-			for i := range n {
-				shift, s, sq := moment(part, i*blocks+b, lane)
-				within += max(sq-s*s/count, 0)
-				d := shift + s/count - m
-				between += d * d
+		}
+		for j := range Block {
+			center[j] /= float64(n)
+		}
+		for i := range n {
+			shift, sum, squares := momentsOf(part, i*blocks+b)
+			for j := range Block {
+				s := float64(sum[j])
+				within[j] += float64(squares[j]) - s*s*share
+				d := float64(shift[j]) + s*share - center[j]
+				between[j] += d * d
 			}
-			mean[b*Block+lane] = float32(m)
-			variance[b*Block+lane] = float32((within + count*between) / (count * float64(n)))
+		}
+		for j := range Block {
+			mean[b*Block+j] = float32(center[j])
+			variance[b*Block+j] = float32(max(within[j]+count*between[j], 0) / (count * float64(n)))
 		}
 	}
 }
 
-func moment(part []float32, plane, lane int) (shift, sum, squares float64) {
-	p := part[plane*MomentsPart:]
-	return float64(p[lane]), float64(p[Block+lane]), float64(p[2*Block+lane])
+// momentsOf returns the partial sums of a plane.
+func momentsOf(part []float32, plane int) (shift, sum, squares *[Block]float32) {
+	p := part[plane*MomentsPart:][:MomentsPart]
+	return (*[Block]float32)(p), (*[Block]float32)(p[Block:]), (*[Block]float32)(p[2*Block:])
 }
 
 // InvStd sets dst[i] = 1/sqrt(variance[i]+eps).

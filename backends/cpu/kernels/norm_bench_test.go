@@ -35,3 +35,13 @@ func BenchmarkBatchNorm(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMergeMoments merges the partial sums of the last layers of a ResNet-20 at batch 128.
+func BenchmarkMergeMoments(b *testing.B) {
+	const images, blocks, pixels = 128, 4, 64
+	part := random(1, images*blocks*MomentsPart)
+	mean, variance := Floats(blocks*Block), Floats(blocks*Block)
+	for b.Loop() {
+		MergeMoments(mean, variance, part, images, blocks, pixels, 0, blocks)
+	}
+}
