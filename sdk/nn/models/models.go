@@ -1,0 +1,61 @@
+package models
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+)
+
+// entry is one named network and the images it was published for.
+type entry struct {
+	name           string
+	channels, side int
+	build          func(classes int) nn.Model
+}
+
+// entries is the table of [New], in the order of [Names].
+func entries() []entry {
+	return []entry{
+		{"mlp", 1, 28, of(LeNet300)},
+		{"small-cnn", 3, 24, of(SmallCNN)},
+		{"resnet20", 3, 32, of(ResNet20)},
+		{"resnet20a", 3, 32, of(ResNet20A)},
+		{"resnet32", 3, 32, of(ResNet32)},
+		{"resnet56", 3, 32, of(ResNet56)},
+		{"resnet18-cifar", 3, 32, of(ResNet18CIFAR)},
+		{"vgg16-bn-cifar", 3, 32, of(VGG16BNCIFAR)},
+		{"resnet18", 3, 224, of(ResNet18)},
+		{"resnet34", 3, 224, of(ResNet34)},
+		{"resnet50", 3, 224, of(ResNet50)},
+		{"vgg16-bn", 3, 224, of(VGG16BN)},
+	}
+}
+
+func of[M nn.Model](build func(classes int) M) func(int) nn.Model {
+	return func(classes int) nn.Model { return build(classes) }
+}
+
+// Names returns the names that [New] knows.
+func Names() []string {
+	var names []string
+	for _, e := range entries() {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// New returns the network of the given name for a number of classes, and the shape [N C H W] of the images it was
+// published for. The residual networks and the small CNN take images of other sizes too.
+func New(name string, classes int) (nn.Model, graph.Shape, error) {
+	if classes < 1 {
+		return nil, nil, fmt.Errorf("models: %s for %d classes: want at least 1", name, classes)
+	}
+	for _, e := range entries() {
+		if e.name == name {
+			return e.build(classes), graph.Batch(e.channels, e.side, e.side), nil
+		}
+	}
+	return nil, nil, fmt.Errorf("models: unknown model %q; known: %s", name, strings.Join(Names(), ", "))
+}
