@@ -143,6 +143,9 @@ func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool)
 	return kept, masked
 }
 
+// otherNaN differs from math.NaN() in its bits, also as a float32.
+var otherNaN = math.Float64frombits(0x7ffc_0000_0000_0000)
+
 // model draws weights of random shapes. coarse values make many ties; odd ones bring NaN, infinities, zeros of both signs.
 func model(t *testing.T, r *rand.Rand, d graph.DType) []Weight {
 	t.Helper()
@@ -160,7 +163,7 @@ func model(t *testing.T, r *rand.Rand, d graph.DType) []Weight {
 				v = math.Round(2*v) / 2
 			case 2:
 				if r.IntN(4) == 0 {
-					odd := []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), -math.NaN(), 1e-42, 3e38}
+					odd := []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), -math.NaN(), otherNaN, 1e-42, 3e38}
 					v = odd[r.IntN(len(odd))]
 				}
 			}
@@ -230,7 +233,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 	for _, d := range []graph.DType{graph.F32, graph.F64} {
 		var w []Weight
 		for i := range 3 {
-			x, err := graph.New(d, 150+i, 211)
+			x, err := graph.New(d, 105+i, 211)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,7 +251,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 			w = append(w, Weight{Meta{Name: fmt.Sprint(i), Role: graph.Kernel, Dims: x.Dims}, x})
 		}
 		var denser []Compressed
-		for _, c := range []TopK{0.3, 0.5, 0.9, 0.99999} {
+		for _, c := range []TopK{0.5, 0.9, 0.99999} {
 			out, err := c.Compress(context.Background(), w)
 			if err != nil {
 				t.Fatal(err)

@@ -48,6 +48,9 @@ func Check(c Compressor, w []Weight, out []Compressed) error {
 
 // check returns what is wrong with the answer for one weight, or "".
 func check(w Weight, c Compressed) string {
+	if err := w.valid(); err != nil {
+		return fmt.Sprintf("the weight itself: %v", err)
+	}
 	switch {
 	case c.Skipped != "" && !c.Keep.None():
 		return fmt.Sprintf("it has a mask and is said to be dense: %q", c.Skipped)

@@ -232,6 +232,22 @@ func TestApply(t *testing.T) {
 	}
 }
 
+func TestMalformedWeightsAreErrors(t *testing.T) {
+	short := weight(t, "w", graph.Kernel, ramp(16), 4, 4)
+	out := []compress.Compressed{{Values: short.Data}}
+	short.Data.Data = short.Data.Data[:8]
+	other := weight(t, "w", graph.Kernel, ramp(16), 4, 4)
+	other.Dims = []int{2, 8}
+	for _, w := range []compress.Weight{short, other, {}} {
+		if err := compress.Check(compress.Dense{}, []compress.Weight{w}, out); err == nil || !strings.Contains(err.Error(), "the weight itself") {
+			t.Errorf("Check of %v%v: %v", w.Dims, w.Data.Dims, err)
+		}
+		if _, err := compress.Apply([]compress.Weight{w}, out); err == nil {
+			t.Errorf("Apply to %v%v: want an error", w.Dims, w.Data.Dims)
+		}
+	}
+}
+
 func TestCheckAllowsWhatWasThere(t *testing.T) {
 	nan := float32(math.NaN())
 	w := []compress.Weight{weight(t, "w", graph.Kernel, []float32{nan, 1}, 1, 2)}

@@ -153,15 +153,15 @@ func ExampleParse() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%T %v\n", c, c)
+		fmt.Println(c)
 	}
 	_, err := compress.Parse("nm:4:2")
 	fmt.Println(err)
 	// Output:
-	// compress.TopK topk:0.9
-	// compress.NM nm:2:4
-	// compress.Block block4:0.8
-	// compress.symbolicSelection except(conv1.weight):uniform:0.8
+	// topk:0.9
+	// nm:2:4
+	// block4:0.8
+	// except(conv1.weight):uniform:0.8
 	// compress: "nm:4:2": want 1 ≤ N ≤ M, as in nm:2:4
 }
 

@@ -57,16 +57,24 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 	return out, nil
 }
 
-// readable reports whether a weight's data can be ranked and is what its Meta says.
+// readable returns why a weight's data cannot be ranked, or nil.
 func readable(w Weight) error {
 	if w.Data.DType != graph.F32 && w.Data.DType != graph.F64 {
 		return fmt.Errorf("weight %q: want type f32 or f64, got %v; cast it first", w.Name, w.Data.DType)
 	}
-	if err := w.Data.Check(); err != nil {
+	if err := w.valid(); err != nil {
 		return fmt.Errorf("weight %q: %w", w.Name, err)
 	}
+	return nil
+}
+
+// valid returns why the data is not what Meta says, or nil.
+func (w Weight) valid() error {
+	if err := w.Data.Check(); err != nil {
+		return err
+	}
 	if !slices.Equal(w.Dims, w.Data.Dims) {
-		return fmt.Errorf("weight %q: its Meta says shape %v, its data has %v", w.Name, w.Dims, w.Data.Dims)
+		return fmt.Errorf("Meta says shape %v, the data has %v", w.Dims, w.Data.Dims)
 	}
 	return nil
 }

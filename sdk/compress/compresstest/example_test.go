@@ -2,6 +2,7 @@ package compresstest_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/compressaware/cram/sdk/compress"
@@ -34,4 +35,16 @@ func ExampleRun() {
 	_ = func(t *testing.T) {
 		compresstest.Run(t, small(0.3), compresstest.Options{})
 	}
+}
+
+// The suite outside go test: a program that checks an operator.
+func ExampleChecks() {
+	for _, check := range compresstest.Checks() {
+		if err := check.Run(context.Background(), small(0.3), compresstest.Options{}); err != nil {
+			fmt.Println(check.Name, err)
+			return
+		}
+	}
+	fmt.Println("conforms")
+	// Output: conforms
 }
