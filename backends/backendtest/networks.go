@@ -1,7 +1,6 @@
 package backendtest
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -292,52 +291,4 @@ func cramNet(t testing.TB) network {
 	return l.network(t, "perceptron, CrAM+", 4, func(t testing.TB, step, batch int) []graph.Tensor {
 		return []graph.Tensor{float(batch, 20).tensor(t, 1000+step, graph.F32), ints(5, batch).tensor(t, 2000+step, graph.F32)}
 	})
-}
-
-// testConstants compiles the inference network with its weights as constants, which a backend may pack, fold or keep sparse.
-func (s *suite) testConstants(t *testing.T) {
-	n := convNet(t, false)
-	for _, zeros := range []float64{0, 0.5, 0.9, 0.98, 1} {
-		t.Run(fmt.Sprintf("%g zeros", zeros), func(t *testing.T) {
-			session := open(t, s.reference)
-			consts := map[string]graph.Value{}
-			for i, slot := range n.program.Slots {
-				w := n.slots[slot.Name].tensor(t, 100+i, graph.F32)
-				if slot.Kind == graph.Param && len(w.Dims) > 1 {
-					sparsify(w, zeros)
-				}
-				set(t, session, slot.Name, w)
-				consts[slot.Name] = graph.DenseValue(w)
-			}
-			ref, err := session.Compile(t.Context(), n.program, backends.Options{})
-			if err != nil {
-				t.Fatalf("reference: %v", err)
-			}
-			mine := open(t, s.backend)
-			exe := s.compile(t, mine, n.program, backends.Options{Const: consts})
-			pinned := s.compile(t, mine, n.program, backends.Options{Const: consts, Pin: exe.Plan()})
-			for step, batch := range []int{1, 5, 2} {
-				feed := n.feed(t, step, batch)
-				got, want := run(t, exe, feed...), run(t, ref, feed...)
-				if err := trajectory.check(got[0], want[0], graph.Tensor{}); err != nil {
-					t.Errorf("batch of %d: %v", batch, err)
-				}
-				if again := run(t, pinned, feed...); s.backend.Info().Deterministic && !sameBits(again[0], got[0]) {
-					t.Errorf("batch of %d: results under the pinned plan %v differ", batch, exe.Plan())
-				}
-			}
-			if v, err := mine.Get(t.Context(), "conv1"); err == nil {
-				t.Errorf("constant conv1 became a slot of the session: %v%v", v.DType, v.Dims)
-			}
-		})
-	}
-}
-
-// sparsify zeroes about the given share of w.
-func sparsify(w graph.Tensor, zeros float64) {
-	for k := range w.F32() {
-		if graph.Uniform([2]int64{77, 0}, 0, k) < zeros {
-			w.F32()[k] = 0
-		}
-	}
 }

@@ -88,20 +88,13 @@ func walk(dims []int, offset int, stride []int, visit func(k, j int)) {
 
 // decode returns the array that v stands for.
 func decode(v graph.Value) (array, error) {
-	if v.Encoding != graph.Dense {
-		return array{}, fmt.Errorf("encoding %d is not dense", v.Encoding)
-	}
-	if !supported(v.DType) {
-		return array{}, fmt.Errorf("values of type %v cannot be held", v.DType)
-	}
-	t, err := graph.New(v.DType, v.Dims...)
+	t, err := v.Decode()
 	if err != nil {
 		return array{}, err
 	}
-	if len(v.Values) != len(t.Data) {
-		return array{}, fmt.Errorf("%v%v wants %d bytes, got %d", v.DType, v.Dims, len(t.Data), len(v.Values))
+	if !supported(t.DType) {
+		return array{}, fmt.Errorf("values of type %v cannot be held", t.DType)
 	}
-	copy(t.Data, v.Values)
 	return load(t), nil
 }
 
