@@ -41,11 +41,11 @@ func (s ConvShape) InLen() int {
 	if s.Planar {
 		return s.C * s.H * s.W
 	}
-	return convBlocks(s.C) * s.H * s.W * convLanes
+	return Blocks(s.C) * s.H * s.W * Block
 }
 
 // OutLen returns the number of elements of one image of y, in blocks of 16 channels.
-func (s ConvShape) OutLen() int { return convBlocks(s.O) * s.OutH() * s.OutW() * convLanes }
+func (s ConvShape) OutLen() int { return Blocks(s.O) * s.OutH() * s.OutW() * Block }
 
 // WeightLen returns the number of weights, O · C/Groups · KH · KW.
 func (s ConvShape) WeightLen() int { return s.O * (s.C / s.Groups) * s.KH * s.KW }
@@ -81,12 +81,6 @@ func (s ConvShape) Validate() error {
 
 // depthwise reports whether every channel is a group of its own.
 func (s ConvShape) depthwise() bool { return s.Groups > 1 && s.Groups == s.C && s.Groups == s.O }
-
-// convLanes is the number of channels in a block.
-const convLanes = 16
-
-// convBlocks returns the number of blocks that hold that many channels.
-func convBlocks(channels int) int { return (channels + convLanes - 1) / convLanes }
 
 // ConvPart is a share of a convolution's output: what one call computes. Any split into parts gives the same bits.
 type ConvPart struct {

@@ -61,9 +61,9 @@ func (l Level) convBand(b *convBand, pixels, tiles int) {
 		return
 	}
 	entries, cols, y := len(b.offsets), pixels*tiles, b.rows-1
-	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+convLanes-1]
-	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+convLanes-1]
-	_ = b.w[:entries*b.chans*b.run*b.blocks*convLanes]
+	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+Block-1]
+	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+Block-1]
+	_ = b.w[:entries*b.chans*b.run*b.blocks*Block]
 	next, end := convAhead(b.ahead, b.dst)
 	a.bands[b.kind][b.run][b.blocks][pixels](&b.dst[0], &b.init[0], convFirst(b.src), convFirst(b.w), convFirst(b.offsets),
 		entries, b.chans, b.rows, tiles,
@@ -78,16 +78,16 @@ func (l Level) convGrad(t *convGradTile) {
 		convGradPortable(t)
 		return
 	}
-	_ = t.dy[(t.blocks-1)*t.dyBlock+(t.rows-1)*t.dyRow+t.cols*convLanes-1]
+	_ = t.dy[(t.blocks-1)*t.dyBlock+(t.rows-1)*t.dyRow+t.cols*Block-1]
 	next, end := convAhead(t.ahead, t.acc)
 	if t.kind != convBlocked {
 		runs := len(t.offsets)
-		_ = t.acc[runs*t.length*convLanes-1]
+		_ = t.acc[runs*t.length*Block-1]
 		a.gradRuns[t.kind][t.length][runs](&t.acc[0], &t.x[0], &t.dy[0], &t.offsets[0], t.rows, t.cols, t.xRow, t.dyRow, next, end)
 		return
 	}
-	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*convLanes+t.chans)*convLanes-1]
-	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*convLanes+t.chans-1]
+	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*Block+t.chans)*Block-1]
+	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*Block+t.chans-1]
 	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.chans/a.limits.chans[t.length][t.blocks], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow, next, end)
 }
 
@@ -98,7 +98,7 @@ func (l Level) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow 
 		fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)
 		return
 	}
-	_, _ = dst[rows*(left+n+right)*convLanes-1], src[(rows-1)*srcRow+(n-1)*pitch+convLanes-1]
+	_, _ = dst[rows*(left+n+right)*Block-1], src[(rows-1)*srcRow+(n-1)*pitch+Block-1]
 	a.fill(&dst[0], &src[0], rows, left, n, right, pitch, srcRow)
 }
 

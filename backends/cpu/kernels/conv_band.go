@@ -17,7 +17,7 @@ func (k convKind) unit() int {
 	if k == convPlanar {
 		return 1
 	}
-	return convLanes
+	return Block
 }
 
 // convBand is the work of the inner loops of the forward pass and of the input gradient: rows y of result pixels q for the blocks b of a panel,
@@ -121,13 +121,13 @@ func convBandPortable(band *convBand, pixels, tiles int) {
 		for q := range pixels * tiles {
 			src := convFrom(band.src, y*band.srcRow+q*band.kind.unit())
 			for b := range band.blocks {
-				acc := *(*[convLanes]float32)(band.init[b*band.initBlock+y*band.initRow+q*band.initPixel:])
+				acc := *(*[Block]float32)(band.init[b*band.initBlock+y*band.initRow+q*band.initPixel:])
 				if band.kind == convLanewise {
 					band.addLanes(&acc, src)
 				} else {
 					band.addChannels(&acc, src, b)
 				}
-				dst := (*[convLanes]float32)(band.dst[b*band.dstBlock+y*band.dstRow+q*band.dstPixel:])
+				dst := (*[Block]float32)(band.dst[b*band.dstBlock+y*band.dstRow+q*band.dstPixel:])
 				for lane, v := range acc {
 					if v < band.floor {
 						v = band.floor
@@ -139,31 +139,31 @@ func convBandPortable(band *convBand, pixels, tiles int) {
 	}
 }
 
-func (band *convBand) addChannels(acc *[convLanes]float32, src []float32, block int) {
+func (band *convBand) addChannels(acc *[Block]float32, src []float32, block int) {
 	unit := band.kind.unit()
-	w := convFrom(band.w, block*convLanes)
+	w := convFrom(band.w, block*Block)
 	for _, offset := range band.offsets {
 		for c := range band.chans {
 			for t := range band.run {
-				x, row := src[offset+t*unit+c], (*[convLanes]float32)(w)
+				x, row := src[offset+t*unit+c], (*[Block]float32)(w)
 				for lane := range acc {
 					acc[lane] += x * row[lane]
 				}
-				w = convFrom(w, band.blocks*convLanes)
+				w = convFrom(w, band.blocks*Block)
 			}
 		}
 	}
 }
 
-func (band *convBand) addLanes(acc *[convLanes]float32, src []float32) {
+func (band *convBand) addLanes(acc *[Block]float32, src []float32) {
 	w := band.w
 	for _, offset := range band.offsets {
 		for t := range band.run {
-			x, row := (*[convLanes]float32)(src[offset+t*convLanes:]), (*[convLanes]float32)(w)
+			x, row := (*[Block]float32)(src[offset+t*Block:]), (*[Block]float32)(w)
 			for lane := range acc {
 				acc[lane] += x[lane] * row[lane]
 			}
-			w = w[convLanes:]
+			w = w[Block:]
 		}
 	}
 }

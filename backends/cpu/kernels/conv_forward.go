@@ -21,7 +21,7 @@ func (l Level) ConvForward(s ConvShape) (*ConvForward, error) {
 	}
 	f := &ConvForward{shape: s}
 	c := &f.image
-	c.height, c.width, c.blocks = s.OutH(), s.OutW(), convBlocks(s.O)
+	c.height, c.width, c.blocks = s.OutH(), s.OutW(), Blocks(s.O)
 	grid := convGrid{stepY: 1, stepX: 1, rows: c.height, cols: c.width}
 	c.planes, grid.taps = s.inputPlanes()
 	c.grids = []convGrid{grid}
@@ -39,7 +39,7 @@ func (l Level) ConvForward(s ConvShape) (*ConvForward, error) {
 // inputPlanes lays out the planes of x that the forward pass and the weight gradient read, and the taps within them.
 func (s ConvShape) inputPlanes() (convPlanes, []convTap) {
 	p := convPlanes{
-		height: s.H, width: s.W, blocks: convBlocks(s.C), unit: convLanes,
+		height: s.H, width: s.W, blocks: Blocks(s.C), unit: Block,
 		strideH: s.StrideH, strideW: s.StrideW, top: s.Top, left: s.Left,
 		rows: s.OutH() + (s.KH-1)/s.StrideH, cols: s.OutW() + (s.KW-1)/s.StrideW,
 	}

@@ -28,7 +28,7 @@ type convGradLimits struct {
 	window  int                     // otherwise: length·runs + length is at most that
 }
 
-var convGradLimitsPortable = convGradLimits{blocks: 1, longest: 1, chans: [...][3]int{1: {1: convLanes}, convMaxTaps: {}}, window: 31}
+var convGradLimitsPortable = convGradLimits{blocks: 1, longest: 1, chans: [...][3]int{1: {1: Block}, convMaxTaps: {}}, window: 31}
 
 const (
 	convMaxRun  = 7 // the longest run unless blocked
@@ -39,27 +39,27 @@ const (
 func convGradPortable(tile *convGradTile) {
 	for y := range tile.rows {
 		for q := range tile.cols {
-			at := y*tile.dyRow + q*convLanes
+			at := y*tile.dyRow + q*Block
 			for t := range tile.length {
 				x := tile.x[y*tile.xRow+(q+t)*tile.kind.unit():]
 				switch tile.kind {
 				case convBlocked:
 					for b := range tile.blocks {
-						dy := (*[convLanes]float32)(tile.dy[b*tile.dyBlock+at:])
+						dy := (*[Block]float32)(tile.dy[b*tile.dyBlock+at:])
 						for c, v := range x[:tile.chans] {
-							addScaled((*[convLanes]float32)(tile.acc[b*tile.accBlock+(t*convLanes+c)*convLanes:]), dy, v)
+							addScaled((*[Block]float32)(tile.acc[b*tile.accBlock+(t*Block+c)*Block:]), dy, v)
 						}
 					}
 				case convPlanar:
-					dy := (*[convLanes]float32)(tile.dy[at:])
+					dy := (*[Block]float32)(tile.dy[at:])
 					for r, offset := range tile.offsets {
-						addScaled((*[convLanes]float32)(tile.acc[(r*tile.length+t)*convLanes:]), dy, x[offset])
+						addScaled((*[Block]float32)(tile.acc[(r*tile.length+t)*Block:]), dy, x[offset])
 					}
 				case convLanewise:
-					dy := (*[convLanes]float32)(tile.dy[at:])
+					dy := (*[Block]float32)(tile.dy[at:])
 					for r, offset := range tile.offsets {
-						acc := (*[convLanes]float32)(tile.acc[(r*tile.length+t)*convLanes:])
-						for lane, v := range (*[convLanes]float32)(x[offset:]) {
+						acc := (*[Block]float32)(tile.acc[(r*tile.length+t)*Block:])
+						for lane, v := range (*[Block]float32)(x[offset:]) {
 							acc[lane] += v * dy[lane]
 						}
 					}
@@ -70,7 +70,7 @@ func convGradPortable(tile *convGradTile) {
 }
 
 // addScaled adds factor times 16 lanes.
-func addScaled(acc, lanes *[convLanes]float32, factor float32) {
+func addScaled(acc, lanes *[Block]float32, factor float32) {
 	for i, v := range lanes {
 		acc[i] += v * factor
 	}

@@ -102,23 +102,23 @@ func (c *convImage) planStrips() {
 // blocks makes every block a panel, reading whatever plane blocks its groups touch.
 func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) int) []convPanel {
 	var panels []convPanel
-	span, size := convBlocks(groups*perGroup), 1
+	span, size := Blocks(groups*perGroup), 1
 	switch {
 	case groups == 1:
 		size = most(span)
-	case perGroup%convLanes == 0:
-		span = perGroup / convLanes
+	case perGroup%Block == 0:
+		span = perGroup / Block
 		size = most(span)
 	}
-	total := convBlocks(groups * perGroup)
+	total := Blocks(groups * perGroup)
 	for at := 0; at < total; at += span {
 		for b := 0; b < span; {
 			n := size
 			for n > span-b {
 				n /= 2
 			}
-			first := (at + b) * convLanes / perGroup
-			last := (min((at+b+n)*convLanes, groups*perGroup) - 1) / perGroup
+			first := (at + b) * Block / perGroup
+			last := (min((at+b+n)*Block, groups*perGroup) - 1) / perGroup
 			panels = append(panels, convPanel{
 				block: at + b, blocks: n,
 				in0: first * inPerGroup / unit,
@@ -144,7 +144,7 @@ func (c *convImage) planChunks(p *convPanel, taps []convTap, channels int) []con
 				}
 			}
 		}
-		size := chans * run * p.blocks * convLanes // of an entry's weights
+		size := chans * run * p.blocks * Block // of an entry's weights
 		most := max(1, convChunkBytes/(4*size))
 		pieces := (len(entries) + most - 1) / most
 		for i := range pieces {
@@ -160,10 +160,10 @@ func (c *convImage) planChunks(p *convPanel, taps []convTap, channels int) []con
 		case convPlanar:
 			add(run, p.in0, p.in1, 1)
 		default:
-			whole := min(p.in1, channels/convLanes)
-			add(run, p.in0, whole, convLanes)
+			whole := min(p.in1, channels/Block)
+			add(run, p.in0, whole, Block)
 			if whole < p.in1 {
-				add(run, whole, p.in1, (channels%convLanes+3)&^3)
+				add(run, whole, p.in1, (channels%Block+3)&^3)
 			}
 		}
 	}
@@ -198,18 +198,18 @@ func (c *convImage) packChunk(dst, w []float32, from convPacking, p convPanel, t
 	for _, e := range chunk.entries {
 		in := e.in
 		if c.kind == convBlocked {
-			in *= convLanes
+			in *= Block
 		}
 		for ch := range chunk.chans {
 			for _, t := range taps[e.tap : e.tap+chunk.run] {
 				tap := t.i*from.kw + t.j
 				for b := range p.blocks {
-					row := dst[:convLanes]
-					dst = dst[convLanes:]
+					row := dst[:Block]
+					dst = dst[Block:]
 					if c.kind == convLanewise {
-						from.lanewise(row, w, (p.block+b)*convLanes, tap)
+						from.lanewise(row, w, (p.block+b)*Block, tap)
 					} else {
-						from.row(row, w, (p.block+b)*convLanes, in+ch, tap)
+						from.row(row, w, (p.block+b)*Block, in+ch, tap)
 					}
 				}
 			}
@@ -223,18 +223,25 @@ func (from *convPacking) row(row, w []float32, out, in, tap int) {
 	if in >= from.in {
 		return
 	}
-	perGroup := from.out / from.groups
-	group := in / (from.in / from.groups)
-	first, last := max(out, group*perGroup), min(out+convLanes, (group+1)*perGroup)
-	for o := first; o < last; o++ {
-		row[o-out] = w[o*from.outStride+in*from.inStride-group*from.groupStride+tap]
+	group, first, last := 0, out, min(out+Block, from.out)
+	if from.groups > 1 {
+		perGroup := from.out / from.groups
+		group = in / (from.in / from.groups)
+		first, last = max(first, group*perGroup), min(last, (group+1)*perGroup)
+	}
+	if first >= last {
+		return
+	}
+	w = w[first*from.outStride+in*from.inStride-group*from.groupStride+tap:]
+	for i := range row[first-out : last-out] {
+		row[first-out+i] = w[i*from.outStride]
 	}
 }
 
 // lanewise writes the weights of 16 channels, each with itself, for one tap.
 func (from *convPacking) lanewise(row, w []float32, channel, tap int) {
 	clear(row)
-	for c := channel; c < min(channel+convLanes, from.out); c++ {
+	for c := channel; c < min(channel+Block, from.out); c++ {
 		row[c-channel] = w[c*(from.outStride+from.inStride-from.groupStride)+tap]
 	}
 }
@@ -252,17 +259,17 @@ type convCall struct {
 // take gives a band its share of what is to be fetched ahead, by how much of the call's work it is: spread evenly, fetching disturbs nothing.
 func (call *convCall) take(band *convBand, cols int) {
 	work := band.rows * cols * band.blocks * len(band.offsets) * band.chans * band.run
-	share := min(len(call.ahead), (call.fetch*work/max(1, call.work)+convLanes)&^(convLanes-1))
+	share := min(len(call.ahead), (call.fetch*work/max(1, call.work)+Block)&^(Block-1))
 	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
 }
 
 // run computes the part: dst = max(floor, bias + Σ taps). Bias holds a value for every result channel, padded to whole blocks, or is nil.
 func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch []float32, part ConvPart) {
 	srcLen := c.planes.blocks * c.planes.height * c.planes.width * c.planes.unit
-	dstLen := c.blocks * c.height * c.width * convLanes
+	dstLen := c.blocks * c.height * c.width * Block
 	call := convCall{packed: packed[:c.packedLen], bias: bias, floor: floor, panels: c.panels[part.P0:part.P1]}
 	if bias != nil {
-		call.bias = bias[:c.blocks*convLanes]
+		call.bias = bias[:c.blocks*Block]
 	}
 	if len(call.panels) == 0 {
 		return
@@ -367,11 +374,11 @@ func (c *convImage) source(p *convPanel, planes []float32) []float32 {
 
 // band returns the work for chunk k of a panel from a result pixel on, with the distances of pixels and rows in pixels: all but its source.
 func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pixel, step, row int) convBand {
-	plane := c.height * c.width * convLanes
+	plane := c.height * c.width * Block
 	chunk := &chunks[k]
 	band := convBand{
 		kind: c.kind, run: chunk.run, blocks: p.blocks,
-		dst: call.dst[p.block*plane+pixel*convLanes:], dstPixel: step * convLanes, dstBlock: plane, dstRow: row * convLanes,
+		dst: call.dst[p.block*plane+pixel*Block:], dstPixel: step * Block, dstBlock: plane, dstRow: row * Block,
 		w: convFrom(call.packed, chunk.packed), offsets: chunk.offsets, chans: chunk.chans, floor: convNoFloor,
 	}
 	if k == len(chunks)-1 {
@@ -381,7 +388,7 @@ func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pi
 	case k > 0:
 		band.init, band.initPixel, band.initBlock, band.initRow = band.dst, band.dstPixel, band.dstBlock, band.dstRow
 	case call.bias != nil:
-		band.init, band.initBlock = call.bias[p.block*convLanes:], convLanes
+		band.init, band.initBlock = call.bias[p.block*Block:], Block
 	default:
 		band.init = convZeros[:]
 	}
@@ -389,7 +396,7 @@ func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pi
 }
 
 // convZeros is where a sum begins that has no bias.
-var convZeros [convLanes]float32
+var convZeros [Block]float32
 
 // convFrom returns s from element i on, nothing where it is shorter.
 func convFrom(s []float32, i int) []float32 { return s[min(i, len(s)):] }

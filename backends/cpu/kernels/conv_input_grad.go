@@ -20,10 +20,10 @@ func (l Level) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	}
 	g := &ConvInputGrad{shape: s}
 	c := &g.image
-	c.height, c.width, c.blocks = s.H, s.W, convBlocks(s.C)
+	c.height, c.width, c.blocks = s.H, s.W, Blocks(s.C)
 	rows, cols := convLattices(s.H, s.KH, s.StrideH, s.Top), convLattices(s.W, s.KW, s.StrideW, s.Left)
 	c.planes = convPlanes{
-		height: s.OutH(), width: s.OutW(), blocks: convBlocks(s.O), unit: convLanes, strideH: 1, strideW: 1,
+		height: s.OutH(), width: s.OutW(), blocks: Blocks(s.O), unit: Block, strideH: 1, strideW: 1,
 		top: rows.pad, left: cols.pad, rows: rows.length, cols: cols.length, inPlace: s.pointwise(),
 	}
 	phase := c.planes.phase(0, 0)

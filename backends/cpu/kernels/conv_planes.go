@@ -75,8 +75,8 @@ func (p *convPlanes) fill(l Level, scratch, image []float32, b0, b1, r0, r1 int)
 			clear(dst[:(first-r0)*line])
 			src := source[((first*p.strideH+ph.row-p.top)*p.width+left*p.strideW+ph.col-p.left)*p.unit:]
 			inside := dst[(first-r0)*line:]
-			if p.unit == convLanes {
-				l.fillRows(inside, src, end-first, left, n, p.cols-left-n, p.strideW*convLanes, p.strideH*p.width*convLanes)
+			if p.unit == Block {
+				l.fillRows(inside, src, end-first, left, n, p.cols-left-n, p.strideW*Block, p.strideH*p.width*Block)
 			} else {
 				fillPlanar(inside, src, end-first, left, n, p.cols-left-n, p.strideW, p.strideH*p.width)
 			}
@@ -104,12 +104,12 @@ func convInside(phase, stride, pad, width, cols int) (first, n int) {
 // fillRowsPortable writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
 func fillRowsPortable(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	for r := range rows {
-		row := dst[r*(left+n+right)*convLanes:][:(left+n+right)*convLanes]
-		clear(row[:left*convLanes])
+		row := dst[r*(left+n+right)*Block:][:(left+n+right)*Block]
+		clear(row[:left*Block])
 		for q := range n {
-			copy(row[(left+q)*convLanes:][:convLanes], src[r*srcRow+q*pitch:])
+			copy(row[(left+q)*Block:][:Block], src[r*srcRow+q*pitch:])
 		}
-		clear(row[(left+n)*convLanes:])
+		clear(row[(left+n)*Block:])
 	}
 }
 

@@ -102,11 +102,11 @@ func newConvCase(s ConvShape, n int) *convCase {
 
 // block lays out [n, c, hw] in blocks of 16 channels.
 func block(x []float32, n, c, hw int) []float32 {
-	b := Floats(n * convBlocks(c) * hw * 16)
+	b := Floats(n * Blocks(c) * hw * 16)
 	for i := range n {
 		for ch := range c {
 			for p := range hw {
-				b[((i*convBlocks(c)+ch/16)*hw+p)*16+ch%16] = x[(i*c+ch)*hw+p]
+				b[((i*Blocks(c)+ch/16)*hw+p)*16+ch%16] = x[(i*c+ch)*hw+p]
 			}
 		}
 	}
@@ -118,9 +118,9 @@ func block(x []float32, n, c, hw int) []float32 {
 func checkBlocked(t *testing.T, what string, got []float32, want, mag []float64, n, c, hw int) {
 	t.Helper()
 	for i := range n {
-		for ch := range convBlocks(c) * 16 {
+		for ch := range Blocks(c) * 16 {
 			for p := range hw {
-				g := got[((i*convBlocks(c)+ch/16)*hw+p)*16+ch%16]
+				g := got[((i*Blocks(c)+ch/16)*hw+p)*16+ch%16]
 				if ch >= c {
 					if g != 0 {
 						t.Fatalf("%s: image %d, pixel %d, padded lane %d is %g", what, i, p, ch, g)
@@ -180,7 +180,7 @@ func TestConvForward(t *testing.T) {
 		}
 		checkSame(t, split, y)
 
-		bias := Floats(convBlocks(s.O) * 16)
+		bias := Floats(Blocks(s.O) * 16)
 		want := append([]float64(nil), c.y...)
 		for o := range s.O {
 			bias[o] = float32(o%7) - 3
@@ -308,4 +308,102 @@ func TestConvShapeErrors(t *testing.T) {
 	if _, err := Portable.ConvInputGrad(planar); err == nil {
 		t.Error("input gradient accepted planar input")
 	}
+}
+
+// TestConvGuards runs every pass on buffers that end right before an inaccessible page, and on buffers that begin right after one.
+func TestConvGuards(t *testing.T) {
+	for _, s := range convShapes {
+		for _, l := range convTestLevels()[1:] {
+			for _, end := range []bool{false, true} {
+				buffer := func(n int) []float32 { return guarded(t, n, end) }
+				x, y := buffer(2*s.InLen()), buffer(2*s.OutLen())
+				f, err := l.ConvForward(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				packed := buffer(f.PackedLen())
+				f.Pack(packed, buffer(s.WeightLen()))
+				f.Run(y, x, packed, buffer(Blocks(s.O)*16), true, buffer(f.ScratchLen()), f.All(2))
+
+				w, err := l.ConvWeightGrad(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				partials := buffer(2 * w.PartialLen())
+				for i := range 2 {
+					w.Run(partials[i*w.PartialLen():], x, y, buffer(w.ScratchLen()), w.All(i, i+1))
+				}
+				w.Merge(buffer(s.WeightLen()), partials, 2)
+
+				s := s
+				s.Planar = false
+				g, err := l.ConvInputGrad(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				packed = buffer(g.PackedLen())
+				g.Pack(packed, buffer(s.WeightLen()))
+				g.Run(buffer(2*s.InLen()), y, packed, buffer(g.ScratchLen()), g.All(2))
+			}
+		}
+	}
+}
+
+// TestConvSizes covers every width from 1 to 67, so that every kernel and every remainder of every tile occurs.
+func TestConvSizes(t *testing.T) {
+	for w := 1; w <= 67; w++ {
+		for _, s := range []ConvShape{
+			{C: 16, H: 2, W: w, O: 16, KH: 1, KW: 3, StrideH: 1, StrideW: 1, Left: 1, Right: 1, Groups: 1},
+			{C: 4, H: 1, W: w, O: 32, KH: 1, KW: 3, StrideH: 1, StrideW: 2, Left: 1, Right: 1, Groups: 1},
+			{C: 6, H: 1, W: w, O: 64, KH: 1, KW: 1, StrideH: 1, StrideW: 1, Groups: 1},
+			{C: 2, H: 1, W: w, O: 32, KH: 1, KW: 1 + w%9, StrideH: 1, StrideW: 1 + w%3, Left: 5, Right: 4, Groups: 1, Planar: true},
+			{C: 16, H: 2, W: w, O: 16, KH: 1, KW: 1 + w%9, StrideH: 1, StrideW: 1 + w%2, Left: 4, Right: 4, Groups: 16},
+		} {
+			c := newConvCase(s, 1)
+			for _, l := range convTestLevels() {
+				checkConv(t, l, c)
+			}
+		}
+	}
+}
+
+// checkConv compares all passes with their definition.
+func checkConv(t *testing.T, l Level, c *convCase) {
+	t.Helper()
+	s := c.s
+	what := func(pass string) string { return fmt.Sprintf("%s %s %s", s.name(), l, pass) }
+	blocked := block(c.x, c.n, s.C, s.H*s.W)
+	x, dy := blocked, block(c.dy, c.n, s.O, s.OutH()*s.OutW())
+	if s.Planar {
+		x = c.x
+	}
+	f, err := l.ConvForward(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, y := dirty(f.PackedLen()), dirty(c.n*s.OutLen())
+	f.Pack(packed, c.w)
+	f.Run(y, x, packed, nil, false, dirty(f.ScratchLen()), f.All(c.n))
+	checkBlocked(t, what("y"), y, c.y, c.yMag, c.n, s.O, s.OutH()*s.OutW())
+
+	g, err := l.ConvWeightGrad(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partial, dw := dirty(g.PartialLen()), dirty(len(c.w))
+	g.Run(partial, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
+	g.Merge(dw, partial, 1)
+	for i := range dw {
+		checkNear(t, fmt.Sprintf("%s[%d]", what("dw"), i), dw[i], c.dw[i], c.dwMag[i])
+	}
+
+	s.Planar = false
+	d, err := l.ConvInputGrad(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, dx := dirty(d.PackedLen()), dirty(c.n*s.InLen())
+	d.Pack(packed, c.w)
+	d.Run(dx, dy, packed, dirty(d.ScratchLen()), d.All(c.n))
+	checkBlocked(t, what("dx"), dx, c.dx, c.dxMag, c.n, s.C, s.H*s.W)
 }

@@ -100,11 +100,11 @@ func (g *ConvWeightGrad) planStrips() {
 func (g *ConvWeightGrad) blockLen(p convPanel) int {
 	switch g.kind {
 	case convBlocked:
-		return (p.in1 - p.in0) * len(g.taps) * convLanes * convLanes
+		return (p.in1 - p.in0) * len(g.taps) * Block * Block
 	case convPlanar:
-		return g.shape.C * len(g.taps) * convLanes
+		return g.shape.C * len(g.taps) * Block
 	default:
-		return len(g.taps) * convLanes
+		return len(g.taps) * Block
 	}
 }
 
@@ -154,7 +154,7 @@ func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
 	}
 	in0, in1 := panels[0].in0, panels[len(panels)-1].in1
 	inLen, outLen, height := g.shape.InLen(), g.shape.OutLen(), g.shape.OutH()
-	work := height * g.shape.OutW() * g.partialLen / convLanes * len(panels) / len(g.panels)
+	work := height * g.shape.OutW() * g.partialLen / Block * len(panels) / len(g.panels)
 	for n := part.N0; n < part.N1; n++ {
 		image, grad := x[n*inLen:(n+1)*inLen], dy[n*outLen:(n+1)*outLen]
 		var ahead convGradAhead
@@ -184,7 +184,7 @@ type convGradAhead struct {
 // take gives a tile its share, by how much of the work it is.
 func (a *convGradAhead) take(t *convGradTile) {
 	work := t.rows * t.cols * t.length * max(t.blocks*t.chans, len(t.offsets))
-	share := (a.fetch*work/max(1, a.work) + convLanes) &^ (convLanes - 1)
+	share := (a.fetch*work/max(1, a.work) + Block) &^ (Block - 1)
 	from := &a.x
 	if len(a.x) == 0 {
 		from = &a.dy
@@ -199,10 +199,10 @@ const convGradBytes = 32 << 10
 // rows adds the output rows y0 ≤ y < y1 to a panel's sums.
 func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int, ahead *convGradAhead) {
 	width := g.shape.OutW()
-	plane := g.shape.OutH() * width * convLanes
+	plane := g.shape.OutH() * width * Block
 	t := convGradTile{
 		kind: g.kind, blocks: p.blocks, accBlock: g.blockLen(p), dyBlock: plane,
-		cols: width, xRow: g.planes.cols * g.planes.unit, dyRow: width * convLanes,
+		cols: width, xRow: g.planes.cols * g.planes.unit, dyRow: width * Block,
 	}
 	in := 1
 	if g.kind == convPlanar {
@@ -228,9 +228,9 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel, ahead *convGradAhead) {
 	limits := g.level.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
-		used := min(convLanes, g.shape.C-b*convLanes)
+		used := min(Block, g.shape.C-b*Block)
 		for _, run := range g.runs {
-			at := ((b-p.in0)*len(g.taps) + run.tap) * convLanes * convLanes
+			at := ((b-p.in0)*len(g.taps) + run.tap) * Block * Block
 			step := limits.chans[run.length][p.blocks]
 			t.length, t.chans = run.length, (used+step-1)/step*step
 			t.acc, t.x = partial[at:], planes[g.planes.offset(b, g.taps[run.tap]):]
@@ -254,7 +254,7 @@ func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahea
 		t.offsets, t.acc = g.offsets[i:end], partial
 		ahead.take(&t)
 		g.level.convGrad(&t)
-		partial = partial[(end-i)*t.length*convLanes:]
+		partial = partial[(end-i)*t.length*Block:]
 	}
 }
 
@@ -263,13 +263,11 @@ func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 	dw, partials = dw[:g.shape.WeightLen()], partials[:k*g.partialLen]
 	sum := partials[:g.partialLen]
 	for i := 1; i < k; i++ {
-		for j, v := range partials[i*g.partialLen:][:g.partialLen] {
-			sum[j] += v
-		}
+		g.level.Add(sum, sum, partials[i*g.partialLen:][:g.partialLen])
 	}
 	for i, p := range g.panels {
 		for b := range p.blocks {
-			g.unpack(dw, sum[g.starts[i]+b*g.blockLen(p):], p, (p.block+b)*convLanes)
+			g.unpack(dw, sum[g.starts[i]+b*g.blockLen(p):], p, (p.block+b)*Block)
 		}
 	}
 }
@@ -278,27 +276,36 @@ func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 func (g *ConvWeightGrad) unpack(dw, sum []float32, p convPanel, o0 int) {
 	s := g.shape
 	inPerGroup, outPerGroup, taps := s.C/s.Groups, s.O/s.Groups, s.KH*s.KW
-	for o := o0; o < min(o0+convLanes, s.O); o++ {
-		for c := range inPerGroup {
-			row := dw[(o*inPerGroup+c)*taps:][:taps]
-			channel := o/outPerGroup*inPerGroup + c
-			begin := 0
-			for _, run := range g.runs {
-				at, step := begin+o-o0, convLanes // of the first tap of the run, from one to the next
+	end := min(o0+Block, s.O)
+	begin := 0 // of the run, unless blocked
+	for _, run := range g.runs {
+		for o, last := o0, 0; o < end; o = last { // o ≤ … < last are of one group
+			group := o / outPerGroup
+			last = min((group+1)*outPerGroup, end)
+			for c := range inPerGroup {
+				channel := group*inPerGroup + c
+				at, step := begin, Block // of the first tap, from one to the next
 				switch g.kind {
 				case convBlocked:
-					step = convLanes * convLanes
-					at = ((channel/convLanes-p.in0)*len(g.taps)+run.tap)*step + channel%convLanes*convLanes + o - o0
+					step = Block * Block
+					at = ((channel/Block-p.in0)*len(g.taps)+run.tap)*step + channel%Block*Block
 				case convPlanar:
-					at += channel * run.length * convLanes
-					begin += s.C * run.length * convLanes
-				case convLanewise:
-					begin += run.length * convLanes
+					at += channel * run.length * Block
 				}
 				for k, t := range g.taps[run.tap : run.tap+run.length] {
-					row[t.i*s.KW+t.j] = sum[at+k*step]
+					lanes := sum[at+k*step+o-o0:][:last-o]
+					to := dw[(o*inPerGroup+c)*taps+t.i*s.KW+t.j:]
+					for lane, v := range lanes {
+						to[lane*inPerGroup*taps] = v
+					}
 				}
 			}
+		}
+		switch g.kind {
+		case convPlanar:
+			begin += s.C * run.length * Block
+		case convLanewise:
+			begin += run.length * Block
 		}
 	}
 }
