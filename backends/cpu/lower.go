@@ -1,0 +1,295 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A lowered program is what Compile makes of a graph.Program: steps over values whose layout is chosen. It does not depend on
+// the sizes of symbols.
+type lowered struct {
+	program *graph.Program
+	values  []value
+	steps   []*step
+	outputs []valueID // in row-major layout
+	updates []valueID
+	consts  []graph.Tensor
+	plan    backends.Plan
+}
+
+// A step is an operator applied to values.
+type step struct {
+	name string // for profiles and plans: "conv2d conv1.weight"
+	op   operator
+	in   []valueID
+	out  []valueID
+}
+
+// An operator is what a step does. Its method phases says how, once sizes are known.
+type operator interface {
+	phases(b *binding, s *step) ([]phase, error)
+}
+
+// lowering is the state of one compilation.
+type lowering struct {
+	lowered
+	level   kernels.Level
+	pin     backends.Plan
+	users   [][]int         // by graph.ID: the instructions that read it
+	maker   []int           // by graph.ID: the instruction that computes it
+	kept    []bool          // by graph.ID: an output or an update
+	forms   []form          // by graph.ID
+	fused   map[int]lowerFn // by instruction: what replaces its row of the table
+	skipped map[int]bool    // instructions that are part of a fusion
+	frozen  map[string]int  // constant by slot name
+}
+
+// lowerFn lowers one instruction.
+type lowerFn func(l *lowering, i graph.Instr) error
+
+// A form is what stands for a value of the program: itself in one or both layouts, or how to make it when somebody asks.
+type form struct {
+	plain, blocked valueID
+	fill           *graph.Fill // every element is the same constant
+	spread         *spread     // a broadcast that nobody has needed in full yet
+}
+
+// spread is a broadcast of a smaller value in row-major layout.
+type spread struct {
+	from valueID
+	dims graph.Shape // of from, with leading ones so that the ranks agree
+}
+
+func lower(p *graph.Program, level kernels.Level, o backends.Options) (*lowered, error) {
+	l := &lowering{
+		lowered: lowered{program: p, plan: backends.Plan{}},
+		level:   level, pin: o.Pin,
+		users: make([][]int, len(p.Types)), maker: make([]int, len(p.Types)), kept: make([]bool, len(p.Types)),
+		forms: make([]form, len(p.Types)),
+		fused: map[int]lowerFn{}, skipped: map[int]bool{}, frozen: map[string]int{},
+	}
+	if err := l.freeze(o.Const); err != nil {
+		return nil, err
+	}
+	for k, i := range p.Code {
+		for _, x := range i.In {
+			l.users[x] = append(l.users[x], k)
+		}
+		for _, x := range i.Out {
+			l.maker[x] = k
+			l.forms[x] = form{plain: none, blocked: none}
+		}
+	}
+	for _, o := range p.Outputs {
+		l.kept[o.ID] = true
+	}
+	for _, u := range p.Updates {
+		l.kept[u.ID] = true
+	}
+	l.fuse()
+	for k, i := range p.Code {
+		if l.skipped[k] {
+			continue
+		}
+		low := l.fused[k]
+		if low == nil {
+			low = table[i.Op]
+		}
+		if err := low(l, i); err != nil {
+			return nil, fmt.Errorf("cpu: instruction %d, %s: %w", k, i.Op, err)
+		}
+	}
+	for _, o := range p.Outputs {
+		l.outputs = append(l.outputs, l.plainOf(o.ID))
+	}
+	l.placeUpdates()
+	l.mergeTapes()
+	return &l.lowered, nil
+}
+
+// freeze decodes the constants.
+func (l *lowering) freeze(values map[string]graph.Value) error {
+	for _, s := range l.program.Slots {
+		v, ok := values[s.Name]
+		if !ok {
+			continue
+		}
+		t, err := decode(v)
+		if err != nil {
+			return fmt.Errorf("cpu: constant %q: %w", s.Name, err)
+		}
+		if dims, _ := s.Shape.Dims(); t.DType != s.DType || !slices.Equal(t.Dims, dims) {
+			return fmt.Errorf("cpu: constant %q: want %v, got %v%v", s.Name, s.Type, t.DType, t.Dims)
+		}
+		l.frozen[s.Name] = len(l.consts)
+		l.consts = append(l.consts, t)
+	}
+	for _, u := range l.program.Updates {
+		if _, ok := l.frozen[u.Slot]; ok {
+			return fmt.Errorf("cpu: slot %q is constant and cannot be updated; leave it out of Options.Const", u.Slot)
+		}
+	}
+	return nil
+}
+
+// placeUpdates lets the values of updates be computed in place in the slots' next values, where they have memory of their own.
+func (l *lowering) placeUpdates() {
+	for k, u := range l.program.Updates {
+		id := l.plainOf(u.ID)
+		v := &l.values[id]
+		if v.alias != none || v.home.kind != inArena || slices.Contains(l.outputs, id) {
+			to := l.own(v.typ, plain)
+			l.emit("update "+u.Slot, copyAll{}, []valueID{id}, []valueID{to})
+			id, v = to, &l.values[to]
+		}
+		v.home = home{inUpdate, k}
+		l.updates = append(l.updates, id)
+	}
+}
+
+// own adds a value with memory of its own.
+func (l *lowering) own(t graph.Type, lay layout) valueID {
+	l.values = append(l.values, value{typ: t, layout: lay, alias: none})
+	return valueID(len(l.values) - 1)
+}
+
+// view adds a value that shares the memory of another.
+func (l *lowering) view(of valueID, t graph.Type, lay layout) valueID {
+	l.values = append(l.values, value{typ: t, layout: lay, alias: of})
+	return valueID(len(l.values) - 1)
+}
+
+func (l *lowering) emit(name string, op operator, in, out []valueID) {
+	l.steps = append(l.steps, &step{name: name, op: op, in: in, out: out})
+}
+
+// define adds the value of a result, in one layout, and returns it.
+func (l *lowering) define(id graph.ID, lay layout) valueID {
+	v := l.own(l.program.Types[id], lay)
+	if lay == blocked {
+		l.forms[id].blocked = v
+	} else {
+		l.forms[id].plain = v
+	}
+	return v
+}
+
+// plainOf returns a value of the program in row-major layout, making it when needed.
+func (l *lowering) plainOf(id graph.ID) valueID {
+	f := &l.forms[id]
+	if f.plain != none {
+		return f.plain
+	}
+	t := l.program.Types[id]
+	switch {
+	case f.fill != nil:
+		f.plain = l.own(t, plain)
+		l.emit("const", constant{f.fill.Value}, nil, []valueID{f.plain})
+	case f.spread != nil:
+		f.plain = l.own(t, plain)
+		l.emit("broadcast", broadcast{dims: f.spread.dims}, []valueID{f.spread.from}, []valueID{f.plain})
+	case sameInBoth(t):
+		f.plain = l.view(f.blocked, t, plain)
+	default:
+		f.plain = l.own(t, plain)
+		l.emit("reorder to rows", toPlain{}, []valueID{f.blocked}, []valueID{f.plain})
+	}
+	return f.plain
+}
+
+// blockedOf returns a value of rank 2 or more in blocks of 16 channels, making it when needed.
+func (l *lowering) blockedOf(id graph.ID) valueID {
+	f := &l.forms[id]
+	if f.blocked != none {
+		return f.blocked
+	}
+	t := l.program.Types[id]
+	if f.spread != nil && f.plain == none && perLane(f.spread.dims) {
+		f.blocked = l.own(t, blocked)
+		l.emit("broadcast", broadcast{dims: f.spread.dims}, []valueID{f.spread.from}, []valueID{f.blocked})
+		return f.blocked
+	}
+	from := l.plainOf(id)
+	if sameInBoth(t) {
+		f.blocked = l.view(from, t, blocked)
+	} else {
+		f.blocked = l.own(t, blocked)
+		l.emit("reorder to blocks", toBlocked{}, []valueID{from}, []valueID{f.blocked})
+	}
+	return f.blocked
+}
+
+// plainAll is plainOf for several.
+func (l *lowering) plainAll(ids []graph.ID) []valueID {
+	vs := make([]valueID, len(ids))
+	for i, id := range ids {
+		vs[i] = l.plainOf(id)
+	}
+	return vs
+}
+
+// sameInBoth reports whether both layouts of a type are the same bytes: whole blocks of one pixel.
+func sameInBoth(t graph.Type) bool {
+	return len(t.Shape) >= 2 && t.Shape[1].Fixed() && t.Shape[1].C%kernels.Block == 0 && t.Shape[2:].Size() == graph.Dim{C: 1}
+}
+
+// perLane reports whether a broadcast source varies over images and channels only.
+func perLane(dims graph.Shape) bool { return len(dims) >= 2 && dims[2:].Size() == graph.Dim{C: 1} }
+
+// blockable reports whether a type has a blocked layout.
+func blockable(t graph.Type) bool {
+	return t.DType == graph.F32 && len(t.Shape) >= 2 && t.Shape[1].Fixed()
+}
+
+// isBlocked reports whether a value lives in blocks and nowhere in rows yet.
+func (l *lowering) isBlocked(id graph.ID) bool {
+	return l.forms[id].blocked != none && (l.forms[id].plain == none || !sameInBoth(l.program.Types[id]))
+}
+
+// onlyUser returns the one instruction that reads id, if nothing else does and it is no output.
+func (l *lowering) onlyUser(id graph.ID) (int, bool) {
+	if len(l.users[id]) != 1 || l.kept[id] {
+		return 0, false
+	}
+	return l.users[id][0], true
+}
+
+// scalarOf returns the value of a constant, if id is one.
+func (l *lowering) fillOf(id graph.ID) (float64, bool) {
+	if f := l.forms[id].fill; f != nil {
+		return f.Value, true
+	}
+	return 0, false
+}
+
+// nameOf returns the slot that a weight comes from, through masks and casts, or its number.
+func (l *lowering) nameOf(id graph.ID) string {
+	for at := id; ; {
+		i := l.program.Code[l.maker[at]]
+		switch i.Op {
+		case graph.OpSlot:
+			return i.Attr.(graph.Source).Name
+		case graph.OpKeep, graph.OpReshape, graph.OpTranspose, graph.OpAdd, graph.OpCast:
+			at = i.In[0]
+		default:
+			return fmt.Sprintf("%%%d", id)
+		}
+	}
+}
+
+// choose records a choice of kernel in the plan, or obeys the pin. The kernels are in order of preference.
+func (l *lowering) choose(name string, available ...string) (string, error) {
+	chosen := available[0]
+	if pinned, ok := l.pin[name]; ok {
+		if !slices.Contains(available, pinned) {
+			return "", fmt.Errorf("cpu: plan pins %q to kernel %q; available: %v", name, pinned, available)
+		}
+		chosen = pinned
+	}
+	l.plan[name] = chosen
+	return chosen, nil
+}

@@ -1,0 +1,210 @@
+package cpu
+
+import (
+	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Batch normalisation is three operators, because what stands between them differs: statistics of a batch, the normalisation itself with whatever
+// addition and ReLU follow it, and the gradient.
+
+// lowerBatchNorm computes statistics and normalises; see fuse for what may follow.
+func lowerBatchNorm(l *lowering, i graph.Instr) error {
+	l.normStats(i)
+	l.normApply(i, i.Out[0], none, false)
+	return nil
+}
+
+// normStats emits the statistics of a batch_norm.
+func (l *lowering) normStats(i graph.Instr) {
+	l.emit("batch_norm statistics "+l.nameOf(i.In[1]), normStats{}, []valueID{l.blockedOf(i.In[0])},
+		[]valueID{l.define(i.Out[1], plain), l.define(i.Out[2], plain)})
+}
+
+// normApply emits the normalisation of a batch_norm or batch_norm_infer, whose result after addition and ReLU is y.
+func (l *lowering) normApply(i graph.Instr, y graph.ID, residual valueID, relu bool) {
+	mean, variance := l.normStatistics(i)
+	in := []valueID{l.blockedOf(i.In[0]), l.plainOf(i.In[1]), l.plainOf(i.In[2]), mean, variance}
+	if residual != none {
+		in = append(in, residual)
+	}
+	l.emit("batch_norm "+l.nameOf(i.In[1]), normApply{i.Attr.(graph.Eps).Eps, relu}, in, []valueID{l.define(y, blocked)})
+}
+
+// normStatistics returns the mean and the variance that an instruction normalises by.
+func (l *lowering) normStatistics(i graph.Instr) (mean, variance valueID) {
+	if i.Op == graph.OpBatchNorm {
+		return l.plainOf(i.Out[1]), l.plainOf(i.Out[2])
+	}
+	return l.plainOf(i.In[3]), l.plainOf(i.In[4])
+}
+
+func lowerBatchNormInfer(l *lowering, i graph.Instr) error {
+	l.normApply(i, i.Out[0], none, false)
+	return nil
+}
+
+func lowerBatchNormGrad(l *lowering, i graph.Instr) error {
+	l.normGrad(i, l.blockedOf(i.In[0]), none, none)
+	return nil
+}
+
+// normGrad emits a batch_norm_grad. If y is given, dy counts where y > 0 only, and that product is stored in g if g is given.
+func (l *lowering) normGrad(i graph.Instr, dy, y, g valueID) {
+	in := []valueID{dy, l.blockedOf(i.In[1]), l.plainOf(i.In[2]), l.plainOf(i.In[3]), l.plainOf(i.In[4])}
+	out := []valueID{l.define(i.Out[0], blocked), l.define(i.Out[1], plain), l.define(i.Out[2], plain)}
+	if y != none {
+		in = append(in, y)
+	}
+	if g != none {
+		out = append(out, g)
+	}
+	l.emit("batch_norm_grad "+l.nameOf(i.In[2]), normGrad{i.Attr.(graph.Eps).Eps}, in, out)
+}
+
+// planes returns the planes of i1-i0 images, counted from the first of them.
+func (m image) planes(images int) kernels.Planes {
+	return kernels.Planes{Blocks: m.blocks(), Pixels: m.pixels, To: images * m.blocks()}
+}
+
+// normStats computes mean and variance of x over images and pixels.
+type normStats struct{}
+
+func (normStats) phases(b *binding, s *step) ([]phase, error) {
+	m := b.image(s.in[0])
+	x, mean, variance := b.buf(s.in[0]), b.buf(s.out[0]), b.buf(s.out[1])
+	part := b.floats(m.n * m.blocks() * kernels.MomentsPart)
+	merged := b.floats(2 * m.padded())
+	ps := b.perImage(m, phase{cost: float64(m.floats() / m.n), reads: []bufID{x}, writes: []bufID{part}, run: func(f *frame, w, i0, i1 int) error {
+		f.level.Moments(f.piece(w, part, i0, i1), f.piece(w, x, i0, i1), m.planes(i1-i0))
+		return nil
+	}})
+	return append(ps, phase{
+		items: 1, cost: float64(4 * m.n * m.padded()), whole: []bufID{part}, writes: []bufID{mean, variance, merged},
+		run: func(f *frame, _, _, _ int) error {
+			u, v := f.all(merged)[:m.padded()], f.all(merged)[m.padded():]
+			kernels.MergeMoments(u, v, f.all(part), m.n, m.blocks(), m.pixels, 0, m.blocks())
+			copy(f.all(mean), u[:m.c])
+			copy(f.all(variance), v[:m.c])
+			return nil
+		},
+	}), nil
+}
+
+// normApply normalises x by given statistics: operands x, gamma, beta, mean, variance, and perhaps a residual to add.
+type normApply struct {
+	eps  float64
+	relu bool
+}
+
+func (op normApply) phases(b *binding, s *step) ([]phase, error) {
+	m := b.image(s.in[0])
+	in, y := b.bufs(s.in), b.buf(s.out[0])
+	p := m.padded()
+	vectors := b.floats(3 * p)
+	affine := func(f *frame) kernels.Affine {
+		v := f.all(vectors)
+		return kernels.Affine{Mean: v[:p], Scale: v[p : 2*p], Shift: v[2*p:]}
+	}
+	prepare := phase{items: 1, cost: float64(8 * p), whole: in[1:5], writes: []bufID{vectors}, run: func(f *frame, _, _, _ int) error {
+		a := affine(f)
+		padTo(a.Mean, f.all(in[3]))
+		padTo(a.Shift, f.all(in[2]))
+		normScale(a.Scale, f.all(in[1]), f.all(in[4]), op.eps)
+		return nil
+	}}
+	apply := phase{
+		cost: 2 * float64(m.floats()/m.n), whole: []bufID{vectors}, reads: in[:1:1], writes: []bufID{y}, inPlace: in[:1:1],
+		run: func(f *frame, w, i0, i1 int) error {
+			var residual []float32
+			if len(in) > 5 {
+				residual = f.piece(w, in[5], i0, i1)
+			}
+			f.level.Normalize(f.piece(w, y, i0, i1), f.piece(w, in[0], i0, i1), residual, affine(f), op.relu, m.planes(i1-i0))
+			return nil
+		},
+	}
+	if len(in) > 5 {
+		apply.reads = []bufID{in[0], in[5]}
+		apply.inPlace = apply.reads
+	}
+	return append([]phase{prepare}, b.perImage(m, apply)...), nil
+}
+
+// normScale sets scale = gamma/√(variance+eps), zero in padded lanes.
+func normScale(scale, gamma, variance []float32, eps float64) {
+	kernels.InvStd(scale[:len(variance)], variance, eps)
+	for c, v := range gamma {
+		scale[c] *= v
+	}
+	clear(scale[len(gamma):])
+}
+
+// normGrad is the gradient of batch_norm: operands dy, x, gamma, mean, variance, and perhaps y, the result of a ReLU behind the normalisation. Results
+// dx, dgamma, dbeta, and perhaps the gradient before that ReLU.
+type normGrad struct{ eps float64 }
+
+func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
+	m := b.image(s.in[1])
+	in, out := b.bufs(s.in), b.bufs(s.out)
+	dy, x, dx := in[0], in[1], out[0]
+	p := m.padded()
+	vectors := b.floats(3 * p) // mean, scale, 1/σ
+	slopes := b.floats(4 * p)  // dgamma, dbeta, mean gradient, slope
+	part := b.floats(m.n * m.blocks() * kernels.GradPart)
+	masked, stored := len(in) > 5, len(out) > 3
+
+	prepare := phase{items: 1, cost: float64(8 * p), whole: in[2:5], writes: []bufID{vectors}, run: func(f *frame, _, _, _ int) error {
+		v := f.all(vectors)
+		padTo(v[:p], f.all(in[3]))
+		normScale(v[p:2*p], f.all(in[2]), f.all(in[4]), op.eps)
+		clear(v[2*p:])
+		kernels.InvStd(v[2*p:][:m.c], f.all(in[4]), op.eps)
+		return nil
+	}}
+	sums := phase{cost: 2 * float64(m.floats()/m.n), whole: []bufID{vectors}, reads: []bufID{dy, x}, writes: []bufID{part}, run: func(f *frame, w, i0, i1 int) error {
+		var y, g []float32
+		if masked {
+			y = f.piece(w, in[5], i0, i1)
+		}
+		if stored {
+			g = f.piece(w, out[3], i0, i1)
+		}
+		f.level.NormGradSums(f.piece(w, part, i0, i1), g, f.piece(w, dy, i0, i1), y, f.piece(w, x, i0, i1), f.all(vectors), m.planes(i1-i0))
+		return nil
+	}}
+	if masked {
+		sums.reads = append(sums.reads, in[5])
+	}
+	if stored {
+		sums.writes, sums.inPlace = []bufID{out[3], part}, []bufID{dy}
+	}
+	merge := phase{items: 1, cost: float64(2 * m.n * p), whole: []bufID{part, vectors}, writes: []bufID{out[1], out[2], slopes}, run: func(f *frame, _, _, _ int) error {
+		invstd, v := f.all(vectors)[2*p:], f.all(slopes)
+		dgamma, dbeta := v[:p], v[p:2*p]
+		kernels.MergeGradSums(dbeta, dgamma, f.all(part), invstd, m.n, m.blocks(), 0, m.blocks())
+		kernels.InputGradOf(kernels.InputGrad{MeanGrad: v[2*p : 3*p], Slope: v[3*p:]}, dbeta, dgamma, invstd, m.n*m.pixels)
+		copy(f.all(out[1]), dgamma[:m.c])
+		copy(f.all(out[2]), dbeta[:m.c])
+		return nil
+	}}
+	input := phase{cost: 2 * float64(m.floats()/m.n), whole: []bufID{vectors, slopes}, reads: []bufID{dy, x}, writes: []bufID{dx}}
+	switch {
+	case stored:
+		input.reads = []bufID{out[3], x}
+	case masked:
+		input.reads = []bufID{dy, x, in[5]}
+	}
+	input.inPlace = input.reads[:1]
+	input.run = func(f *frame, w, i0, i1 int) error {
+		var y []float32
+		if masked && !stored {
+			y = f.piece(w, in[5], i0, i1)
+		}
+		v, sl := f.all(vectors), f.all(slopes)
+		d := kernels.InputGrad{Mean: v[:p], Scale: v[p : 2*p], MeanGrad: sl[2*p : 3*p], Slope: sl[3*p:]}
+		f.level.NormGradInput(f.piece(w, dx, i0, i1), f.piece(w, input.reads[0], i0, i1), y, f.piece(w, x, i0, i1), d, m.planes(i1-i0))
+		return nil
+	}
+	return []phase{prepare, b.perImage(m, sums)[0], merge, b.perImage(m, input)[0]}, nil
+}

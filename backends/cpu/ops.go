@@ -1,0 +1,104 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// table has a row for every op of graph.Ops: what lowers it. Init fills it, because lowering refers to the table.
+var table map[graph.Op]lowerFn
+
+func init() {
+	table = map[graph.Op]lowerFn{
+		graph.OpInput:   lowerInput,
+		graph.OpSlot:    lowerSlot,
+		graph.OpConst:   lowerConst,
+		graph.OpUniform: lowerUniform,
+
+		graph.OpNeg:      lowerElementwise,
+		graph.OpExp:      lowerElementwise,
+		graph.OpExpm1:    lowerElementwise,
+		graph.OpLog:      lowerElementwise,
+		graph.OpSqrt:     lowerElementwise,
+		graph.OpTanh:     lowerElementwise,
+		graph.OpSigmoid:  lowerSigmoid,
+		graph.OpErf:      lowerElementwise,
+		graph.OpAbs:      lowerElementwise,
+		graph.OpRelu:     lowerElementwise,
+		graph.OpReluGrad: lowerElementwise,
+		graph.OpScale:    lowerElementwise,
+		graph.OpShift:    lowerElementwise,
+		graph.OpCast:     lowerCast,
+
+		graph.OpAdd:  lowerElementwise,
+		graph.OpSub:  lowerElementwise,
+		graph.OpMul:  lowerElementwise,
+		graph.OpDiv:  lowerElementwise,
+		graph.OpMax:  lowerElementwise,
+		graph.OpMin:  lowerElementwise,
+		graph.OpLess: lowerLess,
+
+		graph.OpMatMul:      lowerMatMul,
+		graph.OpConv:        lowerConv,
+		graph.OpConvInput:   lowerConvInput,
+		graph.OpConvWeight:  lowerConvWeight,
+		graph.OpMaxPool:     lowerPool,
+		graph.OpMaxPoolGrad: lowerMaxPoolGrad,
+		graph.OpAvgPool:     lowerPool,
+		graph.OpAvgPoolGrad: lowerAvgPoolGrad,
+
+		graph.OpReshape:    lowerReshape,
+		graph.OpTranspose:  lowerTranspose,
+		graph.OpBroadcast:  lowerBroadcast,
+		graph.OpSlice:      lowerSlice,
+		graph.OpPad:        lowerPad,
+		graph.OpConcat:     lowerConcat,
+		graph.OpGather:     lowerGather,
+		graph.OpScatterAdd: lowerScatterAdd,
+
+		graph.OpSum:       lowerSum,
+		graph.OpReduceMax: lowerReduceMax,
+		graph.OpArgMax:    lowerArgMax,
+		graph.OpCount:     lowerCount,
+
+		graph.OpBatchNorm:      lowerBatchNorm,
+		graph.OpBatchNormGrad:  lowerBatchNormGrad,
+		graph.OpBatchNormInfer: lowerBatchNormInfer,
+		graph.OpLayerNorm:      lowerLayerNorm,
+		graph.OpLayerNormGrad:  lowerLayerNormGrad,
+		graph.OpSoftmax:        lowerSoftmax,
+		graph.OpXent:           lowerXent,
+		graph.OpXentGrad:       lowerXentGrad,
+
+		graph.OpTopKMask:  lowerTopK,
+		graph.OpNMMask:    lowerNM,
+		graph.OpBlockMask: lowerBlockMask,
+		graph.OpKeep:      lowerElementwise,
+	}
+}
+
+// holds reports whether values of a type can be held and moved. Floats are computed with in F32 only.
+func holds(d graph.DType) bool {
+	switch d {
+	case graph.F32, graph.I8, graph.I32, graph.I64, graph.Bit:
+		return true
+	}
+	return false
+}
+
+// lacking lists what this backend cannot run of a program, each thing once.
+func lacking(p *graph.Program) []string {
+	var missing []string
+	for _, i := range p.Code {
+		_, known := table[i.Op]
+		for _, id := range slices.Concat(i.In, i.Out) {
+			d := p.Types[id].DType
+			if what := fmt.Sprintf("%s %v", i.Op, d); !(known && holds(d)) && !slices.Contains(missing, what) {
+				missing = append(missing, what)
+			}
+		}
+	}
+	return missing
+}

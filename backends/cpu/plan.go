@@ -1,0 +1,166 @@
+package cpu
+
+import (
+	"sync"
+	"time"
+
+	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A plan is a lowered program bound to sizes: regions to run and a place for every buffer.
+type plan struct {
+	*lowered
+	level       kernels.Level
+	threads     int
+	dims        [][]int
+	bufOf       []bufID
+	buffers     []buffer
+	regions     []*region
+	arena       int // bytes
+	workerBytes int // of each worker, for buffers inWorker
+
+	mu     sync.Mutex
+	frames []*frame // not in use
+}
+
+// A window is where a block of items begins, and how many items the region has.
+type window struct{ first, items int }
+
+// A frame is what one run of a plan needs for itself. It is kept for the next run.
+type frame struct {
+	plan    *plan
+	level   kernels.Level
+	bytes   [][]byte    // by buffer; nil for those inWorker
+	floats  [][]float32 // the same memory
+	at      []window    // by worker: the block it has at hand
+	scratch [][]float32 // by worker
+	local   [][]byte    // by worker: buffers inWorker
+	jobs    []job       // by region
+	times   *profile    // nil unless profiling
+
+	mu     sync.Mutex
+	err    error // of the lowest chunk that failed
+	failed int
+}
+
+func (p *plan) newFrame(times *profile) *frame {
+	f := &frame{
+		plan: p, level: p.level, times: times,
+		bytes: make([][]byte, len(p.buffers)), floats: make([][]float32, len(p.buffers)),
+		at: make([]window, p.threads), scratch: make([][]float32, p.threads), local: make([][]byte, p.threads),
+		jobs: make([]job, len(p.regions)),
+	}
+	scratch := 0
+	for _, r := range p.regions {
+		for k := range r.phases {
+			scratch = max(scratch, r.phases[k].scratch)
+		}
+	}
+	for w := range p.threads {
+		f.scratch[w] = kernels.Floats(scratch)
+		f.local[w] = bytesOf(kernels.Floats(p.workerBytes / 4))
+	}
+	for i := range f.jobs {
+		r := p.regions[i]
+		f.jobs[i].chunks = int64(r.chunks())
+		f.jobs[i].run = func(worker, chunk int) {
+			if err := r.run(f, worker, chunk); err != nil {
+				f.fail(chunk, err)
+			}
+		}
+	}
+	return f
+}
+
+// fail keeps the error of the lowest chunk, which does not depend on timing.
+func (f *frame) fail(chunk int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil || chunk < f.failed {
+		f.err, f.failed = err, chunk
+	}
+}
+
+// take returns a frame that is not in use, or a new one.
+func (p *plan) take(times *profile) *frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.frames); n > 0 {
+		f := p.frames[n-1]
+		p.frames = p.frames[:n-1]
+		return f
+	}
+	return p.newFrame(times)
+}
+
+// give returns a frame, which lets go of all memory that is not its own.
+func (p *plan) give(f *frame) {
+	clear(f.bytes)
+	clear(f.floats)
+	f.err = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frames = append(p.frames, f)
+}
+
+// set places a buffer.
+func (f *frame) set(id bufID, data []byte) {
+	f.bytes[id] = data
+	f.floats[id] = floatsOf(data)
+}
+
+// attach places all buffers that live in the arena or among the constants.
+func (f *frame) attach(arena []byte) {
+	for i := range f.plan.buffers {
+		root := &f.plan.buffers[i]
+		for root.shares >= 0 {
+			root = &f.plan.buffers[root.shares]
+		}
+		switch root.home.kind {
+		case inArena:
+			f.set(bufID(i), arena[root.offset:root.offset+root.bytes:root.offset+root.bytes])
+		case inConstant:
+			f.set(bufID(i), f.plan.consts[root.home.index].Data)
+		}
+	}
+}
+
+// all returns a buffer of floats in full.
+func (f *frame) all(id bufID) []float32 { return f.floats[id] }
+
+// piece returns the floats of the items i0 ≤ i < i1 of a buffer, in a local phase.
+func (f *frame) piece(w int, id bufID, i0, i1 int) []float32 {
+	b, at := &f.plan.buffers[id], f.at[w]
+	each := b.bytes / 4 / at.items
+	if b.home.kind == inWorker {
+		return floatsOf(f.local[w][b.offset:])[(i0-at.first)*each : (i1-at.first)*each]
+	}
+	return f.floats[id][i0*each : i1*each]
+}
+
+// tensor returns a buffer in full as a tensor of type d without extents.
+func (f *frame) tensor(id bufID, d graph.DType) graph.Tensor {
+	return graph.Tensor{DType: d, Data: f.bytes[id]}
+}
+
+func floatsOf(data []byte) []float32 { return graph.Tensor{DType: graph.F32, Data: data}.F32() }
+
+func bytesOf(x []float32) []byte {
+	t, err := graph.FromF32(x)
+	if err != nil { // no elements
+		return nil
+	}
+	return t.Data
+}
+
+// timed runs a phase, keeping its time when profiling.
+func (f *frame) timed(ph *phase, w, i0, i1 int) error {
+	if f.times == nil {
+		return ph.run(f, w, i0, i1)
+	}
+	start := time.Now()
+	err := ph.run(f, w, i0, i1)
+	f.times.add(ph.step, time.Since(start))
+	return err
+}

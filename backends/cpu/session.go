@@ -1,0 +1,202 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A session is the slots and the arenas. Runs that update slots hold mu alone, other runs together.
+type session struct {
+	backend *Backend
+	closed  atomic.Bool
+
+	mu    sync.RWMutex
+	slots map[string]*slot
+
+	permits chan struct{} // one for each run that may be under way
+	arenaMu sync.Mutex
+	arenas  [][]byte // not in use
+}
+
+// A slot has its value and room for the next one: an update computes that, and takes effect by exchanging the two.
+type slot struct{ value, next graph.Tensor }
+
+func newSession(b *Backend) *session {
+	return &session{backend: b, slots: map[string]*slot{}, permits: make(chan struct{}, max(2, b.threads))}
+}
+
+// alive returns why work must stop: closed, or cancelled.
+func (s *session) alive(ctx context.Context) error {
+	if s.closed.Load() || s.backend.closed.Load() {
+		return backends.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Set gives a slot its value.
+func (s *session) Set(ctx context.Context, name string, v graph.Value) error {
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
+	if name == "" {
+		return fmt.Errorf("cpu: set: slot has no name")
+	}
+	t, err := decode(v)
+	if err != nil {
+		return fmt.Errorf("cpu: set slot %q: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, ok := s.slots[name]
+	if !ok {
+		s.slots[name] = &slot{value: t}
+		return nil
+	}
+	if old.value.DType != t.DType || !slices.Equal(old.value.Dims, t.Dims) {
+		return fmt.Errorf("cpu: set slot %q: want %v%v, got %v%v", name, old.value.DType, old.value.Dims, t.DType, t.Dims)
+	}
+	copy(old.value.Data, t.Data)
+	return nil
+}
+
+// decode returns a tensor with memory of its own.
+func decode(v graph.Value) (graph.Tensor, error) {
+	if !holds(v.DType) {
+		return graph.Tensor{}, fmt.Errorf("values of type %v cannot be held", v.DType)
+	}
+	return v.Decode()
+}
+
+// Get returns a copy of a slot's value.
+func (s *session) Get(ctx context.Context, name string) (graph.Tensor, error) {
+	if err := s.alive(ctx); err != nil {
+		return graph.Tensor{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	x, ok := s.slots[name]
+	if !ok {
+		return graph.Tensor{}, fmt.Errorf("cpu: get: no slot %q; Set it or Compile a program that declares it", name)
+	}
+	return x.value.Clone(), nil
+}
+
+// Compile lowers a program and declares its slots.
+func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, fmt.Errorf("cpu: compile: program is nil")
+	}
+	if err := p.Verify(); err != nil {
+		return nil, fmt.Errorf("cpu: compile: %w", err)
+	}
+	if missing := lacking(p); len(missing) > 0 {
+		return nil, &backends.UnsupportedError{Backend: "cpu", Missing: missing}
+	}
+	l, err := lower(p, s.backend.level, o)
+	if err != nil {
+		return nil, err
+	}
+	for name := range o.Pin {
+		if _, ok := l.plan[name]; !ok {
+			return nil, fmt.Errorf("cpu: compile: pin %q: the program has no such choice; Plan lists them", name)
+		}
+	}
+	e := &executable{session: s, lowered: l}
+	if s.backend.profile {
+		e.times = newProfile()
+	}
+	if e.slots, err = s.declare(p, o.Const); err != nil {
+		return nil, fmt.Errorf("cpu: compile: %w", err)
+	}
+	return e, nil
+}
+
+// declare makes the slots of p that nobody set, all or none of them, and returns them all, nil for constants.
+func (s *session) declare(p *graph.Program, consts map[string]graph.Value) ([]*slot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil, backends.ErrClosed
+	}
+	slots := make([]*slot, len(p.Slots))
+	for i, decl := range p.Slots {
+		if _, ok := consts[decl.Name]; ok {
+			continue
+		}
+		dims, _ := decl.Shape.Dims() // constant, says Verify
+		old, ok := s.slots[decl.Name]
+		switch {
+		case !ok:
+			t, err := graph.New(decl.DType, dims...)
+			if err != nil {
+				return nil, fmt.Errorf("slot %q: %w", decl.Name, err)
+			}
+			slots[i] = &slot{value: t}
+		case old.value.DType != decl.DType || !slices.Equal(old.value.Dims, dims):
+			return nil, fmt.Errorf("slot %q: the program wants %v, the session holds %v%v", decl.Name, decl.Type, old.value.DType, old.value.Dims)
+		default:
+			slots[i] = old
+		}
+	}
+	for i, x := range slots {
+		if x != nil {
+			s.slots[p.Slots[i].Name] = x
+		}
+	}
+	for _, u := range p.Updates {
+		if x := s.slots[u.Slot]; x.next.None() {
+			x.next = x.value.Clone()
+		}
+	}
+	return slots, nil
+}
+
+// Close lets go of the slots, once runs in flight have ended.
+func (s *session) Close() error {
+	s.closed.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.slots)
+	s.arenaMu.Lock()
+	defer s.arenaMu.Unlock()
+	s.arenas = nil
+	return nil
+}
+
+// takeArena waits for its turn and returns memory of at least so many bytes.
+func (s *session) takeArena(ctx context.Context, bytes int) ([]byte, error) {
+	select {
+	case s.permits <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.arenaMu.Lock()
+	defer s.arenaMu.Unlock()
+	var a []byte
+	if n := len(s.arenas); n > 0 {
+		a, s.arenas = s.arenas[n-1], s.arenas[:n-1]
+	}
+	if len(a) < bytes {
+		a = bytesOf(kernels.Floats((bytes + 3) / 4))
+	}
+	return a, nil
+}
+
+func (s *session) giveArena(a []byte) {
+	s.arenaMu.Lock()
+	if !s.closed.Load() {
+		s.arenas = append(s.arenas, a)
+	}
+	s.arenaMu.Unlock()
+	<-s.permits
+}
