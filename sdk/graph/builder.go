@@ -37,13 +37,14 @@ func (b *Builder) Fail(format string, args ...any) {
 	}
 }
 
-// caller returns file:line of the nearest frame that is not a method of this package.
+// caller returns file:line of the nearest frame that is neither in this package nor a layer of package nn.
 func caller() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	for {
 		f, more := frames.Next()
-		if !strings.Contains(f.Function, "cram/sdk/graph.") || strings.HasSuffix(f.File, "_test.go") {
+		inside := strings.Contains(f.Function, "cram/sdk/graph.") || strings.Contains(f.Function, "cram/sdk/nn.")
+		if !inside || strings.HasSuffix(f.File, "_test.go") {
 			return fmt.Sprintf("%s:%d", f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line)
 		}
 		if !more {
