@@ -24,6 +24,7 @@ var arrows = map[string]string{
 	"sdk/compress/...":     "sdk/compress sdk/graph backends backends/reference",
 	"sdk/nn":               "sdk/graph",
 	"sdk/nn/models":        "sdk/nn sdk/graph",
+	"sdk/nn/internal/...":  "sdk/nn sdk/graph backends backends/reference",
 	"sdk/optim":            "sdk/graph sdk/compress",
 	"sdk/data":             "sdk/graph internal/dense | gorgonia.org/tensor golang.org/x/image",
 	"sdk/progress":         "sdk | github.com/schollz/progressbar/v3 golang.org/x/term",
