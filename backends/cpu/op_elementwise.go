@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/compressaware/cram/backends/cpu/kernels"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -57,23 +59,9 @@ func lowerElementwise(l *lowering, i graph.Instr) error {
 		op.b = t.add(l.operand(i.In[1], t.layout))
 	}
 	t.code = []tapeOp{op}
-	l.emitTape(t, i)
-	return nil
-}
-
-// lowerSigmoid writes 1/(1+e^-x) out as a tape of four ops.
-func lowerSigmoid(l *lowering, i graph.Instr) error {
-	t := &tape{layout: l.elementwiseLayout(i)}
-	x := t.add(l.operand(i.In[0], t.layout))
-	one := t.add(arg{kind: argConstant, in: none, value: 1})
-	t.code = []tapeOp{{op: graph.OpNeg, a: x}, {op: graph.OpExp, a: 2}, {op: graph.OpShift, c: 1, a: 3}, {op: graph.OpDiv, a: one, b: 4}}
-	l.emitTape(t, i)
-	return nil
-}
-
-func (l *lowering) emitTape(t *tape, i graph.Instr) {
-	t.outs = []int{len(t.code) - 1}
+	t.outs = []int{0}
 	l.emit(string(i.Op), t, t.ins(), []valueID{l.define(i.Out[0], t.layout)})
+	return nil
 }
 
 // ins returns the values that the args of a tape read.
@@ -382,6 +370,8 @@ func (op tapeOp) run(l kernels.Level, dst, a, b []float32) {
 		l.Sqrt(dst, a)
 	case graph.OpTanh:
 		l.Tanh(dst, a)
+	case graph.OpSigmoid:
+		sigmoid(dst, a)
 	case graph.OpErf:
 		l.Erf(dst, a)
 	case graph.OpAbs:
@@ -406,5 +396,12 @@ func (op tapeOp) run(l kernels.Level, dst, a, b []float32) {
 		l.Min(dst, b, a)
 	case graph.OpReluGrad:
 		l.ReluGrad(dst, a, b)
+	}
+}
+
+// sigmoid sets dst = 1/(1+e^-x), correctly rounded but for rare double rounding: gradients take differences of its results near 1.
+func sigmoid(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = float32(1 / (1 + math.Exp(-float64(v))))
 	}
 }

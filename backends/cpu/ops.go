@@ -23,7 +23,7 @@ func init() {
 		graph.OpLog:      lowerElementwise,
 		graph.OpSqrt:     lowerElementwise,
 		graph.OpTanh:     lowerElementwise,
-		graph.OpSigmoid:  lowerSigmoid,
+		graph.OpSigmoid:  lowerElementwise,
 		graph.OpErf:      lowerElementwise,
 		graph.OpAbs:      lowerElementwise,
 		graph.OpRelu:     lowerElementwise,
