@@ -2,8 +2,6 @@
 
 package kernels
 
-import "math"
-
 var avx2Vectors = vectorTable{
 	add:      addAVX2,
 	sub:      subAVX2,
@@ -16,11 +14,11 @@ var avx2Vectors = vectorTable{
 	abs:      absAVX2,
 	sqrt:     sqrtAVX2,
 	relu:     reluAVX2,
-	exp:      viaFloat64(math.Exp),
-	expm1:    viaFloat64(math.Expm1),
-	log:      viaFloat64(math.Log),
-	tanh:     viaFloat64(math.Tanh),
-	erf:      viaFloat64(math.Erf),
+	exp:      expAVX2,
+	expm1:    expm1AVX2,
+	log:      logAVX2,
+	tanh:     tanhAVX2,
+	erf:      erfAVX2,
 	scale:    scaleAVX2,
 	shift:    shiftAVX2,
 	axpby:    axpbyAVX2,
@@ -39,11 +37,11 @@ var avx512Vectors = vectorTable{
 	abs:      absAVX512,
 	sqrt:     sqrtAVX512,
 	relu:     reluAVX512,
-	exp:      viaFloat64(math.Exp),
-	expm1:    viaFloat64(math.Expm1),
-	log:      viaFloat64(math.Log),
-	tanh:     viaFloat64(math.Tanh),
-	erf:      viaFloat64(math.Erf),
+	exp:      expAVX512,
+	expm1:    expm1AVX512,
+	log:      logAVX512,
+	tanh:     tanhAVX512,
+	erf:      erfAVX512,
 	scale:    scaleAVX512,
 	shift:    shiftAVX512,
 	axpby:    axpbyAVX512,

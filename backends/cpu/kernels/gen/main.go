@@ -26,6 +26,7 @@ var files = []struct {
 }{
 	{"peak", peak},
 	{"vec", vec},
+	{"functions", functions},
 	{"reduce", reduce},
 	{"norm", norm},
 	{"gemm", gemm},

@@ -79,13 +79,14 @@ func vec(c *build.Context) {
 	bitOf8(c)
 	widths(c, func(s *simd) {
 		for _, e := range elementwises {
-			e.emit(s)
+			e.emit(s, 4)
 		}
 		keep(s)
 	})
 }
 
-func (e elementwise) emit(s *simd) {
+// emit emits the kernel with a main loop of the given number of vectors.
+func (e elementwise) emit(s *simd, unroll int) {
 	inputs, constants := strings.Fields(e.inputs), strings.Fields(e.constants)
 	signature := "func(dst, " + strings.Join(inputs, ", ") + " []float32"
 	if len(constants) > 0 {
@@ -113,8 +114,9 @@ func (e elementwise) emit(s *simd) {
 			s.VMOVUPS(body(in), at(dst, i, v*s.bytes()))
 		}
 	}
-	s.stepped(n, i, 4, vectors)
-	s.stepped(n, i, 1, vectors)
+	for count := unroll; count > 0; count /= 4 {
+		s.stepped(n, i, count, vectors)
+	}
 	s.TESTQ(n, n)
 	s.JE(operand.LabelRef("done"))
 	m := s.mask(n)
