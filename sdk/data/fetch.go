@@ -126,11 +126,10 @@ func (f *fetcher) download(ctx context.Context, base string, file publishedFile,
 	return nil
 }
 
-// transferAll repeats transfer until part has its full length, as long as there is progress.
+// transferAll repeats transfer until part has its full length, as long as part grows beyond what it ever was.
 func (f *fetcher) transferAll(ctx context.Context, url string, file publishedFile, part string) error {
-	pause := f.pause
+	pause, longest := f.pause, fileSize(part)
 	for try := 1; ; try++ {
-		before := fileSize(part)
 		err := f.transfer(ctx, url, file, part)
 		var refused *refusal
 		switch {
@@ -140,8 +139,8 @@ func (f *fetcher) transferAll(ctx context.Context, url string, file publishedFil
 			return fmt.Errorf("%s: %w", url, context.Cause(ctx))
 		case errors.As(err, &refused) || try == maxTries:
 			return fmt.Errorf("%s: %w", url, err)
-		case fileSize(part) > before:
-			try, pause = 0, f.pause
+		case fileSize(part) > longest:
+			try, pause, longest = 0, f.pause, fileSize(part)
 		}
 		select {
 		case <-time.After(pause):
@@ -191,7 +190,7 @@ func (f *fetcher) transfer(ctx context.Context, url string, file publishedFile, 
 	case status == http.StatusOK:
 		have = 0 // all of it: the server ignores ranges, or there was nothing to go on from
 	case status == http.StatusPartialContent, status == http.StatusRequestedRangeNotSatisfiable:
-		return errors.Join(fmt.Errorf("the server answered %s for bytes from %d on", answer.Status, have), out.Truncate(0))
+		return errors.Join(fmt.Errorf("the server answered %s for bytes %d to %d", answer.Status, have, file.size), out.Truncate(0))
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
 		return fmt.Errorf("the server answered %s", answer.Status)
 	default:
