@@ -66,16 +66,22 @@ func (l Level) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	}
 }
 
-// packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one.
+// packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one. Where one
+// panel of A is all there is, and B's rows lie right, B is read in place, for it is read only once.
 func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	g := &gemms[l]
+	inPlace := !m.TransB && m.M <= g.tileRows
 	for j0 := t.J0; j0 < t.J1; j0 += nBlock {
 		j1 := min(j0+nBlock, t.J1)
+		full := j0
+		if inPlace {
+			full += (j1 - j0) / g.tileCols * g.tileCols
+		}
 		for k0 := 0; k0 < m.K; k0 += kBlock {
 			k := min(kBlock, m.K-k0)
 			panels := (j1 - j0 + g.tileCols - 1) / g.tileCols
 			packedB, packedA := scratch[:panels*g.tileCols*k], scratch[panels*g.tileCols*k:]
-			l.packB(m, packedB, b, k0, k, j0, j1)
+			l.packB(m, packedB[(full-j0)*k:], b, k0, k, full, j1)
 			blocks := (t.I1 - t.I0 + mBlock - 1) / mBlock
 			for block := range blocks {
 				i0, i1 := share(t.I0, t.I1, blocks, block), share(t.I0, t.I1, blocks, block+1)
@@ -86,12 +92,14 @@ func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 				}
 				for tile := range tiles {
 					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
-					for p := range panels {
-						j := j0 + p*g.tileCols
+					for j := j0; j < j1; j += g.tileCols {
 						cols := min(g.tileCols, j1-j)
-						panel := packedB[p*g.tileCols*k : (p+1)*g.tileCols*k]
+						panel, ldb := packedB[(j-j0)*k:], g.tileCols
+						if j < full {
+							panel, ldb = b[k0*m.LDB+j:(k0+k-1)*m.LDB+j+cols], m.LDB
+						}
 						out := c[r0*m.LDC+j : (r1-1)*m.LDC+j+cols]
-						g.tile(out, m.LDC, packedA[(r0-i0)*k:(r1-i0)*k], panel, g.tileCols, k, r1-r0, cols, m.Accumulate || k0 > 0)
+						g.tile(out, m.LDC, packedA[(r0-i0)*k:], panel, ldb, k, r1-r0, cols, m.Accumulate || k0 > 0)
 					}
 				}
 			}
