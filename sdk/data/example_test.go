@@ -160,6 +160,26 @@ func ExampleLookup() {
 	// data: unknown data set "cifar11": expected one of cifar10, fashion-mnist, mnist, shapes
 }
 
+// Photographs in pets/cat, pets/dog, …, scaled so that 224×224 remain after a random crop.
+func ExampleFolder() {
+	set, err := data.Folder("pets", 256)
+	if err != nil {
+		log.Fatal(err)
+	}
+	loader := data.Loader{
+		Set:        set,
+		Batch:      32,
+		Shuffle:    true,
+		Transforms: []data.Transform{data.RandomCrop{Height: 224, Width: 224}, data.RandomHorizontalFlip{}},
+	}
+	for batch, err := range loader.Epoch(context.Background(), 0, 0) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(batch.Shape)
+	}
+}
+
 func ExampleFetch() {
 	progress := func(file string, done, total int64) {
 		fmt.Printf("%s: %d of %d bytes\n", file, done, total)

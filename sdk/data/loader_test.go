@@ -165,6 +165,30 @@ func TestAugmentationFollowsTheExample(t *testing.T) {
 	}
 }
 
+// TestAugmentationVaries checks that examples of a batch, epochs and seeds each draw their own.
+func TestAugmentationVaries(t *testing.T) {
+	l := data.Loader{Set: numbered{n: 20}, Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
+	// windows tells which pixels of each example the crop left on the image; example 0 is black all over.
+	windows := func(l data.Loader, epoch int) (all []string) {
+		x := collect(t, l, epoch, 0)[0].X
+		for k := 4; k < len(x); k += 4 {
+			all = append(all, fmt.Sprint(x[k] > 0, x[k+1] > 0, x[k+2] > 0, x[k+3] > 0))
+		}
+		return all
+	}
+	first := windows(l, 0)
+	if distinct := slices.Compact(slices.Sorted(slices.Values(first))); len(distinct) < 3 {
+		t.Errorf("19 examples have %d different crops", len(distinct))
+	}
+	if slices.Equal(first, windows(l, 1)) {
+		t.Error("two epochs have the same crops")
+	}
+	l.Seed = 1
+	if slices.Equal(first, windows(l, 0)) {
+		t.Error("two seeds have the same crops")
+	}
+}
+
 // TestBatchStaysValid gives the workers time to run ahead and checks that the batch in hand does not change.
 func TestBatchStaysValid(t *testing.T) {
 	var reads atomic.Int64
