@@ -13,18 +13,21 @@ var portableNorm = normTable{
 	inputRelu:    inputReluPortable,
 }
 
+// lanesOf views 16 elements as an array, whose indices the compiler knows to be in range.
+func lanesOf(x []float32) *[Block]float32 { return (*[Block]float32)(x) }
+
 func momentsPortable(part, x []float32) {
-	shift := x[:Block]
+	shift := *lanesOf(x)
 	var sum, squares [2][Block]float32
 	for i := 0; i < len(x); i += Block {
-		odd := i / Block % 2
-		for j, v := range x[i : i+Block] {
+		s, q := &sum[i/Block%2], &squares[i/Block%2]
+		for j, v := range lanesOf(x[i:]) {
 			d := v - shift[j]
-			sum[odd][j] += d
-			squares[odd][j] += float32(d * d)
+			s[j] += d
+			q[j] += float32(d * d)
 		}
 	}
-	copy(part, shift)
+	copy(part, shift[:])
 	for j := range Block {
 		part[Block+j] = sum[0][j] + sum[1][j]
 		part[2*Block+j] = squares[0][j] + squares[1][j]
@@ -32,10 +35,11 @@ func momentsPortable(part, x []float32) {
 }
 
 func applyPortable(y, x, mean, scale, shift []float32) {
+	m, c, s := lanesOf(mean), lanesOf(scale), lanesOf(shift)
 	for i := 0; i < len(y); i += Block {
-		out := y[i : i+Block]
-		for j, v := range x[i : i+Block] {
-			out[j] = float32((v-mean[j])*scale[j]) + shift[j]
+		out := lanesOf(y[i:])
+		for j, v := range lanesOf(x[i:]) {
+			out[j] = float32((v-m[j])*c[j]) + s[j]
 		}
 	}
 }
@@ -46,10 +50,11 @@ func applyReluPortable(y, x, mean, scale, shift []float32) {
 }
 
 func applyAddPortable(y, x, residual, mean, scale, shift []float32) {
+	m, c, s := lanesOf(mean), lanesOf(scale), lanesOf(shift)
 	for i := 0; i < len(y); i += Block {
-		out, r := y[i:i+Block], residual[i:i+Block]
-		for j, v := range x[i : i+Block] {
-			out[j] = float32((v-mean[j])*scale[j]) + shift[j] + r[j]
+		out, r := lanesOf(y[i:]), lanesOf(residual[i:])
+		for j, v := range lanesOf(x[i:]) {
+			out[j] = float32((v-m[j])*c[j]) + s[j] + r[j]
 		}
 	}
 }
@@ -59,42 +64,31 @@ func applyAddReluPortable(y, x, residual, mean, scale, shift []float32) {
 	reluPortable(y, y)
 }
 
-// gradSum is the running sums of a normalisation's gradient over a plane.
-type gradSum [2][GradPart]float32
-
-// add accounts for gradient g at lane j of pixel i/Block, whose input lies d above the mean.
-func (s *gradSum) add(i, j int, g, d float32) {
-	odd := i / Block % 2
-	s[odd][j] += g
-	s[odd][Block+j] += float32(g * d)
-}
-
-func (s *gradSum) store(part []float32) {
-	for j := range s[0] {
-		part[j] = s[0][j] + s[1][j]
-	}
-}
-
 func gradSumsPortable(part, dy, x, mean []float32) {
-	var s gradSum
+	var sum, prod [2][Block]float32
+	m := lanesOf(mean)
 	for i := 0; i < len(x); i += Block {
-		for j := range Block {
-			s.add(i, j, dy[i+j], x[i+j]-mean[j])
+		s, p, d := &sum[i/Block%2], &prod[i/Block%2], lanesOf(dy[i:])
+		for j, v := range lanesOf(x[i:]) {
+			s[j] += d[j]
+			p[j] += float32(d[j] * (v - m[j]))
 		}
 	}
-	s.store(part)
+	storeGradSums(part, &sum, &prod)
 }
 
 func gradMaskedPortable(part, dy, y, x, mean []float32) {
-	var s gradSum
+	var sum, prod [2][Block]float32
+	m := lanesOf(mean)
 	for i := 0; i < len(x); i += Block {
-		for j := range Block {
-			if y[i+j] > 0 {
-				s.add(i, j, dy[i+j], x[i+j]-mean[j])
-			}
+		s, p, d, keep := &sum[i/Block%2], &prod[i/Block%2], lanesOf(dy[i:]), lanesOf(y[i:])
+		for j, v := range lanesOf(x[i:]) {
+			g := wherePositive(keep[j], d[j])
+			s[j] += g
+			p[j] += float32(g * (v - m[j]))
 		}
 	}
-	s.store(part)
+	storeGradSums(part, &sum, &prod)
 }
 
 func gradSumsReluPortable(part, g, dy, y, x, mean []float32) {
@@ -102,22 +96,30 @@ func gradSumsReluPortable(part, g, dy, y, x, mean []float32) {
 	gradSumsPortable(part, g, x, mean)
 }
 
+func storeGradSums(part []float32, sum, prod *[2][Block]float32) {
+	for j := range Block {
+		part[j] = sum[0][j] + sum[1][j]
+		part[Block+j] = prod[0][j] + prod[1][j]
+	}
+}
+
 func inputPortable(dx, dy, x, mean, scale, meanGrad, slope []float32) {
+	m, c, a, b := lanesOf(mean), lanesOf(scale), lanesOf(meanGrad), lanesOf(slope)
 	for i := 0; i < len(dx); i += Block {
-		for j := range Block {
-			dx[i+j] = scale[j] * (dy[i+j] - meanGrad[j] - float32((x[i+j]-mean[j])*slope[j]))
+		out, d := lanesOf(dx[i:]), lanesOf(dy[i:])
+		for j, v := range lanesOf(x[i:]) {
+			out[j] = c[j] * (d[j] - a[j] - float32((v-m[j])*b[j]))
 		}
 	}
 }
 
 func inputReluPortable(dx, dy, y, x, mean, scale, meanGrad, slope []float32) {
+	m, c, a, b := lanesOf(mean), lanesOf(scale), lanesOf(meanGrad), lanesOf(slope)
 	for i := 0; i < len(dx); i += Block {
-		for j := range Block {
-			var g float32
-			if y[i+j] > 0 {
-				g = dy[i+j]
-			}
-			dx[i+j] = scale[j] * (g - meanGrad[j] - float32((x[i+j]-mean[j])*slope[j]))
+		out, d, keep := lanesOf(dx[i:]), lanesOf(dy[i:]), lanesOf(y[i:])
+		for j, v := range lanesOf(x[i:]) {
+			g := wherePositive(keep[j], d[j])
+			out[j] = c[j] * (g - a[j] - float32((v-m[j])*b[j]))
 		}
 	}
 }

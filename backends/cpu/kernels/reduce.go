@@ -95,7 +95,7 @@ func sumPortable(x []float32) float32 {
 	var s [64]float32
 	for i := 0; i < len(x); i += 64 {
 		for j, v := range x[i:min(i+64, len(x))] {
-			s[j] += v
+			s[j%64] += v
 		}
 	}
 	return halve(&s)
@@ -106,7 +106,7 @@ func dotPortable(x, y []float32) float32 {
 	for i := 0; i < len(x); i += 64 {
 		ys := y[i:]
 		for j, v := range x[i:min(i+64, len(x))] {
-			s[j] += float32(v * ys[j])
+			s[j%64] += float32(v * ys[j])
 		}
 	}
 	return halve(&s)

@@ -73,11 +73,7 @@ func minPortable(dst, a, b []float32) {
 
 func reluGradPortable(dst, dy, y []float32) {
 	for i := range dst {
-		if y[i] > 0 {
-			dst[i] = dy[i]
-		} else {
-			dst[i] = 0
-		}
+		dst[i] = wherePositive(y[i], dy[i])
 	}
 }
 
@@ -101,11 +97,7 @@ func sqrtPortable(dst, x []float32) {
 
 func reluPortable(dst, x []float32) {
 	for i := range dst {
-		if v := x[i]; v < 0 {
-			dst[i] = 0
-		} else {
-			dst[i] = v
-		}
+		dst[i] = rectify(x[i])
 	}
 }
 
@@ -135,6 +127,27 @@ func keepPortable(dst, x []float32, mask []byte) {
 			dst[i] = 0
 		}
 	}
+}
+
+// infinity is the bits of +Inf. Comparisons of bits, unlike those of floats, compile to conditional moves: signs of activations are hard to predict.
+const infinity = 0x7f800000
+
+// rectify returns 0 if v < 0, else v.
+func rectify(v float32) float32 {
+	b := math.Float32bits(v)
+	if b-(1<<31+1) < infinity {
+		b = 0
+	}
+	return math.Float32frombits(b)
+}
+
+// wherePositive returns g if v > 0, else 0.
+func wherePositive(v, g float32) float32 {
+	b := math.Float32bits(g)
+	if math.Float32bits(v)-1 >= infinity {
+		b = 0
+	}
+	return math.Float32frombits(b)
 }
 
 // viaFloat64 applies a float64 function to each element, correctly rounded but for rare double rounding.
