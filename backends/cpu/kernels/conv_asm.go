@@ -9,7 +9,7 @@ type (
 		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32, next, end *float32)
 
 	// convGradFunc is a blocked weight gradient kernel for one run and number of blocks, and for groups times its number of channels.
-	convGradFunc = func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)
+	convGradFunc = func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow, extraAcc, extraX int, next, end *float32)
 
 	// convGradRunsFunc is a planar or lanewise one for one length and number of runs.
 	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)
@@ -24,6 +24,7 @@ type convAssembly struct {
 	bands    [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc // by kind, run, blocks, pixels
 	limits   convGradLimits
 	grads    [convMaxTaps + 1][3]convGradFunc // by run, blocks
+	pairs    [3]convGradFunc                  // by blocks
 	fill     convFillFunc
 	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
 }
@@ -88,7 +89,12 @@ func (l Level) convGrad(t *convGradTile) {
 	}
 	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*Block+t.chans)*Block-1]
 	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*Block+t.chans-1]
-	a.grads[t.length][t.blocks](&t.acc[0], &t.x[0], &t.dy[0], t.chans/a.limits.chans[t.length][t.blocks], t.accBlock, t.dyBlock, t.rows, t.cols, t.xRow, t.dyRow, next, end)
+	kernel := a.grads[t.length][t.blocks]
+	if t.pair {
+		kernel = a.pairs[t.blocks]
+	}
+	kernel(&t.acc[0], &t.x[0], &t.dy[0], t.chans/a.limits.chans[t.length][t.blocks], t.accBlock, t.dyBlock,
+		t.rows, t.cols, t.xRow, t.dyRow, t.extraAcc, t.extraX, next, end)
 }
 
 // fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
@@ -241,9 +247,10 @@ var convAVX512 = convAssembly{
 		},
 	},
 	limits: convGradLimits{
-		blocks: 2, longest: 3, window: 31,
+		blocks: 2, longest: 3, pairs: true, window: 31,
 		chans: [convMaxTaps + 1][3]int{1: {1: 16, 2: 8}, 2: {1: 8, 2: 4}, 3: {1: 8, 2: 4}},
 	},
+	pairs: [3]convGradFunc{1: convGradPairAVX5122x1x8, 2: convGradPairAVX5122x2x4},
 	grads: [convMaxTaps + 1][3]convGradFunc{
 		1: {1: convGradBlockedAVX5121x1x16, 2: convGradBlockedAVX5121x2x8},
 		2: {1: convGradBlockedAVX5122x1x8, 2: convGradBlockedAVX5122x2x4},

@@ -7,7 +7,10 @@ package kernels
 //	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r]]                planar
 //	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r] + lane]         lanewise
 //
-// summed in the order of y, then q. length is at most cols + 1. All distances are in elements.
+// A pair has one more tap, which adds to acc at extraAcc the products of dy with x at extraX: what a stride of 2 makes of a row of 3 taps, 2 of which are
+// neighbours in one phase, the other one in another.
+//
+// Sums run in the order of y, then q. length is at most cols + 1. All distances are in elements.
 type convGradTile struct {
 	kind              convKind
 	acc, x, dy        []float32
@@ -16,6 +19,8 @@ type convGradTile struct {
 	length            int       // of a run
 	blocks, chans     int       // chans where blocked, a multiple of what convGradLimits says; blocks is 1 otherwise
 	accBlock, dyBlock int       // where blocked
+	pair              bool      // where blocked
+	extraAcc, extraX  int       // of a pair
 	offsets           []int     // of the runs, unless blocked
 	ahead             []float32 // what comes next: to be fetched into the cache meanwhile
 }
@@ -25,10 +30,14 @@ type convGradLimits struct {
 	blocks  int                     // blocked: the most blocks of a panel
 	longest int                     // blocked: the longest run
 	chans   [convMaxTaps + 1][3]int // blocked: divides the number of channels, by run and blocks
+	pairs   bool                    // blocked: there are kernels for pairs, of runs of 2
 	window  int                     // otherwise: length·runs + length is at most that
 }
 
-var convGradLimitsPortable = convGradLimits{blocks: 1, longest: 1, chans: [...][3]int{1: {1: Block}, convMaxTaps: {}}, window: 31}
+var convGradLimitsPortable = convGradLimits{
+	blocks: 2, longest: 3, pairs: true, window: 31,
+	chans: [convMaxTaps + 1][3]int{1: {1: 16, 2: 8}, 2: {1: 8, 2: 4}, 3: {1: 8, 2: 4}},
+}
 
 const (
 	convMaxRun  = 7 // the longest run unless blocked
@@ -48,6 +57,11 @@ func convGradPortable(tile *convGradTile) {
 						dy := (*[Block]float32)(tile.dy[b*tile.dyBlock+at:])
 						for c, v := range x[:tile.chans] {
 							addScaled((*[Block]float32)(tile.acc[b*tile.accBlock+(t*Block+c)*Block:]), dy, v)
+						}
+						if tile.pair && t == 0 {
+							for c, v := range x[tile.extraX:][:tile.chans] {
+								addScaled((*[Block]float32)(tile.acc[tile.extraAcc+b*tile.accBlock+c*Block:]), dy, v)
+							}
 						}
 					}
 				case convPlanar:

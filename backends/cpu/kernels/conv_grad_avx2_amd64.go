@@ -5,7 +5,7 @@
 package kernels
 
 // convGradBlockedAVX21x1x4 adds to the sums of a run of 1 taps, 1 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradPlanarAVX21x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradPlanarAVX21x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)

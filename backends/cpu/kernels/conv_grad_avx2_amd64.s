@@ -4,13 +4,13 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX21x1x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX21x1x4(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -33,8 +33,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10

@@ -5,22 +5,28 @@
 package kernels
 
 // convGradBlockedAVX5121x1x16 adds to the sums of a run of 1 taps, 1 blocks and 16 channels. See convGradTile.
-func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradBlockedAVX5121x2x8 adds to the sums of a run of 1 taps, 2 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradBlockedAVX5122x1x8 adds to the sums of a run of 2 taps, 1 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradBlockedAVX5122x2x4 adds to the sums of a run of 2 taps, 2 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradBlockedAVX5123x1x8 adds to the sums of a run of 3 taps, 1 blocks and 8 channels. See convGradTile.
-func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradBlockedAVX5123x2x4 adds to the sums of a run of 3 taps, 2 blocks and 4 channels. See convGradTile.
-func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
+
+// convGradPairAVX5122x1x8 adds to the sums of a run of 2 taps, 1 blocks and 8 channels. See convGradTile.
+func convGradPairAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
+
+// convGradPairAVX5122x2x4 adds to the sums of a run of 2 taps, 2 blocks and 4 channels. See convGradTile.
+func convGradPairAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 
 // convGradPlanarAVX5121x1 adds to the sums of 1 runs of 1 taps. See convGradTile.
 func convGradPlanarAVX5121x1(acc *float32, x *float32, dy *float32, offsets *int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)

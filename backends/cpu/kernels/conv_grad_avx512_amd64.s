@@ -4,13 +4,13 @@
 
 #include "textflag.h"
 
-// func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5121x1x16(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5121x1x16(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -40,8 +40,8 @@ row:
 pixel:
 	PREFETCHT1       (BX)
 	ADDQ             $0x40, BX
-	CMPQ             BX, end+88(FP)
-	CMOVQHI          end+88(FP), BX
+	CMPQ             BX, end+104(FP)
+	CMOVQHI          end+104(FP), BX
 	VMOVUPS          (DI), Z16
 	VFMADD231PS.BCST (SI), Z16, Z0
 	VFMADD231PS.BCST 4(SI), Z16, Z1
@@ -98,13 +98,13 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5121x2x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5121x2x8(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -139,8 +139,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVUPS      (DI), Z16
 	VMOVUPS      (DI)(R9*1), Z17
 	VBROADCASTSS (SI), Z18
@@ -206,13 +206,13 @@ pixel:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5122x1x8(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -257,8 +257,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVAPS      Z16, Z17
 	VMOVUPS      (DI), Z16
 	VBROADCASTSS (SI), Z18
@@ -336,13 +336,13 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5122x2x4(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -399,8 +399,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVAPS      Z16, Z18
 	VMOVAPS      Z17, Z19
 	VMOVUPS      (DI), Z16
@@ -481,13 +481,13 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5123x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5123x1x8(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -571,8 +571,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVAPS      Z25, Z26
 	VMOVAPS      Z24, Z25
 	VMOVUPS      (DI), Z24
@@ -695,13 +695,13 @@ end:
 	VZEROUPPER
 	RET
 
-// func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, next *float32, end *float32)
+// func convGradBlockedAVX5123x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-96
+TEXT ·convGradBlockedAVX5123x2x4(SB), NOSPLIT, $0-112
 	MOVQ x+8(FP), AX
 	MOVQ acc+0(FP), CX
 	MOVQ groups+24(FP), DX
-	MOVQ next+80(FP), BX
+	MOVQ next+96(FP), BX
 
 group:
 	MOVQ    dy+16(FP), DI
@@ -798,8 +798,8 @@ row:
 pixel:
 	PREFETCHT1   (BX)
 	ADDQ         $0x40, BX
-	CMPQ         BX, end+88(FP)
-	CMOVQHI      end+88(FP), BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
 	VMOVAPS      Z26, Z28
 	VMOVAPS      Z27, Z29
 	VMOVAPS      Z24, Z26
@@ -918,6 +918,381 @@ end:
 	VMOVUPS      Z21, 2176(CX)(R8*1)
 	VMOVUPS      Z22, 2240(CX)
 	VMOVUPS      Z23, 2240(CX)(R8*1)
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x10, AX
+	DECQ         DX
+	JNE          group
+	VZEROUPPER
+	RET
+
+// func convGradPairAVX5122x1x8(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPairAVX5122x1x8(SB), NOSPLIT, $0-112
+	MOVQ x+8(FP), AX
+	MOVQ acc+0(FP), CX
+	MOVQ groups+24(FP), DX
+	MOVQ next+96(FP), BX
+
+group:
+	MOVQ    dy+16(FP), DI
+	MOVQ    AX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	VMOVUPS 256(CX), Z4
+	VMOVUPS 320(CX), Z5
+	VMOVUPS 384(CX), Z6
+	VMOVUPS 448(CX), Z7
+	VMOVUPS 1024(CX), Z8
+	VMOVUPS 1088(CX), Z9
+	VMOVUPS 1152(CX), Z10
+	VMOVUPS 1216(CX), Z11
+	VMOVUPS 1280(CX), Z12
+	VMOVUPS 1344(CX), Z13
+	VMOVUPS 1408(CX), Z14
+	VMOVUPS 1472(CX), Z15
+	MOVQ    extraAcc+80(FP), R8
+	LEAQ    (CX)(R8*4), R8
+	VMOVUPS (R8), Z16
+	VMOVUPS 64(R8), Z17
+	VMOVUPS 128(R8), Z18
+	VMOVUPS 192(R8), Z19
+	VMOVUPS 256(R8), Z20
+	VMOVUPS 320(R8), Z21
+	VMOVUPS 384(R8), Z22
+	VMOVUPS 448(R8), Z23
+	MOVQ    extraX+88(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    rows+48(FP), R9
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+
+row:
+	VMOVAPS          Z24, Z25
+	VMOVUPS          (DI), Z24
+	VBROADCASTSS     (SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z16
+	VFMADD231PS.BCST (SI), Z24, Z0
+	VBROADCASTSS     4(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z17
+	VFMADD231PS.BCST 4(SI), Z24, Z1
+	VBROADCASTSS     8(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z18
+	VFMADD231PS.BCST 8(SI), Z24, Z2
+	VBROADCASTSS     12(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z19
+	VFMADD231PS.BCST 12(SI), Z24, Z3
+	VBROADCASTSS     16(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z20
+	VFMADD231PS.BCST 16(SI), Z24, Z4
+	VBROADCASTSS     20(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z21
+	VFMADD231PS.BCST 20(SI), Z24, Z5
+	VBROADCASTSS     24(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z22
+	VFMADD231PS.BCST 24(SI), Z24, Z6
+	VBROADCASTSS     28(SI)(R8*1), Z25
+	VFMADD231PS      Z24, Z25, Z23
+	VFMADD231PS.BCST 28(SI), Z24, Z7
+	ADDQ             $0x40, SI
+	ADDQ             $0x40, DI
+	MOVQ             cols+56(FP), R10
+	SUBQ             $0x01, R10
+	JE               end
+
+pixel:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
+	VMOVAPS      Z24, Z25
+	VMOVUPS      (DI), Z24
+	VBROADCASTSS (SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z8
+	VBROADCASTSS 4(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z17
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z1
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z10
+	VBROADCASTSS 12(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z19
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z3
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 16(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VBROADCASTSS 16(SI), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z12
+	VBROADCASTSS 20(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z21
+	VBROADCASTSS 20(SI), Z26
+	VFMADD231PS  Z24, Z26, Z5
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 24(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VBROADCASTSS 24(SI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z14
+	VBROADCASTSS 28(SI)(R8*1), Z26
+	VFMADD231PS  Z24, Z26, Z23
+	VBROADCASTSS 28(SI), Z26
+	VFMADD231PS  Z24, Z26, Z7
+	VFMADD231PS  Z25, Z26, Z15
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	DECQ         R10
+	JNE          pixel
+
+end:
+	VMOVAPS          Z24, Z25
+	VFMADD231PS.BCST (SI), Z25, Z8
+	VFMADD231PS.BCST 4(SI), Z25, Z9
+	VFMADD231PS.BCST 8(SI), Z25, Z10
+	VFMADD231PS.BCST 12(SI), Z25, Z11
+	VFMADD231PS.BCST 16(SI), Z25, Z12
+	VFMADD231PS.BCST 20(SI), Z25, Z13
+	VFMADD231PS.BCST 24(SI), Z25, Z14
+	VFMADD231PS.BCST 28(SI), Z25, Z15
+	ADDQ             $0x40, SI
+	MOVQ             cols+56(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, SI
+	MOVQ             xRow+64(FP), R10
+	LEAQ             -64(SI)(R10*4), SI
+	MOVQ             cols+56(FP), R10
+	IMUL3Q           $0x00000040, R10, R10
+	SUBQ             R10, DI
+	MOVQ             dyRow+72(FP), R10
+	LEAQ             (DI)(R10*4), DI
+	DECQ             R9
+	JNE              row
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, 64(CX)
+	VMOVUPS          Z2, 128(CX)
+	VMOVUPS          Z3, 192(CX)
+	VMOVUPS          Z4, 256(CX)
+	VMOVUPS          Z5, 320(CX)
+	VMOVUPS          Z6, 384(CX)
+	VMOVUPS          Z7, 448(CX)
+	VMOVUPS          Z8, 1024(CX)
+	VMOVUPS          Z9, 1088(CX)
+	VMOVUPS          Z10, 1152(CX)
+	VMOVUPS          Z11, 1216(CX)
+	VMOVUPS          Z12, 1280(CX)
+	VMOVUPS          Z13, 1344(CX)
+	VMOVUPS          Z14, 1408(CX)
+	VMOVUPS          Z15, 1472(CX)
+	MOVQ             extraAcc+80(FP), SI
+	LEAQ             (CX)(SI*4), SI
+	VMOVUPS          Z16, (SI)
+	VMOVUPS          Z17, 64(SI)
+	VMOVUPS          Z18, 128(SI)
+	VMOVUPS          Z19, 192(SI)
+	VMOVUPS          Z20, 256(SI)
+	VMOVUPS          Z21, 320(SI)
+	VMOVUPS          Z22, 384(SI)
+	VMOVUPS          Z23, 448(SI)
+	ADDQ             $0x00000200, CX
+	ADDQ             $0x20, AX
+	DECQ             DX
+	JNE              group
+	VZEROUPPER
+	RET
+
+// func convGradPairAVX5122x2x4(acc *float32, x *float32, dy *float32, groups int, accBlock int, dyBlock int, rows int, cols int, xRow int, dyRow int, extraAcc int, extraX int, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convGradPairAVX5122x2x4(SB), NOSPLIT, $0-112
+	MOVQ x+8(FP), AX
+	MOVQ acc+0(FP), CX
+	MOVQ groups+24(FP), DX
+	MOVQ next+96(FP), BX
+
+group:
+	MOVQ    dy+16(FP), DI
+	MOVQ    AX, SI
+	MOVQ    accBlock+32(FP), R8
+	MOVQ    dyBlock+40(FP), R9
+	SHLQ    $0x02, R8
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R8*1), Z1
+	VMOVUPS 64(CX), Z2
+	VMOVUPS 64(CX)(R8*1), Z3
+	VMOVUPS 128(CX), Z4
+	VMOVUPS 128(CX)(R8*1), Z5
+	VMOVUPS 192(CX), Z6
+	VMOVUPS 192(CX)(R8*1), Z7
+	VMOVUPS 1024(CX), Z8
+	VMOVUPS 1024(CX)(R8*1), Z9
+	VMOVUPS 1088(CX), Z10
+	VMOVUPS 1088(CX)(R8*1), Z11
+	VMOVUPS 1152(CX), Z12
+	VMOVUPS 1152(CX)(R8*1), Z13
+	VMOVUPS 1216(CX), Z14
+	VMOVUPS 1216(CX)(R8*1), Z15
+	MOVQ    extraAcc+80(FP), R10
+	LEAQ    (CX)(R10*4), R10
+	VMOVUPS (R10), Z16
+	VMOVUPS (R10)(R8*1), Z17
+	VMOVUPS 64(R10), Z18
+	VMOVUPS 64(R10)(R8*1), Z19
+	VMOVUPS 128(R10), Z20
+	VMOVUPS 128(R10)(R8*1), Z21
+	VMOVUPS 192(R10), Z22
+	VMOVUPS 192(R10)(R8*1), Z23
+	MOVQ    extraX+88(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    rows+48(FP), R11
+	VXORPS  X24, X24, X24
+	VXORPS  X25, X25, X25
+	VXORPS  X26, X26, X26
+	VXORPS  X27, X27, X27
+
+row:
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VMOVUPS      (DI), Z24
+	VMOVUPS      (DI)(R9*1), Z25
+	VBROADCASTSS (SI)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(SI)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(SI)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(SI)(R10*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	MOVQ         cols+56(FP), R12
+	SUBQ         $0x01, R12
+	JE           end
+
+pixel:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	CMPQ         BX, end+104(FP)
+	CMOVQHI      end+104(FP), BX
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VMOVUPS      (DI), Z24
+	VMOVUPS      (DI)(R9*1), Z25
+	VBROADCASTSS (SI)(R10*1), Z28
+	VFMADD231PS  Z24, Z28, Z16
+	VFMADD231PS  Z25, Z28, Z17
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(SI)(R10*1), Z28
+	VFMADD231PS  Z24, Z28, Z18
+	VFMADD231PS  Z25, Z28, Z19
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z24, Z28, Z2
+	VFMADD231PS  Z25, Z28, Z3
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 8(SI)(R10*1), Z28
+	VFMADD231PS  Z24, Z28, Z20
+	VFMADD231PS  Z25, Z28, Z21
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(SI)(R10*1), Z28
+	VFMADD231PS  Z24, Z28, Z22
+	VFMADD231PS  Z25, Z28, Z23
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z24, Z28, Z6
+	VFMADD231PS  Z25, Z28, Z7
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	DECQ         R12
+	JNE          pixel
+
+end:
+	VMOVAPS      Z24, Z26
+	VMOVAPS      Z25, Z27
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	ADDQ         $0x40, SI
+	MOVQ         cols+56(FP), R12
+	IMUL3Q       $0x00000040, R12, R12
+	SUBQ         R12, SI
+	MOVQ         xRow+64(FP), R12
+	LEAQ         -64(SI)(R12*4), SI
+	MOVQ         cols+56(FP), R12
+	IMUL3Q       $0x00000040, R12, R12
+	SUBQ         R12, DI
+	MOVQ         dyRow+72(FP), R12
+	LEAQ         (DI)(R12*4), DI
+	DECQ         R11
+	JNE          row
+	VMOVUPS      Z0, (CX)
+	VMOVUPS      Z1, (CX)(R8*1)
+	VMOVUPS      Z2, 64(CX)
+	VMOVUPS      Z3, 64(CX)(R8*1)
+	VMOVUPS      Z4, 128(CX)
+	VMOVUPS      Z5, 128(CX)(R8*1)
+	VMOVUPS      Z6, 192(CX)
+	VMOVUPS      Z7, 192(CX)(R8*1)
+	VMOVUPS      Z8, 1024(CX)
+	VMOVUPS      Z9, 1024(CX)(R8*1)
+	VMOVUPS      Z10, 1088(CX)
+	VMOVUPS      Z11, 1088(CX)(R8*1)
+	VMOVUPS      Z12, 1152(CX)
+	VMOVUPS      Z13, 1152(CX)(R8*1)
+	VMOVUPS      Z14, 1216(CX)
+	VMOVUPS      Z15, 1216(CX)(R8*1)
+	MOVQ         extraAcc+80(FP), SI
+	LEAQ         (CX)(SI*4), SI
+	VMOVUPS      Z16, (SI)
+	VMOVUPS      Z17, (SI)(R8*1)
+	VMOVUPS      Z18, 64(SI)
+	VMOVUPS      Z19, 64(SI)(R8*1)
+	VMOVUPS      Z20, 128(SI)
+	VMOVUPS      Z21, 128(SI)(R8*1)
+	VMOVUPS      Z22, 192(SI)
+	VMOVUPS      Z23, 192(SI)(R8*1)
 	ADDQ         $0x00000100, CX
 	ADDQ         $0x10, AX
 	DECQ         DX

@@ -12,9 +12,10 @@ type ConvWeightGrad struct {
 	panels     []convPanel
 	starts     []int // by panel: where it begins in a partial
 	partialLen int
-	strip      int       // output rows that one filling of the planes serves
-	runs       []convRun // of taps; longest first unless blocked
-	offsets    []int     // unless blocked: of the runs of every channel of a planar image, or of one block
+	strip      int            // output rows that one filling of the planes serves
+	runs       []convRun      // of taps; longest first unless blocked
+	steps      []convGradStep // blocked: runs in pairs where that is faster
+	offsets    []int          // unless blocked: of the runs of every channel of a planar image, or of one block
 }
 
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights, a sum over images. So that it comes out the same for any number of
@@ -68,6 +69,7 @@ func (g *ConvWeightGrad) planRuns() {
 	}
 	g.runs = convRuns(g.taps, min(longest, g.shape.OutW()+1)) // a kernel begins with run-1 pixels of a row
 	if g.kind == convBlocked {
+		g.steps = convGradSteps(g.runs, limits.pairs)
 		return
 	}
 	slices.SortStableFunc(g.runs, func(a, b convRun) int { return b.length - a.length })
@@ -80,6 +82,28 @@ func (g *ConvWeightGrad) planRuns() {
 			g.offsets = append(g.offsets, g.planes.offset(b, g.taps[r.tap]))
 		}
 	}
+}
+
+// convGradStep is a run of taps, and a single tap, further on, that is computed with it; itself where there is none.
+type convGradStep struct {
+	convRun
+	extra int
+}
+
+// convGradSteps pairs every run of 2 taps with a single tap, as far as there are any.
+func convGradSteps(runs []convRun, pairs bool) []convGradStep {
+	var steps []convGradStep
+	for _, r := range runs {
+		if r.length == 1 && pairs {
+			free := slices.IndexFunc(steps, func(s convGradStep) bool { return s.length == 2 && s.extra == s.tap })
+			if free >= 0 {
+				steps[free].extra = r.tap
+				continue
+			}
+		}
+		steps = append(steps, convGradStep{r, r.tap})
+	}
+	return steps
 }
 
 // planStrips chooses how many output rows share a filling of the planes.
@@ -183,7 +207,11 @@ type convGradAhead struct {
 
 // take gives a tile its share, by how much of the work it is.
 func (a *convGradAhead) take(t *convGradTile) {
-	work := t.rows * t.cols * t.length * max(t.blocks*t.chans, len(t.offsets))
+	taps := t.length
+	if t.pair {
+		taps++
+	}
+	work := t.rows * t.cols * taps * max(t.blocks*t.chans, len(t.offsets))
 	share := (a.fetch*work/max(1, a.work) + Block) &^ (Block - 1)
 	from := &a.x
 	if len(a.x) == 0 {
@@ -194,7 +222,7 @@ func (a *convGradAhead) take(t *convGradTile) {
 }
 
 // convGradBytes is how much of x and dy a piece of rows may take, to stay in the first-level cache while all taps pass over it.
-const convGradBytes = 32 << 10
+const convGradBytes = 48 << 10
 
 // rows adds the output rows y0 ≤ y < y1 to a panel's sums.
 func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int, ahead *convGradAhead) {
@@ -229,11 +257,13 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 	limits := g.level.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
 		used := min(Block, g.shape.C-b*Block)
-		for _, run := range g.runs {
-			at := ((b-p.in0)*len(g.taps) + run.tap) * Block * Block
-			step := limits.chans[run.length][p.blocks]
-			t.length, t.chans = run.length, (used+step-1)/step*step
-			t.acc, t.x = partial[at:], planes[g.planes.offset(b, g.taps[run.tap]):]
+		for _, step := range g.steps {
+			at := ((b-p.in0)*len(g.taps) + step.tap) * Block * Block
+			group := limits.chans[step.length][p.blocks]
+			t.length, t.chans, t.pair = step.length, (used+group-1)/group*group, step.extra != step.tap
+			offset := g.planes.offset(b, g.taps[step.tap])
+			t.acc, t.extraAcc = partial[at:], (step.extra-step.tap)*Block*Block
+			t.x, t.extraX = planes[offset:], g.planes.offset(b, g.taps[step.extra])-offset
 			ahead.take(&t)
 			g.level.convGrad(&t)
 		}

@@ -8,13 +8,19 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// convGradSize is a weight gradient kernel of the blocked kind: runs of that many taps, that many blocks of dy and channels of x. The package's
-// tables say the same.
-type convGradSize struct{ run, blocks, chans int }
+// convGradSize is a weight gradient kernel of the blocked kind: runs of that many taps, that many blocks of dy and channels of x. A pair has one more tap,
+// found elsewhere: what a stride of 2 makes of a row of 3. The package's tables say the same.
+type convGradSize struct {
+	run, blocks, chans int
+	pair               bool
+}
 
 var (
-	convGradsAVX512 = []convGradSize{{1, 1, 16}, {1, 2, 8}, {2, 1, 8}, {2, 2, 4}, {3, 1, 8}, {3, 2, 4}}
-	convGradsAVX2   = []convGradSize{{1, 1, 4}}
+	convGradsAVX512 = []convGradSize{
+		{1, 1, 16, false}, {1, 2, 8, false}, {2, 1, 8, false}, {2, 2, 4, false}, {3, 1, 8, false}, {3, 2, 4, false},
+		{2, 1, 8, true}, {2, 2, 4, true},
+	}
+	convGradsAVX2 = []convGradSize{{1, 1, 4, false}}
 )
 
 // convGrads emits the kernels of the weight gradient: see convGradTile in the package. budget is how many blocks fit in the registers, beside one value of
@@ -36,8 +42,11 @@ func convGrads(v convVector, blocked []convGradSize, budget int) func(*build.Con
 
 // convGradBlocked emits the kernel that adds the products of channels of x and the lanes of blocks of dy.
 func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
-	name := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans)
-	function(c, name, "func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow int, next, end *float32)",
+	name, taps := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans), s.run
+	if s.pair {
+		name, taps = fmt.Sprintf("convGradPair%s%dx%dx%d", v.level, s.run, s.blocks, s.chans), s.run+1
+	}
+	function(c, name, "func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow, extraAcc, extraX int, next, end *float32)",
 		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.", name, s.run, s.blocks, s.chans))
 	first, acc := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("acc"), c.GP64())
 	groups, next := c.Load(c.Param("groups"), c.GP64()), c.Load(c.Param("next"), c.GP64())
@@ -51,16 +60,25 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 		c.SHLQ(operand.Imm(2), dyStride)
 	}
 	panel := s.blocks * v.parts
-	at := func(t, ch, i int) operand.Mem {
-		return convBlock(acc, []reg.Register{nil, accStride}, i/v.parts).Offset((t*16+ch)*convBlockBytes + i%v.parts*v.bytes)
+	extra := func(param string, base reg.Register) reg.Register { // where the extra tap of a pair is
+		e := c.Load(c.Param(param), c.GP64())
+		c.LEAQ(operand.Mem{Base: base, Index: e, Scale: 4}, e)
+		return e
 	}
-	sums := make([][][]reg.VecVirtual, s.run) // by tap, channel, part of the panel
+	at := func(base reg.Register, t, ch, i int) operand.Mem {
+		return convBlock(base, []reg.Register{nil, accStride}, i/v.parts).Offset((t%s.run*16+ch)*convBlockBytes + i%v.parts*v.bytes)
+	}
+	sums := make([][][]reg.VecVirtual, taps) // by tap, channel, part of the panel
 	for t := range sums {
+		base := acc
+		if t == s.run {
+			base = extra("extraAcc", acc)
+		}
 		sums[t] = make([][]reg.VecVirtual, s.chans)
 		for ch := range s.chans {
 			for i := range panel {
 				r := v.register(c)
-				c.VMOVUPS(at(t, ch, i), r)
+				c.VMOVUPS(at(base, t, ch, i), r)
 				sums[t][ch] = append(sums[t][ch], r)
 			}
 		}
@@ -80,9 +98,21 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 			convNextRow(c, dy, convBlockBytes, 0, "dyRow")
 		},
 	}
+	var other reg.Register // from x to the pixel of the extra tap, in bytes
+	if s.pair {
+		other = c.Load(c.Param("extraX"), c.GP64())
+		c.SHLQ(operand.Imm(2), other)
+	}
 	w.multiply = func(first, last int) {
 		for ch := range s.chans {
 			channel := operand.Mem{Base: x, Disp: 4 * ch}
+			if s.pair && first == 0 {
+				value := v.register(c)
+				c.VBROADCASTSS(operand.Mem{Base: x, Index: other, Scale: 1, Disp: 4 * ch}, value)
+				for i, sum := range sums[s.run][ch] {
+					c.VFMADD231PS(w.lanes[0][i], value, sum)
+				}
+			}
 			if v.fuse && panel == 1 && first == last {
 				c.VFMADD231PS_BCST(channel, w.lanes[first][0], sums[first][ch][0])
 				continue
@@ -98,9 +128,13 @@ func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
 	}
 	w.emit()
 	for t := range sums {
+		base := acc
+		if t == s.run {
+			base = extra("extraAcc", acc)
+		}
 		for ch := range sums[t] {
 			for i, sum := range sums[t][ch] {
-				c.VMOVUPS(sum, at(t, ch, i))
+				c.VMOVUPS(sum, at(base, t, ch, i))
 			}
 		}
 	}
