@@ -1,0 +1,76 @@
+package models_test
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+func count(m nn.Model, input graph.Shape) (params int) {
+	decls, _, err := nn.Declare(m, input)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, d := range decls {
+		if d.Kind == graph.Param {
+			params += d.Shape.Size().C
+		}
+	}
+	return params
+}
+
+func ExampleNew() {
+	m, input, err := models.New("resnet50", 1000)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(input, count(m, input))
+
+	_, _, err = models.New("resnet49", 1000)
+	fmt.Println(err)
+	// Output:
+	// [N 3 224 224] 25557032
+	// models: unknown model "resnet49"; known: mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn
+}
+
+func ExampleNames() {
+	for _, name := range models.Names()[:3] {
+		m, input, err := models.New(name, 10)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(name, input, count(m, input))
+	}
+	// Output:
+	// mlp [N 1 28 28] 266610
+	// small-cnn [N 3 24 24] 14746
+	// resnet20 [N 3 32 32] 272474
+}
+
+// A wider, shallower member of the family, for images of another size.
+func ExampleResNet() {
+	m := models.ResNet{Blocks: []int{1, 1, 1}, Widths: []int{32, 64, 128}, Classes: 10}
+	fmt.Println(count(m, graph.Batch(1, 28, 28)))
+	// Output: 308074
+}
+
+func ExampleVGG() {
+	m := models.VGG{Form: models.CIFAR, Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
+	fmt.Println(count(m, graph.Batch(3, 32, 32)))
+	// Output: 242826
+}
+
+func ExampleCNN() {
+	m := models.CNN{Widths: []int{8, 16}, Classes: 4}
+	fmt.Println(count(m, graph.Batch(1, 16, 16)))
+	// Output: 1340
+}
+
+func ExampleMLP() {
+	m := models.MLP{Hidden: []int{32}, Classes: 3}
+	fmt.Println(count(m, graph.Batch(4)))
+	// Output: 259
+}

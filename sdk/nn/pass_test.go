@@ -1,0 +1,201 @@
+package nn_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/internal/golden"
+)
+
+func names(decls []nn.Decl) []string {
+	var out []string
+	for _, d := range decls {
+		out = append(out, d.Name)
+	}
+	return out
+}
+
+func f32(t *testing.T, v []float32, dims ...int) graph.Tensor {
+	t.Helper()
+	x, err := graph.FromF32(v, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func program(t *testing.T, b *graph.Builder) *graph.Program {
+	t.Helper()
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDeclare(t *testing.T) {
+	m := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		x = p.At("a").At("b").Apply("conv", nn.Conv2D{Out: 2, Kernel: 3}, x)
+		x = p.Apply("bn", nn.BatchNorm{}, x)
+		if p.Mode == nn.Train { // as an auxiliary head would
+			p.Param("train_only", graph.Other, nn.Constant(0))
+		} else {
+			p.Param("infer_only", graph.Other, nn.Constant(0), 4)
+		}
+		return p.Apply("fc", nn.Linear{Out: 3, NoBias: true}, nn.GlobalAvgPool(p, x))
+	})
+	decls, out, err := nn.Declare(m, graph.Batch(1, 5, 6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (graph.Type{DType: graph.F32, Shape: graph.Batch(3)}); !out.Equal(want) {
+		t.Errorf("output is %v, want %v", out, want)
+	}
+	type row struct {
+		Name, Kind, Role, Type string
+	}
+	var got []row
+	for _, d := range decls {
+		got = append(got, row{d.Name, d.Kind.String(), d.Role.String(), d.Type.String()})
+	}
+	want := []row{
+		{"a.b.conv.weight", "param", "kernel", "f32[2 1 3 3]"},
+		{"a.b.conv.bias", "param", "bias", "f32[2]"},
+		{"bn.weight", "param", "norm", "f32[2]"},
+		{"bn.bias", "param", "norm", "f32[2]"},
+		{"bn.running_mean", "stat", "other", "f32[2]"},
+		{"bn.running_var", "stat", "other", "f32[2]"},
+		{"train_only", "param", "other", "f32[]"},
+		{"fc.weight", "param", "kernel", "f32[3 2]"},
+		{"infer_only", "param", "other", "f32[4]"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestSharedParam: the same name is the same parameter, and its gradient the sum over both uses.
+func TestSharedParam(t *testing.T) {
+	b := graph.NewBuilder()
+	p := nn.NewPass(b, nn.Train)
+	x := b.Input("x", graph.F32, graph.Batch(1))
+	l := nn.Linear{Out: 1, NoBias: true}
+	y := p.Apply("fc", l, p.Apply("fc", l, x)) // w²x
+	b.Output("dw", b.Grad(b.Sum(y, false), p.Slot(p.Decls()[0].Slot))[0])
+	if n := len(p.Decls()); n != 1 {
+		t.Fatalf("%d declarations, want 1", n)
+	}
+	out, _ := golden.Run(t, program(t, b), map[string]graph.Tensor{"fc.weight": f32(t, []float32{3}, 1, 1)}, f32(t, []float32{5}, 1, 1))
+	if got := out["dw"].F32()[0]; got != 30 {
+		t.Errorf("d(w²x)/dw at w=3, x=5 is %g, want 30", got)
+	}
+}
+
+// TestWeights: given values replace those of the slots, and nothing else is read.
+func TestWeights(t *testing.T) {
+	b := graph.NewBuilder()
+	x := b.Input("x", graph.F32, graph.Batch(1))
+	clean := nn.NewPass(b, nn.Train)
+	y := clean.Apply("fc", nn.Linear{Out: 1}, x)
+	moved := nn.NewPass(b, nn.Train)
+	moved.Weights = map[string]graph.Node{"fc.weight": b.Scale(clean.At("fc").Param("weight", graph.Kernel, nn.KaimingUniform, 1, 1), 10)}
+	z := moved.Apply("fc", nn.Linear{Out: 1}, x)
+	b.Output("clean", y)
+	b.Output("moved", z)
+	if d := cmp.Diff(names(clean.Decls()), names(moved.Decls())); d != "" {
+		t.Errorf("both passes must declare alike:\n%s", d)
+	}
+	out, _ := golden.Run(t, program(t, b), map[string]graph.Tensor{
+		"fc.weight": f32(t, []float32{2}, 1, 1),
+		"fc.bias":   f32(t, []float32{1}),
+	}, f32(t, []float32{3}, 1, 1))
+	if c, m := out["clean"].F32()[0], out["moved"].F32()[0]; c != 7 || m != 61 {
+		t.Errorf("2·3+1 and 20·3+1 are %g and %g", c, m)
+	}
+}
+
+// TestMistakes: what is wrong with a model comes out once, with the layer's name and the line of the model.
+func TestMistakes(t *testing.T) {
+	image, vector := graph.Batch(3, 8, 8), graph.Batch(4)
+	apply := func(m nn.Model) nn.Model {
+		return nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			y := p.At("net").Apply("layer", m, x)
+			return nn.Flatten(p, nn.ReLU(p, y)) // goes on after a mistake without a panic
+		})
+	}
+	for _, c := range []struct {
+		name  string
+		model nn.Model
+		input graph.Shape
+		want  string
+	}{
+		{"nil model", nil, image, "the Model is nil"},
+		{"nil layer", apply(nil), image, "net.layer is a nil Model"},
+		{"conv of a vector", apply(nn.Conv2D{Out: 1, Kernel: 1}), vector, "net.layer (Conv2D): want x of rank 4, got f32[N 4]"},
+		{"conv out", apply(nn.Conv2D{Kernel: 1}), image, "net.layer (Conv2D): Out is 0"},
+		{"conv kernel", apply(nn.Conv2D{Out: 1}), image, "net.layer (Conv2D): Kernel is 0"},
+		{"conv stride", apply(nn.Conv2D{Out: 1, Kernel: 1, Stride: -1}), image, "Stride is -1"},
+		{"conv groups", apply(nn.Conv2D{Out: 4, Kernel: 1, Groups: 2}), image, "3 input and 4 output channels do not divide into 2 groups"},
+		{"conv padding", apply(nn.Conv2D{Out: 4, Kernel: 1, Padding: -1}), image, "padding"},
+		{"conv too large", apply(nn.Conv2D{Out: 4, Kernel: 9}), image, "larger than the padded image"},
+		{"linear out", apply(nn.Linear{}), vector, "net.layer (Linear): Out is 0"},
+		{"linear of a symbolic axis", apply(nn.Linear{Out: 2}), graph.Shape{graph.Sym("N"), graph.Sym("T")}, "axis 1 of x must be a constant extent"},
+		{"linear of a scalar", apply(nn.Linear{Out: 2}), nil, "net.layer (Linear): axis 0"},
+		{"batchnorm of rank 1", apply(nn.BatchNorm{}), graph.Batch(), "net.layer (BatchNorm): axis 1"},
+		{"batchnorm momentum", apply(nn.BatchNorm{Momentum: 2}), image, "Momentum is 2"},
+		{"batchnorm eps", apply(nn.BatchNorm{Eps: -1}), image, "Eps is -1"},
+		{"layernorm eps", apply(nn.LayerNorm{Eps: -1}), vector, "Eps is -1"},
+		{"embedding of floats", apply(nn.Embedding{Rows: 2, Dim: 2}), vector, "want i32 indices, got f32[N 4]"},
+		{"pool kernel", apply(nn.MaxPool{}), image, "kernel [0 0]"},
+		{"pool padding", apply(nn.AvgPool{Kernel: 2, Padding: 2}), image, "padding"},
+		{"pool of a vector", apply(nn.Func(nn.GlobalAvgPool)), vector, "GlobalAvgPool): want x of rank 4"},
+		{"dropout", apply(nn.Dropout{P: 1}), vector, "P is 1, must be in [0, 1)"},
+		{"other shape", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			p.Param("w", graph.Other, nn.Constant(0), 2)
+			return p.Param("w", graph.Other, nn.Constant(0), 3)
+		}), image, "w is declared as param other f32[2] and again as param other f32[3]"},
+		{"other shape in the other mode", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			return p.Param("w", graph.Other, nn.Constant(0), 2+int(p.Mode))
+		}), image, "w is declared as"},
+		{"no extent", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			return p.Param("w", graph.Other, nn.Constant(0), 2, 0)
+		}), image, "w: extents [2 0]: dimension 1"},
+		{"no name", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			return p.At("a").Param("", graph.Other, nn.Constant(0))
+		}), image, `a param in scope "a" has no name`},
+		{"no init", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			return p.Param("w", graph.Other, nil)
+		}), image, "w has no Init"},
+		{"undeclared statistic", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			p.SetStat("s", x)
+			return x
+		}), image, "s is not a statistic of this pass"},
+		{"statistic of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			p.Stat("s", nn.Constant(0), 2)
+			p.SetStat("s", x)
+			return x
+		}), image, "s: want f32[2], got f32[N 3 8 8]"},
+		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "returns no value of its pass"},
+		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			return graph.NewBuilder().Input("x", graph.F32, image)
+		}), image, "returns no value of its pass"},
+		{"weights of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			p.Weights = map[string]graph.Node{"w": x}
+			return p.Param("w", graph.Other, nn.Constant(0), 2)
+		}), image, `Weights["w"]: want f32[2] of this pass's builder, got f32[N 3 8 8]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			decls, _, err := nn.Declare(c.model, c.input)
+			if err == nil || !strings.Contains(err.Error(), c.want) || decls != nil {
+				t.Fatalf("got %v and error %v, want one with %q", decls, err, c.want)
+			}
+			if c.model != nil && !strings.Contains(c.want, "returns no value") && !strings.Contains(err.Error(), "(at pass_test.go:") {
+				t.Errorf("%v: does not say where in the model", err)
+			}
+		})
+	}
+}
