@@ -40,11 +40,11 @@ func convLevel(l Level) *convAssembly {
 	return nil
 }
 
-func (l Level) convTiles(kind convKind) convTiles {
+func (l Level) convTiles(kind convKind) *convTiles {
 	if a := convLevel(l); a != nil {
-		return a.tiles[kind]
+		return &a.tiles[kind]
 	}
-	return convTilesPortable[kind]
+	return &convTilesPortable[kind]
 }
 
 func (l Level) convGradLimits() *convGradLimits {
@@ -64,7 +64,7 @@ func (l Level) convBand(b *convBand, pixels, tiles int) {
 	entries, cols, y := len(b.offsets), pixels*tiles, b.rows-1
 	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+Block-1]
 	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+Block-1]
-	_ = b.w[:entries*b.chans*b.run*b.blocks*Block]
+	_ = b.w[:b.weights()]
 	next, end := convAhead(b.ahead, b.dst)
 	a.bands[b.kind][b.run][b.blocks][pixels](&b.dst[0], &b.init[0], convFirst(b.src), convFirst(b.w), convFirst(b.offsets),
 		entries, b.chans, b.rows, tiles,
@@ -128,6 +128,7 @@ var convAVX512 = convAssembly{
 	fill: convFillAVX512,
 	tiles: [convKinds]convTiles{
 		convBlocked:  {1: {1: 16, 2: 14, 4: 6}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
+		convPaired:   {2: {2: 12}},
 		convPlanar:   {1: {1: 16, 2: 12}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
 		convLanewise: {1: {1: 14}, 2: {1: 14}, 3: {1: 14}},
 	},
@@ -175,6 +176,15 @@ var convAVX512 = convAssembly{
 					1: convBandBlockedAVX5123x2x1, 2: convBandBlockedAVX5123x2x2, 3: convBandBlockedAVX5123x2x3, 4: convBandBlockedAVX5123x2x4,
 					5: convBandBlockedAVX5123x2x5, 6: convBandBlockedAVX5123x2x6, 7: convBandBlockedAVX5123x2x7, 8: convBandBlockedAVX5123x2x8,
 					9: convBandBlockedAVX5123x2x9, 10: convBandBlockedAVX5123x2x10, 11: convBandBlockedAVX5123x2x11, 12: convBandBlockedAVX5123x2x12,
+				},
+			},
+		},
+		convPaired: {
+			2: {
+				2: {
+					1: convBandPairedAVX5122x2x1, 2: convBandPairedAVX5122x2x2, 3: convBandPairedAVX5122x2x3, 4: convBandPairedAVX5122x2x4,
+					5: convBandPairedAVX5122x2x5, 6: convBandPairedAVX5122x2x6, 7: convBandPairedAVX5122x2x7, 8: convBandPairedAVX5122x2x8,
+					9: convBandPairedAVX5122x2x9, 10: convBandPairedAVX5122x2x10, 11: convBandPairedAVX5122x2x11, 12: convBandPairedAVX5122x2x12,
 				},
 			},
 		},

@@ -7,6 +7,7 @@ type convKind uint8
 
 const (
 	convBlocked  convKind = iota // one input channel times 16 output channels; plane pixels of 16 channels
+	convPaired                   // the same; blocks are two neighbouring columns of one block, of which the first has one tap and the second two
 	convPlanar                   // the same; plane pixels of one channel
 	convLanewise                 // 16 channels times their own 16 weights: depthwise
 	convKinds    = iota
@@ -26,7 +27,8 @@ func (k convKind) unit() int {
 //	       + Σ_e Σ_c Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + c] · w[e][c][t][b][lane])        blocked and planar, c < chans
 //	       + Σ_e     Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + lane] · w[e][t][lane])           lanewise
 //
-// summed in that order, starting from init. An entry e is a run of t < run taps that are neighbours in a plane, of one block of input channels. All
+// summed in that order, starting from init. Paired is blocked with run 2 and blocks 2, where the second tap of the first block is left out: w is
+// [e][c][3][lane], for (t, b) = (0, 0), (0, 1), (1, 1). An entry e is a run of t < run taps that are neighbours in a plane, of one block of input channels. All
 // distances are in elements. A NaN stays NaN under the maximum.
 type convBand struct {
 	kind                          convKind
@@ -55,6 +57,15 @@ type convTiles [convMaxTaps + 1][convMaxBlocks + 1]int
 
 // convNoFloor leaves every value as it is.
 var convNoFloor = float32(math.Inf(-1))
+
+// weights returns the length of w.
+func (band *convBand) weights() int {
+	each := band.run * band.blocks
+	if band.kind == convPaired {
+		each = 3
+	}
+	return len(band.offsets) * band.chans * each * Block
+}
 
 // longest returns the longest run of taps for panels of that many blocks.
 func (t *convTiles) longest(blocks int) int {
@@ -90,9 +101,17 @@ func (t *convTiles) blocks(cols, taps, most int) int {
 	return best
 }
 
+// pair makes a band of one block one of two neighbouring columns.
+func (band *convBand) pair() {
+	band.kind, band.run, band.blocks, band.dstBlock = convPaired, 2, 2, Block
+	if band.initPixel > 0 {
+		band.initBlock = Block
+	}
+}
+
 // compute computes a band of cols columns, in tiles of nearly equal size.
-func (t *convTiles) compute(l Level, band *convBand, cols int) {
-	most := t[band.run][band.blocks]
+func (band *convBand) compute(l Level, cols int) {
+	most := l.convTiles(band.kind)[band.run][band.blocks]
 	tiles := (cols + most - 1) / most
 	pixels := (cols + tiles - 1) / tiles
 	small := tiles*pixels - cols // tiles of one pixel less
@@ -111,6 +130,7 @@ func (t *convTiles) compute(l Level, band *convBand, cols int) {
 // convTilesPortable is the tiles of the band kernels in plain Go: any number of pixels.
 var convTilesPortable = [convKinds]convTiles{
 	convBlocked:  {1: {1: 1 << 30, 2: 1 << 30, 4: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
+	convPaired:   {2: {2: 1 << 30}},
 	convPlanar:   {1: {1: 1 << 30, 2: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
 	convLanewise: {1: {1: 1 << 30}, 2: {1: 1 << 30}, 3: {1: 1 << 30}},
 }
@@ -122,9 +142,12 @@ func convBandPortable(band *convBand, pixels, tiles int) {
 			src := convFrom(band.src, y*band.srcRow+q*band.kind.unit())
 			for b := range band.blocks {
 				acc := *(*[Block]float32)(band.init[b*band.initBlock+y*band.initRow+q*band.initPixel:])
-				if band.kind == convLanewise {
+				switch band.kind {
+				case convLanewise:
 					band.addLanes(&acc, src)
-				} else {
+				case convPaired:
+					band.addPaired(&acc, src, b)
+				default:
 					band.addChannels(&acc, src, b)
 				}
 				dst := (*[Block]float32)(band.dst[b*band.dstBlock+y*band.dstRow+q*band.dstPixel:])
@@ -145,11 +168,20 @@ func (band *convBand) addChannels(acc *[Block]float32, src []float32, block int)
 	for _, offset := range band.offsets {
 		for c := range band.chans {
 			for t := range band.run {
-				x, row := src[offset+t*unit+c], (*[Block]float32)(w)
-				for lane := range acc {
-					acc[lane] += x * row[lane]
-				}
+				addScaled(acc, (*[Block]float32)(w), src[offset+t*unit+c])
 				w = convFrom(w, band.blocks*Block)
+			}
+		}
+	}
+}
+
+func (band *convBand) addPaired(acc *[Block]float32, src []float32, block int) {
+	for e, offset := range band.offsets {
+		for c := range band.chans {
+			w := band.w[(e*band.chans+c)*3*Block:]
+			addScaled(acc, (*[Block]float32)(w[block*Block:]), src[offset+c])
+			if block == 1 {
+				addScaled(acc, (*[Block]float32)(w[2*Block:]), src[offset+Block+c])
 			}
 		}
 	}

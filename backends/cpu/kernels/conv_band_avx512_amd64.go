@@ -280,6 +280,42 @@ func convBandBlockedAVX5123x2x11(dst *float32, init *float32, src *float32, w *f
 // convBandBlockedAVX5123x2x12 computes tiles of 12 pixels for 2 blocks, from runs of 3 taps. See convBand.
 func convBandBlockedAVX5123x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
+// convBandPairedAVX5122x2x1 computes tiles of 1 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x2 computes tiles of 2 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x3 computes tiles of 3 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x4 computes tiles of 4 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x5 computes tiles of 5 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x6 computes tiles of 6 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x7 computes tiles of 7 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x8 computes tiles of 8 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x9 computes tiles of 9 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x10 computes tiles of 10 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x11 computes tiles of 11 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandPairedAVX5122x2x12 computes tiles of 12 pixels for 2 blocks, from runs of 2 taps. See convBand.
+func convBandPairedAVX5122x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
 // convBandPlanarAVX5121x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 1 taps. See convBand.
 func convBandPlanarAVX5121x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 

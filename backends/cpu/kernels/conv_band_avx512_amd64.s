@@ -15524,6 +15524,2094 @@ store:
 	VZEROUPPER
 	RET
 
+// func convBandPairedAVX5122x2x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x1(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VMOVUPS      128(R8), Z4
+	VBROADCASTSS (R11), Z5
+	VFMADD231PS  Z2, Z5, Z0
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS 64(R11), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      192(R8), Z2
+	VMOVUPS      256(R8), Z3
+	VMOVUPS      320(R8), Z4
+	VBROADCASTSS 4(R11), Z5
+	VFMADD231PS  Z2, Z5, Z0
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS 68(R11), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z2
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000040, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x2(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z4
+	VMOVUPS      64(R8), Z5
+	VMOVUPS      128(R8), Z6
+	VBROADCASTSS (R11), Z7
+	VFMADD231PS  Z4, Z7, Z0
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 64(R11), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 128(R11), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      192(R8), Z4
+	VMOVUPS      256(R8), Z5
+	VMOVUPS      320(R8), Z6
+	VBROADCASTSS 4(R11), Z7
+	VFMADD231PS  Z4, Z7, Z0
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 68(R11), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z3
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 132(R11), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z4
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z4, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z4, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z4, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000080, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x3(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z6
+	VMOVUPS      64(R8), Z7
+	VMOVUPS      128(R8), Z8
+	VBROADCASTSS (R11), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 64(R11), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 128(R11), Z9
+	VFMADD231PS  Z6, Z9, Z4
+	VFMADD231PS  Z7, Z9, Z5
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 192(R11), Z6
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      192(R8), Z6
+	VMOVUPS      256(R8), Z7
+	VMOVUPS      320(R8), Z8
+	VBROADCASTSS 4(R11), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 68(R11), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z3
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 132(R11), Z9
+	VFMADD231PS  Z6, Z9, Z4
+	VFMADD231PS  Z7, Z9, Z5
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 196(R11), Z6
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z6
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z6, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z6, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z6, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z6, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000000c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x4(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VMOVUPS      128(R8), Z10
+	VBROADCASTSS (R11), Z11
+	VFMADD231PS  Z8, Z11, Z0
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 64(R11), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 128(R11), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 192(R11), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 256(R11), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      192(R8), Z8
+	VMOVUPS      256(R8), Z9
+	VMOVUPS      320(R8), Z10
+	VBROADCASTSS 4(R11), Z11
+	VFMADD231PS  Z8, Z11, Z0
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 68(R11), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z3
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 132(R11), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z5
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 196(R11), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 260(R11), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z8
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z8, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z8, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z8, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z8, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z8, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z8, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z8, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000100, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x5(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VMOVUPS      128(R8), Z12
+	VBROADCASTSS (R11), Z13
+	VFMADD231PS  Z10, Z13, Z0
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 64(R11), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 128(R11), Z13
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z5
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 192(R11), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 256(R11), Z13
+	VFMADD231PS  Z10, Z13, Z8
+	VFMADD231PS  Z11, Z13, Z9
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 320(R11), Z10
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      192(R8), Z10
+	VMOVUPS      256(R8), Z11
+	VMOVUPS      320(R8), Z12
+	VBROADCASTSS 4(R11), Z13
+	VFMADD231PS  Z10, Z13, Z0
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 68(R11), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z3
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 132(R11), Z13
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z5
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 196(R11), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z7
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 260(R11), Z13
+	VFMADD231PS  Z10, Z13, Z8
+	VFMADD231PS  Z11, Z13, Z9
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 324(R11), Z10
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z10
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z10, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z10, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z10, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z10, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z10, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z10, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z10, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z10, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z10, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000140, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x6(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VMOVUPS      128(R8), Z14
+	VBROADCASTSS (R11), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VBROADCASTSS 64(R11), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VFMADD231PS  Z14, Z15, Z1
+	VBROADCASTSS 128(R11), Z15
+	VFMADD231PS  Z12, Z15, Z4
+	VFMADD231PS  Z13, Z15, Z5
+	VFMADD231PS  Z14, Z15, Z3
+	VBROADCASTSS 192(R11), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS 256(R11), Z15
+	VFMADD231PS  Z12, Z15, Z8
+	VFMADD231PS  Z13, Z15, Z9
+	VFMADD231PS  Z14, Z15, Z7
+	VBROADCASTSS 320(R11), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VFMADD231PS  Z14, Z15, Z9
+	VBROADCASTSS 384(R11), Z12
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      192(R8), Z12
+	VMOVUPS      256(R8), Z13
+	VMOVUPS      320(R8), Z14
+	VBROADCASTSS 4(R11), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VBROADCASTSS 68(R11), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z3
+	VFMADD231PS  Z14, Z15, Z1
+	VBROADCASTSS 132(R11), Z15
+	VFMADD231PS  Z12, Z15, Z4
+	VFMADD231PS  Z13, Z15, Z5
+	VFMADD231PS  Z14, Z15, Z3
+	VBROADCASTSS 196(R11), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS 260(R11), Z15
+	VFMADD231PS  Z12, Z15, Z8
+	VFMADD231PS  Z13, Z15, Z9
+	VFMADD231PS  Z14, Z15, Z7
+	VBROADCASTSS 324(R11), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z11
+	VFMADD231PS  Z14, Z15, Z9
+	VBROADCASTSS 388(R11), Z12
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z12
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z12, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z12, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z12, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z12, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z12, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z12, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z12, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z12, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z12, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z12, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z12, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z12, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000180, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x7(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z14
+	VMOVUPS      64(R8), Z15
+	VMOVUPS      128(R8), Z16
+	VBROADCASTSS (R11), Z17
+	VFMADD231PS  Z14, Z17, Z0
+	VFMADD231PS  Z15, Z17, Z1
+	VBROADCASTSS 64(R11), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VFMADD231PS  Z16, Z17, Z1
+	VBROADCASTSS 128(R11), Z17
+	VFMADD231PS  Z14, Z17, Z4
+	VFMADD231PS  Z15, Z17, Z5
+	VFMADD231PS  Z16, Z17, Z3
+	VBROADCASTSS 192(R11), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VFMADD231PS  Z16, Z17, Z5
+	VBROADCASTSS 256(R11), Z17
+	VFMADD231PS  Z14, Z17, Z8
+	VFMADD231PS  Z15, Z17, Z9
+	VFMADD231PS  Z16, Z17, Z7
+	VBROADCASTSS 320(R11), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VFMADD231PS  Z16, Z17, Z9
+	VBROADCASTSS 384(R11), Z17
+	VFMADD231PS  Z14, Z17, Z12
+	VFMADD231PS  Z15, Z17, Z13
+	VFMADD231PS  Z16, Z17, Z11
+	VBROADCASTSS 448(R11), Z14
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      192(R8), Z14
+	VMOVUPS      256(R8), Z15
+	VMOVUPS      320(R8), Z16
+	VBROADCASTSS 4(R11), Z17
+	VFMADD231PS  Z14, Z17, Z0
+	VFMADD231PS  Z15, Z17, Z1
+	VBROADCASTSS 68(R11), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z3
+	VFMADD231PS  Z16, Z17, Z1
+	VBROADCASTSS 132(R11), Z17
+	VFMADD231PS  Z14, Z17, Z4
+	VFMADD231PS  Z15, Z17, Z5
+	VFMADD231PS  Z16, Z17, Z3
+	VBROADCASTSS 196(R11), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VFMADD231PS  Z16, Z17, Z5
+	VBROADCASTSS 260(R11), Z17
+	VFMADD231PS  Z14, Z17, Z8
+	VFMADD231PS  Z15, Z17, Z9
+	VFMADD231PS  Z16, Z17, Z7
+	VBROADCASTSS 324(R11), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z11
+	VFMADD231PS  Z16, Z17, Z9
+	VBROADCASTSS 388(R11), Z17
+	VFMADD231PS  Z14, Z17, Z12
+	VFMADD231PS  Z15, Z17, Z13
+	VFMADD231PS  Z16, Z17, Z11
+	VBROADCASTSS 452(R11), Z14
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z14
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z14, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z14, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z14, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z14, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z14, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z14, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z14, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z14, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z14, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z14, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z14, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z14, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z14, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z14, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000001c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x8(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z14
+	VMOVUPS (CX)(R9*1), Z15
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z16
+	VMOVUPS      64(R8), Z17
+	VMOVUPS      128(R8), Z18
+	VBROADCASTSS (R11), Z19
+	VFMADD231PS  Z16, Z19, Z0
+	VFMADD231PS  Z17, Z19, Z1
+	VBROADCASTSS 64(R11), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z19, Z1
+	VBROADCASTSS 128(R11), Z19
+	VFMADD231PS  Z16, Z19, Z4
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z19, Z3
+	VBROADCASTSS 192(R11), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z19, Z5
+	VBROADCASTSS 256(R11), Z19
+	VFMADD231PS  Z16, Z19, Z8
+	VFMADD231PS  Z17, Z19, Z9
+	VFMADD231PS  Z18, Z19, Z7
+	VBROADCASTSS 320(R11), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VFMADD231PS  Z18, Z19, Z9
+	VBROADCASTSS 384(R11), Z19
+	VFMADD231PS  Z16, Z19, Z12
+	VFMADD231PS  Z17, Z19, Z13
+	VFMADD231PS  Z18, Z19, Z11
+	VBROADCASTSS 448(R11), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VFMADD231PS  Z18, Z19, Z13
+	VBROADCASTSS 512(R11), Z16
+	VFMADD231PS  Z18, Z16, Z15
+	VMOVUPS      192(R8), Z16
+	VMOVUPS      256(R8), Z17
+	VMOVUPS      320(R8), Z18
+	VBROADCASTSS 4(R11), Z19
+	VFMADD231PS  Z16, Z19, Z0
+	VFMADD231PS  Z17, Z19, Z1
+	VBROADCASTSS 68(R11), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z3
+	VFMADD231PS  Z18, Z19, Z1
+	VBROADCASTSS 132(R11), Z19
+	VFMADD231PS  Z16, Z19, Z4
+	VFMADD231PS  Z17, Z19, Z5
+	VFMADD231PS  Z18, Z19, Z3
+	VBROADCASTSS 196(R11), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z7
+	VFMADD231PS  Z18, Z19, Z5
+	VBROADCASTSS 260(R11), Z19
+	VFMADD231PS  Z16, Z19, Z8
+	VFMADD231PS  Z17, Z19, Z9
+	VFMADD231PS  Z18, Z19, Z7
+	VBROADCASTSS 324(R11), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z11
+	VFMADD231PS  Z18, Z19, Z9
+	VBROADCASTSS 388(R11), Z19
+	VFMADD231PS  Z16, Z19, Z12
+	VFMADD231PS  Z17, Z19, Z13
+	VFMADD231PS  Z18, Z19, Z11
+	VBROADCASTSS 452(R11), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z15
+	VFMADD231PS  Z18, Z19, Z13
+	VBROADCASTSS 516(R11), Z16
+	VFMADD231PS  Z18, Z16, Z15
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z16
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z16, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z16, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z16, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z16, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z16, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z16, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z16, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z16, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z16, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z16, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z16, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z16, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z16, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z16, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z16, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z16, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000200, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x9(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z14
+	VMOVUPS (CX)(R9*1), Z15
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z16
+	VMOVUPS (CX)(R9*1), Z17
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z18
+	VMOVUPS      64(R8), Z19
+	VMOVUPS      128(R8), Z20
+	VBROADCASTSS (R11), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z1
+	VBROADCASTSS 64(R11), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VFMADD231PS  Z20, Z21, Z1
+	VBROADCASTSS 128(R11), Z21
+	VFMADD231PS  Z18, Z21, Z4
+	VFMADD231PS  Z19, Z21, Z5
+	VFMADD231PS  Z20, Z21, Z3
+	VBROADCASTSS 192(R11), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VFMADD231PS  Z20, Z21, Z5
+	VBROADCASTSS 256(R11), Z21
+	VFMADD231PS  Z18, Z21, Z8
+	VFMADD231PS  Z19, Z21, Z9
+	VFMADD231PS  Z20, Z21, Z7
+	VBROADCASTSS 320(R11), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VFMADD231PS  Z20, Z21, Z9
+	VBROADCASTSS 384(R11), Z21
+	VFMADD231PS  Z18, Z21, Z12
+	VFMADD231PS  Z19, Z21, Z13
+	VFMADD231PS  Z20, Z21, Z11
+	VBROADCASTSS 448(R11), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VFMADD231PS  Z20, Z21, Z13
+	VBROADCASTSS 512(R11), Z21
+	VFMADD231PS  Z18, Z21, Z16
+	VFMADD231PS  Z19, Z21, Z17
+	VFMADD231PS  Z20, Z21, Z15
+	VBROADCASTSS 576(R11), Z18
+	VFMADD231PS  Z20, Z18, Z17
+	VMOVUPS      192(R8), Z18
+	VMOVUPS      256(R8), Z19
+	VMOVUPS      320(R8), Z20
+	VBROADCASTSS 4(R11), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z1
+	VBROADCASTSS 68(R11), Z21
+	VFMADD231PS  Z18, Z21, Z2
+	VFMADD231PS  Z19, Z21, Z3
+	VFMADD231PS  Z20, Z21, Z1
+	VBROADCASTSS 132(R11), Z21
+	VFMADD231PS  Z18, Z21, Z4
+	VFMADD231PS  Z19, Z21, Z5
+	VFMADD231PS  Z20, Z21, Z3
+	VBROADCASTSS 196(R11), Z21
+	VFMADD231PS  Z18, Z21, Z6
+	VFMADD231PS  Z19, Z21, Z7
+	VFMADD231PS  Z20, Z21, Z5
+	VBROADCASTSS 260(R11), Z21
+	VFMADD231PS  Z18, Z21, Z8
+	VFMADD231PS  Z19, Z21, Z9
+	VFMADD231PS  Z20, Z21, Z7
+	VBROADCASTSS 324(R11), Z21
+	VFMADD231PS  Z18, Z21, Z10
+	VFMADD231PS  Z19, Z21, Z11
+	VFMADD231PS  Z20, Z21, Z9
+	VBROADCASTSS 388(R11), Z21
+	VFMADD231PS  Z18, Z21, Z12
+	VFMADD231PS  Z19, Z21, Z13
+	VFMADD231PS  Z20, Z21, Z11
+	VBROADCASTSS 452(R11), Z21
+	VFMADD231PS  Z18, Z21, Z14
+	VFMADD231PS  Z19, Z21, Z15
+	VFMADD231PS  Z20, Z21, Z13
+	VBROADCASTSS 516(R11), Z21
+	VFMADD231PS  Z18, Z21, Z16
+	VFMADD231PS  Z19, Z21, Z17
+	VFMADD231PS  Z20, Z21, Z15
+	VBROADCASTSS 580(R11), Z18
+	VFMADD231PS  Z20, Z18, Z17
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z18
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z18, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z18, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z18, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z18, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z18, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z18, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z18, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z18, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z18, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z18, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z18, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z18, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z18, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z18, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z18, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z18, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z18, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z18, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000240, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x10(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z14
+	VMOVUPS (CX)(R9*1), Z15
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z16
+	VMOVUPS (CX)(R9*1), Z17
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z18
+	VMOVUPS (CX)(R9*1), Z19
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z20
+	VMOVUPS      64(R8), Z21
+	VMOVUPS      128(R8), Z22
+	VBROADCASTSS (R11), Z23
+	VFMADD231PS  Z20, Z23, Z0
+	VFMADD231PS  Z21, Z23, Z1
+	VBROADCASTSS 64(R11), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VFMADD231PS  Z22, Z23, Z1
+	VBROADCASTSS 128(R11), Z23
+	VFMADD231PS  Z20, Z23, Z4
+	VFMADD231PS  Z21, Z23, Z5
+	VFMADD231PS  Z22, Z23, Z3
+	VBROADCASTSS 192(R11), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VFMADD231PS  Z22, Z23, Z5
+	VBROADCASTSS 256(R11), Z23
+	VFMADD231PS  Z20, Z23, Z8
+	VFMADD231PS  Z21, Z23, Z9
+	VFMADD231PS  Z22, Z23, Z7
+	VBROADCASTSS 320(R11), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VFMADD231PS  Z22, Z23, Z9
+	VBROADCASTSS 384(R11), Z23
+	VFMADD231PS  Z20, Z23, Z12
+	VFMADD231PS  Z21, Z23, Z13
+	VFMADD231PS  Z22, Z23, Z11
+	VBROADCASTSS 448(R11), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VFMADD231PS  Z22, Z23, Z13
+	VBROADCASTSS 512(R11), Z23
+	VFMADD231PS  Z20, Z23, Z16
+	VFMADD231PS  Z21, Z23, Z17
+	VFMADD231PS  Z22, Z23, Z15
+	VBROADCASTSS 576(R11), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VFMADD231PS  Z22, Z23, Z17
+	VBROADCASTSS 640(R11), Z20
+	VFMADD231PS  Z22, Z20, Z19
+	VMOVUPS      192(R8), Z20
+	VMOVUPS      256(R8), Z21
+	VMOVUPS      320(R8), Z22
+	VBROADCASTSS 4(R11), Z23
+	VFMADD231PS  Z20, Z23, Z0
+	VFMADD231PS  Z21, Z23, Z1
+	VBROADCASTSS 68(R11), Z23
+	VFMADD231PS  Z20, Z23, Z2
+	VFMADD231PS  Z21, Z23, Z3
+	VFMADD231PS  Z22, Z23, Z1
+	VBROADCASTSS 132(R11), Z23
+	VFMADD231PS  Z20, Z23, Z4
+	VFMADD231PS  Z21, Z23, Z5
+	VFMADD231PS  Z22, Z23, Z3
+	VBROADCASTSS 196(R11), Z23
+	VFMADD231PS  Z20, Z23, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VFMADD231PS  Z22, Z23, Z5
+	VBROADCASTSS 260(R11), Z23
+	VFMADD231PS  Z20, Z23, Z8
+	VFMADD231PS  Z21, Z23, Z9
+	VFMADD231PS  Z22, Z23, Z7
+	VBROADCASTSS 324(R11), Z23
+	VFMADD231PS  Z20, Z23, Z10
+	VFMADD231PS  Z21, Z23, Z11
+	VFMADD231PS  Z22, Z23, Z9
+	VBROADCASTSS 388(R11), Z23
+	VFMADD231PS  Z20, Z23, Z12
+	VFMADD231PS  Z21, Z23, Z13
+	VFMADD231PS  Z22, Z23, Z11
+	VBROADCASTSS 452(R11), Z23
+	VFMADD231PS  Z20, Z23, Z14
+	VFMADD231PS  Z21, Z23, Z15
+	VFMADD231PS  Z22, Z23, Z13
+	VBROADCASTSS 516(R11), Z23
+	VFMADD231PS  Z20, Z23, Z16
+	VFMADD231PS  Z21, Z23, Z17
+	VFMADD231PS  Z22, Z23, Z15
+	VBROADCASTSS 580(R11), Z23
+	VFMADD231PS  Z20, Z23, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VFMADD231PS  Z22, Z23, Z17
+	VBROADCASTSS 644(R11), Z20
+	VFMADD231PS  Z22, Z20, Z19
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z20
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z20, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z20, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z20, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z20, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z20, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z20, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z20, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z20, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z20, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z20, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z20, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z20, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z20, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z20, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z20, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z20, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z20, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z20, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z20, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z20, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000280, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x11(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z14
+	VMOVUPS (CX)(R9*1), Z15
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z16
+	VMOVUPS (CX)(R9*1), Z17
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z18
+	VMOVUPS (CX)(R9*1), Z19
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z20
+	VMOVUPS (CX)(R9*1), Z21
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z22
+	VMOVUPS      64(R8), Z23
+	VMOVUPS      128(R8), Z24
+	VBROADCASTSS (R11), Z25
+	VFMADD231PS  Z22, Z25, Z0
+	VFMADD231PS  Z23, Z25, Z1
+	VBROADCASTSS 64(R11), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VFMADD231PS  Z24, Z25, Z1
+	VBROADCASTSS 128(R11), Z25
+	VFMADD231PS  Z22, Z25, Z4
+	VFMADD231PS  Z23, Z25, Z5
+	VFMADD231PS  Z24, Z25, Z3
+	VBROADCASTSS 192(R11), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VFMADD231PS  Z24, Z25, Z5
+	VBROADCASTSS 256(R11), Z25
+	VFMADD231PS  Z22, Z25, Z8
+	VFMADD231PS  Z23, Z25, Z9
+	VFMADD231PS  Z24, Z25, Z7
+	VBROADCASTSS 320(R11), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VFMADD231PS  Z24, Z25, Z9
+	VBROADCASTSS 384(R11), Z25
+	VFMADD231PS  Z22, Z25, Z12
+	VFMADD231PS  Z23, Z25, Z13
+	VFMADD231PS  Z24, Z25, Z11
+	VBROADCASTSS 448(R11), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VFMADD231PS  Z24, Z25, Z13
+	VBROADCASTSS 512(R11), Z25
+	VFMADD231PS  Z22, Z25, Z16
+	VFMADD231PS  Z23, Z25, Z17
+	VFMADD231PS  Z24, Z25, Z15
+	VBROADCASTSS 576(R11), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VFMADD231PS  Z24, Z25, Z17
+	VBROADCASTSS 640(R11), Z25
+	VFMADD231PS  Z22, Z25, Z20
+	VFMADD231PS  Z23, Z25, Z21
+	VFMADD231PS  Z24, Z25, Z19
+	VBROADCASTSS 704(R11), Z22
+	VFMADD231PS  Z24, Z22, Z21
+	VMOVUPS      192(R8), Z22
+	VMOVUPS      256(R8), Z23
+	VMOVUPS      320(R8), Z24
+	VBROADCASTSS 4(R11), Z25
+	VFMADD231PS  Z22, Z25, Z0
+	VFMADD231PS  Z23, Z25, Z1
+	VBROADCASTSS 68(R11), Z25
+	VFMADD231PS  Z22, Z25, Z2
+	VFMADD231PS  Z23, Z25, Z3
+	VFMADD231PS  Z24, Z25, Z1
+	VBROADCASTSS 132(R11), Z25
+	VFMADD231PS  Z22, Z25, Z4
+	VFMADD231PS  Z23, Z25, Z5
+	VFMADD231PS  Z24, Z25, Z3
+	VBROADCASTSS 196(R11), Z25
+	VFMADD231PS  Z22, Z25, Z6
+	VFMADD231PS  Z23, Z25, Z7
+	VFMADD231PS  Z24, Z25, Z5
+	VBROADCASTSS 260(R11), Z25
+	VFMADD231PS  Z22, Z25, Z8
+	VFMADD231PS  Z23, Z25, Z9
+	VFMADD231PS  Z24, Z25, Z7
+	VBROADCASTSS 324(R11), Z25
+	VFMADD231PS  Z22, Z25, Z10
+	VFMADD231PS  Z23, Z25, Z11
+	VFMADD231PS  Z24, Z25, Z9
+	VBROADCASTSS 388(R11), Z25
+	VFMADD231PS  Z22, Z25, Z12
+	VFMADD231PS  Z23, Z25, Z13
+	VFMADD231PS  Z24, Z25, Z11
+	VBROADCASTSS 452(R11), Z25
+	VFMADD231PS  Z22, Z25, Z14
+	VFMADD231PS  Z23, Z25, Z15
+	VFMADD231PS  Z24, Z25, Z13
+	VBROADCASTSS 516(R11), Z25
+	VFMADD231PS  Z22, Z25, Z16
+	VFMADD231PS  Z23, Z25, Z17
+	VFMADD231PS  Z24, Z25, Z15
+	VBROADCASTSS 580(R11), Z25
+	VFMADD231PS  Z22, Z25, Z18
+	VFMADD231PS  Z23, Z25, Z19
+	VFMADD231PS  Z24, Z25, Z17
+	VBROADCASTSS 644(R11), Z25
+	VFMADD231PS  Z22, Z25, Z20
+	VFMADD231PS  Z23, Z25, Z21
+	VFMADD231PS  Z24, Z25, Z19
+	VBROADCASTSS 708(R11), Z22
+	VFMADD231PS  Z24, Z22, Z21
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z22
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z22, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z22, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z22, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z22, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z22, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z22, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z22, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z22, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z22, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z22, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z22, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z22, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z22, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z22, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z22, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z22, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z22, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z22, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z22, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z22, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z20, Z22, Z20
+	VMOVUPS      Z20, (AX)
+	VMAXPS       Z21, Z22, Z21
+	VMOVUPS      Z21, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000002c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandPairedAVX5122x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandPairedAVX5122x2x12(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ    initPixel+96(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    initBlock+104(FP), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(R9*1), Z1
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z2
+	VMOVUPS (CX)(R9*1), Z3
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z4
+	VMOVUPS (CX)(R9*1), Z5
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z6
+	VMOVUPS (CX)(R9*1), Z7
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z8
+	VMOVUPS (CX)(R9*1), Z9
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z10
+	VMOVUPS (CX)(R9*1), Z11
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z12
+	VMOVUPS (CX)(R9*1), Z13
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z14
+	VMOVUPS (CX)(R9*1), Z15
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z16
+	VMOVUPS (CX)(R9*1), Z17
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z18
+	VMOVUPS (CX)(R9*1), Z19
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z20
+	VMOVUPS (CX)(R9*1), Z21
+	ADDQ    R8, CX
+	VMOVUPS (CX), Z22
+	VMOVUPS (CX)(R9*1), Z23
+	ADDQ    R8, CX
+	MOVQ    w+24(FP), R8
+	MOVQ    offsets+32(FP), R9
+	MOVQ    entries+40(FP), R10
+	TESTQ   R10, R10
+	JE      store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R12
+	SHRQ $0x01, R12
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z24
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      128(R8), Z26
+	VBROADCASTSS (R11), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z1
+	VBROADCASTSS 64(R11), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VFMADD231PS  Z26, Z27, Z1
+	VBROADCASTSS 128(R11), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z5
+	VFMADD231PS  Z26, Z27, Z3
+	VBROADCASTSS 192(R11), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VFMADD231PS  Z26, Z27, Z5
+	VBROADCASTSS 256(R11), Z27
+	VFMADD231PS  Z24, Z27, Z8
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z7
+	VBROADCASTSS 320(R11), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z9
+	VBROADCASTSS 384(R11), Z27
+	VFMADD231PS  Z24, Z27, Z12
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z11
+	VBROADCASTSS 448(R11), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z13
+	VBROADCASTSS 512(R11), Z27
+	VFMADD231PS  Z24, Z27, Z16
+	VFMADD231PS  Z25, Z27, Z17
+	VFMADD231PS  Z26, Z27, Z15
+	VBROADCASTSS 576(R11), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VFMADD231PS  Z26, Z27, Z17
+	VBROADCASTSS 640(R11), Z27
+	VFMADD231PS  Z24, Z27, Z20
+	VFMADD231PS  Z25, Z27, Z21
+	VFMADD231PS  Z26, Z27, Z19
+	VBROADCASTSS 704(R11), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VFMADD231PS  Z26, Z27, Z21
+	VBROADCASTSS 768(R11), Z24
+	VFMADD231PS  Z26, Z24, Z23
+	VMOVUPS      192(R8), Z24
+	VMOVUPS      256(R8), Z25
+	VMOVUPS      320(R8), Z26
+	VBROADCASTSS 4(R11), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z1
+	VBROADCASTSS 68(R11), Z27
+	VFMADD231PS  Z24, Z27, Z2
+	VFMADD231PS  Z25, Z27, Z3
+	VFMADD231PS  Z26, Z27, Z1
+	VBROADCASTSS 132(R11), Z27
+	VFMADD231PS  Z24, Z27, Z4
+	VFMADD231PS  Z25, Z27, Z5
+	VFMADD231PS  Z26, Z27, Z3
+	VBROADCASTSS 196(R11), Z27
+	VFMADD231PS  Z24, Z27, Z6
+	VFMADD231PS  Z25, Z27, Z7
+	VFMADD231PS  Z26, Z27, Z5
+	VBROADCASTSS 260(R11), Z27
+	VFMADD231PS  Z24, Z27, Z8
+	VFMADD231PS  Z25, Z27, Z9
+	VFMADD231PS  Z26, Z27, Z7
+	VBROADCASTSS 324(R11), Z27
+	VFMADD231PS  Z24, Z27, Z10
+	VFMADD231PS  Z25, Z27, Z11
+	VFMADD231PS  Z26, Z27, Z9
+	VBROADCASTSS 388(R11), Z27
+	VFMADD231PS  Z24, Z27, Z12
+	VFMADD231PS  Z25, Z27, Z13
+	VFMADD231PS  Z26, Z27, Z11
+	VBROADCASTSS 452(R11), Z27
+	VFMADD231PS  Z24, Z27, Z14
+	VFMADD231PS  Z25, Z27, Z15
+	VFMADD231PS  Z26, Z27, Z13
+	VBROADCASTSS 516(R11), Z27
+	VFMADD231PS  Z24, Z27, Z16
+	VFMADD231PS  Z25, Z27, Z17
+	VFMADD231PS  Z26, Z27, Z15
+	VBROADCASTSS 580(R11), Z27
+	VFMADD231PS  Z24, Z27, Z18
+	VFMADD231PS  Z25, Z27, Z19
+	VFMADD231PS  Z26, Z27, Z17
+	VBROADCASTSS 644(R11), Z27
+	VFMADD231PS  Z24, Z27, Z20
+	VFMADD231PS  Z25, Z27, Z21
+	VFMADD231PS  Z26, Z27, Z19
+	VBROADCASTSS 708(R11), Z27
+	VFMADD231PS  Z24, Z27, Z22
+	VFMADD231PS  Z25, Z27, Z23
+	VFMADD231PS  Z26, Z27, Z21
+	VBROADCASTSS 772(R11), Z24
+	VFMADD231PS  Z26, Z24, Z23
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z24
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z24, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z24, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z24, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z24, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z24, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z24, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z24, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z24, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z24, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z24, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z24, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z24, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z24, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z24, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z24, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z24, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z24, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z24, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z24, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z24, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z20, Z24, Z20
+	VMOVUPS      Z20, (AX)
+	VMAXPS       Z21, Z24, Z21
+	VMOVUPS      Z21, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z22, Z24, Z22
+	VMOVUPS      Z22, (AX)
+	VMAXPS       Z23, Z24, Z23
+	VMOVUPS      Z23, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000300, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
 // func convBandPlanarAVX5121x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·convBandPlanarAVX5121x1x1(SB), NOSPLIT, $0-152

@@ -5,7 +5,7 @@ package kernels
 type convImage struct {
 	level         Level
 	kind          convKind
-	tiles         convTiles
+	tiles         *convTiles
 	planes        convPlanes
 	height, width int // of the result
 	blocks        int // of the result
@@ -21,6 +21,7 @@ type convImage struct {
 type convGrid struct {
 	y, x, stepY, stepX, rows, cols int
 	taps                           []convTap
+	paired                         []convTap // where the column to the right of each belongs to the grid too: its own taps, one for every two of taps
 }
 
 // convPanel is a number of consecutive result blocks that are computed together, from the plane blocks in0 ≤ b < in1.
@@ -52,8 +53,11 @@ func (c *convImage) finish(level Level, kind convKind, groups, perGroup, inPerGr
 	c.level, c.kind, c.tiles = level, kind, level.convTiles(kind)
 	c.planStrips()
 	longest := 0
+	paired := false
 	for _, g := range c.grids {
+		paired = paired || g.paired != nil
 		sortTaps(g.taps)
+		sortTaps(g.paired)
 		for _, r := range convRuns(g.taps, convMaxTaps) {
 			longest = max(longest, r.length)
 		}
@@ -62,10 +66,15 @@ func (c *convImage) finish(level Level, kind convKind, groups, perGroup, inPerGr
 	if c.planes.inPlace {
 		cols = c.strip * c.width
 	}
-	c.panels = convPanels(groups, perGroup, inPerGroup, c.planes.unit, func(blocks int) int { return c.tiles.blocks(cols, longest, blocks) })
+	c.panels = convPanels(groups, perGroup, inPerGroup, c.planes.unit, func(blocks int) int {
+		if paired {
+			return 1
+		}
+		return c.tiles.blocks(cols, longest, blocks)
+	})
 	for p := range c.panels {
 		for g := range c.grids {
-			c.panels[p].chunks = append(c.panels[p].chunks, c.planChunks(&c.panels[p], c.grids[g].taps, groups*inPerGroup))
+			c.panels[p].chunks = append(c.panels[p].chunks, c.planChunks(&c.panels[p], &c.grids[g], groups*inPerGroup))
 			for _, chunk := range c.panels[p].chunks[g] {
 				c.work += c.grids[g].rows * c.grids[g].cols * c.panels[p].blocks * len(chunk.entries) * chunk.chans * chunk.run
 			}
@@ -130,21 +139,28 @@ func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) in
 	return panels
 }
 
-// planChunks cuts the reduction of a panel over taps into chunks and gives each its place in the packed weights: the longest runs first.
-func (c *convImage) planChunks(p *convPanel, taps []convTap, channels int) []convChunk {
+// planChunks cuts the reduction of a panel over a grid's taps into chunks and gives each its place in the packed weights: the longest runs first.
+func (c *convImage) planChunks(p *convPanel, grid *convGrid, channels int) []convChunk {
 	var chunks []convChunk
-	runs := convRuns(taps, c.tiles.longest(p.blocks))
+	longest := c.tiles.longest(p.blocks)
+	if grid.paired != nil {
+		longest = 2
+	}
+	runs := convRuns(grid.taps, longest)
 	add := func(run, in0, in1, chans int) {
 		var entries []convEntry
 		var offsets []int
 		for in := in0; in < in1; in++ {
 			for _, r := range runs {
 				if r.length == run {
-					entries, offsets = append(entries, convEntry{in, r.tap}), append(offsets, c.planes.offset(in, taps[r.tap]))
+					entries, offsets = append(entries, convEntry{in, r.tap}), append(offsets, c.planes.offset(in, grid.taps[r.tap]))
 				}
 			}
 		}
 		size := chans * run * p.blocks * Block // of an entry's weights
+		if grid.paired != nil {
+			size = chans * 3 * Block
+		}
 		most := max(1, convChunkBytes/(4*size))
 		pieces := (len(entries) + most - 1) / most
 		for i := range pieces {
@@ -188,20 +204,25 @@ func (c *convImage) pack(dst, w []float32, from convPacking) {
 	for _, p := range c.panels {
 		for g, chunks := range p.chunks {
 			for _, chunk := range chunks {
-				c.packChunk(dst[chunk.packed:], w, from, p, c.grids[g].taps, chunk)
+				c.packChunk(dst[chunk.packed:], w, from, p, &c.grids[g], chunk)
 			}
 		}
 	}
 }
 
-func (c *convImage) packChunk(dst, w []float32, from convPacking, p convPanel, taps []convTap, chunk convChunk) {
+func (c *convImage) packChunk(dst, w []float32, from convPacking, p convPanel, grid *convGrid, chunk convChunk) {
 	for _, e := range chunk.entries {
 		in := e.in
 		if c.kind == convBlocked {
 			in *= Block
 		}
 		for ch := range chunk.chans {
-			for _, t := range taps[e.tap : e.tap+chunk.run] {
+			if grid.paired != nil {
+				t := grid.paired[e.tap/2]
+				from.row(dst[:Block], w, p.block*Block, in+ch, t.i*from.kw+t.j)
+				dst = dst[Block:]
+			}
+			for _, t := range grid.taps[e.tap : e.tap+chunk.run] {
 				tap := t.i*from.kw + t.j
 				for b := range p.blocks {
 					row := dst[:Block]
@@ -342,9 +363,12 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 			}
 			for k := range p.chunks[g] {
 				band := c.band(call, p, p.chunks[g], k, (grid.y+from*grid.stepY)*c.width+grid.x, grid.stepX, grid.stepY*c.width)
+				if grid.paired != nil {
+					band.pair()
+				}
 				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
 				call.take(&band, grid.cols)
-				c.tiles.compute(c.level, &band, grid.cols)
+				band.compute(c.level, grid.cols)
 			}
 		}
 	}
@@ -359,7 +383,7 @@ func (c *convImage) pixels(call *convCall, image []float32, y0, y1 int) {
 			band := c.band(call, p, p.chunks[0], k, y0*c.width, 1, 0)
 			band.src, band.rows = source[y0*c.width*c.planes.unit:], 1
 			call.take(&band, (y1-y0)*c.width)
-			c.tiles.compute(c.level, &band, (y1-y0)*c.width)
+			band.compute(c.level, (y1-y0)*c.width)
 		}
 	}
 }

@@ -27,20 +27,26 @@ func (l Level) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 		top: rows.pad, left: cols.pad, rows: rows.length, cols: cols.length, inPlace: s.pointwise(),
 	}
 	phase := c.planes.phase(0, 0)
+	kind := convBlocked
+	if s.depthwise() {
+		kind = convLanewise
+	}
+	pairs := kind == convBlocked && l.convTiles(convPaired)[2][2] > 0 && cols.pairs()
 	for _, a := range rows.lattices {
-		for _, b := range cols.lattices {
+		for n, b := range cols.lattices {
 			grid := convGrid{y: a.first, x: b.first, stepY: s.StrideH, stepX: s.StrideW, rows: a.count, cols: b.count}
 			for _, i := range a.taps {
 				for _, j := range b.taps {
 					grid.taps = append(grid.taps, convTap{i: i.weight, j: j.weight, phase: phase, shiftY: i.shift, shiftX: j.shift})
 				}
 			}
+			if last := len(c.grids) - 1; pairs && n == 1 && len(a.taps) > 0 {
+				grid.x, grid.paired = 0, c.grids[last].taps
+				c.grids[last] = grid
+				continue
+			}
 			c.grids = append(c.grids, grid)
 		}
-	}
-	kind := convBlocked
-	if s.depthwise() {
-		kind = convLanewise
 	}
 	c.finish(l, kind, s.Groups, s.C/s.Groups, s.O/s.Groups)
 	return g, nil
@@ -56,6 +62,17 @@ type convAxis struct {
 type convLattice struct {
 	first, count int
 	taps         []struct{ weight, shift int }
+}
+
+// pairs reports whether two columns that are neighbours are best computed together: as with 3 columns, stride 2 and an odd padding, where the first of
+// them has one tap, and the second the same pixel and the next one.
+func (a *convAxis) pairs() bool {
+	if len(a.lattices) != 2 {
+		return false
+	}
+	even, odd := a.lattices[0], a.lattices[1]
+	return even.count == odd.count && len(even.taps) == 1 && len(odd.taps) == 2 &&
+		min(odd.taps[0].shift, odd.taps[1].shift) == even.taps[0].shift
 }
 
 // convLattices solves y + pad = out·stride + i for one direction: coordinate y = first + m·stride has remainder i mod stride = a fixed, and with

@@ -2,7 +2,7 @@
 
 package kernels
 
-func (l Level) convTiles(kind convKind) convTiles { return convTilesPortable[kind] }
+func (l Level) convTiles(kind convKind) *convTiles { return &convTilesPortable[kind] }
 
 func (l Level) convGradLimits() *convGradLimits { return &convGradLimitsPortable }
 

@@ -36,6 +36,7 @@ var (
 		{"Blocked", 1, 1, 16}, {"Blocked", 1, 2, 14}, {"Blocked", 1, 4, 6},
 		{"Blocked", 2, 1, 16}, {"Blocked", 2, 2, 12},
 		{"Blocked", 3, 1, 16}, {"Blocked", 3, 2, 12},
+		{"Paired", 2, 2, 12},
 		{"Planar", 1, 1, 16}, {"Planar", 1, 2, 12},
 		{"Planar", 2, 1, 16}, {"Planar", 2, 2, 12},
 		{"Planar", 3, 1, 16}, {"Planar", 3, 2, 12},
@@ -99,7 +100,7 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 	c.ADDQ(operand.Imm(8), offsets)
 	steps := 1 // channels an iteration: about as many multiply-adds for every run
 	var chans reg.Register
-	if kind == "Blocked" {
+	if unit == convBlockBytes && kind != "Lanewise" {
 		shift := 2 / run // 4, 2 and 1 channels
 		steps = 1 << shift
 		chans = c.Load(c.Param("chans"), c.GP64())
@@ -108,11 +109,17 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 	}
 	convPrefetch(c, next)
 	panel := blocks * v.parts
+	count := run * panel
+	slot := func(t, i int) int { return t*panel + i } // of the weights of tap t for part i of the panel
+	if kind == "Paired" {
+		count = 3
+		slot = func(t, i int) int { return []int{0, 1, -1, 2}[2*t+i] }
+	}
 	for s := range steps {
-		weights := make([]reg.VecVirtual, run*panel)
+		weights := make([]reg.VecVirtual, count)
 		for i := range weights {
 			weights[i] = v.register(c)
-			c.VMOVUPS(operand.Mem{Base: w, Disp: (s*run*panel + i) * v.bytes}, weights[i])
+			c.VMOVUPS(operand.Mem{Base: w, Disp: (s*count + i) * v.bytes}, weights[i])
 		}
 		for at := range pixels + run - 1 { // the source pixel, which tap t adds to result pixel at-t
 			x := operand.Mem{Base: p, Disp: at*unit + s*4}
@@ -134,15 +141,17 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 				for t := range run {
 					if q := at - t; q >= 0 && q < pixels {
 						for i := h; i < panel; i += parts {
-							c.VFMADD231PS(weights[t*panel+i], value, acc[q][i])
+							if w := slot(t, i); w >= 0 {
+								c.VFMADD231PS(weights[w], value, acc[q][i])
+							}
 						}
 					}
 				}
 			}
 		}
 	}
-	c.ADDQ(operand.U32(uint32(steps*run*blocks*convBlockBytes)), w)
-	if kind == "Blocked" {
+	c.ADDQ(operand.U32(uint32(steps*count*v.bytes)), w)
+	if chans != nil {
 		c.ADDQ(operand.Imm(uint64(4*steps)), p)
 		c.DECQ(chans)
 		c.JNE(operand.LabelRef("chans"))
