@@ -99,3 +99,48 @@ func TestMatMulFormula(t *testing.T) {
 		})
 	}
 }
+
+func TestPoolFormula(t *testing.T) {
+	for _, a := range []graph.PoolAttr{
+		{Kernel: [2]int{3, 2}, Stride: [2]int{1, 2}, Pad: [4]int{1, 0, 0, 1}},
+		{Kernel: [2]int{4, 5}, Stride: [2]int{3, 1}, Pad: [4]int{0, 2, 2, 1}},
+		{Kernel: [2]int{1, 1}, Stride: [2]int{2, 3}},
+	} {
+		t.Run(fmt.Sprint(a), func(t *testing.T) {
+			const n, c, h, w = 2, 2, 6, 7
+			x := spaced(1, n, c, h, w).value
+			for k := range x.F64() {
+				x.F64()[k] -= 3 // negative, so that a zero from the padding would win
+			}
+			b := graph.NewBuilder()
+			in := b.Input("x", graph.F64, graph.Of(n, c, h, w))
+			b.Output("max", b.MaxPool(in, a))
+			b.Output("mean", b.AvgPool(in, a))
+			a.CountPad = true
+			b.Output("mean with padding", b.AvgPool(in, a))
+			got := run(t, program(t, b), x)
+			oh, ow := (h+a.Pad[0]+a.Pad[1]-a.Kernel[0])/a.Stride[0]+1, (w+a.Pad[2]+a.Pad[3]-a.Kernel[1])/a.Stride[1]+1
+			var largest, mean, padded []float64
+			for s := range n * c {
+				for i := range oh {
+					for j := range ow {
+						top, sum, count := -10.0, 0.0, 0.0
+						for p := range a.Kernel[0] {
+							for q := range a.Kernel[1] {
+								if r, l := i*a.Stride[0]+p-a.Pad[0], j*a.Stride[1]+q-a.Pad[2]; r >= 0 && r < h && l >= 0 && l < w {
+									v := x.F64()[(s*h+r)*w+l]
+									top, sum, count = max(top, v), sum+v, count+1
+								}
+							}
+						}
+						largest, mean = append(largest, top), append(mean, sum/count)
+						padded = append(padded, sum/float64(a.Kernel[0]*a.Kernel[1]))
+					}
+				}
+			}
+			for i, want := range [][]float64{largest, mean, padded} {
+				near(t, fmt.Sprint("result ", i), got[i], floats(dims(n, c, oh, ow), want...), 1e-14)
+			}
+		})
+	}
+}
