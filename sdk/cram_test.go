@@ -1,0 +1,156 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+var testSGD = optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
+
+// TestRhoZero holds paper.md §1: with ρ = 0 and C the identity, CrAM is its base optimizer bit for bit, and CrAM+ is it with a
+// doubled loss gradient and an undoubled weight decay.
+func TestRhoZero(t *testing.T) {
+	doubled := optim.Plain()
+	doubled.Mix = []float64{2}
+	for name, pair := range map[string][2]optim.Estimator{
+		"cram":       {optim.CrAM(0, compress.Dense{}), optim.Plain()},
+		"cram, no C": {optim.CrAM(0), optim.Plain()},
+		"cram+":      {optim.CrAMPlus(0, compress.Dense{}), doubled},
+	} {
+		for _, rule := range []optim.Rule{testSGD, optim.AdamW{WeightDecay: 0.05}} {
+			t.Run(name+" "+rule.String(), func(t *testing.T) {
+				got := runGolden(t, goldenVariant{pair[0], rule, 0.05, nil}, graph.F32, 10, nil)
+				want := runGolden(t, goldenVariant{pair[1], rule, 0.05, nil}, graph.F32, 10, nil)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+	plain := runGolden(t, goldenVariant{optim.Plain(), testSGD, 0.05, nil}, graph.F32, 10, nil)
+	if cmp.Equal(plain, runGolden(t, goldenVariant{doubled, testSGD, 0.05, nil}, graph.F32, 10, nil)) {
+		t.Error("doubling the gradient changes nothing: the test cannot fail")
+	}
+}
+
+// TestGradientEvaluations counts the weight gradients of the network's two convolutions in one step.
+func TestGradientEvaluations(t *testing.T) {
+	topk := compress.TopK(.5)
+	for name, c := range map[string]struct {
+		estimator optim.Estimator
+		want      int
+	}{
+		"plain":        {optim.Plain(), 1},
+		"sam":          {optim.SAM(.05), 2},
+		"cram":         {optim.CrAM(.05, topk), 2},
+		"cram+":        {optim.CrAMPlus(.05, topk), 2},
+		"cram+ multi":  {optim.CrAMPlus(.05, topk, compress.NM{N: 2, M: 4}), 2},
+		"cram+ host":   {optim.CrAMPlus(.05, hostOnly(topk)), 2},
+		"cram+ reused": {optim.CrAMPlus(.05, topk), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGoldenRun(t, goldenVariant{c.estimator, testSGD, 0.05, nil}, graph.F32)
+			points := len(c.estimator.Points)
+			v := variant{make([]int, points), make([]bool, points)}
+			for i := range v.fresh {
+				v.fresh[i] = name != "cram+ reused"
+			}
+			segments, err := g.recipe.lower(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for i, s := range segments {
+				if s.program == nil {
+					continue
+				}
+				got += s.program.Count(graph.OpConvWeight)
+				for _, u := range s.program.Updates {
+					if slot, _ := s.program.Slot(u.Slot); i < len(segments)-1 && slot.Kind != graph.Scratch {
+						t.Errorf("segment %d of %d writes %s, a %v", i, len(segments), u.Slot, slot.Kind)
+					}
+				}
+			}
+			if got != 2*c.want {
+				t.Errorf("%d convolution weight gradients for 2 convolutions, want %d", got, 2*c.want)
+			}
+		})
+	}
+}
+
+// TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those of plain SGD, whatever the second pass saw.
+func TestCleanPassMovesStatistics(t *testing.T) {
+	statistics := func(e optim.Estimator) map[string][]float64 {
+		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, graph.F32)
+		if _, err := g.step(); err != nil {
+			t.Fatal(err)
+		}
+		all := g.slots()
+		for name := range all {
+			if !strings.Contains(name, "running") {
+				delete(all, name)
+			}
+		}
+		return all
+	}
+	want := statistics(optim.Plain())
+	if len(want) != 4 {
+		t.Fatalf("%d statistics, want 4", len(want))
+	}
+	for _, e := range []optim.Estimator{optim.SAM(.5), optim.CrAM(.5, compress.TopK(.9)), optim.CrAMPlus(.5, compress.TopK(.9)), optim.CrAMPlus(.5, hostOnly(compress.TopK(.9)))} {
+		if diff := cmp.Diff(want, statistics(e)); diff != "" {
+			t.Errorf("%v: %s", e, diff)
+		}
+	}
+}
+
+// TestFailedStepChangesNothing: a compressor that fails, or answers nonsense, in the middle of a step leaves every slot as it was.
+func TestFailedStepChangesNothing(t *testing.T) {
+	boom := errors.New("boom")
+	nan := func(w []compress.Weight) []compress.Compressed {
+		out := make([]compress.Compressed, len(w))
+		out[0].Values = w[0].Data.Clone()
+		out[0].Values.F32()[0] /= 0 * out[0].Values.F32()[0]
+		return out
+	}
+	failing := false
+	for name, answer := range map[string]func([]compress.Weight) ([]compress.Compressed, error){
+		"error":       func([]compress.Weight) ([]compress.Compressed, error) { return nil, boom },
+		"wrong count": func(w []compress.Weight) ([]compress.Compressed, error) { return make([]compress.Compressed, 1), nil },
+		"nan":         func(w []compress.Weight) ([]compress.Compressed, error) { return nan(w), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := compress.Func("sometimes", func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+				if failing {
+					return answer(w)
+				}
+				return compress.TopK(.5).Compress(ctx, w)
+			})
+			g := newGoldenRun(t, goldenVariant{optim.CrAMPlus(.1, c), testSGD, 0.05, nil}, graph.F32)
+			failing = false
+			if _, err := g.step(); err != nil {
+				t.Fatal(err)
+			}
+			before := g.slots()
+			failing = true
+			if _, err := g.step(); err == nil || !strings.Contains(err.Error(), "sometimes") {
+				t.Fatalf("got error %v, want one that names the compressor", err)
+			}
+			if diff := cmp.Diff(before, g.slots()); diff != "" {
+				t.Error(diff)
+			}
+			failing = false
+			if _, err := g.step(); err != nil {
+				t.Error("the session does not go on:", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,33 @@
+package sdk
+
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/cpu"
+)
+
+// device is the backend that something runs on: the caller's, which stays open, or one of our own.
+type device struct {
+	backends.Backend
+	owned bool
+}
+
+// openDevice returns the caller's backend, or the CPU with all its cores when b is nil.
+func openDevice(b backends.Backend) (device, error) {
+	if b != nil {
+		return device{Backend: b}, nil
+	}
+	own, err := cpu.New(cpu.Options{})
+	if err != nil {
+		return device{}, fmt.Errorf("sdk: %w", err)
+	}
+	return device{own, true}, nil
+}
+
+func (d device) close() error {
+	if !d.owned {
+		return nil
+	}
+	return d.Backend.Close()
+}

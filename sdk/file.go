@@ -1,0 +1,113 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// Names of the programs in a file.
+const (
+	programInfer = "infer"
+	programTune  = "tune"
+	programReset = "reset"
+)
+
+// Save writes the network to one file that holds all its levels, replacing what was at path only once the new file is whole
+// and on disk.
+func (n *Network) Save(path string) error {
+	if err := checkpoint.Save(path, n.file()); err != nil {
+		return fmt.Errorf("sdk: save: %w", err)
+	}
+	return nil
+}
+
+// Open reads a network with all its levels, to compress it further or to make Predictors of it. A service that needs one
+// level calls [LoadSparse], which reads no more than that.
+func Open(path string) (*Network, error) {
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: open: %w", err)
+	}
+	defer r.Close()
+	return read(r, r.Levels())
+}
+
+// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that level alone, and its
+// weights stay encoded until the backend packs them.
+func LoadSparse(path string, opts ...Option) (*Predictor, error) {
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
+	}
+	defer r.Close()
+	var o options
+	for _, set := range opts {
+		set(&o)
+	}
+	l, err := r.Level(o.level)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
+	}
+	n, err := read(r, []string{l.Name})
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
+	}
+	return n.Predictor(context.Background(), opts...)
+}
+
+// read returns the network with the given levels of a file.
+func read(r *checkpoint.Reader, levels []string) (*Network, error) {
+	n := &Network{info: r.Meta()}
+	if !slices.Contains(r.Programs(), programInfer) {
+		return nil, fmt.Errorf("sdk: the file has no program %q, so it is not a network", programInfer)
+	}
+	for _, name := range r.Programs() {
+		p, err := r.Program(name)
+		if err != nil {
+			return nil, err
+		}
+		switch name {
+		case programInfer:
+			n.programs.infer = p
+		case programTune:
+			n.programs.tune = p
+		case programReset:
+			n.programs.reset = p
+		}
+	}
+	for _, name := range levels {
+		l, err := r.Level(name)
+		if err != nil {
+			return nil, err
+		}
+		n.levels = append(n.levels, level{name: l.Name, tensors: l.Tensors})
+	}
+	return n, nil
+}
+
+// file returns the network as the content of a checkpoint.
+func (n *Network) file() *checkpoint.File {
+	f := &checkpoint.File{Meta: n.info, Programs: map[string]*graph.Program{programInfer: n.programs.infer}}
+	if n.programs.tune != nil {
+		f.Programs[programTune], f.Programs[programReset] = n.programs.tune, n.programs.reset
+	}
+	for _, l := range n.levels {
+		f.Levels = append(f.Levels, checkpoint.Level{Name: l.name, Tensors: l.tensors, Notes: l.notes()})
+	}
+	return f
+}
+
+// notes says which weights the compressor left dense, and why.
+func (l level) notes() map[string]string {
+	notes := map[string]string{}
+	for _, row := range l.report.Rows {
+		if row.Skipped != "" {
+			notes[row.Name] = row.Skipped
+		}
+	}
+	return notes
+}

@@ -1,0 +1,264 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+// fit is a training in progress: what does not change first, then where it stands.
+type fit struct {
+	Trainer
+	loader     data.Loader
+	validation data.Set
+	recipe     *recipe
+	programs   programs
+	info       Info
+	device     device
+	session    backends.Session
+	runner     *runner
+	infer      backends.Executable
+	drawer     *drawer
+
+	position
+}
+
+// position is where a training stands, beside its slots.
+type position struct {
+	epoch, batch, step int
+	lossSum            float64 // of this epoch, weighted by examples
+	examples           int     // in this epoch so far
+}
+
+// prepare checks the fields, fills in defaults, and sets the session up with initial weights.
+func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit, error) {
+	if err := t.defaults(); err != nil {
+		return nil, err
+	}
+	f := &fit{Trainer: t, validation: validation}
+	f.loader = data.Loader{Set: train, Batch: t.Batch, Transforms: t.Augment, Shuffle: true, Seed: t.Seed}
+	example, err := f.loader.Shape()
+	if err != nil {
+		return nil, fmt.Errorf("sdk: training set: %w", err)
+	}
+	if _, err := t.Normalize.Shape(example); len(t.Normalize.Mean) > 0 && err != nil {
+		return nil, fmt.Errorf("sdk: %w", err)
+	}
+	model := normalized{t.Model, t.Normalize.Mean, t.Normalize.Std}
+	input := graph.Batch(example...)
+	if f.recipe, err = newRecipe(t, model, input); err != nil {
+		return nil, err
+	}
+	if f.programs, err = trace(model, input, f.recipe.stats); err != nil {
+		return nil, err
+	}
+	f.info = t.describe(train, f.loader.Batches())
+	if f.device, err = openDevice(t.Backend); err != nil {
+		return nil, err
+	}
+	if err := f.open(ctx); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// defaults replaces zero fields by what their comments say.
+func (t *Trainer) defaults() error {
+	switch {
+	case t.Model == nil:
+		return errors.New("sdk: Trainer.Model is nil: give it a network, for example models.ResNet20(10)")
+	case t.Epochs < 1:
+		return fmt.Errorf("sdk: Trainer.Epochs is %d, must be at least 1", t.Epochs)
+	case t.Batch < 1:
+		return fmt.Errorf("sdk: Trainer.Batch is %d, must be at least 1", t.Batch)
+	case t.Checkpoint.Every < 0:
+		return fmt.Errorf("sdk: Trainer.Checkpoint.Every is %d, must be 0 or more", t.Checkpoint.Every)
+	}
+	if t.Loss == nil {
+		t.Loss = nn.CrossEntropy
+	}
+	if len(t.Estimator.Points) == 0 {
+		t.Estimator = optim.Plain()
+	}
+	if t.Rule == nil {
+		t.Rule = optim.SGD{Momentum: 0.9}
+	}
+	if t.Schedule == nil {
+		t.Schedule = optim.Cosine{Peak: 0.1}
+	}
+	return t.Estimator.Check()
+}
+
+func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
+	decls, _, err := nn.Declare(model, input)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: model: %w", err)
+	}
+	r := &recipe{model: model, loss: t.Loss, input: input, estimator: t.Estimator, rule: t.Rule, float: graph.F32}
+	r.params, r.stats = split(decls)
+	for i, d := range r.params {
+		if t.Freeze == nil || !t.Freeze(d.Name) {
+			r.train = append(r.train, i)
+		}
+	}
+	if len(r.train) == 0 {
+		return nil, errors.New("sdk: nothing to train: the model has no parameters, or Freeze accepts them all")
+	}
+	slots := make([]graph.Slot, len(r.params))
+	for i, d := range r.params {
+		slots[i] = d.Slot
+	}
+	r.metas = compress.Metas(&graph.Program{Slots: slots})
+	return r, nil
+}
+
+// open makes the session and gives every parameter and statistic its initial value.
+func (f *fit) open(ctx context.Context) error {
+	var err error
+	if f.session, err = f.device.NewSession(ctx); err != nil {
+		return fmt.Errorf("sdk: %w", err)
+	}
+	decls := slices.Concat(f.recipe.params, f.recipe.stats)
+	initial, err := nn.Initial(decls, f.Seed)
+	if err != nil {
+		return fmt.Errorf("sdk: %w", err)
+	}
+	if f.Init != nil {
+		if initial, err = f.Init.initial(decls); err != nil {
+			return err
+		}
+	}
+	for _, d := range decls {
+		if err := f.session.Set(ctx, d.Name, graph.DenseValue(initial[d.Name])); err != nil {
+			return fmt.Errorf("sdk: %s: %w", d.Name, err)
+		}
+	}
+	if f.infer, err = f.session.Compile(ctx, f.programs.infer, backends.Options{}); err != nil {
+		return fmt.Errorf("sdk: inference program: %w", err)
+	}
+	f.runner = newRunner(f.recipe, f.session)
+	f.drawer = newDrawer(f.Estimator, f.Seed)
+	return nil
+}
+
+func (f *fit) close() error {
+	var err error
+	if f.session != nil {
+		err = f.session.Close()
+	}
+	return errors.Join(err, f.device.close())
+}
+
+// runEpoch trains from where the position is to the end of the epoch.
+func (f *fit) runEpoch(ctx context.Context) error {
+	batches := f.loader.Batches()
+	var lr float64
+	for batch, err := range f.loader.Epoch(ctx, f.epoch, f.batch) {
+		if err != nil {
+			return fmt.Errorf("sdk: %w", err)
+		}
+		v := f.drawer.next()
+		s := Step{
+			Progress:   optim.Progress{Epoch: f.epoch, Epochs: f.Epochs, Step: f.step, Steps: f.Epochs * batches},
+			Examples:   len(batch.Y),
+			Compressor: v.describe(f.Estimator),
+		}
+		s.LR = f.Schedule.LR(s.Progress)
+		lr = s.LR
+		if s.Loss, err = f.trainStep(ctx, v, batch, s.LR); err != nil {
+			return fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.step, err)
+		}
+		if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+			return fmt.Errorf("sdk: epoch %d, step %d: the loss is %v at learning rate %g; lower the rate, clip the gradient (optim.Clip), or look for NaN in the data",
+				f.epoch, f.step, s.Loss, s.LR)
+		}
+		f.lossSum += s.Loss * float64(s.Examples)
+		f.examples += s.Examples
+		f.batch++
+		f.step++
+		if f.OnStep != nil {
+			if err := f.OnStep(s); err != nil {
+				return err
+			}
+		}
+		if every := f.Checkpoint.Every; every > 0 && f.step%every == 0 && f.batch < batches {
+			if err := f.save(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return f.endEpoch(ctx, lr)
+}
+
+func (f *fit) trainStep(ctx context.Context, v variant, batch *data.Batch, lr float64) (float64, error) {
+	x, err := graph.FromF32(batch.X, batch.Shape...)
+	if err != nil {
+		return 0, err
+	}
+	y, err := graph.FromI32(batch.Y)
+	if err != nil {
+		return 0, err
+	}
+	feed, err := f.recipe.feed(x, y, lr, f.step, f.Seed)
+	if err != nil {
+		return 0, err
+	}
+	return f.runner.run(ctx, v, feed)
+}
+
+// endEpoch validates, reports, and moves on to the next epoch.
+func (f *fit) endEpoch(ctx context.Context, lr float64) error {
+	e := Epoch{Epoch: f.epoch, Epochs: f.Epochs, LR: lr, Loss: f.lossSum / float64(f.examples)}
+	if f.validation != nil {
+		score, err := evaluate(ctx, f.infer, f.validation, f.Batch)
+		if err != nil {
+			return fmt.Errorf("sdk: validation: %w", err)
+		}
+		e.Validation = &score
+	}
+	f.position = position{epoch: f.epoch + 1, step: f.step}
+	if err := f.save(ctx); err != nil {
+		return err
+	}
+	if f.Log != nil {
+		f.Log.InfoContext(ctx, "epoch", e.attrs()...)
+	}
+	if f.OnEpoch != nil {
+		return f.OnEpoch(e)
+	}
+	return nil
+}
+
+func (e Epoch) attrs() []any {
+	attrs := []any{"epoch", e.Epoch + 1, "epochs", e.Epochs, "lr", e.LR, "loss", e.Loss}
+	if e.Validation != nil {
+		attrs = append(attrs, "val_accuracy", e.Validation.Accuracy, "val_loss", e.Validation.Loss)
+	}
+	return attrs
+}
+
+// feed names the tensors of one step: batch, learning rate, and the key of its random numbers.
+func (r *recipe) feed(x, y graph.Tensor, lr float64, step int, seed uint64) (map[string]graph.Tensor, error) {
+	rate, err := graph.Scalar(r.float, lr)
+	if err != nil {
+		return nil, err
+	}
+	count, err := graph.Scalar(r.float, float64(step+1))
+	if err != nil {
+		return nil, err
+	}
+	key, err := graph.FromI64([]int64{int64(seed), int64(step)})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]graph.Tensor{inputX: x, inputY: y, inputLR: rate, inputStep: count, inputKey: key}, nil
+}

@@ -1,0 +1,35 @@
+package sdk
+
+import (
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+)
+
+// normalized puts (x - mean)/std in front of a model, so that a program takes raw values in [0, 1] and preprocessing
+// cannot be forgotten at serving time.
+type normalized struct {
+	nn.Model
+	mean, std []float32
+}
+
+func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
+	if len(m.mean) == 0 && len(m.std) == 0 {
+		return m.Model.Forward(p, x)
+	}
+	if s := p.Shape(x); len(s) < 2 || s[1].C != len(m.mean) || len(m.mean) != len(m.std) {
+		p.Fail("sdk: normalisation has %d means and %d standard deviations for input %v: want one of each a channel", len(m.mean), len(m.std), s)
+		return x
+	}
+	channels := func(values []float32) graph.Node {
+		shape := graph.Of(1)
+		for range len(p.Shape(x)) - 2 {
+			shape = append(shape, graph.Dim{C: 1})
+		}
+		parts := make([]graph.Node, len(values))
+		for i, v := range values {
+			parts[i] = p.Const(graph.F32, float64(v), shape)
+		}
+		return p.Concat(0, parts...)
+	}
+	return m.Model.Forward(p, p.Div(p.Sub(x, channels(m.mean)), channels(m.std)))
+}

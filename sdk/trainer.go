@@ -1,0 +1,88 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model, Epochs and Batch are
+// required; the zero value of every other field has a documented meaning. A Trainer is a value: Fit does not change it.
+//
+// Equal fields, data and seed give bit-equal results on the same backend, whatever the number of threads and however
+// often the training was interrupted.
+type Trainer struct {
+	Model     nn.Model
+	Loss      nn.Loss         // nil: nn.CrossEntropy
+	Estimator optim.Estimator // zero: optim.Plain()
+	Rule      optim.Rule      // nil: optim.SGD{Momentum: 0.9}
+	Schedule  optim.Schedule  // nil: optim.Cosine{Peak: 0.1}
+	Epochs    int
+	Batch     int    // examples a step; the last batch of an epoch may be smaller
+	Seed      uint64 // of initial weights, data order, augmentation, dropout and the draw of compressors
+
+	Augment   []data.Transform       // applied to training examples, in the data set's raw unit
+	Normalize data.Normalize         // becomes part of the trained programs; zero: none
+	Init      *Network               // initial weights and statistics; nil: the model's initialisation
+	Freeze    func(name string) bool // parameters that stay as they are; nil: none
+
+	Backend    backends.Backend // nil: backends/cpu on all cores
+	Checkpoint Checkpointing
+	OnStep     func(Step) error  // called after each step; an error ends the training with it
+	OnEpoch    func(Epoch) error // called after each epoch; an error ends the training with it
+	Log        *slog.Logger      // nil: silent
+	Info       Info              // what the network shall say about itself; Fit fills in Recipe, Seed, Versions and Input
+}
+
+// Checkpointing says where a training that is interrupted goes on from. When Path exists, Fit resumes from it, and
+// refuses one written by another recipe.
+type Checkpointing struct {
+	Path  string // "": no checkpoints
+	Every int    // steps between checkpoints; 0: once an epoch
+}
+
+// A Step is what a Trainer tells after each step. Steps and epochs count from 0.
+type Step struct {
+	optim.Progress
+	LR         float64
+	Loss       float64 // at the weights before the step
+	Examples   int     // in this batch
+	Compressor string  // what was drawn, "" for none
+}
+
+// An Epoch is what a Trainer tells after each epoch.
+type Epoch struct {
+	Epoch, Epochs int
+	LR            float64
+	Loss          float64 // mean over the epoch's steps, weighted by examples
+	Validation    *Score  // nil without a validation set
+}
+
+// Fit trains on train and, when validation is not nil, evaluates on it after every epoch. It ends early with the
+// context's error, after the step in progress; what the last checkpoint holds is not lost. A finished training leaves
+// its checkpoint, so that nothing is lost before the network is saved: remove the file then.
+func (t Trainer) Fit(ctx context.Context, train, validation data.Set) (*Network, error) {
+	f, err := t.prepare(ctx, train, validation)
+	if err != nil {
+		return nil, err
+	}
+	net, err := f.run(ctx)
+	return net, errors.Join(err, f.close())
+}
+
+func (f *fit) run(ctx context.Context) (*Network, error) {
+	if err := f.resume(ctx); err != nil {
+		return nil, err
+	}
+	for f.epoch < f.Epochs {
+		if err := f.runEpoch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return f.network(ctx)
+}
