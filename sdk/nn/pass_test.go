@@ -199,3 +199,11 @@ func TestMistakes(t *testing.T) {
 		})
 	}
 }
+
+func TestModeString(t *testing.T) {
+	for m, want := range map[nn.Mode]string{nn.Infer: "infer", nn.Train: "train", 9: "mode(9)"} {
+		if m.String() != want {
+			t.Errorf("mode %d prints as %q, want %q", m, m, want)
+		}
+	}
+}
