@@ -1,0 +1,320 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/compressaware/cram/sdk/graph"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// normal returns a tensor of normally distributed elements, none of them zero.
+func normal(t testing.TB, seed uint64, dims ...int) graph.Tensor {
+	t.Helper()
+	x, err := graph.New(graph.F32, dims...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 7))
+	for i := range x.F32() {
+		x.F32()[i] = float32(rng.NormFloat64()) + 1e-9
+	}
+	return x
+}
+
+// topK returns x with all but the largest share of |x| set to zero.
+func topK(t testing.TB, x graph.Tensor, sparsity float64) graph.Value {
+	t.Helper()
+	y := x.Clone()
+	order := make([]int, x.Len())
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Compare(x.F32()[a]*x.F32()[a], x.F32()[b]*x.F32()[b])
+	})
+	for _, i := range order[:int(sparsity*float64(len(order)))] {
+		y.F32()[i] = 0
+	}
+	v, err := y.Smallest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// twoOfFour returns x with all but two of each four along axis 1 set to zero.
+func twoOfFour(t testing.TB, x graph.Tensor) graph.Value {
+	t.Helper()
+	y := x.Clone()
+	inner := graph.Count(x.Dims[2:])
+	for i := range y.F32() {
+		if i/inner%4 >= 2 {
+			y.F32()[i] = 0
+		}
+	}
+	v, err := y.EncodeNM(2, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func tinyProgram(t testing.TB) *graph.Program {
+	t.Helper()
+	b := graph.NewBuilder()
+	x := b.Input("x", graph.F32, graph.Batch(8))
+	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(4, 8)}})
+	b.Output("logits", b.MatMul(x, w, false, true))
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func meta() Meta {
+	return Meta{
+		Model: "tiny", Recipe: "cram+ rho=0.2", Data: "shapes", Seed: 10,
+		Versions: map[string]string{"cram": "v0.1.0", "go": "go1.25"},
+		Input:    Input{Shape: []int{8}, Mean: []float32{0.5}, Std: []float32{0.25}, Classes: []string{"cat", "dog", "été", "木"}},
+		Extra:    map[string]string{"note": "two\nlines"},
+	}
+}
+
+// elastic returns a file with nested levels, a dense one, an N:M one, statistics of each, and a training state.
+func elastic(t testing.TB) *File {
+	t.Helper()
+	w, fc := normal(t, 1, 16, 8, 3, 3), normal(t, 2, 4, 8)
+	bias := graph.DenseValue(normal(t, 3, 4))
+	level := func(seed uint64, name string, cw, cfc graph.Value) Level {
+		return Level{Name: name, Tensors: map[string]graph.Value{
+			"conv.weight": cw, "fc.weight": cfc, "fc.bias": bias, "bn.mean": graph.DenseValue(normal(t, seed, 16)),
+		}}
+	}
+	mask, err := graph.New(graph.Bit, 16, 8, 3, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask.SetBit(77)
+	levels := []Level{
+		level(10, "dense", graph.DenseValue(w), graph.DenseValue(fc)),
+		level(11, "topk:0.5", topK(t, w, .5), topK(t, fc, .5)),
+		level(12, "topk:0.97", topK(t, w, .97), topK(t, fc, .9)),
+		level(13, "nm:2:4", twoOfFour(t, w), twoOfFour(t, fc)),
+	}
+	levels[3].Notes = map[string]string{"conv1.weight": "input channels 3 are not a multiple of 4"}
+	return &File{
+		Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "tune": tinyProgram(t)}, Levels: levels,
+		State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: map[string]graph.Value{
+			"conv.weight.momentum": graph.DenseValue(normal(t, 20, 16, 8, 3, 3)), "mask": graph.DenseValue(mask)}},
+	}
+}
+
+func write(t testing.TB, f *File) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func read(t testing.TB, b []byte) *Reader {
+	t.Helper()
+	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var equal = gocmp.Options{cmpopts.EquateEmpty(), cmpopts.EquateNaNs()}
+
+func TestRoundTrip(t *testing.T) {
+	want := elastic(t)
+	one := &File{Levels: []Level{want.Levels[2]}}
+	for name, f := range map[string]*File{"elastic": want, "one level": one, "empty": {}, "state only": {State: want.State}, "nm alone": {Levels: want.Levels[3:]}} {
+		b := write(t, f)
+		r := read(t, b)
+		got, err := r.File()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if d := gocmp.Diff(f, got, equal); d != "" {
+			t.Errorf("%s changed (-want +got):\n%s", name, d)
+		}
+		if err := r.Verify(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if again := write(t, got); !bytes.Equal(b, again) {
+			t.Errorf("%s: writing what was read gives other bytes", name)
+		}
+	}
+}
+
+func TestChoosingALevel(t *testing.T) {
+	f := elastic(t)
+	r := read(t, write(t, f))
+	var no *LevelError
+	if _, err := r.Level(""); !errors.As(err, &no) || !strings.Contains(err.Error(), "topk:0.5, topk:0.97") {
+		t.Errorf("no name: %v", err)
+	}
+	if _, err := r.Level("topk:0.7"); !errors.As(err, &no) || no.Want != "topk:0.7" {
+		t.Errorf("unknown name: %v", err)
+	}
+	if _, err := r.Program("train"); err == nil || !strings.Contains(err.Error(), `"infer" "tune"`) {
+		t.Errorf("unknown program: %v", err)
+	}
+	single := read(t, write(t, &File{Levels: f.Levels[1:2]}))
+	if l, err := single.Level(""); err != nil || l.Name != "topk:0.5" {
+		t.Errorf("the only level: %v, %v", l, err)
+	}
+	if _, err := read(t, write(t, &File{})).Level(""); err == nil || !strings.Contains(err.Error(), "no levels") {
+		t.Errorf("no levels: %v", err)
+	}
+}
+
+// TestEachValueIsStoredOnce holds the sizes: an elastic file has the dense values once, a bitmask for the level below, and
+// 16-bit indices for the sparsest.
+func TestEachValueIsStoredOnce(t *testing.T) {
+	const n = 1 << 16
+	w := normal(t, 1, n)
+	size := func(levels ...Level) int { return len(write(t, &File{Levels: levels})) }
+	level := func(name string, v graph.Value) Level {
+		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	}
+	dense, half, few := level("dense", graph.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.97", topK(t, w, .97))
+	got := size(dense, half, few)
+	kept := len(few.Tensors["w"].Values) / 4
+	want := 4*n + n/8 + 4 + kept*2
+	if got < want || got > want+1024 {
+		t.Errorf("elastic file has %d bytes, want %d and less than 1 KiB of header", got, want)
+	}
+	same := half
+	same.Name = "again"
+	if a, b := size(half), size(half, same); b > a+128 {
+		t.Errorf("an equal level takes %d bytes", b-a)
+	}
+}
+
+// counting counts the bytes that are read, and up to where.
+type counting struct {
+	bytes.Reader
+	sync.Mutex
+	read, last int64
+}
+
+func (c *counting) ReadAt(b []byte, at int64) (int, error) {
+	c.Lock()
+	c.read += int64(len(b))
+	c.last = max(c.last, at+int64(len(b)))
+	c.Unlock()
+	return c.Reader.ReadAt(b, at)
+}
+
+// TestSparseLevelReadsAPrefix holds that a level touches no more than the values it has, at the front of the file.
+func TestSparseLevelReadsAPrefix(t *testing.T) {
+	w := normal(t, 1, 256, 256)
+	names := []string{"dense", "topk:0.5", "topk:0.9", "nm:2:4"}
+	values := []graph.Value{graph.DenseValue(w), topK(t, w, .5), topK(t, w, .9), twoOfFour(t, w)}
+	f := &File{}
+	for i, v := range values {
+		f.Levels = append(f.Levels, Level{Name: names[i], Tensors: map[string]graph.Value{"w": v}})
+	}
+	b := write(t, f)
+	n := int64(w.Len())
+	for name, most := range map[string]int64{"topk:0.9": n/10*4 + n/8, "topk:0.5": n/2*4 + 2*n/8, "dense": n*4 + 2*n/8, "nm:2:4": n*4 + 3*n/8} {
+		c := &counting{Reader: *bytes.NewReader(b)}
+		r, err := NewReader(c, int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Level(name); err != nil {
+			t.Fatal(err)
+		}
+		if c.read > most+2048 || c.last > most+2048 {
+			t.Errorf("%s reads %d bytes up to byte %d, want less than %d", name, c.read, c.last, most+2048)
+		}
+	}
+}
+
+func TestSaveAndOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "net.cram")
+	f := elastic(t)
+	for range 2 { // new, then replaced
+		if err := Save(path, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Verify(); err != nil {
+		t.Error(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(path + ".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := Save(filepath.Join(path, "x"), f); err == nil {
+		t.Error("saved below a file")
+	}
+}
+
+func TestReaderIsConcurrent(t *testing.T) {
+	f := elastic(t)
+	r := read(t, write(t, f))
+	var wg sync.WaitGroup
+	for g := range 16 {
+		wg.Go(func() {
+			l, err := r.Level(f.Levels[g%4].Name)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if d := gocmp.Diff(f.Levels[g%4], *l, equal); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestTensors(t *testing.T) {
+	r := read(t, write(t, elastic(t)))
+	list, err := r.Tensors("topk:0.97")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range list {
+		got = append(got, fmt.Sprintf("%s %v%v %s %.4f %d", x.Name, x.DType, x.Dims, x.Encoding, x.Sparsity, x.Bytes))
+	}
+	want := []string{
+		"bn.mean f32[16] dense 0.0000 64",
+		"conv.weight f32[16 8 3 3] index16 0.9696 214",
+		"fc.bias f32[4] dense 0.0000 16",
+		"fc.weight f32[4 8] bitmask 0.8750 20",
+	}
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}

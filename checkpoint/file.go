@@ -1,0 +1,75 @@
+package checkpoint
+
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A File is the content of a checkpoint.
+type File struct {
+	Meta     Meta
+	Programs map[string]*graph.Program // by purpose: "infer", "tune"
+	Levels   []Level                   // in the order in which they are listed to people
+	State    *State                    // nil: not in training
+}
+
+// Meta says where a network comes from and what it wants to be fed. It holds no clock times: equal trainings give equal files.
+type Meta struct {
+	Model    string            // "resnet20"
+	Recipe   string            // how it was trained, in the words of the trainer
+	Data     string            // name of the data set
+	Seed     uint64            // of the training
+	Versions map[string]string // of the software: "cram", "go"
+	Input    Input
+	Extra    map[string]string // anything else
+}
+
+// Input says what one example is, before the batch axis is added.
+type Input struct {
+	Shape     []int     // [3 32 32]
+	Mean, Std []float32 // by channel, of the training data; empty: none
+	Classes   []string  // names of the outputs; empty: unnamed
+}
+
+// A Level is the network at one sparsity: a value for each of its slots, parameters and running statistics alike.
+// A tensor that several levels have must have the same type and extents in all of them.
+type Level struct {
+	Name    string // the text of the compressor that made it, "topk:0.9", or "dense"
+	Tensors map[string]graph.Value
+	Notes   map[string]string // what is worth telling: which weights stayed dense and why
+}
+
+// State is what resumes a training, beside the tensors of its level.
+type State struct {
+	Ints    map[string]int64       // "step", "epoch"
+	Tensors map[string]graph.Value // moments of the update rule, reused masks
+}
+
+// Bounds of a file. A reader refuses what is beyond them, and so does a writer.
+const (
+	maxHeader  = 4 << 20
+	maxLevels  = 64
+	maxRank    = 16
+	maxText    = 64 << 10 // bytes of one text of Meta
+	chunkBytes = 128 << 20
+)
+
+// check returns an error unless all values of f are consistent. Names and bounds are checked on the header.
+func (f *File) check() error {
+	for _, l := range f.Levels {
+		for name, v := range l.Tensors {
+			if err := v.Check(); err != nil {
+				return fmt.Errorf("checkpoint: level %q, tensor %q: %w", l.Name, name, err)
+			}
+		}
+	}
+	if f.State != nil {
+		for name, v := range f.State.Tensors {
+			if err := v.Check(); err != nil {
+				return fmt.Errorf("checkpoint: state, tensor %q: %w", name, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A form says how bytes stand for a tensor: an encoding of package graph, or one of two that only make sense after other parts.
+type form struct {
+	kind       kind
+	n, m, axis int // of grouped
+}
+
+type kind uint8
+
+const (
+	dense   kind = iota
+	bitmask      // as graph.Bitmask
+	index16      // as graph.Index16
+	grouped      // as graph.GroupNM
+	rest         // Values: the elements that no earlier part stores, in order
+	masked       // Index: a bit an element, of what the earlier parts give; what is 0 becomes zero
+)
+
+func (f form) String() string {
+	if f.kind == grouped {
+		return fmt.Sprintf("nm:%d:%d:%d", f.n, f.m, f.axis)
+	}
+	return [...]string{"dense", "bitmask", "index16", "", "rest", "mask"}[f.kind]
+}
+
+func parseForm(s string) (form, error) {
+	for _, k := range []kind{dense, bitmask, index16, rest, masked} {
+		if f := (form{kind: k}); f.String() == s {
+			return f, nil
+		}
+	}
+	f := form{kind: grouped}
+	if parts := strings.Split(s, ":"); len(parts) == 4 {
+		f.n, _ = strconv.Atoi(parts[1])
+		f.m, _ = strconv.Atoi(parts[2])
+		f.axis, _ = strconv.Atoi(parts[3])
+	}
+	if f.String() != s {
+		return form{}, fmt.Errorf("unknown encoding %.64q", s)
+	}
+	return f, nil
+}
+
+// formOf returns the form of a checked value.
+func formOf(v graph.Value) form {
+	switch v.Encoding {
+	case graph.Bitmask:
+		return form{kind: bitmask}
+	case graph.Index16:
+		return form{kind: index16}
+	case graph.GroupNM:
+		return form{kind: grouped, n: v.N, m: v.M, axis: v.Axis}
+	}
+	return form{kind: dense}
+}
+
+// value returns the value of form f, none of rest or masked, with the given bytes. It is not checked.
+func (f form) value(t tensor, index, values []byte) graph.Value {
+	v := graph.Value{DType: t.dtype, Dims: t.dims, Index: index, Values: values}
+	switch f.kind {
+	case bitmask:
+		v.Encoding = graph.Bitmask
+	case index16:
+		v.Encoding = graph.Index16
+	case grouped:
+		v.Encoding, v.N, v.M, v.Axis = graph.GroupNM, f.n, f.m, f.axis
+	}
+	return v
+}
+
+// encode stores t, which must not change afterwards, in form f.
+func (f form) encode(t graph.Tensor) (graph.Value, error) {
+	switch f.kind {
+	case bitmask:
+		return t.Encode(graph.Bitmask)
+	case index16:
+		return t.Encode(graph.Index16)
+	case grouped:
+		return t.EncodeNM(f.n, f.m, f.axis)
+	}
+	return t.Encode(graph.Dense)
+}
+
+// checkRecipe returns an error unless parts of these forms make sense in this order: one standalone part or several disjoint
+// sparse ones, then perhaps the rest, then perhaps a mask.
+func checkRecipe(parts []form) error {
+	for i, f := range parts {
+		sparse := f.kind == bitmask || f.kind == index16
+		ok := i == 0 && f.kind != rest && f.kind != masked
+		if i > 0 {
+			before := parts[i-1].kind
+			stack := before == bitmask || before == index16
+			ok = f.kind == masked && before != masked || stack && (sparse || f.kind == rest)
+		}
+		if !ok {
+			return fmt.Errorf("parts %v do not make a tensor", parts)
+		}
+	}
+	if len(parts) == 0 {
+		return fmt.Errorf("a tensor of no parts")
+	}
+	return nil
+}
+
+// A tensor is a line of the header's table of tensors.
+type tensor struct {
+	name  string
+	dtype graph.DType
+	dims  []int
+}
+
+func (t tensor) equal(u tensor) bool {
+	return t.name == u.name && t.dtype == u.dtype && slices.Equal(t.dims, u.dims)
+}
+
+func (t tensor) String() string { return fmt.Sprintf("%q %v%v", t.name, t.dtype, t.dims) }

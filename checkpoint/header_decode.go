@@ -1,0 +1,362 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// maxElements bounds one tensor.
+const maxElements = 1 << 46
+
+// decodeHeader takes a header from anywhere. What it returns is consistent in itself: every reference points at something of
+// the right kind, everything is referred to, offsets are those of the one layout there is, and lengths fit the tensors.
+// end is where the data ends, counted from its start.
+func decodeHeader(b []byte) (h *header, end int64, err error) {
+	d := headerDecoder{r: pack.NewReader(b), h: &header{}}
+	d.decode()
+	return d.h, d.place.end, d.r.End()
+}
+
+type headerDecoder struct {
+	r     *pack.Reader
+	h     *header
+	place layout
+}
+
+func (d *headerDecoder) decode() {
+	r, h := d.r, d.h
+	r.Fields("meta", "programs", "tensors", "parts", "levels", "state")
+	h.meta = d.meta()
+	r.Key("programs")
+	last := ""
+	for range r.Array() {
+		r.ArrayOf(2)
+		p := program{name: d.next(&last), code: d.blob()}
+		h.programs = append(h.programs, p)
+	}
+	r.Key("tensors")
+	last = ""
+	for range r.Array() {
+		r.ArrayOf(3)
+		h.tensors = append(h.tensors, d.tensor(&last))
+	}
+	r.Key("parts")
+	for range r.Array() {
+		h.parts = append(h.parts, d.part())
+	}
+	r.Key("levels")
+	n := r.Array()
+	if n > maxLevels {
+		r.Fail("%d levels, the limit is %d", n, maxLevels)
+	}
+	names, used := map[string]bool{}, make([]bool, len(h.parts))
+	for range n {
+		if r.Err() != nil {
+			return
+		}
+		l := d.level(used)
+		if names[l.name] {
+			r.Fail("two levels are named %q", l.name)
+		}
+		names[l.name] = true
+		h.levels = append(h.levels, l)
+	}
+	d.allUsed(used)
+	r.Key("state")
+	h.state = d.state()
+}
+
+// next takes a name that must sort after the last one.
+func (d *headerDecoder) next(last *string) string {
+	name := d.r.Name()
+	if name <= *last {
+		d.r.Fail("name %q after %q: want them sorted and different", name, *last)
+	}
+	*last = name
+	return name
+}
+
+func (d *headerDecoder) meta() Meta {
+	r := d.r
+	r.Fields("model", "recipe", "data", "seed", "versions", "input", "extra")
+	m := Meta{Model: r.String(maxText)}
+	r.Key("recipe")
+	m.Recipe = r.String(maxText)
+	r.Key("data")
+	m.Data = r.String(maxText)
+	r.Key("seed")
+	m.Seed = r.Uint()
+	r.Key("versions")
+	m.Versions = d.texts()
+	r.Key("input")
+	r.Fields("shape", "mean", "std", "classes")
+	m.Input.Shape = d.dims()
+	r.Key("mean")
+	m.Input.Mean = d.floats()
+	r.Key("std")
+	m.Input.Std = d.floats()
+	if len(m.Input.Std) != len(m.Input.Mean) {
+		r.Fail("mean has %d channels, std %d", len(m.Input.Mean), len(m.Input.Std))
+	}
+	r.Key("classes")
+	for range r.Array() {
+		m.Input.Classes = append(m.Input.Classes, r.Name())
+	}
+	r.Key("extra")
+	m.Extra = d.texts()
+	return m
+}
+
+func (d *headerDecoder) texts() map[string]string {
+	var m map[string]string
+	last := ""
+	for range d.r.Map() {
+		if m == nil {
+			m = map[string]string{}
+		}
+		k := d.next(&last)
+		m[k] = d.r.String(maxText)
+	}
+	return m
+}
+
+func (d *headerDecoder) floats() []float32 {
+	var xs []float32
+	for range d.r.Array() {
+		x := d.r.Float32()
+		if x-x != 0 { // NaN or infinite
+			d.r.Fail("%v is not a number to normalise by", x)
+		}
+		xs = append(xs, x)
+	}
+	return xs
+}
+
+// dims takes extents whose product is in bounds.
+func (d *headerDecoder) dims() []int {
+	n := d.r.Array()
+	if n > maxRank {
+		d.r.Fail("rank %d, the limit is %d", n, maxRank)
+		return nil
+	}
+	var dims []int
+	count := int64(1)
+	for range n {
+		x := d.r.IntIn(1, maxElements)
+		if count > maxElements/x {
+			d.r.Fail("more than %d elements", int64(maxElements))
+			return nil
+		}
+		count *= x
+		dims = append(dims, int(x))
+	}
+	return dims
+}
+
+func (d *headerDecoder) tensor(last *string) tensor {
+	t := tensor{name: d.next(last)}
+	s := d.r.String(pack.MaxName)
+	dtype, err := graph.ParseDType(s)
+	if err != nil {
+		d.r.Fail("%v", err)
+	}
+	t.dtype = dtype
+	t.dims = d.dims()
+	return t
+}
+
+func (d *headerDecoder) form() form {
+	f, err := parseForm(d.r.String(pack.MaxName))
+	if err != nil {
+		d.r.Fail("%v", err)
+	}
+	return f
+}
+
+// blob takes the chunks of one blob, which must be where the layout puts them.
+func (d *headerDecoder) blob() blob {
+	r := d.r
+	var b blob
+	for range r.Array() {
+		if len(b) > 0 && b[len(b)-1].n != chunkBytes {
+			r.Fail("a chunk of %d bytes, only the last may have less than %d", b[len(b)-1].n, chunkBytes)
+		}
+		r.ArrayOf(3)
+		off := r.Int()
+		n := r.IntIn(1, chunkBytes)
+		if d.place.end > math.MaxInt64/2 {
+			r.Fail("the data is too long")
+		}
+		if r.Err() != nil {
+			return nil
+		}
+		c := d.place.place(n)
+		if off != c.off {
+			r.Fail("a chunk at offset %d, want %d", off, c.off)
+		}
+		crc := r.Uint()
+		if crc > math.MaxUint32 {
+			r.Fail("checksum %d does not fit 32 bits", crc)
+		}
+		c.crc = uint32(crc)
+		b = append(b, c)
+	}
+	return b
+}
+
+func (d *headerDecoder) part() part {
+	r := d.r
+	r.ArrayOf(4)
+	p := part{tensor: int(r.IntIn(0, int64(len(d.h.tensors))-1)), form: d.form(), index: d.blob(), values: d.blob()}
+	if r.Err() == nil {
+		if err := checkLengths(d.h.tensors[p.tensor], p.form, p.index.len(), p.values.len()); err != nil {
+			r.Fail("%v", err)
+		}
+	}
+	return p
+}
+
+// checkLengths returns an error unless index and values of these lengths can stand for some of t. Exact are the lengths that
+// follow from the extents; those that depend on the content are checked with it.
+func checkLengths(t tensor, f form, index, values int64) error {
+	n := graph.Count(t.dims)
+	size := int64(t.dtype.Bytes(1))
+	mask, all := int64(graph.Bit.Bytes(n)), int64(t.dtype.Bytes(n))
+	ok := t.dtype != graph.Bit && values%size == 0 && values <= all // of what is not dense
+	switch f.kind {
+	case dense:
+		ok = index == 0 && values == all
+	case bitmask:
+		ok = ok && index == mask
+	case index16:
+		ok = ok && index == (int64(n)+1<<16-1)/(1<<16)*4+values/size*2
+	case grouped:
+		ok = ok && f.m > 0 && f.n > 0 && n%f.m == 0 && values == int64(n/f.m)*int64(f.n)*size
+	case rest:
+		ok = ok && index == 0
+	case masked:
+		ok = ok && index == mask && values == 0
+	}
+	if !ok {
+		return fmt.Errorf("tensor %v: %d bytes of index and %d of values do not fit encoding %v", t, index, values, f)
+	}
+	return nil
+}
+
+// level takes a level and marks the parts that it uses.
+func (d *headerDecoder) level(used []bool) level {
+	r := d.r
+	r.ArrayOf(3)
+	l := level{name: r.Name(), notes: d.texts()}
+	last := -1
+	for range r.Array() {
+		e := d.entry(used)
+		if e.tensor <= last {
+			r.Fail("tensors of level %q are not ascending", l.name)
+		}
+		if r.Err() != nil {
+			return l
+		}
+		last = e.tensor
+		l.entries = append(l.entries, e)
+	}
+	return l
+}
+
+func (d *headerDecoder) entry(used []bool) entry {
+	r := d.r
+	r.ArrayOf(4)
+	e := entry{tensor: int(r.IntIn(0, int64(len(d.h.tensors))-1)), form: d.form()}
+	if e.form.kind == rest || e.form.kind == masked {
+		r.Fail("%v is not an encoding of a whole tensor", e.form)
+	}
+	e.stored = r.IntIn(0, maxElements)
+	var forms []form
+	last := int64(-1)
+	for range r.Array() {
+		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
+		if r.Err() != nil {
+			return e
+		}
+		last = i
+		used[i] = true
+		p := d.h.parts[i]
+		if p.tensor != e.tensor {
+			r.Fail("part %d belongs to tensor %v, not %v", i, d.h.tensors[p.tensor], d.h.tensors[e.tensor])
+		}
+		e.parts = append(e.parts, int(i))
+		forms = append(forms, p.form)
+	}
+	if r.Err() != nil {
+		return e
+	}
+	if err := checkRecipe(forms); err != nil {
+		r.Fail("tensor %v: %v", d.h.tensors[e.tensor], err)
+		return e
+	}
+	t := d.h.tensors[e.tensor]
+	want := e.stored
+	switch {
+	case e.form.kind == dense:
+		want = int64(graph.Count(t.dims))
+	case len(e.parts) == 1:
+		want = d.h.parts[e.parts[0]].values.len() / int64(t.dtype.Bytes(1))
+	}
+	if e.stored != want || e.stored > int64(graph.Count(t.dims)) || t.dtype == graph.Bit && e.form.kind != dense {
+		r.Fail("tensor %v as %v cannot have %d elements", t, e.form, e.stored)
+	}
+	if len(e.parts) == 1 && forms[0] != e.form {
+		r.Fail("tensor %v: its one part is %v, the result %v", t, forms[0], e.form)
+	}
+	return e
+}
+
+// allUsed refuses what no level refers to: a file hides nothing.
+func (d *headerDecoder) allUsed(parts []bool) {
+	if d.r.Err() != nil {
+		return
+	}
+	tensors := make([]bool, len(d.h.tensors))
+	for i, ok := range parts {
+		if !ok {
+			d.r.Fail("part %d is in no level", i)
+		}
+		tensors[d.h.parts[i].tensor] = true
+	}
+	for i, ok := range tensors {
+		if !ok {
+			d.r.Fail("tensor %v has no parts", d.h.tensors[i])
+		}
+	}
+}
+
+func (d *headerDecoder) state() *state {
+	r := d.r
+	if r.IsNil() {
+		return nil
+	}
+	r.Fields("ints", "tensors")
+	s := &state{ints: map[string]int64{}}
+	last := ""
+	for range r.Map() {
+		k := d.next(&last)
+		s.ints[k] = r.Int()
+	}
+	r.Key("tensors")
+	last = ""
+	for range r.Array() {
+		r.ArrayOf(6)
+		t := stateTensor{tensor: d.tensor(&last), form: d.form(), index: d.blob(), values: d.blob()}
+		if r.Err() != nil {
+			return s
+		}
+		if err := checkLengths(t.tensor, t.form, t.index.len(), t.values.len()); err != nil || t.form.kind == rest || t.form.kind == masked {
+			r.Fail("state tensor %v as %v: %v", t.tensor, t.form, err)
+		}
+		s.tensors = append(s.tensors, t)
+	}
+	return s
+}

@@ -1,0 +1,274 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A source produces the two blobs of a part. It is called twice, for the header and for the data, so that a file is
+// written without a second copy of the model in memory.
+type source func() (index, values []byte, err error)
+
+func stored(v graph.Value) source {
+	return func() ([]byte, []byte, error) { return v.Index, v.Values, nil }
+}
+
+// A planned part is one that the writer will write. Parts are compared by address.
+type planned struct {
+	form          form
+	bytes         source
+	index, values blob // measured, not yet placed
+}
+
+// measure produces the part once, for the lengths and checksums of its chunks.
+func (p *planned) measure() error {
+	index, values, err := p.bytes()
+	p.index, p.values = chunks(index), chunks(values)
+	return err
+}
+
+// chunks cuts content and computes checksums. Offsets are left for the layout.
+func chunks(content []byte) blob {
+	var b blob
+	for piece := range slices.Chunk(content, chunkBytes) {
+		b = append(b, chunk{n: int64(len(piece)), crc: checksum(piece)})
+	}
+	return b
+}
+
+// A variant is one of the different values that a tensor has at the levels of a file.
+type variant struct {
+	value graph.Value
+	parts []*planned
+}
+
+// plan finds the parts of one tensor, given its value at each level (nil where a level lacks it), and returns for each level
+// the variant that it has. Equal values are one variant. Sparse variants that nest become a stack, sparsest first, with a dense
+// one on top if it agrees; other sparse variants are masks over a dense one where they agree with it, and stand alone where not.
+func plan(t tensor, values []*graph.Value) ([]*variant, error) {
+	at := make([]*variant, len(values))
+	var sparse, whole []*variant
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		at[i] = findEqual(append(slices.Clip(sparse), whole...), *v)
+		if at[i] != nil {
+			continue
+		}
+		at[i] = &variant{value: *v}
+		if v.Encoding == graph.Dense {
+			whole = append(whole, at[i])
+		} else {
+			sparse = append(sparse, at[i])
+		}
+	}
+	rest, err := stackUp(t, sparse, whole)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range whole {
+		if v.parts == nil {
+			v.parts = []*planned{{form: form{kind: dense}, bytes: stored(v.value)}}
+		}
+	}
+	for _, v := range rest {
+		over, err := agreeing(v, whole)
+		if err != nil {
+			return nil, err
+		}
+		if over == nil {
+			v.parts = []*planned{{form: formOf(v.value), bytes: stored(v.value)}}
+			continue
+		}
+		v.parts = append(slices.Clone(over.parts), &planned{form: form{kind: masked}, bytes: maskOf(v.value)})
+	}
+	return at, nil
+}
+
+func findEqual(among []*variant, v graph.Value) *variant {
+	for _, o := range among {
+		if formOf(o.value) == formOf(v) && bytes.Equal(o.value.Index, v.Index) && bytes.Equal(o.value.Values, v.Values) {
+			return o
+		}
+	}
+	return nil
+}
+
+// stackUp finds the stack among the variants of a tensor, gives its members their parts, and returns the sparse variants that are
+// not in it.
+func stackUp(t tensor, sparse, whole []*variant) (left []*variant, err error) {
+	slices.SortStableFunc(sparse, func(a, b *variant) int { return cmp.Compare(a.value.Stored(), b.value.Stored()) })
+	var stack []*variant
+	for _, v := range sparse {
+		fits := v.value.Encoding != graph.GroupNM
+		if fits && len(stack) > 0 {
+			if fits, err = nests(stack[len(stack)-1], v); err != nil {
+				return nil, err
+			}
+		}
+		if fits {
+			stack = append(stack, v)
+		} else {
+			left = append(left, v)
+		}
+	}
+	if len(stack) > 0 {
+		top, err := agreeing(stack[len(stack)-1], whole)
+		if err != nil {
+			return nil, err
+		}
+		if top != nil {
+			stack = append(stack, top)
+		}
+	}
+	if len(stack) == 1 {
+		return append(left, stack...), nil
+	}
+	var below *variant
+	for _, v := range stack {
+		p, err := increment(t, below, v)
+		if err != nil {
+			return nil, err
+		}
+		if below != nil {
+			v.parts = slices.Clone(below.parts)
+		}
+		v.parts = append(v.parts, p)
+		below = v
+	}
+	return left, nil
+}
+
+// agreeing returns the first of the given variants in which v nests, or nil.
+func agreeing(v *variant, among []*variant) (*variant, error) {
+	for _, o := range among {
+		if ok, err := nests(v, o); ok || err != nil {
+			return o, err
+		}
+	}
+	return nil, nil
+}
+
+// nests reports whether every element of a that is not zero is the same in b.
+func nests(a, b *variant) (bool, error) {
+	x, err := a.words()
+	if err != nil {
+		return false, err
+	}
+	y, err := b.words()
+	if err != nil {
+		return false, err
+	}
+	for i := range x.len() {
+		if !x.zero(i) && !bytes.Equal(x.at(i), y.at(i)) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// increment plans the part that v adds to below, which nests in it, or to nothing.
+func increment(t tensor, below, v *variant) (*planned, error) {
+	added := func() (graph.Tensor, error) {
+		x, err := v.value.Decode()
+		if err != nil || below == nil {
+			return x, err
+		}
+		under, err := below.words()
+		if err != nil {
+			return x, err
+		}
+		for i := range under.len() {
+			if !under.zero(i) {
+				clear(wordsOf(x).at(i))
+			}
+		}
+		return x, nil
+	}
+	if v.value.Encoding == graph.Dense {
+		return &planned{form: form{kind: rest}, bytes: func() ([]byte, []byte, error) { return complement(t, below, v) }}, nil
+	}
+	x, err := added()
+	if err != nil {
+		return nil, err
+	}
+	small, err := x.Smallest()
+	if err != nil {
+		return nil, err
+	}
+	f := formOf(small)
+	if f.kind == dense { // a part of a stack must leave room for the others
+		f.kind = bitmask
+	}
+	return &planned{form: f, bytes: func() ([]byte, []byte, error) {
+		x, err := added()
+		if err != nil {
+			return nil, nil, err
+		}
+		part, err := f.encode(x)
+		return part.Index, part.Values, err
+	}}, nil
+}
+
+// complement returns the elements of v where below is zero.
+func complement(t tensor, below, v *variant) (index, values []byte, err error) {
+	under, err := below.words()
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := v.words()
+	if err != nil {
+		return nil, nil, err
+	}
+	values = make([]byte, 0, t.dtype.Bytes(x.len()))
+	for i := range x.len() {
+		if under.zero(i) {
+			values = append(values, x.at(i)...)
+		}
+	}
+	return nil, values, nil
+}
+
+func maskOf(v graph.Value) source {
+	return func() ([]byte, []byte, error) {
+		mask, err := v.Mask()
+		return mask.Data, nil, err
+	}
+}
+
+// words are the elements of a tensor as bytes, whatever their type.
+type words struct {
+	data []byte
+	size int
+}
+
+func wordsOf(t graph.Tensor) words { return words{t.Data, t.DType.Bytes(1)} }
+
+// words decodes the variant; a dense one is not copied.
+func (v *variant) words() (words, error) {
+	if v.value.Encoding == graph.Dense {
+		return words{v.value.Values, v.value.DType.Bytes(1)}, nil
+	}
+	t, err := v.value.Decode()
+	if err != nil {
+		return words{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	return wordsOf(t), nil
+}
+
+func (w words) len() int        { return len(w.data) / w.size }
+func (w words) at(i int) []byte { return w.data[i*w.size : (i+1)*w.size] }
+
+func (w words) zero(i int) bool {
+	for _, b := range w.at(i) {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
