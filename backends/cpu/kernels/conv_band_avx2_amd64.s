@@ -17,16 +17,21 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -103,19 +108,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -209,22 +221,31 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -335,25 +356,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -481,28 +513,41 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -647,31 +692,46 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y10
+	VMOVUPS    32(CX), Y11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -833,16 +893,21 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -897,19 +962,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -972,22 +1044,31 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -1058,25 +1139,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -1155,28 +1247,41 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -1263,31 +1368,46 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y10
+	VMOVUPS    32(CX), Y11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -1382,16 +1502,21 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -1447,19 +1572,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -1524,22 +1656,31 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -1613,25 +1754,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -1714,28 +1866,41 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -1827,31 +1992,46 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y2
+	VMOVUPS    32(CX), Y3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y4
+	VMOVUPS    32(CX), Y5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y6
+	VMOVUPS    32(CX), Y7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y8
+	VMOVUPS    32(CX), Y9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Y10
+	VMOVUPS    32(CX), Y11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11

@@ -17,15 +17,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -88,17 +93,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -168,19 +180,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -257,21 +278,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -355,23 +387,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -462,25 +507,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -578,27 +638,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -703,29 +780,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -837,31 +933,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -980,33 +1097,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -1132,35 +1272,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -1293,37 +1458,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -1463,39 +1655,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -1642,41 +1863,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -1830,43 +2082,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2027,45 +2312,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2233,18 +2553,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2323,21 +2651,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2433,24 +2772,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2563,27 +2916,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2713,30 +3083,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -2883,33 +3273,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -3073,36 +3486,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -3283,39 +3722,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -3513,42 +3981,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -3763,45 +4263,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -4033,48 +4568,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -4323,51 +4896,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -4633,54 +5247,98 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z24
-	VMOVUPS (CX)(R9*1), Z25
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z24
+	VMOVUPS    (CX)(R9*1), Z25
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -4963,57 +5621,104 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z24
-	VMOVUPS (CX)(R9*1), Z25
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z26
-	VMOVUPS (CX)(R9*1), Z27
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z24
+	VMOVUPS    (CX)(R9*1), Z25
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z26
+	VMOVUPS    (CX)(R9*1), Z27
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -5313,21 +6018,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -5427,26 +6143,42 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	VMOVUPS (CX)(R9*2), Z6
-	VMOVUPS (CX)(R10*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	VMOVUPS    (CX)(R9*2), Z6
+	VMOVUPS    (CX)(R10*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -5575,31 +6307,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	VMOVUPS (CX)(R9*2), Z6
-	VMOVUPS (CX)(R10*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	VMOVUPS (CX)(R9*2), Z10
-	VMOVUPS (CX)(R10*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	VMOVUPS    (CX)(R9*2), Z6
+	VMOVUPS    (CX)(R10*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	VMOVUPS    (CX)(R9*2), Z10
+	VMOVUPS    (CX)(R10*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -5757,36 +6510,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	VMOVUPS (CX)(R9*2), Z6
-	VMOVUPS (CX)(R10*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	VMOVUPS (CX)(R9*2), Z10
-	VMOVUPS (CX)(R10*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	VMOVUPS (CX)(R9*2), Z14
-	VMOVUPS (CX)(R10*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	VMOVUPS    (CX)(R9*2), Z6
+	VMOVUPS    (CX)(R10*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	VMOVUPS    (CX)(R9*2), Z10
+	VMOVUPS    (CX)(R10*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	VMOVUPS    (CX)(R9*2), Z14
+	VMOVUPS    (CX)(R10*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -5973,41 +6752,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	VMOVUPS (CX)(R9*2), Z6
-	VMOVUPS (CX)(R10*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	VMOVUPS (CX)(R9*2), Z10
-	VMOVUPS (CX)(R10*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	VMOVUPS (CX)(R9*2), Z14
-	VMOVUPS (CX)(R10*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	VMOVUPS (CX)(R9*2), Z18
-	VMOVUPS (CX)(R10*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	VMOVUPS    (CX)(R9*2), Z6
+	VMOVUPS    (CX)(R10*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	VMOVUPS    (CX)(R9*2), Z10
+	VMOVUPS    (CX)(R10*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	VMOVUPS    (CX)(R9*2), Z14
+	VMOVUPS    (CX)(R10*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	VMOVUPS    (CX)(R9*2), Z18
+	VMOVUPS    (CX)(R10*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6223,46 +7033,82 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	LEAQ    (R9)(R9*2), R10
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	VMOVUPS (CX)(R9*2), Z2
-	VMOVUPS (CX)(R10*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	VMOVUPS (CX)(R9*2), Z6
-	VMOVUPS (CX)(R10*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	VMOVUPS (CX)(R9*2), Z10
-	VMOVUPS (CX)(R10*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	VMOVUPS (CX)(R9*2), Z14
-	VMOVUPS (CX)(R10*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	VMOVUPS (CX)(R9*2), Z18
-	VMOVUPS (CX)(R10*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	VMOVUPS (CX)(R9*2), Z22
-	VMOVUPS (CX)(R10*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	VMOVUPS    (CX)(R9*2), Z2
+	VMOVUPS    (CX)(R10*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	VMOVUPS    (CX)(R9*2), Z6
+	VMOVUPS    (CX)(R10*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	VMOVUPS    (CX)(R9*2), Z10
+	VMOVUPS    (CX)(R10*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	VMOVUPS    (CX)(R9*2), Z14
+	VMOVUPS    (CX)(R10*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	VMOVUPS    (CX)(R9*2), Z18
+	VMOVUPS    (CX)(R10*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	VMOVUPS    (CX)(R9*2), Z22
+	VMOVUPS    (CX)(R10*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R8)(R10*2)
+	PREFETCHT0 (R8)(R11*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6507,15 +7353,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6582,17 +7433,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6668,19 +7526,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6765,21 +7632,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6873,23 +7751,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -6992,25 +7883,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7122,27 +8028,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7263,29 +8186,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7415,31 +8357,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7578,33 +8541,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7752,35 +8738,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -7937,37 +8948,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -8133,39 +9171,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -8340,41 +9407,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -8558,43 +9656,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -8787,45 +9918,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9027,18 +10193,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9117,21 +10291,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9225,24 +10410,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9351,27 +10550,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9495,30 +10711,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9657,33 +10893,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -9837,36 +11096,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -10035,39 +11320,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -10251,42 +11565,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -10485,45 +11831,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -10737,48 +12118,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11007,51 +12426,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11295,15 +12755,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11367,17 +12832,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11448,19 +12920,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11538,21 +13019,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11637,23 +13129,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11745,25 +13250,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11862,27 +13382,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -11988,29 +13525,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12123,31 +13679,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12267,33 +13844,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12420,35 +14020,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12582,37 +14207,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12753,39 +14405,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -12933,41 +14614,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13122,43 +14834,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13320,45 +15065,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13527,18 +15307,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13612,21 +15400,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13712,24 +15511,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13827,27 +15640,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -13957,30 +15787,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -14102,33 +15952,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -14262,36 +16135,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -14437,39 +16336,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -14627,42 +16555,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -14832,45 +16792,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15052,48 +17047,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15287,51 +17320,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15537,18 +17611,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15623,21 +17705,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15725,24 +17818,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15843,27 +17950,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -15977,30 +18101,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -16127,33 +18271,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -16293,36 +18460,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -16475,39 +18668,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -16673,42 +18895,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -16887,45 +19141,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -17117,48 +19406,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -17363,51 +19690,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ (R9), R11
@@ -17625,15 +19993,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -17683,17 +20056,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -17747,19 +20127,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -17817,21 +20206,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -17893,23 +20293,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -17975,25 +20388,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18063,27 +20491,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18157,29 +20602,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18257,31 +20721,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18363,33 +20848,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18475,35 +20983,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18593,37 +21126,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18717,39 +21277,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18847,41 +21436,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -18983,43 +21603,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -19125,45 +21778,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ             (R9), R11
@@ -19273,18 +21961,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19341,21 +22037,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19420,24 +22127,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19510,27 +22231,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19611,30 +22349,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19723,33 +22481,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19846,36 +22627,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -19980,39 +22787,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20125,42 +22961,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20281,45 +23149,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20448,48 +23351,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20626,51 +23567,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20815,15 +23797,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20877,17 +23864,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -20947,19 +23941,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21025,21 +24028,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21111,23 +24125,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21205,25 +24232,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21307,27 +24349,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21417,29 +24476,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21535,31 +24613,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21661,33 +24760,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21795,35 +24917,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -21937,37 +25084,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22087,39 +25261,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22245,41 +25448,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22411,43 +25645,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22585,45 +25852,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22767,18 +26069,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22840,21 +26150,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -22926,24 +26247,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23025,27 +26360,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23137,30 +26489,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23262,33 +26634,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23400,36 +26795,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23551,39 +26972,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23715,42 +27165,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -23892,45 +27374,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24082,48 +27599,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24285,51 +27840,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24501,15 +28097,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24566,17 +28167,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24640,19 +28248,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24723,21 +28340,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24815,23 +28443,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -24916,25 +28557,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25026,27 +28682,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25145,29 +28818,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25273,31 +28965,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25410,33 +29123,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25556,35 +29292,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25711,37 +29472,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -25875,39 +29663,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26048,41 +29865,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26230,43 +30078,76 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26421,45 +30302,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26621,18 +30537,26 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26699,21 +30623,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26792,24 +30727,38 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -26900,27 +30849,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27023,30 +30989,50 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27161,33 +31147,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27314,36 +31323,62 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27482,39 +31517,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27665,42 +31729,74 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -27863,45 +31959,80 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -28076,48 +32207,86 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -28304,51 +32473,92 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    initBlock+104(FP), R9
-	SHLQ    $0x02, R9
-	VMOVUPS (CX), Z0
-	VMOVUPS (CX)(R9*1), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS (CX)(R9*1), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS (CX)(R9*1), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS (CX)(R9*1), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS (CX)(R9*1), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS (CX)(R9*1), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS (CX)(R9*1), Z13
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS (CX)(R9*1), Z15
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS (CX)(R9*1), Z17
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS (CX)(R9*1), Z19
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS (CX)(R9*1), Z21
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS (CX)(R9*1), Z23
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ         (R9), R11
@@ -28547,15 +32757,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -28606,17 +32821,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -28672,19 +32894,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -28745,21 +32976,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -28825,23 +33067,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -28912,25 +33167,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29006,27 +33276,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29107,29 +33394,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29215,31 +33521,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29330,33 +33657,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29452,35 +33802,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29581,37 +33956,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29717,39 +34119,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -29860,41 +34291,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30010,15 +34472,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30072,17 +34539,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30142,19 +34616,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30220,21 +34703,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30306,23 +34800,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30400,25 +34907,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30502,27 +35024,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30612,29 +35151,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30730,31 +35288,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30856,33 +35435,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -30990,35 +35592,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31132,37 +35759,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31282,39 +35936,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31440,41 +36123,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31606,15 +36320,20 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31671,17 +36390,24 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31745,19 +36471,28 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31828,21 +36563,32 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -31920,23 +36666,36 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32021,25 +36780,40 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32131,27 +36905,44 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32250,29 +37041,48 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32378,31 +37188,52 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32515,33 +37346,56 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32661,35 +37515,60 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32816,37 +37695,64 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -32980,39 +37886,68 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11
@@ -33153,41 +38088,72 @@ row:
 	MOVQ tiles+64(FP), DI
 
 tile:
-	MOVQ    initPixel+96(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (CX), Z0
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z1
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z2
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z3
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z4
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z5
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z6
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z7
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z8
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z9
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z10
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z11
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z12
-	ADDQ    R8, CX
-	VMOVUPS (CX), Z13
-	ADDQ    R8, CX
-	MOVQ    w+24(FP), R8
-	MOVQ    offsets+32(FP), R9
-	MOVQ    entries+40(FP), R10
-	TESTQ   R10, R10
-	JE      store
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
 
 entry:
 	MOVQ        (R9), R11

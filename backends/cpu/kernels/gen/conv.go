@@ -89,6 +89,17 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 		c.ADDQ(pixel, init)
 	}
 
+	// The result's cache lines, which a store would have to wait for, travel while the sums are computed.
+	result := c.GP64()
+	c.MOVQ(dst, result)
+	pixel, strides = convStrides(c, "dstPixel", "dstBlock", blocks)
+	for range acc {
+		for b := range blocks {
+			c.PREFETCHT0(convBlock(result, strides, b))
+		}
+		c.ADDQ(pixel, result)
+	}
+
 	w, offsets := c.Load(c.Param("w"), c.GP64()), c.Load(c.Param("offsets"), c.GP64())
 	entries := c.Load(c.Param("entries"), c.GP64())
 	c.TESTQ(entries, entries)
