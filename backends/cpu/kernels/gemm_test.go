@@ -2,7 +2,9 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"testing"
+	"time"
 )
 
 // matmulCase is a random product and its float64 result.
@@ -98,6 +100,7 @@ func TestMatMulStaysInside(t *testing.T) {
 	})
 }
 
+// BenchmarkMatMul reports the fastest iteration, as [Level.Peak] does, beside the measured peak.
 func BenchmarkMatMul(b *testing.B) {
 	for _, l := range levels() {
 		peak := l.Peak()
@@ -119,10 +122,13 @@ func BenchmarkMatMul(b *testing.B) {
 			a, x, c := random(1, s.M*s.K), random(2, s.K*s.N), Floats(s.M*s.N)
 			scratch := Floats(s.Scratch())
 			b.Run(fmt.Sprintf("%v/%dx%dx%d/%v%v", l, s.M, s.N, s.K, s.TransA, s.TransB), func(b *testing.B) {
+				best := time.Duration(math.MaxInt64)
 				for b.Loop() {
+					start := time.Now()
 					l.MatMul(s, c, a, x, scratch, s.Whole())
+					best = min(best, time.Since(start))
 				}
-				gflops := 2 * float64(s.M*s.N*s.K) * float64(b.N) / float64(b.Elapsed().Nanoseconds())
+				gflops := 2 * float64(s.M*s.N*s.K) / float64(best.Nanoseconds())
 				b.ReportMetric(gflops, "GFLOP/s")
 				b.ReportMetric(100*gflops/peak, "%peak")
 			})
