@@ -8,13 +8,16 @@ import (
 
 // fuse finds instructions that are one pass over memory together:
 //
-//	conv2d, add of a bias, relu
+//	conv2d, add of a bias, batch_norm_infer by constants, relu
 //	batch_norm or batch_norm_infer, add, relu
 //	relu_grad, batch_norm_grad
 //
 // A fusion is lowered where its last instruction stands, the gradient where its first does. The others are skipped.
 func (l *lowering) fuse() {
 	for k, i := range l.program.Code {
+		if l.taken(k) {
+			continue
+		}
 		switch i.Op {
 		case graph.OpConv:
 			l.fuseConv(k, i)
@@ -26,10 +29,13 @@ func (l *lowering) fuse() {
 	}
 }
 
+// taken reports whether an instruction is part of a fusion already.
+func (l *lowering) taken(k int) bool { return l.skipped[k] || l.fused[k] != nil }
+
 // next returns the instruction that is the only one to read id, if its op is the given one.
 func (l *lowering) next(id graph.ID, op graph.Op) (int, graph.Instr, bool) {
 	k, ok := l.onlyUser(id)
-	if !ok || l.program.Code[k].Op != op || l.skipped[k] || l.fused[k] != nil {
+	if !ok || l.program.Code[k].Op != op || l.taken(k) {
 		return 0, graph.Instr{}, false
 	}
 	return k, l.program.Code[k], true
@@ -66,26 +72,36 @@ func (l *lowering) fuseChain(c chain, low lowerFn) {
 
 func (l *lowering) fuseConv(k int, conv graph.Instr) {
 	c := chain{[]int{k}, conv.Out[0]}
-	bias, relu := graph.ID(-1), false
+	tail := convTail{bias: -1, norm: -1}
 	if at, add, ok := l.next(c.y, graph.OpAdd); ok {
 		if from, ok := l.biasOf(other(add, c.y)); ok {
 			c.extend(l, at)
-			bias = from
+			tail.bias = from
 		}
+	}
+	if at, norm, ok := l.next(c.y, graph.OpBatchNormInfer); ok && l.foldable(conv, tail.bias, norm) {
+		c.extend(l, at)
+		tail.norm = at
 	}
 	if at, _, ok := l.next(c.y, graph.OpRelu); ok {
 		c.extend(l, at)
-		relu = true
+		tail.relu = true
 	}
 	if len(c.at) == 1 {
 		return
 	}
-	l.fuseChain(c, func(l *lowering, _ graph.Instr) error {
-		vector := none
-		if bias >= 0 {
-			vector = l.plainOf(bias)
-		}
-		return l.conv(conv, c.y, vector, relu)
+	l.fuseChain(c, func(l *lowering, _ graph.Instr) error { return l.conv(conv, c.y, tail) })
+}
+
+// foldable reports whether a normalisation can become part of the weights before it: everything is constant.
+func (l *lowering) foldable(conv graph.Instr, bias graph.ID, norm graph.Instr) bool {
+	vectors := append(slices.Clone(norm.In[1:]), conv.In[1])
+	if bias >= 0 {
+		vectors = append(vectors, bias)
+	}
+	return all(vectors, func(x graph.ID) bool {
+		_, ok := l.frozenOf(x)
+		return ok
 	})
 }
 
@@ -149,7 +165,7 @@ func (l *lowering) fuseGrad(k int, act graph.Instr) {
 	for _, at := range l.users[g] {
 		norm := l.program.Code[at]
 		early := func(x graph.ID) bool { return l.maker[x] < k }
-		if norm.Op != graph.OpBatchNormGrad || norm.In[0] != g || l.skipped[at] || !all(norm.In[1:], early) {
+		if norm.Op != graph.OpBatchNormGrad || norm.In[0] != g || l.taken(at) || !all(norm.In[1:], early) {
 			continue
 		}
 		l.skipped[at] = true

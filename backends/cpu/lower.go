@@ -108,6 +108,7 @@ func lower(p *graph.Program, level kernels.Level, o backends.Options) (*lowered,
 	}
 	l.placeUpdates()
 	l.mergeTapes()
+	l.dropConsts()
 	return &l.lowered, nil
 }
 
@@ -134,6 +135,48 @@ func (l *lowering) freeze(values map[string]graph.Value) error {
 		}
 	}
 	return nil
+}
+
+// frozenOf returns the elements of a constant slot, or of a reshape of one.
+func (l *lowering) frozenOf(id graph.ID) ([]float32, bool) {
+	switch i := l.program.Code[l.maker[id]]; i.Op {
+	case graph.OpReshape:
+		return l.frozenOf(i.In[0])
+	case graph.OpSlot:
+		if k, ok := l.frozen[i.Attr.(graph.Source).Name]; ok {
+			return l.consts[k].F32(), true
+		}
+	}
+	return nil, false
+}
+
+// constant adds a value that the executable holds.
+func (l *lowering) constant(data []float32) valueID {
+	v := l.own(graph.Type{DType: graph.F32, Shape: graph.Of(len(data))}, plain)
+	l.values[v].home = home{inConstant, len(l.consts)}
+	l.consts = append(l.consts, graph.Tensor{DType: graph.F32, Dims: []int{len(data)}, Data: bytesOf(data)})
+	return v
+}
+
+// dropConsts lets go of the constants that no step reads any more, because they live on in packed form.
+func (l *lowering) dropConsts() {
+	used := make([]bool, len(l.consts))
+	mark := func(vs []valueID) {
+		for _, v := range vs {
+			if h := l.values[l.root(v)].home; h.kind == inConstant {
+				used[h.index] = true
+			}
+		}
+	}
+	for _, s := range l.steps {
+		mark(s.in)
+	}
+	mark(l.outputs)
+	for k := range l.consts {
+		if !used[k] {
+			l.consts[k] = graph.Tensor{}
+		}
+	}
 }
 
 // placeUpdates lets the values of updates be computed in place in the slots' next values, where they have memory of their own.
@@ -256,14 +299,6 @@ func (l *lowering) onlyUser(id graph.ID) (int, bool) {
 		return 0, false
 	}
 	return l.users[id][0], true
-}
-
-// scalarOf returns the value of a constant, if id is one.
-func (l *lowering) fillOf(id graph.ID) (float64, bool) {
-	if f := l.forms[id].fill; f != nil {
-		return f.Value, true
-	}
-	return 0, false
 }
 
 // nameOf returns the slot that a weight comes from, through masks and casts, or its number.

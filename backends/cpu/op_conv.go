@@ -2,6 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/compressaware/cram/backends/cpu/kernels"
 	"github.com/compressaware/cram/sdk/graph"
@@ -21,7 +23,7 @@ func (l *lowering) geometry(x, w graph.Type, a graph.ConvAttr) kernels.ConvShape
 	}
 }
 
-// image returns a convolution's input: row-major if it has few channels and is nowhere in blocks.
+// convInput returns a convolution's input: row-major if it has few channels and is nowhere in blocks.
 func (l *lowering) convInput(id graph.ID, s *kernels.ConvShape) valueID {
 	if s.Groups == 1 && s.C <= mostPlanar && l.forms[id].plain != none && !l.isBlocked(id) {
 		s.Planar = true
@@ -38,11 +40,18 @@ func (l *lowering) convChoice(op graph.Op, w string, s kernels.ConvShape) (name 
 }
 
 func lowerConv(l *lowering, i graph.Instr) error {
-	return l.conv(i, i.Out[0], none, false)
+	return l.conv(i, i.Out[0], convTail{bias: -1, norm: -1})
 }
 
-// conv lowers a convolution whose result, after bias and ReLU, is y.
-func (l *lowering) conv(i graph.Instr, y graph.ID, bias valueID, relu bool) error {
+// convTail is what is computed together with a convolution: the addition of a bias, a normalisation by constants, ReLU.
+type convTail struct {
+	bias graph.ID // -1: none
+	norm int      // instruction, -1: none
+	relu bool
+}
+
+// conv lowers a convolution whose result, after its tail, is y. Constant weights are packed here, once, with the normalisation folded in.
+func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.In[1]], i.Attr.(graph.ConvAttr))
 	x := l.convInput(i.In[0], &s)
 	plan, err := l.level.ConvForward(s)
@@ -53,49 +62,112 @@ func (l *lowering) conv(i graph.Instr, y graph.ID, bias valueID, relu bool) erro
 	if err != nil {
 		return err
 	}
-	in := []valueID{x, l.plainOf(i.In[1])}
-	if bias != none {
-		in = append(in, bias)
+	op := conv{plan: plan, relu: tail.relu}
+	in := []valueID{x}
+	if w, b, ok := l.frozenConv(i, tail); ok {
+		op.packed = true
+		packed := kernels.Floats(plan.PackedLen())
+		plan.Pack(packed, w)
+		in = append(in, l.constant(packed))
+		if b != nil {
+			in = append(in, l.constant(padded(b)))
+		}
+	} else {
+		in = append(in, l.plainOf(i.In[1]))
+		if tail.bias >= 0 {
+			in = append(in, l.plainOf(tail.bias))
+		}
 	}
-	l.emit(name, conv{plan, relu}, in, []valueID{l.define(y, blocked)})
+	l.emit(name, op, in, []valueID{l.define(y, blocked)})
 	return nil
 }
 
-// conv is the forward pass: operands x, w and perhaps a bias [O].
+// frozenConv returns the weights and the bias, nil if there is none, of a convolution whose weights, bias and normalisation are all constant.
+func (l *lowering) frozenConv(i graph.Instr, tail convTail) (w, bias []float32, ok bool) {
+	if w, ok = l.frozenOf(i.In[1]); !ok {
+		return nil, nil, false
+	}
+	if tail.bias >= 0 {
+		if bias, ok = l.frozenOf(tail.bias); !ok {
+			return nil, nil, false
+		}
+	}
+	if tail.norm >= 0 {
+		w, bias = l.foldNorm(l.program.Code[tail.norm], w, bias)
+	}
+	return w, bias, true
+}
+
+// foldNorm returns the weights and the bias that make a convolution compute gamma·(conv+bias-mean)/√(var+eps)+beta.
+func (l *lowering) foldNorm(norm graph.Instr, w, bias []float32) (folded, shift []float32) {
+	var v [4][]float32 // gamma, beta, mean, variance
+	for k := range v {
+		v[k], _ = l.frozenOf(norm.In[1+k])
+	}
+	channels := len(v[0])
+	folded, shift = make([]float32, len(w)), make([]float32, channels)
+	each := len(w) / channels
+	for o := range channels {
+		scale := float64(v[0][o]) / math.Sqrt(float64(v[3][o])+norm.Attr.(graph.Eps).Eps)
+		for k := o * each; k < (o+1)*each; k++ {
+			folded[k] = float32(float64(w[k]) * scale)
+		}
+		b := 0.0
+		if bias != nil {
+			b = float64(bias[o])
+		}
+		shift[o] = float32((b-float64(v[2][o]))*scale + float64(v[1][o]))
+	}
+	return folded, shift
+}
+
+// conv is the forward pass: operands x, w [O C/groups KH KW] and perhaps a bias [O]; where packed, w and the bias are as the kernel wants them.
 type conv struct {
-	plan *kernels.ConvForward
-	relu bool
+	plan   *kernels.ConvForward
+	relu   bool
+	packed bool
 }
 
 func (c conv) phases(b *binding, s *step) ([]phase, error) {
-	shape, n := c.plan.Shape(), b.dims[s.in[0]][0]
-	x, w, y := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
-	packed := b.floats(c.plan.PackedLen())
-	pack := phase{items: 1, cost: float64(2 * shape.WeightLen()), whole: []bufID{w}, writes: []bufID{packed}, run: func(f *frame, _, _, _ int) error {
-		c.plan.Pack(f.all(packed), f.all(w))
+	in, y := b.bufs(s.in), b.buf(s.out[0])
+	var ps []phase
+	if !c.packed {
+		ps = append(ps, c.pack(b, in))
+	}
+	run := phase{whole: in[1:], reads: in[:1:1], writes: []bufID{y}, scratch: c.plan.ScratchLen()}
+	shape := c.plan.Shape()
+	b.splitImages(&run, b.dims[s.in[0]][0], shape.FLOPs(), shape.OutH(), c.plan.Panels(), c.plan.All,
+		func(f *frame, w int, part kernels.ConvPart, y, x []float32) {
+			var bias []float32
+			if len(in) > 2 {
+				bias = f.all(in[2])
+			}
+			c.plan.Run(y, x, f.all(in[1]), bias, c.relu, f.scratch[w], part)
+		})
+	return append(ps, run), nil
+}
+
+// pack is the phase that prepares weights and bias, and puts what it makes in their place in in.
+func (c conv) pack(b *binding, in []bufID) phase {
+	from := slices.Clone(in[1:])
+	for k, n := range []int{c.plan.PackedLen(), kernels.Blocks(c.plan.Shape().O) * kernels.Block}[:len(from)] {
+		in[1+k] = b.floats(n)
+	}
+	to := slices.Clone(in[1:])
+	return phase{items: 1, cost: float64(2 * c.plan.PackedLen()), whole: from, writes: to, run: func(f *frame, _, _, _ int) error {
+		c.plan.Pack(f.all(to[0]), f.all(from[0]))
+		if len(to) > 1 {
+			padTo(f.all(to[1]), f.all(from[1]))
+		}
 		return nil
 	}}
-	run := phase{whole: []bufID{packed}, reads: []bufID{x}, writes: []bufID{y}, scratch: c.plan.ScratchLen()}
-	bias := bufID(-1)
-	if len(s.in) > 2 {
-		given := b.buf(s.in[2])
-		bias = b.floats(kernels.Blocks(shape.O) * kernels.Block)
-		pack.whole, pack.writes = append(pack.whole, given), append(pack.writes, bias)
-		pack.run = func(f *frame, _, _, _ int) error {
-			c.plan.Pack(f.all(packed), f.all(w))
-			padTo(f.all(bias), f.all(given))
-			return nil
-		}
-		run.whole = append(run.whole, bias)
-	}
-	b.splitImages(&run, n, shape.FLOPs(), shape.OutH(), c.plan.Panels(), c.plan.All, func(f *frame, w int, part kernels.ConvPart, y, x []float32) {
-		var added []float32
-		if bias >= 0 {
-			added = f.all(bias)
-		}
-		c.plan.Run(y, x, f.all(packed), added, c.relu, f.scratch[w], part)
-	})
-	return []phase{pack, run}, nil
+}
+
+// padded returns a vector over channels filled up with zeros to whole blocks.
+func padded(v []float32) []float32 {
+	p := kernels.Floats(kernels.Blocks(len(v)) * kernels.Block)
+	copy(p, v)
+	return p
 }
 
 // padTo copies src to dst and clears what is left of dst.

@@ -14,8 +14,8 @@ type region struct {
 // inlineCost is the cost below which waking the workers is not worth it.
 const inlineCost = 32 << 10
 
-// chunksPerWorker is how finely a region is divided, so that a worker that was late holds up the others little.
-const chunksPerWorker = 6
+// chunkCost is about the least cost of a chunk, so that taking one costs nothing beside it.
+const chunkCost = 128 << 10
 
 // schedule groups phases into regions. Phases that work image by image join the open region, until one needs in full what the region computes.
 // Other phases go before the open region if they can, so as not to cut it, or else wait until it ends.
@@ -83,15 +83,12 @@ func newRegion(phases []phase, p *plan) *region {
 		}
 	}
 	r.cost = each * float64(r.items)
-	r.block = max(1, blockBytes/piece)
-	chunks := max(1, min(r.items, chunksPerWorker*p.threads))
-	if least := int(inlineCost / 4 / max(each, 1)); least > 1 {
-		chunks = max(1, min(chunks, r.items/least))
-	}
-	r.chunk = (r.items + chunks - 1) / chunks
+	r.block = min(max(1, blockBytes/piece), r.items)
+	r.chunk = min(max(1, int(chunkCost/max(each, 1))), r.items)
 	if len(phases) == 1 {
 		r.block = r.chunk
 	}
+	r.chunk = (r.chunk + r.block - 1) / r.block * r.block
 	return r
 }
 
