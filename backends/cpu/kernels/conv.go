@@ -23,7 +23,11 @@ type ConvShape struct {
 	KH, KW                   int // kernel rows, columns
 	StrideH, StrideW         int
 	Top, Bottom, Left, Right int // zero padding
-	Groups                   int // divides C and O; 1 is the ordinary convolution, C the depthwise one
+
+	// Groups divides C and O; 1 is the ordinary convolution, C the depthwise one. Where a group is no whole number of blocks of 16
+	// channels, and the convolution not depthwise, zero weights stand between the groups of a block: an infinity or a NaN in one of
+	// them is then felt in the others.
+	Groups int
 
 	// Planar says that x is plain [N, C, H, W] instead of blocks of 16 channels: for the first layer of a network, whose few channels would leave
 	// most lanes of a block empty. Only the forward pass and the weight gradient take it, and only with Groups 1.

@@ -7,7 +7,7 @@ type convKind uint8
 
 const (
 	convBlocked  convKind = iota // one input channel times 16 output channels; plane pixels of 16 channels
-	convPaired                   // the same; blocks are two neighbouring columns of one block, of which the first has one tap and the second two
+	convPaired                   // the same, but the blocks are two neighbouring columns of one block: the first has one tap, the second two
 	convPlanar                   // the same; plane pixels of one channel
 	convLanewise                 // 16 channels times their own 16 weights: depthwise
 	convKinds    = iota
@@ -27,9 +27,9 @@ func (k convKind) unit() int {
 //	       + Σ_e Σ_c Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + c] · w[e][c][t][b][lane])        blocked and planar, c < chans
 //	       + Σ_e     Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + lane] · w[e][t][lane])           lanewise
 //
-// summed in that order, starting from init. Paired is blocked with run 2 and blocks 2, where the second tap of the first block is left out: w is
-// [e][c][3][lane], for (t, b) = (0, 0), (0, 1), (1, 1). An entry e is a run of t < run taps that are neighbours in a plane, of one block of input channels. All
-// distances are in elements. A NaN stays NaN under the maximum.
+// summed in that order, starting from init. An entry e is a run of t < run taps that are neighbours in a plane, of one block of input
+// channels. Paired is blocked with run 2 and blocks 2, where the second tap of the first block is left out: w is [e][c][3][lane], for
+// (t, b) = (0, 0), (0, 1), (1, 1). All distances are in elements. A NaN stays NaN under the maximum.
 type convBand struct {
 	kind                          convKind
 	run, blocks, rows             int

@@ -36,7 +36,7 @@ func (s ConvShape) name() string {
 		s.C, s.H, s.W, s.O, s.KH, s.KW, s.StrideH, s.StrideW, s.Top, s.Bottom, s.Left, s.Right, s.Groups, s.Planar)
 }
 
-// testLevels returns the levels that this machine can run.
+// convTestLevels returns the levels that this machine can run.
 func convTestLevels() []Level {
 	var levels []Level
 	for l := Portable; l <= Supported(); l++ {
@@ -406,4 +406,25 @@ func checkConv(t *testing.T, l Level, c *convCase) {
 	d.Pack(packed, c.w)
 	d.Run(dx, dy, packed, dirty(d.ScratchLen()), d.All(c.n))
 	checkBlocked(t, what("dx"), dx, c.dx, c.dxMag, c.n, s.C, s.H*s.W)
+}
+
+// TestConvAllocs holds the contract that a kernel allocates nothing.
+func TestConvAllocs(t *testing.T) {
+	for _, s := range []ConvShape{convShapes[0], convShapes[5], convShapes[12], convShapes[16]} {
+		for _, l := range convTestLevels() {
+			f, _ := l.ConvForward(s)
+			w, _ := l.ConvWeightGrad(s)
+			x, y := Floats(2*s.InLen()), Floats(2*s.OutLen())
+			packed, scratch := Floats(f.PackedLen()), Floats(max(f.ScratchLen(), w.ScratchLen()))
+			partial, dw := Floats(w.PartialLen()), Floats(s.WeightLen())
+			if n := testing.AllocsPerRun(2, func() {
+				f.Pack(packed, dw)
+				f.Run(y, x, packed, nil, false, scratch, f.All(2))
+				w.Run(partial, x, y, scratch, w.All(0, 2))
+				w.Merge(dw, partial, 1)
+			}); n != 0 {
+				t.Errorf("%s, %s: %v allocations", s.name(), l, n)
+			}
+		}
+	}
 }

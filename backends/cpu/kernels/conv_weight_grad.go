@@ -8,7 +8,7 @@ type ConvWeightGrad struct {
 	level      Level
 	kind       convKind
 	planes     convPlanes
-	taps       []convTap // unless blocked: ordered so that taps that are neighbours in a plane follow each other
+	taps       []convTap // in the order of sortTaps
 	panels     []convPanel
 	starts     []int // by panel: where it begins in a partial
 	partialLen int
@@ -45,13 +45,11 @@ func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	}
 	g.planStrips()
 	g.planRuns()
-	g.panels = convPanels(s.Groups, s.O/s.Groups, s.C/s.Groups, g.planes.unit,
-		func(blocks int) int {
-			if g.kind != convBlocked {
-				return 1
-			}
-			return min(blocks, l.convGradLimits().blocks)
-		})
+	most := 1
+	if g.kind == convBlocked {
+		most = l.convGradLimits().blocks
+	}
+	g.panels = convPanels(s.Groups, s.O/s.Groups, s.C/s.Groups, g.planes.unit, func(blocks int) int { return min(blocks, most) })
 	for _, p := range g.panels {
 		g.starts = append(g.starts, g.partialLen)
 		g.partialLen += p.blocks * g.blockLen(p)
