@@ -112,6 +112,12 @@ func checkRecipe(parts []form) error {
 	return nil
 }
 
+// tooThin reports whether so many bytes of the parts of a stack unfold to more than a reader will take: a stack is put together
+// in memory, and a few counts of index16 can claim a tensor of any size.
+func tooThin(t tensor, bytes int64) bool {
+	return int64(t.dtype.Bytes(graph.Count(t.dims))) > 64<<20+4096*bytes
+}
+
 // A tensor is a line of the header's table of tensors.
 type tensor struct {
 	name  string

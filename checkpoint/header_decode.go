@@ -275,6 +275,7 @@ func (d *headerDecoder) entry(used []bool) entry {
 	}
 	e.stored = r.IntIn(0, maxElements)
 	var forms []form
+	bytes := int64(0)
 	last := int64(-1)
 	for range r.Array() {
 		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
@@ -289,6 +290,7 @@ func (d *headerDecoder) entry(used []bool) entry {
 		}
 		e.parts = append(e.parts, int(i))
 		forms = append(forms, p.form)
+		bytes += p.index.len() + p.values.len()
 	}
 	if r.Err() != nil {
 		return e
@@ -298,6 +300,9 @@ func (d *headerDecoder) entry(used []bool) entry {
 		return e
 	}
 	t := d.h.tensors[e.tensor]
+	if len(e.parts) > 1 && tooThin(t, bytes) {
+		r.Fail("tensor %v is put together from %d bytes only", t, bytes)
+	}
 	want := e.stored
 	switch {
 	case e.form.kind == dense:

@@ -202,7 +202,7 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 		return nil, err
 	}
 	f := formOf(small)
-	if f.kind == dense { // a part of a stack must leave room for the others
+	if f.kind == dense || tooThin(t, int64(small.Bytes())) { // dense would leave no room for the other parts of the stack
 		f.kind = bitmask
 	}
 	return &planned{form: f, bytes: func() ([]byte, []byte, error) {
