@@ -202,7 +202,7 @@ func (b *Builder) emit(op Op, attr Attr, in ...Node) []Node {
 		}
 		ids[i], types[i] = n.id, b.p.Types[n.id]
 	}
-	got, err := def.infer(types, attr)
+	got, err := def.Infer(types, attr)
 	if err != nil {
 		b.Fail("graph: %s%v: %w", op, types, err)
 		return outs

@@ -126,6 +126,13 @@ func gradBatchNormInfer(b *Builder, i Instr, in, _, d []Node) []Node {
 	return []Node{b.Mul(d[0], wide(scale)), dgamma, dbeta, dmean, dvar}
 }
 
+func inferSoftmax(in []Type, _ Attr) ([]Type, error) {
+	if len(in[0].Shape) == 0 {
+		return nil, fmt.Errorf("want rank 1 or more, got %v", in[0])
+	}
+	return in[:1:1], needFloat(in[0])
+}
+
 func gradSoftmax(b *Builder, _ Instr, _, y, d []Node) []Node {
 	last := len(b.Shape(y[0])) - 1
 	dy := b.Mul(d[0], y[0])

@@ -1,5 +1,11 @@
 package graph
 
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
 // An Op names an operation, a row of the table that [Ops] returns.
 type Op string
 
@@ -97,8 +103,28 @@ func (d Def) Outs(operands int) int {
 // Differentiable reports whether gradients flow through the op.
 func (d Def) Differentiable() bool { return d.grad != nil }
 
-// Infer is the op's shape rule: the types of the results, or what is wrong with the operands.
-func (d Def) Infer(in []Type, attr Attr) ([]Type, error) { return d.infer(in, attr) }
+// Infer is the op's shape rule: the types of the results, or what is wrong with the operands or the attribute.
+func (d Def) Infer(in []Type, attr Attr) ([]Type, error) {
+	if d.Arity == Variadic && len(in) == 0 {
+		return nil, errors.New("takes one operand or more, got none")
+	}
+	if d.Arity != Variadic && len(in) != d.Arity {
+		return nil, fmt.Errorf("takes %d operands, got %d", d.Arity, len(in))
+	}
+	if reflect.TypeOf(attr) != reflect.TypeOf(d.Attr) {
+		return nil, fmt.Errorf("takes attribute %T, got %T", d.Attr, attr)
+	}
+	out, err := d.infer(in, attr)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range out {
+		if err := t.Shape.valid(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
 
 // Ops returns the table, in a fixed order.
 func Ops() []Def { return append([]Def(nil), rows...) }
@@ -173,7 +199,7 @@ func init() {
 		{OpBatchNormInfer, 5, Eps{}, "operands x, gamma, beta, mean, var; y = gamma·(x-mean)/√(var+eps)+beta", 1, inferBatchNormInfer, gradBatchNormInfer},
 		{OpLayerNorm, 3, Eps{}, "operands x[…,d], gamma[d], beta[d]; y, mean[…], var[…] (biased) over the last axis", 3, inferLayerNorm, gradLayerNorm},
 		{OpLayerNormGrad, 5, Eps{}, "operands dy, x, gamma, mean, var; results dx, dgamma, dbeta", 3, inferLayerNormGrad, nil},
-		{OpSoftmax, 1, nil, "y = e^x/Σe^x over the last axis", 1, inferUnary, gradSoftmax},
+		{OpSoftmax, 1, nil, "y = e^x/Σe^x over the last axis", 1, inferSoftmax, gradSoftmax},
 		{OpXent, 2, nil, "operands logits[n,c], labels[n] (i32); loss[n] = ln Σ_c e^logits[n,c] - logits[n,labels[n]]", 1, inferXent, gradXent},
 		{OpXentGrad, 3, nil, "operands logits, labels, dloss[n]; (softmax - onehot)·dloss", 1, inferXentGrad, nil},
 

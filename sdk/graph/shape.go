@@ -151,11 +151,14 @@ func (s Shape) match(dims []int, sizes Sizes) error {
 	return nil
 }
 
+// valid bounds the extents from below and, every symbol being 1, the number of elements from above.
 func (s Shape) valid() error {
+	n := 1
 	for i, d := range s {
-		if d.C < 1 {
-			return fmt.Errorf("shape %v: dimension %d must be at least 1", s, i)
+		if d.C < 1 || n > maxElements/d.C {
+			return fmt.Errorf("shape %v: dimension %d is out of range", s, i)
 		}
+		n *= d.C
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package graph
 
-import (
-	"fmt"
-	"reflect"
-)
+import "fmt"
 
 // Verify checks everything a backend relies on: known ops with their attributes and arity, operands defined before use,
 // types as the shape rules give them, unique names, updates of declared slots with their type.
@@ -34,14 +31,17 @@ func (p *Program) Verify() error {
 	}
 	for _, in := range p.Inputs {
 		if id, ok := inputs[in.Name]; !ok || id != in.ID {
-			return fmt.Errorf("graph: input %q is not in the code", in.Name)
+			return fmt.Errorf("graph: input %q is not in the code, or declared twice", in.Name)
 		}
+		delete(inputs, in.Name)
 	}
+	declared := map[string]bool{}
 	for _, s := range p.Slots {
 		id, ok := slots[s.Name]
-		if !ok || !p.Types[id].Equal(s.Type) || s.Kind >= numKinds || s.Role >= numRoles {
-			return fmt.Errorf("graph: slot %q (%v %v) is not in the code", s.Name, s.Kind, s.Type)
+		if !ok || declared[s.Name] || !p.Types[id].Equal(s.Type) || s.Kind >= numKinds || s.Role >= numRoles {
+			return fmt.Errorf("graph: slot %q (%v %v %v) is not in the code, or declared twice", s.Name, s.Kind, s.Role, s.Type)
 		}
+		declared[s.Name] = true
 		if _, fixed := s.Shape.Dims(); !fixed {
 			return fmt.Errorf("graph: slot %q: shape %v must be constant", s.Name, s.Shape)
 		}
@@ -68,12 +68,6 @@ func (p *Program) verifyInstr(i Instr, next ID) error {
 	if !ok {
 		return fmt.Errorf("unknown op %q", i.Op)
 	}
-	if def.Arity >= 0 && len(i.In) != def.Arity || len(i.In) == 0 && def.Arity == Variadic {
-		return fmt.Errorf("%s takes %d operands, got %d", i.Op, def.Arity, len(i.In))
-	}
-	if reflect.TypeOf(i.Attr) != reflect.TypeOf(def.Attr) {
-		return fmt.Errorf("%s takes attribute %T, got %T", i.Op, def.Attr, i.Attr)
-	}
 	types := make([]Type, len(i.In))
 	for j, x := range i.In {
 		if x < 0 || x >= next {
@@ -81,7 +75,7 @@ func (p *Program) verifyInstr(i Instr, next ID) error {
 		}
 		types[j] = p.Types[x]
 	}
-	want, err := def.infer(types, i.Attr)
+	want, err := def.Infer(types, i.Attr)
 	if err != nil {
 		return fmt.Errorf("%s%v: %w", i.Op, types, err)
 	}
