@@ -49,8 +49,8 @@ func (c *Reader) assemble(e entry) (graph.Value, error) {
 	}
 	w := wordsOf(sum)
 	if first.form.kind == bitmask || first.form.kind == index16 {
-		if nonzero(v) != v.Stored() {
-			return v, damaged(c.at(first.values), "tensor %v: a part of several stores zeros", t)
+		if err := c.noZeros(t, v, first); err != nil {
+			return v, err
 		}
 	}
 	for _, i := range e.parts[1:] {
@@ -110,8 +110,8 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 		return err
 	}
 	from := wordsOf(x)
-	if nonzero(v) != v.Stored() {
-		return damaged(c.at(p.values), "tensor %v: a part of several stores zeros", t)
+	if err := c.noZeros(t, v, p); err != nil {
+		return err
 	}
 	for i := range sum.len() {
 		if from.zero(i) {
@@ -121,6 +121,17 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 			return damaged(c.at(p.values), "tensor %v: two parts store element %d", t, i)
 		}
 		copy(sum.at(i), from.at(i))
+	}
+	return nil
+}
+
+// noZeros refuses zeros stored in a part of a stack: in a sum they would be neither there nor not.
+func (c *Reader) noZeros(t tensor, v graph.Value, p part) error {
+	w := words{v.Values, v.DType.Bytes(1)}
+	for i := range w.len() {
+		if w.zero(i) {
+			return damaged(c.at(p.values)+int64(i*w.size), "tensor %v: a part of several stores a zero", t)
+		}
 	}
 	return nil
 }

@@ -162,6 +162,34 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestStoredZeros holds that explicit zeros survive in a tensor that stands alone, and only cost their room in a stack.
+func TestStoredZeros(t *testing.T) {
+	w := random(t, 1, 64)
+	few := topK(t, w, .9)
+	clear(few.Values[:4])
+	level := func(name string, v graph.Value) Level {
+		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	}
+	alone, err := read(t, write(t, &File{Levels: []Level{level("few", few)}})).Level("few")
+	if err != nil || !bytes.Equal(alone.Tensors["w"].Values, few.Values) {
+		t.Errorf("alone: %v, %v", alone, err)
+	}
+	r := read(t, write(t, &File{Levels: []Level{level("few", few), level("half", topK(t, w, .5)), level("dense", graph.DenseValue(w))}}))
+	for i, want := range []graph.Value{few, topK(t, w, .5), graph.DenseValue(w)} {
+		l, err := r.Level(r.Levels()[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Tensors["w"]; got.Encoding != want.Encoding || !bytes.Equal(decoded(t, got).Data, decoded(t, want).Data) {
+			t.Errorf("%s changed", l.Name)
+		}
+	}
+	l, err := r.Level("few")
+	if err != nil || l.Tensors["w"].Stored() != few.Stored()-1 {
+		t.Errorf("few stores %d elements, %v", l.Tensors["w"].Stored(), err)
+	}
+}
+
 func TestChoosingALevel(t *testing.T) {
 	f := elastic(t)
 	r := read(t, write(t, f))

@@ -44,6 +44,27 @@ func chunks(content []byte) blob {
 type variant struct {
 	value graph.Value
 	parts []*planned
+	alone bool // its one part is the value itself, zeros that it stores included
+}
+
+// standAlone makes the value the one part of the variant.
+func (v *variant) standAlone() {
+	v.alone = true
+	v.parts = []*planned{{form: formOf(v.value), bytes: stored(v.value)}}
+}
+
+// stored returns how many elements a reader will find stored.
+func (v *variant) stored() int {
+	if v.alone || v.value.Encoding == graph.Dense || v.value.Encoding == graph.GroupNM {
+		return v.value.Stored()
+	}
+	n, w := 0, words{v.value.Values, v.value.DType.Bytes(1)} // put together again, zeros are not stored
+	for i := range w.len() {
+		if !w.zero(i) {
+			n++
+		}
+	}
+	return n
 }
 
 // plan finds the parts of one tensor, given its value at each level (nil where a level lacks it), and returns for each level
@@ -73,7 +94,7 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 	}
 	for _, v := range whole {
 		if v.parts == nil {
-			v.parts = []*planned{{form: form{kind: dense}, bytes: stored(v.value)}}
+			v.standAlone()
 		}
 	}
 	for _, v := range rest {
@@ -82,7 +103,7 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 			return nil, err
 		}
 		if over == nil {
-			v.parts = []*planned{{form: formOf(v.value), bytes: stored(v.value)}}
+			v.standAlone()
 			continue
 		}
 		v.parts = append(slices.Clone(over.parts), &planned{form: form{kind: masked}, bytes: maskOf(v.value)})
@@ -193,17 +214,19 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 	if v.value.Encoding == graph.Dense {
 		return &planned{form: form{kind: rest}, bytes: func() ([]byte, []byte, error) { return complement(t, below, v) }}, nil
 	}
-	x, err := added()
-	if err != nil {
-		return nil, err
-	}
-	small, err := x.Smallest()
-	if err != nil {
-		return nil, err
-	}
-	f := formOf(small)
-	if f.kind == dense || tooThin(t, int64(small.Bytes())) { // dense would leave no room for the other parts of the stack
-		f.kind = bitmask
+	f := formOf(v.value) // what a reader of the lowest level alone returns
+	if below != nil {
+		x, err := added()
+		if err != nil {
+			return nil, err
+		}
+		small, err := x.Smallest()
+		if err != nil {
+			return nil, err
+		}
+		if f = formOf(small); f.kind == dense || tooThin(t, int64(small.Bytes())) { // dense would leave no room for the parts below
+			f.kind = bitmask
+		}
 	}
 	return &planned{form: f, bytes: func() ([]byte, []byte, error) {
 		x, err := added()

@@ -114,7 +114,7 @@ func (p *writing) addLevels(levels []Level) error {
 
 // addEntry adds the parts of v, the variant of tensor i, that have no number yet.
 func (p *writing) addEntry(i int, v *variant, number map[*planned]int) entry {
-	e := entry{tensor: i, form: formOf(v.value), stored: int64(v.value.Stored())}
+	e := entry{tensor: i, form: formOf(v.value), stored: int64(v.stored())}
 	for _, x := range v.parts {
 		k, ok := number[x]
 		if !ok {
@@ -124,9 +124,6 @@ func (p *writing) addEntry(i int, v *variant, number map[*planned]int) entry {
 			p.sources = append(p.sources, x.bytes)
 		}
 		e.parts = append(e.parts, k)
-	}
-	if len(v.parts) > 1 && (e.form.kind == bitmask || e.form.kind == index16) {
-		e.stored = int64(nonzero(v.value)) // put together again, zeros are not stored
 	}
 	return e
 }
@@ -157,16 +154,6 @@ func readOrder(at [][]*variant, levels int) ([]int, error) {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(reads[a], reads[b]) })
 	return order, nil
-}
-
-func nonzero(v graph.Value) int {
-	n, w := 0, words{v.Values, v.DType.Bytes(1)}
-	for i := range w.len() {
-		if !w.zero(i) {
-			n++
-		}
-	}
-	return n
 }
 
 func (p *writing) addState(s *State) {

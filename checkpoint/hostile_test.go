@@ -1,0 +1,351 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// small returns a file of about 1.5 kB with every form of part, programs and a state.
+func small(t testing.TB) *File {
+	t.Helper()
+	w := random(t, 1, 2, 8, 3)
+	few := topK(t, w, .9)
+	thin, err := decoded(t, few).Encode(graph.Index16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	level := func(name string, v graph.Value) Level {
+		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	}
+	return &File{
+		Meta:     Meta{Model: "tiny", Input: Input{Mean: []float32{.5}, Std: []float32{.25}, Classes: []string{"cat"}}},
+		Programs: map[string]*graph.Program{"infer": tinyProgram(t)},
+		Levels:   []Level{level("dense", graph.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.9", thin), level("nm:2:4", twoOfFour(t, w))},
+		State:    &State{Ints: map[string]int64{"step": 3}, Tensors: map[string]graph.Value{"m": twoOfFour(t, w)}},
+	}
+}
+
+func decoded(t testing.TB, v graph.Value) graph.Tensor {
+	t.Helper()
+	x, err := v.Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// readAll reads everything there is in a file.
+func readAll(b []byte) error {
+	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	return r.Verify()
+}
+
+func TestEveryTruncationIsRefused(t *testing.T) {
+	b := write(t, small(t))
+	for n := range b {
+		var bad *FormatError
+		if err := readAll(b[:n]); !errors.As(err, &bad) {
+			t.Fatalf("the first %d of %d bytes: %v", n, len(b), err)
+		}
+	}
+	if err := readAll(append(bytes.Clone(b), 0)); err == nil {
+		t.Error("a byte too many is accepted")
+	}
+}
+
+func TestEveryBitFlipIsRefused(t *testing.T) {
+	b := write(t, small(t))
+	for bit := range 8 * len(b) {
+		b[bit/8] ^= 1 << (bit % 8)
+		var bad *FormatError
+		if err := readAll(b); !errors.As(err, &bad) {
+			t.Fatalf("bit %d of byte %d: %v", bit%8, bit/8, err)
+		}
+		b[bit/8] ^= 1 << (bit % 8)
+	}
+}
+
+// sealed writes f, and puts before its data a header that change has had its way with, with a right checksum.
+func sealed(t testing.TB, f *File, change func(h *header)) []byte {
+	t.Helper()
+	b := write(t, f)
+	r := read(t, b)
+	first := r.head.programs[0].code[0]
+	change(r.head)
+	head := r.head.encode()
+	w := pack.NewWriter()
+	w.Bin(binary.LittleEndian.AppendUint32(nil, checksum(head)))
+	w.Bin(head)
+	out := append([]byte(magic), w.Bytes()...)
+	end := int64(len(out))
+	out = append(out, gap(first, end, dataStart(end))...)
+	return append(out, b[r.data:]...)
+}
+
+// TestSealedLiesAreRefused changes the header of a good file in one way and seals it with right checksums.
+func TestSealedLiesAreRefused(t *testing.T) {
+	if err := readAll(sealed(t, small(t), func(*header) {})); err != nil {
+		t.Fatalf("the unchanged file: %v", err)
+	}
+	// Parts of small: 0 index16, 1 bitmask, 2 rest, 3 mask. Levels: dense [0 1 2], topk:0.5 [0 1], topk:0.9 [0], nm [0 1 2 3].
+	for name, c := range map[string]struct {
+		change func(h *header)
+		want   string
+	}{
+		"overlapping chunks":      {func(h *header) { h.parts[1].values[0].off -= 64 }, "a chunk at offset"},
+		"a hole":                  {func(h *header) { h.parts[2].values[0].off += 64 }, "a chunk at offset"},
+		"a shorter chunk":         {func(h *header) { h.parts[2].values[0].n -= 4 }, ""},
+		"an empty chunk":          {func(h *header) { h.programs[0].code[0].n = 0 }, "from 1 to"},
+		"negative offset":         {func(h *header) { h.programs[0].code[0].off = -64 }, "want 0"},
+		"product overflow":        {func(h *header) { h.tensors[0].dims = []int{1 << 32, 1 << 32} }, "more than"},
+		"zero extent":             {func(h *header) { h.tensors[0].dims = []int{0} }, "from 1"},
+		"other extents":           {func(h *header) { h.tensors[0].dims = []int{2, 8, 4} }, "do not fit"},
+		"other type":              {func(h *header) { h.tensors[0].dtype = graph.F64 }, "do not fit"},
+		"bits, sparse":            {func(h *header) { h.tensors[0].dtype = graph.Bit }, "do not fit"},
+		"rank":                    {func(h *header) { h.tensors[0].dims = make([]int, 17) }, "rank 17"},
+		"no such tensor":          {func(h *header) { h.parts[0].tensor = 1 }, "from 0 to 0"},
+		"no such part":            {func(h *header) { h.levels[0].entries[0].parts = []int{0, 9} }, "to 3, got 9"},
+		"a part twice":            {func(h *header) { h.levels[1].entries[0].parts = []int{0, 0} }, "from 1 to"},
+		"a part left out":         {func(h *header) { h.levels[3].entries[0].parts = []int{0, 1, 2} }, "part 3 is in no level"},
+		"rest without the others": {func(h *header) { h.levels[0].entries[0].parts = []int{2} }, "do not make a tensor"},
+		"rest after too little":   {func(h *header) { h.levels[0].entries[0].parts = []int{0, 2} }, "the rest has"},
+		"rest as mask":            {func(h *header) { h.parts[2].form.kind = masked }, "do not fit"},
+		"mask as dense":           {func(h *header) { h.parts[3].form.kind = dense }, "do not fit"},
+		"mask first":              {func(h *header) { h.levels[3].entries[0].parts = []int{3} }, "do not make a tensor"},
+		"no parts":                {func(h *header) { h.levels[2].entries[0].parts = nil }, "no parts"},
+		"result is rest":          {func(h *header) { h.levels[0].entries[0].form.kind = rest }, "not an encoding of a whole"},
+		"wrong count":             {func(h *header) { h.levels[1].entries[0].stored++ }, "the table of contents says"},
+		"wrong count, one part":   {func(h *header) { h.levels[2].entries[0].stored++ }, "cannot have"},
+		"wrong form, one part":    {func(h *header) { h.levels[2].entries[0].form.kind = bitmask }, "its one part is"},
+		"wrong N:M":               {func(h *header) { h.levels[3].entries[0].form = form{grouped, 1, 4, 1} }, "has 2 that are not zero"},
+		"N:M on no axis":          {func(h *header) { h.levels[3].entries[0].form = form{grouped, 2, 4, 7} }, "does not fit"},
+		"N:M of a gigantic M":     {func(h *header) { h.state.tensors[0].form = form{grouped, math.MaxInt, math.MaxInt, 0} }, "do not fit"},
+		"N:M of nothing":          {func(h *header) { h.state.tensors[0].form = form{grouped, 0, 0, 0} }, "do not fit"},
+		"state as mask":           {func(h *header) { h.state.tensors[0].form = form{kind: masked} }, "state tensor"},
+		"two levels of a name":    {func(h *header) { h.levels[1].name = "dense" }, "two levels"},
+		"a level without a name":  {func(h *header) { h.levels[0].name = "" }, "want 1 to 255"},
+		"a terminal escape":       {func(h *header) { h.levels[0].name = "\x1b[2J" }, "not printable"},
+		"not UTF-8":               {func(h *header) { h.tensors[0].name = "\xff" }, "UTF-8"},
+		"unsorted programs":       {func(h *header) { h.programs = append(h.programs, h.programs[0]) }, "want them sorted"},
+		"a tensor twice":          {func(h *header) { h.tensors = append(h.tensors, h.tensors[0]) }, "want them sorted"},
+		"a tensor of no level":    {func(h *header) { h.tensors = append(h.tensors, tensor{"x", graph.F32, nil}) }, "has no parts"},
+		"a huge stack":            {func(h *header) { h.tensors[0].dims = []int{1 << 30} }, "do not fit"},
+		"mean without std":        {func(h *header) { h.meta.Input.Std = nil }, "std 0"},
+		"mean that is NaN":        {func(h *header) { h.meta.Input.Mean[0] = float32(math.NaN()) }, "not a number"},
+		"a class without a name":  {func(h *header) { h.meta.Input.Classes[0] = "" }, "want 1 to 255"},
+		"no program":              {func(h *header) { h.programs = nil }, "want 0"},
+	} {
+		err := readAll(sealed(t, small(t), c.change))
+		var bad *FormatError
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+}
+
+// TestSealedPartsThatDisagree seals wrong payloads.
+func TestSealedPartsThatDisagree(t *testing.T) {
+	f := small(t)
+	p, err := newWriting(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(k int) (index, values []byte) {
+		index, values, err := p.sources[len(p.head.programs)+k]()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Clone(index), bytes.Clone(values)
+	}
+	thin, thinValues := part(0)
+	half, halfValues := part(1)
+	for name, c := range map[string]struct {
+		k             int
+		index, values []byte
+		want          string
+	}{
+		"a zero in a stack":     {1, half, append(make([]byte, 4), halfValues[4:]...), "stores a zero"},
+		"a zero at its bottom":  {0, thin, append(make([]byte, 4), thinValues[4:]...), "stores a zero"},
+		"an element twice":      {1, withBit(half, int(thin[4])), halfValues, "store element"},
+		"an offset out of run":  {0, append(bytes.Clone(thin[:len(thin)-2]), 48, 0), thinValues, "ascending below 48"},
+		"a count that is wrong": {0, append([]byte{9, 0, 0, 0}, thin[4:]...), thinValues, "holds 9"},
+	} {
+		q, err := newWriting(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.sources[len(p.head.programs)+c.k] = func() ([]byte, []byte, error) { return c.index, c.values, nil }
+		q.head.parts[c.k].index[0].crc = checksum(c.index)
+		q.head.parts[c.k].values[0].crc = checksum(c.values)
+		var out bytes.Buffer
+		if err := q.write(&out, q.head.encode()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var bad *FormatError
+		if err := readAll(out.Bytes()); !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+}
+
+// withBit returns mask with bit i set and its last other bit cleared, so that the count stays.
+func withBit(mask []byte, i int) []byte {
+	mask = bytes.Clone(mask)
+	for k := len(mask)*8 - 1; k >= 0; k-- {
+		if k != i && mask[k/8]>>(k%8)&1 == 1 {
+			mask[k/8] &^= 1 << (k % 8)
+			break
+		}
+	}
+	mask[i/8] |= 1 << (i % 8)
+	return mask
+}
+
+// TestBombs holds that a few bytes cannot claim much memory.
+func TestBombs(t *testing.T) {
+	for name, b := range map[string]string{
+		"nothing":             "",
+		"another file":        "PK\x03\x04 and so on, longer than a preamble",
+		"another version":     "\xa4cram\x02\xc4\x04aaaa\xc4\x00",
+		"a huge header":       magic + "\xc4\x04aaaa\xc6\xff\xff\xff\xff",
+		"a header not there":  magic + "\xc4\x04aaaa\xc5\xff\xff",
+		"a checksum too long": magic + "\xc4\x05aaaaa\xc4\x00",
+	} {
+		var bad *FormatError
+		if err := readAll([]byte(b)); !errors.As(err, &bad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, head := range map[string]string{
+		"nested arrays":     strings.Repeat("\x91", 1<<16),
+		"an array of 2³²-1": "\x86\xa4meta\xdd\xff\xff\xff\xff",
+		"a map of 2³²-1":    "\xdf\xff\xff\xff\xff",
+		"a field twice":     "\x86\xa4meta\x87\xa5model\xa0\xa5model\xa0",
+	} {
+		if _, _, err := decodeHeader([]byte(head)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestWriterRefuses(t *testing.T) {
+	w := graph.DenseValue(random(t, 1, 4))
+	wrong := w
+	wrong.Dims = []int{5}
+	level := func(name string, v graph.Value) Level {
+		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	}
+	other := graph.DenseValue(random(t, 1, 2, 2))
+	for name, c := range map[string]struct {
+		f    *File
+		want string
+	}{
+		"a broken value":      {&File{Levels: []Level{level("a", wrong)}}, `level "a", tensor "w"`},
+		"two shapes":          {&File{Levels: []Level{level("a", w), level("b", other)}}, `is "w" f32[2 2] at "b"`},
+		"two levels":          {&File{Levels: []Level{level("a", w), level("a", w)}}, "two levels"},
+		"an unprintable name": {&File{Levels: []Level{level("\n", w)}}, "not printable"},
+		"a nil program":       {&File{Programs: map[string]*graph.Program{"infer": nil}}, `program "infer" is nil`},
+		"a long text":         {&File{Meta: Meta{Recipe: strings.Repeat("x", maxText+1)}}, "limit"},
+		"a broken state":      {&File{State: &State{Tensors: map[string]graph.Value{"m": wrong}}}, `state, tensor "m"`},
+	} {
+		var out bytes.Buffer
+		if err := Write(&out, c.f); err == nil || !strings.Contains(err.Error(), c.want) || out.Len() > 0 {
+			t.Errorf("%s: error %v after %d bytes, want one with %q and none", name, err, out.Len(), c.want)
+		}
+	}
+}
+
+// FuzzHeader holds that a header that is accepted is canonical.
+func FuzzHeader(f *testing.F) {
+	for _, file := range []*File{small(f), {}, {Levels: small(f).Levels[3:]}} {
+		p, err := newWriting(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(p.head.encode())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, _, err := decodeHeader(b)
+		if err == nil && !bytes.Equal(h.encode(), b) {
+			t.Fatalf("read %x, wrote %x", b, h.encode())
+		}
+	})
+}
+
+// FuzzFile builds a file of an arbitrary header and arbitrary payloads, sealed with right checksums: whatever a reader makes of it, it
+// neither panics nor returns what cannot be written and read again.
+func FuzzFile(f *testing.F) {
+	p, err := newWriting(small(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var data []byte
+	for _, s := range p.sources {
+		index, values, err := s()
+		if err != nil {
+			f.Fatal(err)
+		}
+		data = append(append(data, index...), values...)
+	}
+	f.Add(p.head.encode(), data)
+	f.Fuzz(func(t *testing.T, head, data []byte) {
+		b, ok := seal(head, data)
+		if !ok {
+			return
+		}
+		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatalf("sealed file: %v", err)
+		}
+		for _, x := range r.head.tensors {
+			if graph.Count(x.dims) > 1<<20 {
+				return // legal, but too slow for fuzzing
+			}
+		}
+		file, err := r.File()
+		if (err == nil) != (r.Verify() == nil) {
+			t.Fatalf("File says %v, Verify %v", err, r.Verify())
+		}
+		if err != nil {
+			return
+		}
+		if again, err := read(t, write(t, file)).File(); err != nil || fmt.Sprint(again.Levels) != fmt.Sprint(file.Levels) {
+			t.Fatalf("written and read again: %v", err)
+		}
+	})
+}
+
+// seal returns the file of a header, if it is valid, with payloads cut from data (zeros when it ends) and checksums that fit.
+func seal(head, data []byte) ([]byte, bool) {
+	h, end, err := decodeHeader(head)
+	if err != nil || end > 1<<20 {
+		return nil, false
+	}
+	p := &writing{head: *h}
+	var blobs []*blob
+	p.head.blobs(func(b *blob) { blobs = append(blobs, b) })
+	for _, b := range blobs {
+		content := make([]byte, b.len())
+		data = data[copy(content, data):]
+		if len(*b) > 0 {
+			(*b)[0].crc = checksum(content) // one chunk: it is far below chunkBytes
+		}
+		p.sources = append(p.sources, func() ([]byte, []byte, error) { return nil, content, nil })
+	}
+	var out bytes.Buffer
+	if err := p.write(&out, p.head.encode()); err != nil {
+		return nil, false
+	}
+	return out.Bytes(), true
+}
