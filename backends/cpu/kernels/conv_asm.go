@@ -61,7 +61,7 @@ func (l Level) convBand(b *convBand, pixels, tiles int) {
 		convBandPortable(b, pixels, tiles)
 		return
 	}
-	entries, cols, y := len(b.offsets), pixels*tiles, b.rows-1
+	entries, cols, y := b.entries(), pixels*tiles, b.rows-1
 	_ = b.dst[(b.blocks-1)*b.dstBlock+y*b.dstRow+(cols-1)*b.dstPixel+Block-1]
 	_ = b.init[(b.blocks-1)*b.initBlock+y*b.initRow+(cols-1)*b.initPixel+Block-1]
 	_ = b.w[:b.weights()]
@@ -129,6 +129,7 @@ var convAVX512 = convAssembly{
 	tiles: [convKinds]convTiles{
 		convBlocked:  {1: {1: 16, 2: 14, 4: 6}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
 		convPaired:   {2: {2: 12}},
+		convSplit:    {3: {1: 16, 2: 12}},
 		convPlanar:   {1: {1: 16, 2: 12}, 2: {1: 16, 2: 12}, 3: {1: 16, 2: 12}},
 		convLanewise: {1: {1: 14}, 2: {1: 14}, 3: {1: 14}},
 	},
@@ -185,6 +186,21 @@ var convAVX512 = convAssembly{
 					1: convBandPairedAVX5122x2x1, 2: convBandPairedAVX5122x2x2, 3: convBandPairedAVX5122x2x3, 4: convBandPairedAVX5122x2x4,
 					5: convBandPairedAVX5122x2x5, 6: convBandPairedAVX5122x2x6, 7: convBandPairedAVX5122x2x7, 8: convBandPairedAVX5122x2x8,
 					9: convBandPairedAVX5122x2x9, 10: convBandPairedAVX5122x2x10, 11: convBandPairedAVX5122x2x11, 12: convBandPairedAVX5122x2x12,
+				},
+			},
+		},
+		convSplit: {
+			3: {
+				1: {
+					1: convBandSplitAVX5123x1x1, 2: convBandSplitAVX5123x1x2, 3: convBandSplitAVX5123x1x3, 4: convBandSplitAVX5123x1x4,
+					5: convBandSplitAVX5123x1x5, 6: convBandSplitAVX5123x1x6, 7: convBandSplitAVX5123x1x7, 8: convBandSplitAVX5123x1x8,
+					9: convBandSplitAVX5123x1x9, 10: convBandSplitAVX5123x1x10, 11: convBandSplitAVX5123x1x11, 12: convBandSplitAVX5123x1x12,
+					13: convBandSplitAVX5123x1x13, 14: convBandSplitAVX5123x1x14, 15: convBandSplitAVX5123x1x15, 16: convBandSplitAVX5123x1x16,
+				},
+				2: {
+					1: convBandSplitAVX5123x2x1, 2: convBandSplitAVX5123x2x2, 3: convBandSplitAVX5123x2x3, 4: convBandSplitAVX5123x2x4,
+					5: convBandSplitAVX5123x2x5, 6: convBandSplitAVX5123x2x6, 7: convBandSplitAVX5123x2x7, 8: convBandSplitAVX5123x2x8,
+					9: convBandSplitAVX5123x2x9, 10: convBandSplitAVX5123x2x10, 11: convBandSplitAVX5123x2x11, 12: convBandSplitAVX5123x2x12,
 				},
 			},
 		},

@@ -8,6 +8,7 @@ type convKind uint8
 const (
 	convBlocked  convKind = iota // one input channel times 16 output channels; plane pixels of 16 channels
 	convPaired                   // the same, but the blocks are two neighbouring columns of one block: the first has one tap, the second two
+	convSplit                    // the same, but the last tap of a run of 3 lies elsewhere: what a stride of 2 makes of a row of 3
 	convPlanar                   // the same; plane pixels of one channel
 	convLanewise                 // 16 channels times their own 16 weights: depthwise
 	convKinds    = iota
@@ -29,7 +30,7 @@ func (k convKind) unit() int {
 //
 // summed in that order, starting from init. An entry e is a run of t < run taps that are neighbours in a plane, of one block of input
 // channels. Paired is blocked with run 2 and blocks 2, where the second tap of the first block is left out: w is [e][c][3][lane], for
-// (t, b) = (0, 0), (0, 1), (1, 1). All distances are in elements. A NaN stays NaN under the maximum.
+// (t, b) = (0, 0), (0, 1), (1, 1). Split is blocked with run 3 and two offsets for each entry, the second of which is that of t = 2. All distances are in elements. A NaN stays NaN under the maximum.
 type convBand struct {
 	kind                          convKind
 	run, blocks, rows             int
@@ -58,13 +59,21 @@ type convTiles [convMaxTaps + 1][convMaxBlocks + 1]int
 // convNoFloor leaves every value as it is.
 var convNoFloor = float32(math.Inf(-1))
 
+// entries returns the number of entries.
+func (band *convBand) entries() int {
+	if band.kind == convSplit {
+		return len(band.offsets) / 2
+	}
+	return len(band.offsets)
+}
+
 // weights returns the length of w.
 func (band *convBand) weights() int {
 	each := band.run * band.blocks
 	if band.kind == convPaired {
 		each = 3
 	}
-	return len(band.offsets) * band.chans * each * Block
+	return band.entries() * band.chans * each * Block
 }
 
 // longest returns the longest run of taps for panels of that many blocks.
@@ -101,9 +110,9 @@ func (t *convTiles) blocks(cols, taps, most int) int {
 	return best
 }
 
-// pair makes a band of one block one of two neighbouring columns.
+// pair makes the two columns of a paired band its blocks.
 func (band *convBand) pair() {
-	band.kind, band.run, band.blocks, band.dstBlock = convPaired, 2, 2, Block
+	band.blocks, band.dstBlock = 2, Block
 	if band.initPixel > 0 {
 		band.initBlock = Block
 	}
@@ -131,6 +140,7 @@ func (band *convBand) compute(l Level, cols int) {
 var convTilesPortable = [convKinds]convTiles{
 	convBlocked:  {1: {1: 1 << 30, 2: 1 << 30, 4: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
 	convPaired:   {2: {2: 1 << 30}},
+	convSplit:    {3: {1: 1 << 30, 2: 1 << 30}},
 	convPlanar:   {1: {1: 1 << 30, 2: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
 	convLanewise: {1: {1: 1 << 30}, 2: {1: 1 << 30}, 3: {1: 1 << 30}},
 }
@@ -165,10 +175,19 @@ func convBandPortable(band *convBand, pixels, tiles int) {
 func (band *convBand) addChannels(acc *[Block]float32, src []float32, block int) {
 	unit := band.kind.unit()
 	w := convFrom(band.w, block*Block)
-	for _, offset := range band.offsets {
+	for e := range band.entries() {
 		for c := range band.chans {
 			for t := range band.run {
-				addScaled(acc, (*[Block]float32)(w), src[offset+t*unit+c])
+				var at int
+				switch {
+				case band.kind != convSplit:
+					at = band.offsets[e] + t*unit
+				case t < 2:
+					at = band.offsets[2*e] + t*unit
+				default:
+					at = band.offsets[2*e+1]
+				}
+				addScaled(acc, (*[Block]float32)(w), src[at+c])
 				w = convFrom(w, band.blocks*Block)
 			}
 		}

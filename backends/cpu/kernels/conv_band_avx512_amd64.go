@@ -316,6 +316,90 @@ func convBandPairedAVX5122x2x11(dst *float32, init *float32, src *float32, w *fl
 // convBandPairedAVX5122x2x12 computes tiles of 12 pixels for 2 blocks, from runs of 2 taps. See convBand.
 func convBandPairedAVX5122x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 
+// convBandSplitAVX5123x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x2 computes tiles of 2 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x3 computes tiles of 3 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x4 computes tiles of 4 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x5 computes tiles of 5 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x6 computes tiles of 6 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x7 computes tiles of 7 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x8 computes tiles of 8 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x9 computes tiles of 9 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x10 computes tiles of 10 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x11 computes tiles of 11 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x12 computes tiles of 12 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x13 computes tiles of 13 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x13(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x14 computes tiles of 14 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x14(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x15 computes tiles of 15 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x15(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x1x16 computes tiles of 16 pixels for 1 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x1x16(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x1 computes tiles of 1 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x2 computes tiles of 2 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x3 computes tiles of 3 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x4 computes tiles of 4 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x5 computes tiles of 5 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x6 computes tiles of 6 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x7 computes tiles of 7 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x8 computes tiles of 8 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x9 computes tiles of 9 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x10 computes tiles of 10 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x11 computes tiles of 11 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
+// convBandSplitAVX5123x2x12 computes tiles of 12 pixels for 2 blocks, from runs of 3 taps. See convBand.
+func convBandSplitAVX5123x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+
 // convBandPlanarAVX5121x1x1 computes tiles of 1 pixels for 1 blocks, from runs of 1 taps. See convBand.
 func convBandPlanarAVX5121x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 

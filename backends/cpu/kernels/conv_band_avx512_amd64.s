@@ -19980,6 +19980,5160 @@ store:
 	VZEROUPPER
 	RET
 
+// func convBandSplitAVX5123x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x1(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z1
+	VMOVUPS      64(R8), Z2
+	VMOVUPS      128(R8), Z3
+	VBROADCASTSS (R11), Z4
+	VFMADD231PS  Z1, Z4, Z0
+	VBROADCASTSS (R12), Z1
+	VFMADD231PS  Z3, Z1, Z0
+	VBROADCASTSS 64(R11), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z1
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z1, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000040, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x2(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VMOVUPS      128(R8), Z4
+	VBROADCASTSS (R11), Z5
+	VFMADD231PS  Z2, Z5, Z0
+	VBROADCASTSS (R12), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 64(R11), Z5
+	VFMADD231PS  Z2, Z5, Z1
+	VFMADD231PS  Z3, Z5, Z0
+	VBROADCASTSS 64(R12), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	VBROADCASTSS 128(R11), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z2
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000080, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x3(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z3
+	VMOVUPS      64(R8), Z4
+	VMOVUPS      128(R8), Z5
+	VBROADCASTSS (R11), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VBROADCASTSS (R12), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 64(R11), Z6
+	VFMADD231PS  Z3, Z6, Z1
+	VFMADD231PS  Z4, Z6, Z0
+	VBROADCASTSS 64(R12), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 128(R11), Z6
+	VFMADD231PS  Z3, Z6, Z2
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS 128(R12), Z3
+	VFMADD231PS  Z5, Z3, Z2
+	VBROADCASTSS 192(R11), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z3
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z3, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z3, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z3, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x000000c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x4(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z4
+	VMOVUPS      64(R8), Z5
+	VMOVUPS      128(R8), Z6
+	VBROADCASTSS (R11), Z7
+	VFMADD231PS  Z4, Z7, Z0
+	VBROADCASTSS (R12), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 64(R11), Z7
+	VFMADD231PS  Z4, Z7, Z1
+	VFMADD231PS  Z5, Z7, Z0
+	VBROADCASTSS 64(R12), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 128(R11), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS 128(R12), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 192(R11), Z7
+	VFMADD231PS  Z4, Z7, Z3
+	VFMADD231PS  Z5, Z7, Z2
+	VBROADCASTSS 192(R12), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	VBROADCASTSS 256(R11), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z4
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z4, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z4, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z4, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000100, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x5(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z5
+	VMOVUPS      64(R8), Z6
+	VMOVUPS      128(R8), Z7
+	VBROADCASTSS (R11), Z8
+	VFMADD231PS  Z5, Z8, Z0
+	VBROADCASTSS (R12), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 64(R11), Z8
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z0
+	VBROADCASTSS 64(R12), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 128(R11), Z8
+	VFMADD231PS  Z5, Z8, Z2
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS 128(R12), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 192(R11), Z8
+	VFMADD231PS  Z5, Z8, Z3
+	VFMADD231PS  Z6, Z8, Z2
+	VBROADCASTSS 192(R12), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 256(R11), Z8
+	VFMADD231PS  Z5, Z8, Z4
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS 256(R12), Z5
+	VFMADD231PS  Z7, Z5, Z4
+	VBROADCASTSS 320(R11), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z5
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z5, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z5, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z5, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z5, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z5, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000140, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x6(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z6
+	VMOVUPS      64(R8), Z7
+	VMOVUPS      128(R8), Z8
+	VBROADCASTSS (R11), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VBROADCASTSS (R12), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 64(R11), Z9
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 64(R12), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 128(R11), Z9
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS 128(R12), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 192(R11), Z9
+	VFMADD231PS  Z6, Z9, Z3
+	VFMADD231PS  Z7, Z9, Z2
+	VBROADCASTSS 192(R12), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 256(R11), Z9
+	VFMADD231PS  Z6, Z9, Z4
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS 256(R12), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 320(R11), Z9
+	VFMADD231PS  Z6, Z9, Z5
+	VFMADD231PS  Z7, Z9, Z4
+	VBROADCASTSS 320(R12), Z6
+	VFMADD231PS  Z8, Z6, Z5
+	VBROADCASTSS 384(R11), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z6
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z6, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z6, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z6, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z6, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000180, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x7(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z7
+	VMOVUPS      64(R8), Z8
+	VMOVUPS      128(R8), Z9
+	VBROADCASTSS (R11), Z10
+	VFMADD231PS  Z7, Z10, Z0
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 64(R11), Z10
+	VFMADD231PS  Z7, Z10, Z1
+	VFMADD231PS  Z8, Z10, Z0
+	VBROADCASTSS 64(R12), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 128(R11), Z10
+	VFMADD231PS  Z7, Z10, Z2
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 128(R12), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 192(R11), Z10
+	VFMADD231PS  Z7, Z10, Z3
+	VFMADD231PS  Z8, Z10, Z2
+	VBROADCASTSS 192(R12), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 256(R11), Z10
+	VFMADD231PS  Z7, Z10, Z4
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS 256(R12), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 320(R11), Z10
+	VFMADD231PS  Z7, Z10, Z5
+	VFMADD231PS  Z8, Z10, Z4
+	VBROADCASTSS 320(R12), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 384(R11), Z10
+	VFMADD231PS  Z7, Z10, Z6
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS 384(R12), Z7
+	VFMADD231PS  Z9, Z7, Z6
+	VBROADCASTSS 448(R11), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z7
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z7, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z7, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z7, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z7, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z7, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z7, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z7, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x000001c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x8(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VMOVUPS      128(R8), Z10
+	VBROADCASTSS (R11), Z11
+	VFMADD231PS  Z8, Z11, Z0
+	VBROADCASTSS (R12), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 64(R11), Z11
+	VFMADD231PS  Z8, Z11, Z1
+	VFMADD231PS  Z9, Z11, Z0
+	VBROADCASTSS 64(R12), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 128(R11), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 128(R12), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 192(R11), Z11
+	VFMADD231PS  Z8, Z11, Z3
+	VFMADD231PS  Z9, Z11, Z2
+	VBROADCASTSS 192(R12), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 256(R11), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS 256(R12), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 320(R11), Z11
+	VFMADD231PS  Z8, Z11, Z5
+	VFMADD231PS  Z9, Z11, Z4
+	VBROADCASTSS 320(R12), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 384(R11), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS 384(R12), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 448(R11), Z11
+	VFMADD231PS  Z8, Z11, Z7
+	VFMADD231PS  Z9, Z11, Z6
+	VBROADCASTSS 448(R12), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	VBROADCASTSS 512(R11), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z8
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z8, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z8, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z8, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z8, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z8, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z8, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z8, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000200, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x9(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z9
+	VMOVUPS      64(R8), Z10
+	VMOVUPS      128(R8), Z11
+	VBROADCASTSS (R11), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 64(R11), Z12
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z0
+	VBROADCASTSS 64(R12), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 128(R11), Z12
+	VFMADD231PS  Z9, Z12, Z2
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS 128(R12), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 192(R11), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z2
+	VBROADCASTSS 192(R12), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 256(R11), Z12
+	VFMADD231PS  Z9, Z12, Z4
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS 256(R12), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 320(R11), Z12
+	VFMADD231PS  Z9, Z12, Z5
+	VFMADD231PS  Z10, Z12, Z4
+	VBROADCASTSS 320(R12), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 384(R11), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS 384(R12), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 448(R11), Z12
+	VFMADD231PS  Z9, Z12, Z7
+	VFMADD231PS  Z10, Z12, Z6
+	VBROADCASTSS 448(R12), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 512(R11), Z12
+	VFMADD231PS  Z9, Z12, Z8
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS 512(R12), Z9
+	VFMADD231PS  Z11, Z9, Z8
+	VBROADCASTSS 576(R11), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z9
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z9, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z9, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z9, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z9, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z9, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z9, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z9, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z9, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000240, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x10(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VMOVUPS      128(R8), Z12
+	VBROADCASTSS (R11), Z13
+	VFMADD231PS  Z10, Z13, Z0
+	VBROADCASTSS (R12), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 64(R11), Z13
+	VFMADD231PS  Z10, Z13, Z1
+	VFMADD231PS  Z11, Z13, Z0
+	VBROADCASTSS 64(R12), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 128(R11), Z13
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS 128(R12), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 192(R11), Z13
+	VFMADD231PS  Z10, Z13, Z3
+	VFMADD231PS  Z11, Z13, Z2
+	VBROADCASTSS 192(R12), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 256(R11), Z13
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS 256(R12), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 320(R11), Z13
+	VFMADD231PS  Z10, Z13, Z5
+	VFMADD231PS  Z11, Z13, Z4
+	VBROADCASTSS 320(R12), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 384(R11), Z13
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS 384(R12), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 448(R11), Z13
+	VFMADD231PS  Z10, Z13, Z7
+	VFMADD231PS  Z11, Z13, Z6
+	VBROADCASTSS 448(R12), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 512(R11), Z13
+	VFMADD231PS  Z10, Z13, Z8
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS 512(R12), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 576(R11), Z13
+	VFMADD231PS  Z10, Z13, Z9
+	VFMADD231PS  Z11, Z13, Z8
+	VBROADCASTSS 576(R12), Z10
+	VFMADD231PS  Z12, Z10, Z9
+	VBROADCASTSS 640(R11), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z10
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z10, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z10, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z10, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z10, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z10, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z10, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z10, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z10, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z10, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000280, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x11(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z11
+	VMOVUPS      64(R8), Z12
+	VMOVUPS      128(R8), Z13
+	VBROADCASTSS (R11), Z14
+	VFMADD231PS  Z11, Z14, Z0
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VBROADCASTSS 64(R11), Z14
+	VFMADD231PS  Z11, Z14, Z1
+	VFMADD231PS  Z12, Z14, Z0
+	VBROADCASTSS 64(R12), Z14
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 128(R11), Z14
+	VFMADD231PS  Z11, Z14, Z2
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS 128(R12), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VBROADCASTSS 192(R11), Z14
+	VFMADD231PS  Z11, Z14, Z3
+	VFMADD231PS  Z12, Z14, Z2
+	VBROADCASTSS 192(R12), Z14
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 256(R11), Z14
+	VFMADD231PS  Z11, Z14, Z4
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS 256(R12), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VBROADCASTSS 320(R11), Z14
+	VFMADD231PS  Z11, Z14, Z5
+	VFMADD231PS  Z12, Z14, Z4
+	VBROADCASTSS 320(R12), Z14
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 384(R11), Z14
+	VFMADD231PS  Z11, Z14, Z6
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS 384(R12), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VBROADCASTSS 448(R11), Z14
+	VFMADD231PS  Z11, Z14, Z7
+	VFMADD231PS  Z12, Z14, Z6
+	VBROADCASTSS 448(R12), Z14
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 512(R11), Z14
+	VFMADD231PS  Z11, Z14, Z8
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS 512(R12), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VBROADCASTSS 576(R11), Z14
+	VFMADD231PS  Z11, Z14, Z9
+	VFMADD231PS  Z12, Z14, Z8
+	VBROADCASTSS 576(R12), Z14
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 640(R11), Z14
+	VFMADD231PS  Z11, Z14, Z10
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS 640(R12), Z11
+	VFMADD231PS  Z13, Z11, Z10
+	VBROADCASTSS 704(R11), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z11
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z11, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z11, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z11, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z11, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z11, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z11, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z11, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z11, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z11, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z11, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z11, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x000002c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x12(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VMOVUPS      128(R8), Z14
+	VBROADCASTSS (R11), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VBROADCASTSS (R12), Z15
+	VFMADD231PS  Z14, Z15, Z0
+	VBROADCASTSS 64(R11), Z15
+	VFMADD231PS  Z12, Z15, Z1
+	VFMADD231PS  Z13, Z15, Z0
+	VBROADCASTSS 64(R12), Z15
+	VFMADD231PS  Z14, Z15, Z1
+	VBROADCASTSS 128(R11), Z15
+	VFMADD231PS  Z12, Z15, Z2
+	VFMADD231PS  Z13, Z15, Z1
+	VBROADCASTSS 128(R12), Z15
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS 192(R11), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z2
+	VBROADCASTSS 192(R12), Z15
+	VFMADD231PS  Z14, Z15, Z3
+	VBROADCASTSS 256(R11), Z15
+	VFMADD231PS  Z12, Z15, Z4
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS 256(R12), Z15
+	VFMADD231PS  Z14, Z15, Z4
+	VBROADCASTSS 320(R11), Z15
+	VFMADD231PS  Z12, Z15, Z5
+	VFMADD231PS  Z13, Z15, Z4
+	VBROADCASTSS 320(R12), Z15
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS 384(R11), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z5
+	VBROADCASTSS 384(R12), Z15
+	VFMADD231PS  Z14, Z15, Z6
+	VBROADCASTSS 448(R11), Z15
+	VFMADD231PS  Z12, Z15, Z7
+	VFMADD231PS  Z13, Z15, Z6
+	VBROADCASTSS 448(R12), Z15
+	VFMADD231PS  Z14, Z15, Z7
+	VBROADCASTSS 512(R11), Z15
+	VFMADD231PS  Z12, Z15, Z8
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS 512(R12), Z15
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS 576(R11), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z8
+	VBROADCASTSS 576(R12), Z15
+	VFMADD231PS  Z14, Z15, Z9
+	VBROADCASTSS 640(R11), Z15
+	VFMADD231PS  Z12, Z15, Z10
+	VFMADD231PS  Z13, Z15, Z9
+	VBROADCASTSS 640(R12), Z15
+	VFMADD231PS  Z14, Z15, Z10
+	VBROADCASTSS 704(R11), Z15
+	VFMADD231PS  Z12, Z15, Z11
+	VFMADD231PS  Z13, Z15, Z10
+	VBROADCASTSS 704(R12), Z12
+	VFMADD231PS  Z14, Z12, Z11
+	VBROADCASTSS 768(R11), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z12
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z12, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z12, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z12, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z12, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z12, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z12, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z12, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z12, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z12, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z12, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z12, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z11, Z12, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000300, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x13(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x13(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z13
+	VMOVUPS      64(R8), Z14
+	VMOVUPS      128(R8), Z15
+	VBROADCASTSS (R11), Z16
+	VFMADD231PS  Z13, Z16, Z0
+	VBROADCASTSS (R12), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VBROADCASTSS 64(R11), Z16
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z0
+	VBROADCASTSS 64(R12), Z16
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 128(R11), Z16
+	VFMADD231PS  Z13, Z16, Z2
+	VFMADD231PS  Z14, Z16, Z1
+	VBROADCASTSS 128(R12), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VBROADCASTSS 192(R11), Z16
+	VFMADD231PS  Z13, Z16, Z3
+	VFMADD231PS  Z14, Z16, Z2
+	VBROADCASTSS 192(R12), Z16
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 256(R11), Z16
+	VFMADD231PS  Z13, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z3
+	VBROADCASTSS 256(R12), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VBROADCASTSS 320(R11), Z16
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z4
+	VBROADCASTSS 320(R12), Z16
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 384(R11), Z16
+	VFMADD231PS  Z13, Z16, Z6
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS 384(R12), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VBROADCASTSS 448(R11), Z16
+	VFMADD231PS  Z13, Z16, Z7
+	VFMADD231PS  Z14, Z16, Z6
+	VBROADCASTSS 448(R12), Z16
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 512(R11), Z16
+	VFMADD231PS  Z13, Z16, Z8
+	VFMADD231PS  Z14, Z16, Z7
+	VBROADCASTSS 512(R12), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VBROADCASTSS 576(R11), Z16
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z8
+	VBROADCASTSS 576(R12), Z16
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 640(R11), Z16
+	VFMADD231PS  Z13, Z16, Z10
+	VFMADD231PS  Z14, Z16, Z9
+	VBROADCASTSS 640(R12), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VBROADCASTSS 704(R11), Z16
+	VFMADD231PS  Z13, Z16, Z11
+	VFMADD231PS  Z14, Z16, Z10
+	VBROADCASTSS 704(R12), Z16
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 768(R11), Z16
+	VFMADD231PS  Z13, Z16, Z12
+	VFMADD231PS  Z14, Z16, Z11
+	VBROADCASTSS 768(R12), Z13
+	VFMADD231PS  Z15, Z13, Z12
+	VBROADCASTSS 832(R11), Z13
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z13
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z13, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z13, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z13, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z13, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z13, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z13, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z13, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z13, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z13, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z13, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z13, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z11, Z13, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z13, Z12
+	VMOVUPS      Z12, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000340, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x14(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x14(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z14
+	VMOVUPS      64(R8), Z15
+	VMOVUPS      128(R8), Z16
+	VBROADCASTSS (R11), Z17
+	VFMADD231PS  Z14, Z17, Z0
+	VBROADCASTSS (R12), Z17
+	VFMADD231PS  Z16, Z17, Z0
+	VBROADCASTSS 64(R11), Z17
+	VFMADD231PS  Z14, Z17, Z1
+	VFMADD231PS  Z15, Z17, Z0
+	VBROADCASTSS 64(R12), Z17
+	VFMADD231PS  Z16, Z17, Z1
+	VBROADCASTSS 128(R11), Z17
+	VFMADD231PS  Z14, Z17, Z2
+	VFMADD231PS  Z15, Z17, Z1
+	VBROADCASTSS 128(R12), Z17
+	VFMADD231PS  Z16, Z17, Z2
+	VBROADCASTSS 192(R11), Z17
+	VFMADD231PS  Z14, Z17, Z3
+	VFMADD231PS  Z15, Z17, Z2
+	VBROADCASTSS 192(R12), Z17
+	VFMADD231PS  Z16, Z17, Z3
+	VBROADCASTSS 256(R11), Z17
+	VFMADD231PS  Z14, Z17, Z4
+	VFMADD231PS  Z15, Z17, Z3
+	VBROADCASTSS 256(R12), Z17
+	VFMADD231PS  Z16, Z17, Z4
+	VBROADCASTSS 320(R11), Z17
+	VFMADD231PS  Z14, Z17, Z5
+	VFMADD231PS  Z15, Z17, Z4
+	VBROADCASTSS 320(R12), Z17
+	VFMADD231PS  Z16, Z17, Z5
+	VBROADCASTSS 384(R11), Z17
+	VFMADD231PS  Z14, Z17, Z6
+	VFMADD231PS  Z15, Z17, Z5
+	VBROADCASTSS 384(R12), Z17
+	VFMADD231PS  Z16, Z17, Z6
+	VBROADCASTSS 448(R11), Z17
+	VFMADD231PS  Z14, Z17, Z7
+	VFMADD231PS  Z15, Z17, Z6
+	VBROADCASTSS 448(R12), Z17
+	VFMADD231PS  Z16, Z17, Z7
+	VBROADCASTSS 512(R11), Z17
+	VFMADD231PS  Z14, Z17, Z8
+	VFMADD231PS  Z15, Z17, Z7
+	VBROADCASTSS 512(R12), Z17
+	VFMADD231PS  Z16, Z17, Z8
+	VBROADCASTSS 576(R11), Z17
+	VFMADD231PS  Z14, Z17, Z9
+	VFMADD231PS  Z15, Z17, Z8
+	VBROADCASTSS 576(R12), Z17
+	VFMADD231PS  Z16, Z17, Z9
+	VBROADCASTSS 640(R11), Z17
+	VFMADD231PS  Z14, Z17, Z10
+	VFMADD231PS  Z15, Z17, Z9
+	VBROADCASTSS 640(R12), Z17
+	VFMADD231PS  Z16, Z17, Z10
+	VBROADCASTSS 704(R11), Z17
+	VFMADD231PS  Z14, Z17, Z11
+	VFMADD231PS  Z15, Z17, Z10
+	VBROADCASTSS 704(R12), Z17
+	VFMADD231PS  Z16, Z17, Z11
+	VBROADCASTSS 768(R11), Z17
+	VFMADD231PS  Z14, Z17, Z12
+	VFMADD231PS  Z15, Z17, Z11
+	VBROADCASTSS 768(R12), Z17
+	VFMADD231PS  Z16, Z17, Z12
+	VBROADCASTSS 832(R11), Z17
+	VFMADD231PS  Z14, Z17, Z13
+	VFMADD231PS  Z15, Z17, Z12
+	VBROADCASTSS 832(R12), Z14
+	VFMADD231PS  Z16, Z14, Z13
+	VBROADCASTSS 896(R11), Z14
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z14
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z14, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z14, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z14, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z14, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z14, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z14, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z14, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z14, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z14, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z14, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z14, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z11, Z14, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z14, Z12
+	VMOVUPS      Z12, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z13, Z14, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000380, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x15(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x15(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z15
+	VMOVUPS      64(R8), Z16
+	VMOVUPS      128(R8), Z17
+	VBROADCASTSS (R11), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VBROADCASTSS (R12), Z18
+	VFMADD231PS  Z17, Z18, Z0
+	VBROADCASTSS 64(R11), Z18
+	VFMADD231PS  Z15, Z18, Z1
+	VFMADD231PS  Z16, Z18, Z0
+	VBROADCASTSS 64(R12), Z18
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 128(R11), Z18
+	VFMADD231PS  Z15, Z18, Z2
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS 128(R12), Z18
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 192(R11), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z2
+	VBROADCASTSS 192(R12), Z18
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 256(R11), Z18
+	VFMADD231PS  Z15, Z18, Z4
+	VFMADD231PS  Z16, Z18, Z3
+	VBROADCASTSS 256(R12), Z18
+	VFMADD231PS  Z17, Z18, Z4
+	VBROADCASTSS 320(R11), Z18
+	VFMADD231PS  Z15, Z18, Z5
+	VFMADD231PS  Z16, Z18, Z4
+	VBROADCASTSS 320(R12), Z18
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 384(R11), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z5
+	VBROADCASTSS 384(R12), Z18
+	VFMADD231PS  Z17, Z18, Z6
+	VBROADCASTSS 448(R11), Z18
+	VFMADD231PS  Z15, Z18, Z7
+	VFMADD231PS  Z16, Z18, Z6
+	VBROADCASTSS 448(R12), Z18
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 512(R11), Z18
+	VFMADD231PS  Z15, Z18, Z8
+	VFMADD231PS  Z16, Z18, Z7
+	VBROADCASTSS 512(R12), Z18
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 576(R11), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z8
+	VBROADCASTSS 576(R12), Z18
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 640(R11), Z18
+	VFMADD231PS  Z15, Z18, Z10
+	VFMADD231PS  Z16, Z18, Z9
+	VBROADCASTSS 640(R12), Z18
+	VFMADD231PS  Z17, Z18, Z10
+	VBROADCASTSS 704(R11), Z18
+	VFMADD231PS  Z15, Z18, Z11
+	VFMADD231PS  Z16, Z18, Z10
+	VBROADCASTSS 704(R12), Z18
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 768(R11), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z11
+	VBROADCASTSS 768(R12), Z18
+	VFMADD231PS  Z17, Z18, Z12
+	VBROADCASTSS 832(R11), Z18
+	VFMADD231PS  Z15, Z18, Z13
+	VFMADD231PS  Z16, Z18, Z12
+	VBROADCASTSS 832(R12), Z18
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 896(R11), Z18
+	VFMADD231PS  Z15, Z18, Z14
+	VFMADD231PS  Z16, Z18, Z13
+	VBROADCASTSS 896(R12), Z15
+	VFMADD231PS  Z17, Z15, Z14
+	VBROADCASTSS 960(R11), Z15
+	VFMADD231PS  Z16, Z15, Z14
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z15
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z15, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z15, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z15, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z15, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z15, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z15, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z15, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z15, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z15, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z15, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z15, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z11, Z15, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z15, Z12
+	VMOVUPS      Z12, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z13, Z15, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z15, Z14
+	VMOVUPS      Z14, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x000003c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x1x16(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x1x16(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	VMOVUPS    (CX), Z0
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z16
+	VMOVUPS      64(R8), Z17
+	VMOVUPS      128(R8), Z18
+	VBROADCASTSS (R11), Z19
+	VFMADD231PS  Z16, Z19, Z0
+	VBROADCASTSS (R12), Z19
+	VFMADD231PS  Z18, Z19, Z0
+	VBROADCASTSS 64(R11), Z19
+	VFMADD231PS  Z16, Z19, Z1
+	VFMADD231PS  Z17, Z19, Z0
+	VBROADCASTSS 64(R12), Z19
+	VFMADD231PS  Z18, Z19, Z1
+	VBROADCASTSS 128(R11), Z19
+	VFMADD231PS  Z16, Z19, Z2
+	VFMADD231PS  Z17, Z19, Z1
+	VBROADCASTSS 128(R12), Z19
+	VFMADD231PS  Z18, Z19, Z2
+	VBROADCASTSS 192(R11), Z19
+	VFMADD231PS  Z16, Z19, Z3
+	VFMADD231PS  Z17, Z19, Z2
+	VBROADCASTSS 192(R12), Z19
+	VFMADD231PS  Z18, Z19, Z3
+	VBROADCASTSS 256(R11), Z19
+	VFMADD231PS  Z16, Z19, Z4
+	VFMADD231PS  Z17, Z19, Z3
+	VBROADCASTSS 256(R12), Z19
+	VFMADD231PS  Z18, Z19, Z4
+	VBROADCASTSS 320(R11), Z19
+	VFMADD231PS  Z16, Z19, Z5
+	VFMADD231PS  Z17, Z19, Z4
+	VBROADCASTSS 320(R12), Z19
+	VFMADD231PS  Z18, Z19, Z5
+	VBROADCASTSS 384(R11), Z19
+	VFMADD231PS  Z16, Z19, Z6
+	VFMADD231PS  Z17, Z19, Z5
+	VBROADCASTSS 384(R12), Z19
+	VFMADD231PS  Z18, Z19, Z6
+	VBROADCASTSS 448(R11), Z19
+	VFMADD231PS  Z16, Z19, Z7
+	VFMADD231PS  Z17, Z19, Z6
+	VBROADCASTSS 448(R12), Z19
+	VFMADD231PS  Z18, Z19, Z7
+	VBROADCASTSS 512(R11), Z19
+	VFMADD231PS  Z16, Z19, Z8
+	VFMADD231PS  Z17, Z19, Z7
+	VBROADCASTSS 512(R12), Z19
+	VFMADD231PS  Z18, Z19, Z8
+	VBROADCASTSS 576(R11), Z19
+	VFMADD231PS  Z16, Z19, Z9
+	VFMADD231PS  Z17, Z19, Z8
+	VBROADCASTSS 576(R12), Z19
+	VFMADD231PS  Z18, Z19, Z9
+	VBROADCASTSS 640(R11), Z19
+	VFMADD231PS  Z16, Z19, Z10
+	VFMADD231PS  Z17, Z19, Z9
+	VBROADCASTSS 640(R12), Z19
+	VFMADD231PS  Z18, Z19, Z10
+	VBROADCASTSS 704(R11), Z19
+	VFMADD231PS  Z16, Z19, Z11
+	VFMADD231PS  Z17, Z19, Z10
+	VBROADCASTSS 704(R12), Z19
+	VFMADD231PS  Z18, Z19, Z11
+	VBROADCASTSS 768(R11), Z19
+	VFMADD231PS  Z16, Z19, Z12
+	VFMADD231PS  Z17, Z19, Z11
+	VBROADCASTSS 768(R12), Z19
+	VFMADD231PS  Z18, Z19, Z12
+	VBROADCASTSS 832(R11), Z19
+	VFMADD231PS  Z16, Z19, Z13
+	VFMADD231PS  Z17, Z19, Z12
+	VBROADCASTSS 832(R12), Z19
+	VFMADD231PS  Z18, Z19, Z13
+	VBROADCASTSS 896(R11), Z19
+	VFMADD231PS  Z16, Z19, Z14
+	VFMADD231PS  Z17, Z19, Z13
+	VBROADCASTSS 896(R12), Z19
+	VFMADD231PS  Z18, Z19, Z14
+	VBROADCASTSS 960(R11), Z19
+	VFMADD231PS  Z16, Z19, Z15
+	VFMADD231PS  Z17, Z19, Z14
+	VBROADCASTSS 960(R12), Z16
+	VFMADD231PS  Z18, Z16, Z15
+	VBROADCASTSS 1024(R11), Z16
+	VFMADD231PS  Z17, Z16, Z15
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z16
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	VMAXPS       Z0, Z16, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z1, Z16, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z16, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z3, Z16, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z16, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z5, Z16, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z16, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z7, Z16, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z16, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z9, Z16, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z16, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z11, Z16, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z16, Z12
+	VMOVUPS      Z12, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z13, Z16, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z16, Z14
+	VMOVUPS      Z14, (AX)
+	ADDQ         R8, AX
+	VMAXPS       Z15, Z16, Z15
+	VMOVUPS      Z15, (AX)
+	ADDQ         R8, AX
+	ADDQ         $0x00000400, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x1(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VMOVUPS      128(R8), Z4
+	VMOVUPS      192(R8), Z5
+	VMOVUPS      256(R8), Z6
+	VMOVUPS      320(R8), Z7
+	VBROADCASTSS (R11), Z8
+	VFMADD231PS  Z2, Z8, Z0
+	VFMADD231PS  Z3, Z8, Z1
+	VBROADCASTSS (R12), Z2
+	VFMADD231PS  Z6, Z2, Z0
+	VFMADD231PS  Z7, Z2, Z1
+	VBROADCASTSS 64(R11), Z2
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z5, Z2, Z1
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z2
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000040, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x2(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x2(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z4
+	VMOVUPS      64(R8), Z5
+	VMOVUPS      128(R8), Z6
+	VMOVUPS      192(R8), Z7
+	VMOVUPS      256(R8), Z8
+	VMOVUPS      320(R8), Z9
+	VBROADCASTSS (R11), Z10
+	VFMADD231PS  Z4, Z10, Z0
+	VFMADD231PS  Z5, Z10, Z1
+	VBROADCASTSS (R12), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 64(R11), Z10
+	VFMADD231PS  Z4, Z10, Z2
+	VFMADD231PS  Z5, Z10, Z3
+	VFMADD231PS  Z6, Z10, Z0
+	VFMADD231PS  Z7, Z10, Z1
+	VBROADCASTSS 64(R12), Z4
+	VFMADD231PS  Z8, Z4, Z2
+	VFMADD231PS  Z9, Z4, Z3
+	VBROADCASTSS 128(R11), Z4
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z7, Z4, Z3
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z4
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z4, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z4, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z4, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000080, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x3(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x3(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z6
+	VMOVUPS      64(R8), Z7
+	VMOVUPS      128(R8), Z8
+	VMOVUPS      192(R8), Z9
+	VMOVUPS      256(R8), Z10
+	VMOVUPS      320(R8), Z11
+	VBROADCASTSS (R11), Z12
+	VFMADD231PS  Z6, Z12, Z0
+	VFMADD231PS  Z7, Z12, Z1
+	VBROADCASTSS (R12), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 64(R11), Z12
+	VFMADD231PS  Z6, Z12, Z2
+	VFMADD231PS  Z7, Z12, Z3
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z1
+	VBROADCASTSS 64(R12), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 128(R11), Z12
+	VFMADD231PS  Z6, Z12, Z4
+	VFMADD231PS  Z7, Z12, Z5
+	VFMADD231PS  Z8, Z12, Z2
+	VFMADD231PS  Z9, Z12, Z3
+	VBROADCASTSS 128(R12), Z6
+	VFMADD231PS  Z10, Z6, Z4
+	VFMADD231PS  Z11, Z6, Z5
+	VBROADCASTSS 192(R11), Z6
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z9, Z6, Z5
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z6
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z6, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z6, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z6, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z6, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z6, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000000c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x4(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x4(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VMOVUPS      128(R8), Z10
+	VMOVUPS      192(R8), Z11
+	VMOVUPS      256(R8), Z12
+	VMOVUPS      320(R8), Z13
+	VBROADCASTSS (R11), Z14
+	VFMADD231PS  Z8, Z14, Z0
+	VFMADD231PS  Z9, Z14, Z1
+	VBROADCASTSS (R12), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 64(R11), Z14
+	VFMADD231PS  Z8, Z14, Z2
+	VFMADD231PS  Z9, Z14, Z3
+	VFMADD231PS  Z10, Z14, Z0
+	VFMADD231PS  Z11, Z14, Z1
+	VBROADCASTSS 64(R12), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 128(R11), Z14
+	VFMADD231PS  Z8, Z14, Z4
+	VFMADD231PS  Z9, Z14, Z5
+	VFMADD231PS  Z10, Z14, Z2
+	VFMADD231PS  Z11, Z14, Z3
+	VBROADCASTSS 128(R12), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 192(R11), Z14
+	VFMADD231PS  Z8, Z14, Z6
+	VFMADD231PS  Z9, Z14, Z7
+	VFMADD231PS  Z10, Z14, Z4
+	VFMADD231PS  Z11, Z14, Z5
+	VBROADCASTSS 192(R12), Z8
+	VFMADD231PS  Z12, Z8, Z6
+	VFMADD231PS  Z13, Z8, Z7
+	VBROADCASTSS 256(R11), Z8
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z11, Z8, Z7
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z8
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z8, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z8, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z8, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z8, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z8, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z8, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z8, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z8, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000100, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x5(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x5(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VMOVUPS      128(R8), Z12
+	VMOVUPS      192(R8), Z13
+	VMOVUPS      256(R8), Z14
+	VMOVUPS      320(R8), Z15
+	VBROADCASTSS (R11), Z16
+	VFMADD231PS  Z10, Z16, Z0
+	VFMADD231PS  Z11, Z16, Z1
+	VBROADCASTSS (R12), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 64(R11), Z16
+	VFMADD231PS  Z10, Z16, Z2
+	VFMADD231PS  Z11, Z16, Z3
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VBROADCASTSS 64(R12), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 128(R11), Z16
+	VFMADD231PS  Z10, Z16, Z4
+	VFMADD231PS  Z11, Z16, Z5
+	VFMADD231PS  Z12, Z16, Z2
+	VFMADD231PS  Z13, Z16, Z3
+	VBROADCASTSS 128(R12), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 192(R11), Z16
+	VFMADD231PS  Z10, Z16, Z6
+	VFMADD231PS  Z11, Z16, Z7
+	VFMADD231PS  Z12, Z16, Z4
+	VFMADD231PS  Z13, Z16, Z5
+	VBROADCASTSS 192(R12), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 256(R11), Z16
+	VFMADD231PS  Z10, Z16, Z8
+	VFMADD231PS  Z11, Z16, Z9
+	VFMADD231PS  Z12, Z16, Z6
+	VFMADD231PS  Z13, Z16, Z7
+	VBROADCASTSS 256(R12), Z10
+	VFMADD231PS  Z14, Z10, Z8
+	VFMADD231PS  Z15, Z10, Z9
+	VBROADCASTSS 320(R11), Z10
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z13, Z10, Z9
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z10
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z10, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z10, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z10, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z10, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z10, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z10, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z10, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z10, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z10, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z10, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000140, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x6(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x6(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VMOVUPS      128(R8), Z14
+	VMOVUPS      192(R8), Z15
+	VMOVUPS      256(R8), Z16
+	VMOVUPS      320(R8), Z17
+	VBROADCASTSS (R11), Z18
+	VFMADD231PS  Z12, Z18, Z0
+	VFMADD231PS  Z13, Z18, Z1
+	VBROADCASTSS (R12), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 64(R11), Z18
+	VFMADD231PS  Z12, Z18, Z2
+	VFMADD231PS  Z13, Z18, Z3
+	VFMADD231PS  Z14, Z18, Z0
+	VFMADD231PS  Z15, Z18, Z1
+	VBROADCASTSS 64(R12), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 128(R11), Z18
+	VFMADD231PS  Z12, Z18, Z4
+	VFMADD231PS  Z13, Z18, Z5
+	VFMADD231PS  Z14, Z18, Z2
+	VFMADD231PS  Z15, Z18, Z3
+	VBROADCASTSS 128(R12), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 192(R11), Z18
+	VFMADD231PS  Z12, Z18, Z6
+	VFMADD231PS  Z13, Z18, Z7
+	VFMADD231PS  Z14, Z18, Z4
+	VFMADD231PS  Z15, Z18, Z5
+	VBROADCASTSS 192(R12), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 256(R11), Z18
+	VFMADD231PS  Z12, Z18, Z8
+	VFMADD231PS  Z13, Z18, Z9
+	VFMADD231PS  Z14, Z18, Z6
+	VFMADD231PS  Z15, Z18, Z7
+	VBROADCASTSS 256(R12), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 320(R11), Z18
+	VFMADD231PS  Z12, Z18, Z10
+	VFMADD231PS  Z13, Z18, Z11
+	VFMADD231PS  Z14, Z18, Z8
+	VFMADD231PS  Z15, Z18, Z9
+	VBROADCASTSS 320(R12), Z12
+	VFMADD231PS  Z16, Z12, Z10
+	VFMADD231PS  Z17, Z12, Z11
+	VBROADCASTSS 384(R11), Z12
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z15, Z12, Z11
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z12
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z12, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z12, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z12, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z12, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z12, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z12, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z12, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z12, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z12, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z12, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z12, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z12, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000180, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x7(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x7(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z14
+	VMOVUPS      64(R8), Z15
+	VMOVUPS      128(R8), Z16
+	VMOVUPS      192(R8), Z17
+	VMOVUPS      256(R8), Z18
+	VMOVUPS      320(R8), Z19
+	VBROADCASTSS (R11), Z20
+	VFMADD231PS  Z14, Z20, Z0
+	VFMADD231PS  Z15, Z20, Z1
+	VBROADCASTSS (R12), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 64(R11), Z20
+	VFMADD231PS  Z14, Z20, Z2
+	VFMADD231PS  Z15, Z20, Z3
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VBROADCASTSS 64(R12), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 128(R11), Z20
+	VFMADD231PS  Z14, Z20, Z4
+	VFMADD231PS  Z15, Z20, Z5
+	VFMADD231PS  Z16, Z20, Z2
+	VFMADD231PS  Z17, Z20, Z3
+	VBROADCASTSS 128(R12), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 192(R11), Z20
+	VFMADD231PS  Z14, Z20, Z6
+	VFMADD231PS  Z15, Z20, Z7
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VBROADCASTSS 192(R12), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 256(R11), Z20
+	VFMADD231PS  Z14, Z20, Z8
+	VFMADD231PS  Z15, Z20, Z9
+	VFMADD231PS  Z16, Z20, Z6
+	VFMADD231PS  Z17, Z20, Z7
+	VBROADCASTSS 256(R12), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 320(R11), Z20
+	VFMADD231PS  Z14, Z20, Z10
+	VFMADD231PS  Z15, Z20, Z11
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VBROADCASTSS 320(R12), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 384(R11), Z20
+	VFMADD231PS  Z14, Z20, Z12
+	VFMADD231PS  Z15, Z20, Z13
+	VFMADD231PS  Z16, Z20, Z10
+	VFMADD231PS  Z17, Z20, Z11
+	VBROADCASTSS 384(R12), Z14
+	VFMADD231PS  Z18, Z14, Z12
+	VFMADD231PS  Z19, Z14, Z13
+	VBROADCASTSS 448(R11), Z14
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z17, Z14, Z13
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z14
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z14, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z14, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z14, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z14, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z14, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z14, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z14, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z14, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z14, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z14, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z14, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z14, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z14, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z14, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000001c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x8(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x8(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z16
+	VMOVUPS      64(R8), Z17
+	VMOVUPS      128(R8), Z18
+	VMOVUPS      192(R8), Z19
+	VMOVUPS      256(R8), Z20
+	VMOVUPS      320(R8), Z21
+	VBROADCASTSS (R11), Z22
+	VFMADD231PS  Z16, Z22, Z0
+	VFMADD231PS  Z17, Z22, Z1
+	VBROADCASTSS (R12), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 64(R11), Z22
+	VFMADD231PS  Z16, Z22, Z2
+	VFMADD231PS  Z17, Z22, Z3
+	VFMADD231PS  Z18, Z22, Z0
+	VFMADD231PS  Z19, Z22, Z1
+	VBROADCASTSS 64(R12), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 128(R11), Z22
+	VFMADD231PS  Z16, Z22, Z4
+	VFMADD231PS  Z17, Z22, Z5
+	VFMADD231PS  Z18, Z22, Z2
+	VFMADD231PS  Z19, Z22, Z3
+	VBROADCASTSS 128(R12), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 192(R11), Z22
+	VFMADD231PS  Z16, Z22, Z6
+	VFMADD231PS  Z17, Z22, Z7
+	VFMADD231PS  Z18, Z22, Z4
+	VFMADD231PS  Z19, Z22, Z5
+	VBROADCASTSS 192(R12), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 256(R11), Z22
+	VFMADD231PS  Z16, Z22, Z8
+	VFMADD231PS  Z17, Z22, Z9
+	VFMADD231PS  Z18, Z22, Z6
+	VFMADD231PS  Z19, Z22, Z7
+	VBROADCASTSS 256(R12), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 320(R11), Z22
+	VFMADD231PS  Z16, Z22, Z10
+	VFMADD231PS  Z17, Z22, Z11
+	VFMADD231PS  Z18, Z22, Z8
+	VFMADD231PS  Z19, Z22, Z9
+	VBROADCASTSS 320(R12), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 384(R11), Z22
+	VFMADD231PS  Z16, Z22, Z12
+	VFMADD231PS  Z17, Z22, Z13
+	VFMADD231PS  Z18, Z22, Z10
+	VFMADD231PS  Z19, Z22, Z11
+	VBROADCASTSS 384(R12), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 448(R11), Z22
+	VFMADD231PS  Z16, Z22, Z14
+	VFMADD231PS  Z17, Z22, Z15
+	VFMADD231PS  Z18, Z22, Z12
+	VFMADD231PS  Z19, Z22, Z13
+	VBROADCASTSS 448(R12), Z16
+	VFMADD231PS  Z20, Z16, Z14
+	VFMADD231PS  Z21, Z16, Z15
+	VBROADCASTSS 512(R11), Z16
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z19, Z16, Z15
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z16
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z16, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z16, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z16, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z16, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z16, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z16, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z16, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z16, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z16, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z16, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z16, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z16, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z16, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z16, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z16, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z16, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000200, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x9(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x9(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z18
+	VMOVUPS      64(R8), Z19
+	VMOVUPS      128(R8), Z20
+	VMOVUPS      192(R8), Z21
+	VMOVUPS      256(R8), Z22
+	VMOVUPS      320(R8), Z23
+	VBROADCASTSS (R11), Z24
+	VFMADD231PS  Z18, Z24, Z0
+	VFMADD231PS  Z19, Z24, Z1
+	VBROADCASTSS (R12), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 64(R11), Z24
+	VFMADD231PS  Z18, Z24, Z2
+	VFMADD231PS  Z19, Z24, Z3
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VBROADCASTSS 64(R12), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 128(R11), Z24
+	VFMADD231PS  Z18, Z24, Z4
+	VFMADD231PS  Z19, Z24, Z5
+	VFMADD231PS  Z20, Z24, Z2
+	VFMADD231PS  Z21, Z24, Z3
+	VBROADCASTSS 128(R12), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 192(R11), Z24
+	VFMADD231PS  Z18, Z24, Z6
+	VFMADD231PS  Z19, Z24, Z7
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VBROADCASTSS 192(R12), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 256(R11), Z24
+	VFMADD231PS  Z18, Z24, Z8
+	VFMADD231PS  Z19, Z24, Z9
+	VFMADD231PS  Z20, Z24, Z6
+	VFMADD231PS  Z21, Z24, Z7
+	VBROADCASTSS 256(R12), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 320(R11), Z24
+	VFMADD231PS  Z18, Z24, Z10
+	VFMADD231PS  Z19, Z24, Z11
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VBROADCASTSS 320(R12), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 384(R11), Z24
+	VFMADD231PS  Z18, Z24, Z12
+	VFMADD231PS  Z19, Z24, Z13
+	VFMADD231PS  Z20, Z24, Z10
+	VFMADD231PS  Z21, Z24, Z11
+	VBROADCASTSS 384(R12), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 448(R11), Z24
+	VFMADD231PS  Z18, Z24, Z14
+	VFMADD231PS  Z19, Z24, Z15
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VBROADCASTSS 448(R12), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 512(R11), Z24
+	VFMADD231PS  Z18, Z24, Z16
+	VFMADD231PS  Z19, Z24, Z17
+	VFMADD231PS  Z20, Z24, Z14
+	VFMADD231PS  Z21, Z24, Z15
+	VBROADCASTSS 512(R12), Z18
+	VFMADD231PS  Z22, Z18, Z16
+	VFMADD231PS  Z23, Z18, Z17
+	VBROADCASTSS 576(R11), Z18
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z21, Z18, Z17
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z18
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z18, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z18, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z18, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z18, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z18, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z18, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z18, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z18, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z18, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z18, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z18, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z18, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z18, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z18, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z18, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z18, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z18, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z18, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000240, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x10(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x10(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z20
+	VMOVUPS      64(R8), Z21
+	VMOVUPS      128(R8), Z22
+	VMOVUPS      192(R8), Z23
+	VMOVUPS      256(R8), Z24
+	VMOVUPS      320(R8), Z25
+	VBROADCASTSS (R11), Z26
+	VFMADD231PS  Z20, Z26, Z0
+	VFMADD231PS  Z21, Z26, Z1
+	VBROADCASTSS (R12), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 64(R11), Z26
+	VFMADD231PS  Z20, Z26, Z2
+	VFMADD231PS  Z21, Z26, Z3
+	VFMADD231PS  Z22, Z26, Z0
+	VFMADD231PS  Z23, Z26, Z1
+	VBROADCASTSS 64(R12), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 128(R11), Z26
+	VFMADD231PS  Z20, Z26, Z4
+	VFMADD231PS  Z21, Z26, Z5
+	VFMADD231PS  Z22, Z26, Z2
+	VFMADD231PS  Z23, Z26, Z3
+	VBROADCASTSS 128(R12), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 192(R11), Z26
+	VFMADD231PS  Z20, Z26, Z6
+	VFMADD231PS  Z21, Z26, Z7
+	VFMADD231PS  Z22, Z26, Z4
+	VFMADD231PS  Z23, Z26, Z5
+	VBROADCASTSS 192(R12), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 256(R11), Z26
+	VFMADD231PS  Z20, Z26, Z8
+	VFMADD231PS  Z21, Z26, Z9
+	VFMADD231PS  Z22, Z26, Z6
+	VFMADD231PS  Z23, Z26, Z7
+	VBROADCASTSS 256(R12), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 320(R11), Z26
+	VFMADD231PS  Z20, Z26, Z10
+	VFMADD231PS  Z21, Z26, Z11
+	VFMADD231PS  Z22, Z26, Z8
+	VFMADD231PS  Z23, Z26, Z9
+	VBROADCASTSS 320(R12), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 384(R11), Z26
+	VFMADD231PS  Z20, Z26, Z12
+	VFMADD231PS  Z21, Z26, Z13
+	VFMADD231PS  Z22, Z26, Z10
+	VFMADD231PS  Z23, Z26, Z11
+	VBROADCASTSS 384(R12), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 448(R11), Z26
+	VFMADD231PS  Z20, Z26, Z14
+	VFMADD231PS  Z21, Z26, Z15
+	VFMADD231PS  Z22, Z26, Z12
+	VFMADD231PS  Z23, Z26, Z13
+	VBROADCASTSS 448(R12), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 512(R11), Z26
+	VFMADD231PS  Z20, Z26, Z16
+	VFMADD231PS  Z21, Z26, Z17
+	VFMADD231PS  Z22, Z26, Z14
+	VFMADD231PS  Z23, Z26, Z15
+	VBROADCASTSS 512(R12), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 576(R11), Z26
+	VFMADD231PS  Z20, Z26, Z18
+	VFMADD231PS  Z21, Z26, Z19
+	VFMADD231PS  Z22, Z26, Z16
+	VFMADD231PS  Z23, Z26, Z17
+	VBROADCASTSS 576(R12), Z20
+	VFMADD231PS  Z24, Z20, Z18
+	VFMADD231PS  Z25, Z20, Z19
+	VBROADCASTSS 640(R11), Z20
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z23, Z20, Z19
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z20
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z20, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z20, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z20, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z20, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z20, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z20, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z20, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z20, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z20, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z20, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z20, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z20, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z20, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z20, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z20, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z20, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z20, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z20, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z20, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z20, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000280, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x11(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x11(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z22
+	VMOVUPS      64(R8), Z23
+	VMOVUPS      128(R8), Z24
+	VMOVUPS      192(R8), Z25
+	VMOVUPS      256(R8), Z26
+	VMOVUPS      320(R8), Z27
+	VBROADCASTSS (R11), Z28
+	VFMADD231PS  Z22, Z28, Z0
+	VFMADD231PS  Z23, Z28, Z1
+	VBROADCASTSS (R12), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 64(R11), Z28
+	VFMADD231PS  Z22, Z28, Z2
+	VFMADD231PS  Z23, Z28, Z3
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VBROADCASTSS 64(R12), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 128(R11), Z28
+	VFMADD231PS  Z22, Z28, Z4
+	VFMADD231PS  Z23, Z28, Z5
+	VFMADD231PS  Z24, Z28, Z2
+	VFMADD231PS  Z25, Z28, Z3
+	VBROADCASTSS 128(R12), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 192(R11), Z28
+	VFMADD231PS  Z22, Z28, Z6
+	VFMADD231PS  Z23, Z28, Z7
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VBROADCASTSS 192(R12), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 256(R11), Z28
+	VFMADD231PS  Z22, Z28, Z8
+	VFMADD231PS  Z23, Z28, Z9
+	VFMADD231PS  Z24, Z28, Z6
+	VFMADD231PS  Z25, Z28, Z7
+	VBROADCASTSS 256(R12), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 320(R11), Z28
+	VFMADD231PS  Z22, Z28, Z10
+	VFMADD231PS  Z23, Z28, Z11
+	VFMADD231PS  Z24, Z28, Z8
+	VFMADD231PS  Z25, Z28, Z9
+	VBROADCASTSS 320(R12), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 384(R11), Z28
+	VFMADD231PS  Z22, Z28, Z12
+	VFMADD231PS  Z23, Z28, Z13
+	VFMADD231PS  Z24, Z28, Z10
+	VFMADD231PS  Z25, Z28, Z11
+	VBROADCASTSS 384(R12), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 448(R11), Z28
+	VFMADD231PS  Z22, Z28, Z14
+	VFMADD231PS  Z23, Z28, Z15
+	VFMADD231PS  Z24, Z28, Z12
+	VFMADD231PS  Z25, Z28, Z13
+	VBROADCASTSS 448(R12), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 512(R11), Z28
+	VFMADD231PS  Z22, Z28, Z16
+	VFMADD231PS  Z23, Z28, Z17
+	VFMADD231PS  Z24, Z28, Z14
+	VFMADD231PS  Z25, Z28, Z15
+	VBROADCASTSS 512(R12), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 576(R11), Z28
+	VFMADD231PS  Z22, Z28, Z18
+	VFMADD231PS  Z23, Z28, Z19
+	VFMADD231PS  Z24, Z28, Z16
+	VFMADD231PS  Z25, Z28, Z17
+	VBROADCASTSS 576(R12), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 640(R11), Z28
+	VFMADD231PS  Z22, Z28, Z20
+	VFMADD231PS  Z23, Z28, Z21
+	VFMADD231PS  Z24, Z28, Z18
+	VFMADD231PS  Z25, Z28, Z19
+	VBROADCASTSS 640(R12), Z22
+	VFMADD231PS  Z26, Z22, Z20
+	VFMADD231PS  Z27, Z22, Z21
+	VBROADCASTSS 704(R11), Z22
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z25, Z22, Z21
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z22
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z22, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z22, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z22, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z22, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z22, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z22, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z22, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z22, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z22, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z22, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z22, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z22, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z22, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z22, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z22, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z22, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z22, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z22, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z22, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z22, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z20, Z22, Z20
+	VMOVUPS      Z20, (AX)
+	VMAXPS       Z21, Z22, Z21
+	VMOVUPS      Z21, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x000002c0, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func convBandSplitAVX5123x2x12(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·convBandSplitAVX5123x2x12(SB), NOSPLIT, $0-152
+	MOVQ dst+0(FP), AX
+	MOVQ init+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ next+136(FP), SI
+
+row:
+	MOVQ tiles+64(FP), DI
+
+tile:
+	MOVQ       initPixel+96(FP), R8
+	SHLQ       $0x02, R8
+	MOVQ       initBlock+104(FP), R9
+	SHLQ       $0x02, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    (CX)(R9*1), Z1
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z2
+	VMOVUPS    (CX)(R9*1), Z3
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z4
+	VMOVUPS    (CX)(R9*1), Z5
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z6
+	VMOVUPS    (CX)(R9*1), Z7
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z8
+	VMOVUPS    (CX)(R9*1), Z9
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z10
+	VMOVUPS    (CX)(R9*1), Z11
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z12
+	VMOVUPS    (CX)(R9*1), Z13
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z14
+	VMOVUPS    (CX)(R9*1), Z15
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z16
+	VMOVUPS    (CX)(R9*1), Z17
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z18
+	VMOVUPS    (CX)(R9*1), Z19
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z20
+	VMOVUPS    (CX)(R9*1), Z21
+	ADDQ       R8, CX
+	VMOVUPS    (CX), Z22
+	VMOVUPS    (CX)(R9*1), Z23
+	ADDQ       R8, CX
+	MOVQ       AX, R8
+	MOVQ       dstPixel+72(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       dstBlock+80(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R10*1)
+	ADDQ       R9, R8
+	MOVQ       w+24(FP), R8
+	MOVQ       offsets+32(FP), R9
+	MOVQ       entries+40(FP), R10
+	TESTQ      R10, R10
+	JE         store
+
+entry:
+	MOVQ (R9), R11
+	LEAQ (DX)(R11*4), R11
+	MOVQ 8(R9), R12
+	LEAQ (DX)(R12*4), R12
+	ADDQ $0x08, R9
+	ADDQ $0x08, R9
+	MOVQ chans+48(FP), R13
+	SHRQ $0x00, R13
+
+chans:
+	PREFETCHT1   (SI)
+	ADDQ         $0x40, SI
+	CMPQ         SI, end+144(FP)
+	CMOVQHI      end+144(FP), SI
+	VMOVUPS      (R8), Z24
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      128(R8), Z26
+	VMOVUPS      192(R8), Z27
+	VMOVUPS      256(R8), Z28
+	VMOVUPS      320(R8), Z29
+	VBROADCASTSS (R11), Z30
+	VFMADD231PS  Z24, Z30, Z0
+	VFMADD231PS  Z25, Z30, Z1
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 64(R11), Z30
+	VFMADD231PS  Z24, Z30, Z2
+	VFMADD231PS  Z25, Z30, Z3
+	VFMADD231PS  Z26, Z30, Z0
+	VFMADD231PS  Z27, Z30, Z1
+	VBROADCASTSS 64(R12), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 128(R11), Z30
+	VFMADD231PS  Z24, Z30, Z4
+	VFMADD231PS  Z25, Z30, Z5
+	VFMADD231PS  Z26, Z30, Z2
+	VFMADD231PS  Z27, Z30, Z3
+	VBROADCASTSS 128(R12), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 192(R11), Z30
+	VFMADD231PS  Z24, Z30, Z6
+	VFMADD231PS  Z25, Z30, Z7
+	VFMADD231PS  Z26, Z30, Z4
+	VFMADD231PS  Z27, Z30, Z5
+	VBROADCASTSS 192(R12), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 256(R11), Z30
+	VFMADD231PS  Z24, Z30, Z8
+	VFMADD231PS  Z25, Z30, Z9
+	VFMADD231PS  Z26, Z30, Z6
+	VFMADD231PS  Z27, Z30, Z7
+	VBROADCASTSS 256(R12), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 320(R11), Z30
+	VFMADD231PS  Z24, Z30, Z10
+	VFMADD231PS  Z25, Z30, Z11
+	VFMADD231PS  Z26, Z30, Z8
+	VFMADD231PS  Z27, Z30, Z9
+	VBROADCASTSS 320(R12), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 384(R11), Z30
+	VFMADD231PS  Z24, Z30, Z12
+	VFMADD231PS  Z25, Z30, Z13
+	VFMADD231PS  Z26, Z30, Z10
+	VFMADD231PS  Z27, Z30, Z11
+	VBROADCASTSS 384(R12), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 448(R11), Z30
+	VFMADD231PS  Z24, Z30, Z14
+	VFMADD231PS  Z25, Z30, Z15
+	VFMADD231PS  Z26, Z30, Z12
+	VFMADD231PS  Z27, Z30, Z13
+	VBROADCASTSS 448(R12), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 512(R11), Z30
+	VFMADD231PS  Z24, Z30, Z16
+	VFMADD231PS  Z25, Z30, Z17
+	VFMADD231PS  Z26, Z30, Z14
+	VFMADD231PS  Z27, Z30, Z15
+	VBROADCASTSS 512(R12), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 576(R11), Z30
+	VFMADD231PS  Z24, Z30, Z18
+	VFMADD231PS  Z25, Z30, Z19
+	VFMADD231PS  Z26, Z30, Z16
+	VFMADD231PS  Z27, Z30, Z17
+	VBROADCASTSS 576(R12), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 640(R11), Z30
+	VFMADD231PS  Z24, Z30, Z20
+	VFMADD231PS  Z25, Z30, Z21
+	VFMADD231PS  Z26, Z30, Z18
+	VFMADD231PS  Z27, Z30, Z19
+	VBROADCASTSS 640(R12), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 704(R11), Z30
+	VFMADD231PS  Z24, Z30, Z22
+	VFMADD231PS  Z25, Z30, Z23
+	VFMADD231PS  Z26, Z30, Z20
+	VFMADD231PS  Z27, Z30, Z21
+	VBROADCASTSS 704(R12), Z24
+	VFMADD231PS  Z28, Z24, Z22
+	VFMADD231PS  Z29, Z24, Z23
+	VBROADCASTSS 768(R11), Z24
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z27, Z24, Z23
+	ADDQ         $0x00000180, R8
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	DECQ         R13
+	JNE          chans
+	DECQ         R10
+	JNE          entry
+
+store:
+	VBROADCASTSS floor+128(FP), Z24
+	MOVQ         dstPixel+72(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dstBlock+80(FP), R9
+	SHLQ         $0x02, R9
+	VMAXPS       Z0, Z24, Z0
+	VMOVUPS      Z0, (AX)
+	VMAXPS       Z1, Z24, Z1
+	VMOVUPS      Z1, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z2, Z24, Z2
+	VMOVUPS      Z2, (AX)
+	VMAXPS       Z3, Z24, Z3
+	VMOVUPS      Z3, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z4, Z24, Z4
+	VMOVUPS      Z4, (AX)
+	VMAXPS       Z5, Z24, Z5
+	VMOVUPS      Z5, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z6, Z24, Z6
+	VMOVUPS      Z6, (AX)
+	VMAXPS       Z7, Z24, Z7
+	VMOVUPS      Z7, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z8, Z24, Z8
+	VMOVUPS      Z8, (AX)
+	VMAXPS       Z9, Z24, Z9
+	VMOVUPS      Z9, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z10, Z24, Z10
+	VMOVUPS      Z10, (AX)
+	VMAXPS       Z11, Z24, Z11
+	VMOVUPS      Z11, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z12, Z24, Z12
+	VMOVUPS      Z12, (AX)
+	VMAXPS       Z13, Z24, Z13
+	VMOVUPS      Z13, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z14, Z24, Z14
+	VMOVUPS      Z14, (AX)
+	VMAXPS       Z15, Z24, Z15
+	VMOVUPS      Z15, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z16, Z24, Z16
+	VMOVUPS      Z16, (AX)
+	VMAXPS       Z17, Z24, Z17
+	VMOVUPS      Z17, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z18, Z24, Z18
+	VMOVUPS      Z18, (AX)
+	VMAXPS       Z19, Z24, Z19
+	VMOVUPS      Z19, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z20, Z24, Z20
+	VMOVUPS      Z20, (AX)
+	VMAXPS       Z21, Z24, Z21
+	VMOVUPS      Z21, (AX)(R9*1)
+	ADDQ         R8, AX
+	VMAXPS       Z22, Z24, Z22
+	VMOVUPS      Z22, (AX)
+	VMAXPS       Z23, Z24, Z23
+	VMOVUPS      Z23, (AX)(R9*1)
+	ADDQ         R8, AX
+	ADDQ         $0x00000300, DX
+	DECQ         DI
+	JNE          tile
+	MOVQ         dstSkip+88(FP), DI
+	LEAQ         (AX)(DI*4), AX
+	MOVQ         initSkip+112(FP), DI
+	LEAQ         (CX)(DI*4), CX
+	MOVQ         srcSkip+120(FP), DI
+	LEAQ         (DX)(DI*4), DX
+	DECQ         BX
+	JNE          row
+	VZEROUPPER
+	RET
+
 // func convBandPlanarAVX5121x1x1(dst *float32, init *float32, src *float32, w *float32, offsets *int, entries int, chans int, rows int, tiles int, dstPixel int, dstBlock int, dstSkip int, initPixel int, initBlock int, initSkip int, srcSkip int, floor float32, next *float32, end *float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·convBandPlanarAVX5121x1x1(SB), NOSPLIT, $0-152

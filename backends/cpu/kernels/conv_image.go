@@ -31,21 +31,8 @@ type convPanel struct {
 	chunks        [][]convChunk // by grid
 }
 
-// convChunk is a piece of the reduction whose weights stay in the first-level cache while the strip passes by.
-type convChunk struct {
-	run, chans int         // of every entry
-	entries    []convEntry // in the order of the sum
-	offsets    []int       // by entry: distance in scratch from the plane pixel of the same index
-	packed     int         // where the weights begin: [entry][chan][tap of run][block][16]
-}
-
-// convEntry is a run of taps, from tap on, of a plane block.
-type convEntry struct{ in, tap int }
-
-const (
-	convStripBytes = 192 << 10 // planes of one strip
-	convChunkBytes = 24 << 10  // weights of one chunk
-)
+// convStripBytes is what the planes of one strip may take of the second-level cache.
+const convStripBytes = 192 << 10
 
 // finish lays out scratch, offsets, panels and chunks, once planes, grids and sizes are known. perGroup is the number of result channels and
 // inPerGroup the number of plane channels of one group.
@@ -139,134 +126,6 @@ func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) in
 	return panels
 }
 
-// planChunks cuts the reduction of a panel over a grid's taps into chunks and gives each its place in the packed weights: the longest runs first.
-func (c *convImage) planChunks(p *convPanel, grid *convGrid, channels int) []convChunk {
-	var chunks []convChunk
-	longest := c.tiles.longest(p.blocks)
-	if grid.paired != nil {
-		longest = 2
-	}
-	runs := convRuns(grid.taps, longest)
-	add := func(run, in0, in1, chans int) {
-		var entries []convEntry
-		var offsets []int
-		for in := in0; in < in1; in++ {
-			for _, r := range runs {
-				if r.length == run {
-					entries, offsets = append(entries, convEntry{in, r.tap}), append(offsets, c.planes.offset(in, grid.taps[r.tap]))
-				}
-			}
-		}
-		size := chans * run * p.blocks * Block // of an entry's weights
-		if grid.paired != nil {
-			size = chans * 3 * Block
-		}
-		most := max(1, convChunkBytes/(4*size))
-		pieces := (len(entries) + most - 1) / most
-		for i := range pieces {
-			e0, e1 := len(entries)*i/pieces, len(entries)*(i+1)/pieces
-			chunks = append(chunks, convChunk{run: run, chans: chans, entries: entries[e0:e1], offsets: offsets[e0:e1], packed: c.packedLen})
-			c.packedLen += (e1 - e0) * size
-		}
-	}
-	for run := convMaxTaps; run > 0; run-- {
-		switch c.kind {
-		case convLanewise: // a panel's own block only, from which its offsets count
-			add(run, 0, 1, 1)
-		case convPlanar:
-			add(run, p.in0, p.in1, 1)
-		default:
-			whole := min(p.in1, channels/Block)
-			add(run, p.in0, whole, Block)
-			if whole < p.in1 {
-				add(run, whole, p.in1, (channels%Block+3)&^3)
-			}
-		}
-	}
-	if len(chunks) == 0 { // no tap at all: the result is init
-		chunks = append(chunks, convChunk{run: 1, chans: 4, packed: c.packedLen})
-	}
-	return chunks
-}
-
-// convPacking says where a pass finds weight (result channel, plane channel, tap) in the O×C/Groups×KH×KW array.
-type convPacking struct {
-	out, in             int // channels
-	outStride, inStride int
-	groups              int
-	groupStride         int // subtracted for every group before this one
-	kw                  int
-}
-
-// pack writes the weights in the order the kernels read them. Lanes and channels that do not exist, and pairs of different groups, get zero.
-func (c *convImage) pack(dst, w []float32, from convPacking) {
-	dst = dst[:c.packedLen]
-	for _, p := range c.panels {
-		for g, chunks := range p.chunks {
-			for _, chunk := range chunks {
-				c.packChunk(dst[chunk.packed:], w, from, p, &c.grids[g], chunk)
-			}
-		}
-	}
-}
-
-func (c *convImage) packChunk(dst, w []float32, from convPacking, p convPanel, grid *convGrid, chunk convChunk) {
-	for _, e := range chunk.entries {
-		in := e.in
-		if c.kind == convBlocked {
-			in *= Block
-		}
-		for ch := range chunk.chans {
-			if grid.paired != nil {
-				t := grid.paired[e.tap/2]
-				from.row(dst[:Block], w, p.block*Block, in+ch, t.i*from.kw+t.j)
-				dst = dst[Block:]
-			}
-			for _, t := range grid.taps[e.tap : e.tap+chunk.run] {
-				tap := t.i*from.kw + t.j
-				for b := range p.blocks {
-					row := dst[:Block]
-					dst = dst[Block:]
-					if c.kind == convLanewise {
-						from.lanewise(row, w, (p.block+b)*Block, tap)
-					} else {
-						from.row(row, w, (p.block+b)*Block, in+ch, tap)
-					}
-				}
-			}
-		}
-	}
-}
-
-// row writes the weights of 16 result channels from out on for one plane channel and one tap.
-func (from *convPacking) row(row, w []float32, out, in, tap int) {
-	clear(row)
-	if in >= from.in {
-		return
-	}
-	group, first, last := 0, out, min(out+Block, from.out)
-	if from.groups > 1 {
-		perGroup := from.out / from.groups
-		group = in / (from.in / from.groups)
-		first, last = max(first, group*perGroup), min(last, (group+1)*perGroup)
-	}
-	if first >= last {
-		return
-	}
-	w = w[first*from.outStride+in*from.inStride-group*from.groupStride+tap:]
-	for i := range row[first-out : last-out] {
-		row[first-out+i] = w[i*from.outStride]
-	}
-}
-
-// lanewise writes the weights of 16 channels, each with itself, for one tap.
-func (from *convPacking) lanewise(row, w []float32, channel, tap int) {
-	clear(row)
-	for c := channel; c < min(channel+Block, from.out); c++ {
-		row[c-channel] = w[c*(from.outStride+from.inStride-from.groupStride)+tap]
-	}
-}
-
 // convCall is what one call of run works on, for one image.
 type convCall struct {
 	dst          []float32
@@ -279,7 +138,7 @@ type convCall struct {
 
 // take gives a band its share of what is to be fetched ahead, by how much of the call's work it is: spread evenly, fetching disturbs nothing.
 func (call *convCall) take(band *convBand, cols int) {
-	work := band.rows * cols * band.blocks * len(band.offsets) * band.chans * band.run
+	work := band.rows * cols * band.blocks * band.entries() * band.chans * band.run
 	share := min(len(call.ahead), (call.fetch*work/max(1, call.work)+Block)&^(Block-1))
 	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
 }
@@ -363,7 +222,7 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 			}
 			for k := range p.chunks[g] {
 				band := c.band(call, p, p.chunks[g], k, (grid.y+from*grid.stepY)*c.width+grid.x, grid.stepX, grid.stepY*c.width)
-				if grid.paired != nil {
+				if band.kind == convPaired {
 					band.pair()
 				}
 				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
@@ -401,7 +260,7 @@ func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pi
 	plane := c.height * c.width * Block
 	chunk := &chunks[k]
 	band := convBand{
-		kind: c.kind, run: chunk.run, blocks: p.blocks,
+		kind: chunk.kind, run: chunk.run, blocks: p.blocks,
 		dst: call.dst[p.block*plane+pixel*Block:], dstPixel: step * Block, dstBlock: plane, dstRow: row * Block,
 		w: convFrom(call.packed, chunk.packed), offsets: chunk.offsets, chans: chunk.chans, floor: convNoFloor,
 	}

@@ -170,3 +170,28 @@ func convRuns(taps []convTap, longest int) []convRun {
 	}
 	return runs
 }
+
+// convStep is a run of taps, and a single tap, further on, that is computed with it; itself where there is none.
+type convStep struct {
+	convRun
+	extra int
+}
+
+// convSteps makes steps of runs: with pairs, every run of 2 taps has a single tap with it, as far as there are any.
+func convSteps(runs []convRun, pairs bool) []convStep {
+	var steps []convStep
+	for _, r := range runs {
+		if r.length == 1 && pairs {
+			free := slices.IndexFunc(steps, func(s convStep) bool { return s.length == 2 && !s.pair() })
+			if free >= 0 {
+				steps[free].extra = r.tap
+				continue
+			}
+		}
+		steps = append(steps, convStep{r, r.tap})
+	}
+	return steps
+}
+
+// pair reports whether there is a single tap with the run.
+func (s convStep) pair() bool { return s.extra != s.tap }

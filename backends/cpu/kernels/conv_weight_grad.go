@@ -12,10 +12,10 @@ type ConvWeightGrad struct {
 	panels     []convPanel
 	starts     []int // by panel: where it begins in a partial
 	partialLen int
-	strip      int            // output rows that one filling of the planes serves
-	runs       []convRun      // of taps; longest first unless blocked
-	steps      []convGradStep // blocked: runs in pairs where that is faster
-	offsets    []int          // unless blocked: of the runs of every channel of a planar image, or of one block
+	strip      int        // output rows that one filling of the planes serves
+	runs       []convRun  // of taps; longest first unless blocked
+	steps      []convStep // blocked: runs in pairs where that is faster
+	offsets    []int      // unless blocked: of the runs of every channel of a planar image, or of one block
 }
 
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights, a sum over images. So that it comes out the same for any number of
@@ -67,7 +67,7 @@ func (g *ConvWeightGrad) planRuns() {
 	}
 	g.runs = convRuns(g.taps, min(longest, g.shape.OutW()+1)) // a kernel begins with run-1 pixels of a row
 	if g.kind == convBlocked {
-		g.steps = convGradSteps(g.runs, limits.pairs)
+		g.steps = convSteps(g.runs, limits.pairs)
 		return
 	}
 	slices.SortStableFunc(g.runs, func(a, b convRun) int { return b.length - a.length })
@@ -80,28 +80,6 @@ func (g *ConvWeightGrad) planRuns() {
 			g.offsets = append(g.offsets, g.planes.offset(b, g.taps[r.tap]))
 		}
 	}
-}
-
-// convGradStep is a run of taps, and a single tap, further on, that is computed with it; itself where there is none.
-type convGradStep struct {
-	convRun
-	extra int
-}
-
-// convGradSteps pairs every run of 2 taps with a single tap, as far as there are any.
-func convGradSteps(runs []convRun, pairs bool) []convGradStep {
-	var steps []convGradStep
-	for _, r := range runs {
-		if r.length == 1 && pairs {
-			free := slices.IndexFunc(steps, func(s convGradStep) bool { return s.length == 2 && s.extra == s.tap })
-			if free >= 0 {
-				steps[free].extra = r.tap
-				continue
-			}
-		}
-		steps = append(steps, convGradStep{r, r.tap})
-	}
-	return steps
 }
 
 // planStrips chooses how many output rows share a filling of the planes.
@@ -258,7 +236,7 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 		for _, step := range g.steps {
 			at := ((b-p.in0)*len(g.taps) + step.tap) * Block * Block
 			group := limits.chans[step.length][p.blocks]
-			t.length, t.chans, t.pair = step.length, (used+group-1)/group*group, step.extra != step.tap
+			t.length, t.chans, t.pair = step.length, (used+group-1)/group*group, step.pair()
 			offset := g.planes.offset(b, g.taps[step.tap])
 			t.acc, t.extraAcc = partial[at:], (step.extra-step.tap)*Block*Block
 			t.x, t.extraX = planes[offset:], g.planes.offset(b, g.taps[step.extra])-offset

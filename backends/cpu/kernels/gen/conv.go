@@ -36,7 +36,7 @@ var (
 		{"Blocked", 1, 1, 16}, {"Blocked", 1, 2, 14}, {"Blocked", 1, 4, 6},
 		{"Blocked", 2, 1, 16}, {"Blocked", 2, 2, 12},
 		{"Blocked", 3, 1, 16}, {"Blocked", 3, 2, 12},
-		{"Paired", 2, 2, 12},
+		{"Paired", 2, 2, 12}, {"Split", 3, 1, 16}, {"Split", 3, 2, 12},
 		{"Planar", 1, 1, 16}, {"Planar", 1, 2, 12},
 		{"Planar", 2, 1, 16}, {"Planar", 2, 2, 12},
 		{"Planar", 3, 1, 16}, {"Planar", 3, 2, 12},
@@ -108,6 +108,13 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 	p := c.GP64()
 	c.MOVQ(operand.Mem{Base: offsets}, p)
 	c.LEAQ(operand.Mem{Base: src, Index: p, Scale: 4}, p)
+	span, other := run, reg.Register(nil) // neighbours of a run, and where the tap is that is none
+	if kind == "Split" {
+		span, other = run-1, c.GP64()
+		c.MOVQ(operand.Mem{Base: offsets, Disp: 8}, other)
+		c.LEAQ(operand.Mem{Base: src, Index: other, Scale: 4}, other)
+		c.ADDQ(operand.Imm(8), offsets)
+	}
 	c.ADDQ(operand.Imm(8), offsets)
 	steps := 1 // channels an iteration: about as many multiply-adds for every run
 	var chans reg.Register
@@ -132,7 +139,7 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 			weights[i] = v.register(c)
 			c.VMOVUPS(operand.Mem{Base: w, Disp: (s*count + i) * v.bytes}, weights[i])
 		}
-		for at := range pixels + run - 1 { // the source pixel, which tap t adds to result pixel at-t
+		for at := range pixels + span - 1 { // the source pixel, which tap t adds to result pixel at-t
 			x := operand.Mem{Base: p, Disp: at*unit + s*4}
 			if kind != "Lanewise" && v.fuse && run*blocks == 1 {
 				c.VFMADD231PS_BCST(x, weights[0], acc[at][0])
@@ -149,7 +156,7 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 				} else {
 					c.VBROADCASTSS(x, value)
 				}
-				for t := range run {
+				for t := range span {
 					if q := at - t; q >= 0 && q < pixels {
 						for i := h; i < panel; i += parts {
 							if w := slot(t, i); w >= 0 {
@@ -159,11 +166,21 @@ func convBand(c *build.Context, v convVector, kind string, run, blocks, pixels i
 					}
 				}
 			}
+			if other != nil && at < pixels {
+				value := v.register(c)
+				c.VBROADCASTSS(operand.Mem{Base: other, Disp: x.Disp}, value)
+				for i, a := range acc[at] {
+					c.VFMADD231PS(weights[slot(span, i)], value, a)
+				}
+			}
 		}
 	}
 	c.ADDQ(operand.U32(uint32(steps*count*v.bytes)), w)
 	if chans != nil {
 		c.ADDQ(operand.Imm(uint64(4*steps)), p)
+		if other != nil {
+			c.ADDQ(operand.Imm(uint64(4*steps)), other)
+		}
 		c.DECQ(chans)
 		c.JNE(operand.LabelRef("chans"))
 	}
