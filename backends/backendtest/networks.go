@@ -221,7 +221,9 @@ func attentionNet(t testing.TB) network {
 	}
 	h := l.Add(l.Gather(l.param("embedding", 0, vocabulary, width), x), l.param("position", 0, tokens, width))
 	n := l.Reshape(norm("norm1", h), rows)
-	q, k, v := split(l.linear("q", n, width)), split(l.linear("k", n, width)), split(l.linear("v", n, width))
+	// Keys have no bias: softmax does not see it, so its gradient would be nothing but rounding errors.
+	k := split(l.MatMul(n, l.param("k.weight", 0, width, width), false, true))
+	q, v := split(l.linear("q", n, width)), split(l.linear("v", n, width))
 	attention := l.Softmax(l.Scale(l.MatMul(q, k, false, true), 1/math.Sqrt(width/heads)))
 	mixed := l.Reshape(l.Transpose(l.MatMul(attention, v, false, false), 0, 2, 1, 3), rows)
 	mixed = l.linear("out", mixed, width)
