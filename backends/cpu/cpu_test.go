@@ -2,11 +2,15 @@ package cpu_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/sdk/nn/models"
 )
 
 // levels returns the instruction sets that this processor and build offer.
@@ -38,5 +42,125 @@ func TestConformance(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/threads=%d", level, threads), func(t *testing.T) {
 			backendtest.Run(t, open(t, cpu.Options{Level: level, Threads: threads}), backendtest.Options{})
 		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, c := range []struct {
+		options cpu.Options
+		says    string
+	}{
+		{cpu.Options{Threads: -1}, "-1 threads"},
+		{cpu.Options{Threads: 1 << 20}, "threads"},
+		{cpu.Options{Level: "sse"}, "sse"},
+	} {
+		if b, err := cpu.New(c.options); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: backend %v, error %v; want an error that says %q", c.options, b, err, c.says)
+		}
+	}
+	t.Setenv(kernels.Override, "abacus")
+	if _, err := cpu.New(cpu.Options{}); err == nil || !strings.Contains(err.Error(), "abacus") {
+		t.Errorf("%s=abacus: error %v", kernels.Override, err)
+	}
+	t.Setenv(kernels.Override, "portable")
+	if b := open(t, cpu.Options{}); b.Info().Level != "portable" {
+		t.Errorf("%s=portable: level is %s", kernels.Override, b.Info().Level)
+	}
+}
+
+// Every chunk of a job is run exactly once, whether helpers are awake or have gone to sleep.
+func TestPoolRunsEveryChunkOnce(t *testing.T) {
+	var chunks []int
+	for i := range 3000 {
+		chunks = append(chunks, 1+i*i%17)
+	}
+	for _, threads := range []int{1, 2, 3, 8} {
+		for i, counts := range cpu.RunJobs(threads, chunks) {
+			for chunk, n := range counts {
+				if n != 1 {
+					t.Fatalf("%d threads: chunk %d of job %d, which has %d, was run %d times", threads, chunk, i, len(counts), n)
+				}
+			}
+		}
+	}
+}
+
+// A CrAM+ step of ResNet-20 on 128 images keeps 28 tensors of 8 MiB and smaller ones for its two backward passes, one pass at a time.
+func TestMemoryOfTraining(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a step of ResNet-20 on 128 images")
+	}
+	tr := newTrainer(t, open(t, cpu.Options{Threads: 2}), trainStep(t, models.ResNet20(10), 32, 27090), 128, 32)
+	tr.step(t)
+	arena, err := cpu.CheckMemory(tr.exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := 256 << 20; arena > most {
+		t.Errorf("arena of %d MiB, want at most %d", arena>>20, most>>20)
+	}
+}
+
+func TestMemoryOfSmallPlans(t *testing.T) {
+	for _, threads := range []int{1, 2, 8} {
+		for _, batch := range []int{1, 2, 5, 33} {
+			tr := newTrainer(t, open(t, cpu.Options{Threads: threads}), trainStep(t, smallResNet, 12, 4000), batch, 12)
+			tr.step(t)
+			if _, err := cpu.CheckMemory(tr.exe); err != nil {
+				t.Errorf("%d threads, batch %d: %v", threads, batch, err)
+			}
+		}
+	}
+}
+
+func TestPinObeysAndRefuses(t *testing.T) {
+	s, err := open(t, cpu.Options{}).NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, values := inference(t, smallResNet, 12)
+	e, err := s.Compile(t.Context(), p, backends.Options{Const: values})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := e.Plan()
+	if got := plan["conv1.weight: conv2d 3→8 3×3"]; got != "direct" {
+		t.Errorf("plan %v: kernel of conv1.weight is %q, want direct", plan, got)
+	}
+	if _, err := s.Compile(t.Context(), p, backends.Options{Const: values, Pin: plan}); err != nil {
+		t.Errorf("pinning the plan of an earlier compilation: %v", err)
+	}
+	for _, pin := range []backends.Plan{{"conv1.weight: conv2d 3→8 3×3": "abacus"}, {"nothing": "direct"}} {
+		if _, err := s.Compile(t.Context(), p, backends.Options{Pin: pin}); err == nil {
+			t.Errorf("pin %v: no error", pin)
+		}
+	}
+}
+
+func TestProfileAccountsForTheStep(t *testing.T) {
+	tr := newTrainer(t, open(t, cpu.Options{Threads: 1, Profile: true}), trainStep(t, smallResNet, 12, 0), 8, 12)
+	start := time.Now()
+	tr.step(t)
+	wall := time.Since(start)
+	times := tr.exe.(cpu.Profiler).Profile()
+	total, names := time.Duration(0), ""
+	for _, s := range times {
+		total += s.Time
+		names += s.Name + "\n"
+		if s.Calls < 1 {
+			t.Errorf("%s: %d calls", s.Name, s.Calls)
+		}
+	}
+	if total <= 0 || total > wall {
+		t.Errorf("steps took %v, the run %v", total, wall)
+	}
+	for _, want := range []string{"conv1.weight: conv2d 3→8 3×3", "batch_norm_grad bn1.weight", "cross_entropy"} {
+		if !strings.Contains(names, want) {
+			t.Errorf("no step %q in\n%s", want, names)
+		}
+	}
+	if again := tr.exe.(cpu.Profiler).Profile(); len(again) != 0 {
+		t.Errorf("a second call returned %d steps", len(again))
 	}
 }

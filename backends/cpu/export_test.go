@@ -1,0 +1,61 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/backends"
+)
+
+// CheckMemory looks at the plan that an executable used last: no two buffers that a region needs may overlap, but for an operand that
+// dies in the region where its successor is written. It returns the size of the arena in bytes.
+func CheckMemory(exe backends.Executable) (arena int, err error) {
+	e := exe.(*executable)
+	p := e.plans[len(e.plans)-1].plan
+	lives := p.lives()
+	type place struct {
+		id, root bufID
+		from, to int // bytes
+		span
+	}
+	var places []place
+	for i := range p.buffers {
+		id := bufID(i)
+		for p.buffers[id].shares >= 0 {
+			id = p.buffers[id].shares
+		}
+		root := &p.buffers[id]
+		if root.home.kind != inArena || lives[i].first < 0 {
+			continue
+		}
+		if root.offset%line != 0 || root.offset+root.bytes > p.arena {
+			return 0, fmt.Errorf("buffer %d lies at %d, %d bytes of %d", i, root.offset, root.bytes, p.arena)
+		}
+		places = append(places, place{bufID(i), id, root.offset, root.offset + p.buffers[i].bytes, lives[i]})
+	}
+	for i, x := range places {
+		for _, y := range places[:i] {
+			if x.to <= y.from || y.to <= x.from || x.last < y.first || y.last < x.first {
+				continue
+			}
+			if x.root == y.root && (x.first == y.last || y.first == x.last) {
+				continue
+			}
+			return 0, fmt.Errorf("buffers %d and %d overlap in regions %v and %v", x.id, y.id, x.span, y.span)
+		}
+	}
+	return p.arena, nil
+}
+
+// RunJobs runs a job of each of the given numbers of chunks on a pool, one after another, and returns how often each chunk was run.
+func RunJobs(threads int, chunks []int) [][]int32 {
+	p := newPool(threads)
+	p.owner.Lock()
+	counts := make([][]int32, len(chunks))
+	for i, n := range chunks {
+		counts[i] = make([]int32, n)
+		p.do(&job{chunks: int64(n), run: func(_, chunk int) { counts[i][chunk]++ }})
+	}
+	p.owner.Unlock()
+	p.close()
+	return counts
+}
