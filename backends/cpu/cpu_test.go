@@ -2,6 +2,7 @@ package cpu_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -38,10 +39,14 @@ func open(tb testing.TB, o cpu.Options) *cpu.Backend {
 
 func TestConformance(t *testing.T) {
 	for i, level := range levels() {
-		threads := i + 1
-		t.Run(fmt.Sprintf("%s/threads=%d", level, threads), func(t *testing.T) {
-			backendtest.Run(t, open(t, cpu.Options{Level: level, Threads: threads}), backendtest.Options{})
-		})
+		for threads := 1; threads <= 3; threads++ {
+			t.Run(fmt.Sprintf("%s/threads=%d", level, threads), func(t *testing.T) {
+				if threads != i+1 && os.Getenv("CRAM_LONG") != "1" {
+					t.Skip("every number of threads with every level: only with CRAM_LONG=1")
+				}
+				backendtest.Run(t, open(t, cpu.Options{Level: level, Threads: threads}), backendtest.Options{})
+			})
+		}
 	}
 }
 

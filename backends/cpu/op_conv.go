@@ -23,8 +23,8 @@ func (l *lowering) geometry(x, w graph.Type, a graph.ConvAttr) kernels.ConvShape
 	}
 }
 
-// convInput returns a convolution's input: row-major if it has few channels and is nowhere in blocks.
-func (l *lowering) convInput(id graph.ID, s *kernels.ConvShape) valueID {
+// convSource returns a convolution's input: row-major if it has few channels and is nowhere in blocks.
+func (l *lowering) convSource(id graph.ID, s *kernels.ConvShape) valueID {
 	if s.Groups == 1 && s.C <= mostPlanar && l.forms[id].plain != none && !l.isBlocked(id) {
 		s.Planar = true
 		return l.forms[id].plain
@@ -53,7 +53,7 @@ type convTail struct {
 // conv lowers a convolution whose result, after its tail, is y. Constant weights are packed here, once, with the normalisation folded in.
 func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.In[1]], i.Attr.(graph.ConvAttr))
-	x := l.convInput(i.In[0], &s)
+	x := l.convSource(i.In[0], &s)
 	plan, err := l.level.ConvForward(s)
 	if err != nil {
 		return err
@@ -241,7 +241,7 @@ func (c convInput) phases(b *binding, s *step) ([]phase, error) {
 func lowerConvWeight(l *lowering, i graph.Instr) error {
 	a := i.Attr.(graph.ConvAttr)
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.Out[0]], a)
-	x := l.convInput(i.In[0], &s)
+	x := l.convSource(i.In[0], &s)
 	plan, err := l.level.ConvWeightGrad(s)
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// pool is pooling over the planes of blocked images, or a gradient of it.
+// pool2d is pooling over the planes of blocked images, or a gradient of it.
 type pool2d struct {
 	op   graph.Op
 	attr graph.PoolAttr
