@@ -77,7 +77,7 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 		}
 		for i := range sum.len() {
 			if mask.Values[i/8]>>(i%8)&1 == 0 {
-				clear(sum.at(i))
+				sum.set(i, 0)
 			}
 		}
 		return nil
@@ -89,9 +89,9 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 		from := words{values, sum.size}
 		k := 0
 		for i := range sum.len() {
-			if sum.zero(i) {
+			if sum.at(i) == 0 {
 				if k < from.len() {
-					copy(sum.at(i), from.at(k))
+					sum.set(i, from.at(k))
 				}
 				k++
 			}
@@ -114,13 +114,14 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 		return err
 	}
 	for i := range sum.len() {
-		if from.zero(i) {
+		e := from.at(i)
+		if e == 0 {
 			continue
 		}
-		if !sum.zero(i) {
+		if sum.at(i) != 0 {
 			return damaged(c.at(p.values), "tensor %v: two parts store element %d", t, i)
 		}
-		copy(sum.at(i), from.at(i))
+		sum.set(i, e)
 	}
 	return nil
 }
@@ -129,7 +130,7 @@ func (c *Reader) add(sum words, t tensor, p part) error {
 func (c *Reader) noZeros(t tensor, v graph.Value, p part) error {
 	w := words{v.Values, v.DType.Bytes(1)}
 	for i := range w.len() {
-		if w.zero(i) {
+		if w.at(i) == 0 {
 			return damaged(c.at(p.values)+int64(i*w.size), "tensor %v: a part of several stores a zero", t)
 		}
 	}

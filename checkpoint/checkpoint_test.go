@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,19 +30,28 @@ func random(t testing.TB, seed uint32, dims ...int) graph.Tensor {
 	return x
 }
 
-// topK returns x with all but the largest share of |x| set to zero.
+// topK returns x with the given share of elements, those of the smallest |x|, set to zero.
 func topK(t testing.TB, x graph.Tensor, sparsity float64) graph.Value {
 	t.Helper()
 	y := x.Clone()
-	order := make([]int, x.Len())
-	for i := range order {
-		order[i] = i
+	data := y.F32()
+	sizes := make([]float32, len(data))
+	for i, e := range data {
+		sizes[i] = max(e, -e)
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Compare(x.F32()[a]*x.F32()[a], x.F32()[b]*x.F32()[b])
-	})
-	for _, i := range order[:int(sparsity*float64(len(order)))] {
-		y.F32()[i] = 0
+	slices.Sort(sizes)
+	left := int(sparsity * float64(len(data)))
+	threshold := sizes[min(left, len(sizes)-1)]
+	below, _ := slices.BinarySearch(sizes, threshold)
+	ties := left - below
+	for i, e := range data {
+		switch size := max(e, -e); {
+		case size < threshold:
+			data[i] = 0
+		case size == threshold && ties > 0:
+			data[i] = 0
+			ties--
+		}
 	}
 	v, err := y.Smallest()
 	if err != nil {

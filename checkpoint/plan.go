@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -60,7 +61,7 @@ func (v *variant) stored() int {
 	}
 	n, w := 0, words{v.value.Values, v.value.DType.Bytes(1)} // put together again, zeros are not stored
 	for i := range w.len() {
-		if !w.zero(i) {
+		if w.at(i) != 0 {
 			n++
 		}
 	}
@@ -186,7 +187,7 @@ func nests(a, b *variant) (bool, error) {
 		return false, err
 	}
 	for i := range x.len() {
-		if !x.zero(i) && !bytes.Equal(x.at(i), y.at(i)) {
+		if e := x.at(i); e != 0 && e != y.at(i) {
 			return false, nil
 		}
 	}
@@ -204,9 +205,10 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 		if err != nil {
 			return x, err
 		}
-		for i := range under.len() {
-			if !under.zero(i) {
-				clear(wordsOf(x).at(i))
+		w := wordsOf(x)
+		for i := range w.len() {
+			if under.at(i) != 0 {
+				w.set(i, 0)
 			}
 		}
 		return x, nil
@@ -250,8 +252,8 @@ func complement(t tensor, below, v *variant) (index, values []byte, err error) {
 	}
 	values = make([]byte, 0, t.dtype.Bytes(x.len()))
 	for i := range x.len() {
-		if under.zero(i) {
-			values = append(values, x.at(i)...)
+		if under.at(i) == 0 {
+			values = append(values, x.data[i*x.size:(i+1)*x.size]...)
 		}
 	}
 	return nil, values, nil
@@ -284,14 +286,31 @@ func (v *variant) words() (words, error) {
 	return wordsOf(t), nil
 }
 
-func (w words) len() int        { return len(w.data) / w.size }
-func (w words) at(i int) []byte { return w.data[i*w.size : (i+1)*w.size] }
+func (w words) len() int { return len(w.data) / w.size }
 
-func (w words) zero(i int) bool {
-	for _, b := range w.at(i) {
-		if b != 0 {
-			return false
-		}
+// at returns the bits of element i.
+func (w words) at(i int) uint64 {
+	switch w.size {
+	case 1:
+		return uint64(w.data[i])
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(w.data[2*i:]))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(w.data[4*i:]))
 	}
-	return true
+	return binary.LittleEndian.Uint64(w.data[8*i:])
+}
+
+// set sets the bits of element i.
+func (w words) set(i int, x uint64) {
+	switch w.size {
+	case 1:
+		w.data[i] = byte(x)
+	case 2:
+		binary.LittleEndian.PutUint16(w.data[2*i:], uint16(x))
+	case 4:
+		binary.LittleEndian.PutUint32(w.data[4*i:], uint32(x))
+	default:
+		binary.LittleEndian.PutUint64(w.data[8*i:], x)
+	}
 }

@@ -61,10 +61,18 @@ func (t Tensor) isZero(i int) bool {
 	return binary.NativeEndian.Uint64(t.Data[8*i:]) == 0
 }
 
-// element returns the bytes of element i.
-func (t Tensor) element(i int) []byte {
-	size := t.DType.Bytes(1)
-	return t.Data[i*size : (i+1)*size]
+// copyElement copies one element of the given size, without the price of a call.
+func copyElement(to, from []byte, size int) {
+	switch size {
+	case 1:
+		to[0] = from[0]
+	case 2:
+		binary.NativeEndian.PutUint16(to, binary.NativeEndian.Uint16(from))
+	case 4:
+		binary.NativeEndian.PutUint32(to, binary.NativeEndian.Uint32(from))
+	default:
+		binary.NativeEndian.PutUint64(to, binary.NativeEndian.Uint64(from))
+	}
 }
 
 // nonzero counts the elements that have a bit set.
@@ -81,11 +89,13 @@ func (t Tensor) nonzero() int {
 func (t Tensor) bitmask(stored int) Value {
 	v := Value{Encoding: Bitmask, DType: t.DType, Dims: t.Dims}
 	v.Index = make([]byte, Bit.Bytes(t.Len()))
-	v.Values = make([]byte, 0, t.DType.Bytes(stored))
+	v.Values = make([]byte, t.DType.Bytes(stored))
+	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
 		if !t.isZero(i) {
 			v.Index[i/8] |= 1 << (i % 8)
-			v.Values = append(v.Values, t.element(i)...)
+			copyElement(to, t.Data[i*size:], size)
+			to = to[size:]
 		}
 	}
 	return v
@@ -95,13 +105,15 @@ func (t Tensor) index16(stored int) Value {
 	v := Value{Encoding: Index16, DType: t.DType, Dims: t.Dims}
 	counts := 4 * ((t.Len() + run - 1) / run)
 	v.Index = make([]byte, counts, counts+2*stored)
-	v.Values = make([]byte, 0, t.DType.Bytes(stored))
+	v.Values = make([]byte, t.DType.Bytes(stored))
+	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
 		if !t.isZero(i) {
 			count := v.Index[4*(i/run):]
 			binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+1)
 			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%run))
-			v.Values = append(v.Values, t.element(i)...)
+			copyElement(to, t.Data[i*size:], size)
+			to = to[size:]
 		}
 	}
 	return v
@@ -119,8 +131,8 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 	}
 	width, stored := groupBits(m), t.Len()/m*n
 	v.Index = make([]byte, (stored*width+7)/8)
-	v.Values = make([]byte, 0, t.DType.Bytes(stored))
-	k := 0
+	v.Values = make([]byte, t.DType.Bytes(stored))
+	size, k := t.DType.Bytes(1), 0
 	for g := range t.Len() / m {
 		first, step := v.group(g)
 		spare := n
@@ -142,7 +154,7 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 				spare--
 			}
 			putBits(v.Index, k*width, o)
-			v.Values = append(v.Values, t.element(i)...)
+			copyElement(v.Values[k*size:], t.Data[i*size:], size)
 			k++
 		}
 	}
@@ -182,7 +194,7 @@ func (v Value) Decode() (Tensor, error) {
 	}
 	size, values := v.DType.Bytes(1), v.Values
 	v.each(func(i int) {
-		copy(t.Data[i*size:(i+1)*size], values[:size])
+		copyElement(t.Data[i*size:], values, size)
 		values = values[size:]
 	})
 	return t, nil
