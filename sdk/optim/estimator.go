@@ -2,6 +2,7 @@ package optim
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/compressaware/cram/sdk/compress"
@@ -118,7 +119,7 @@ func (e Estimator) Combine(b *graph.Builder, g []Grads) Grads {
 	return out
 }
 
-// Check returns an error unless the estimator can be run.
+// Check returns an error unless the estimator can be run. A Move of one's own takes part by a method Check() error.
 func (e Estimator) Check() error {
 	if len(e.Points) == 0 || len(e.Mix) != len(e.Points) {
 		return fmt.Errorf("optim: estimator %q has %d points and %d mixing weights; want one weight a point", e.Name, len(e.Points), len(e.Mix))
@@ -129,6 +130,14 @@ func (e Estimator) Check() error {
 	mixed := false
 	for i, p := range e.Points {
 		mixed = mixed || e.Mix[i] != 0
+		if m := e.Mix[i]; math.IsNaN(m) || math.IsInf(m, 0) {
+			return fmt.Errorf("optim: estimator %q: the mixing weight of point %d is %g, want a finite number", e.Name, i, m)
+		}
+		if m, ok := p.Move.(interface{ Check() error }); ok {
+			if err := m.Check(); err != nil {
+				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, err)
+			}
+		}
 		if p.Refresh < 0 {
 			return fmt.Errorf("optim: estimator %q: refresh is %d, must be 0 or more", e.Name, p.Refresh)
 		}
