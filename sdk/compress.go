@@ -35,6 +35,12 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 	if len(cs) == 0 {
 		return nil, errors.New("sdk: Compress: give at least one compressor, for example compress.TopK(0.9)")
 	}
+	if net == nil {
+		return nil, errors.New("sdk: Compress: the network is nil")
+	}
+	if i := slices.Index(cs, nil); i >= 0 {
+		return nil, fmt.Errorf("sdk: Compress: compressor %d is nil", i)
+	}
 	dense, err := net.level(Dense)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Compress: %w", err)
@@ -43,7 +49,9 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 	if err != nil {
 		return nil, err
 	}
-	c = c.defaults()
+	if err := c.defaults(); err != nil {
+		return nil, err
+	}
 	out := &Network{info: net.info, programs: net.programs}
 	for _, compressor := range cs {
 		if slices.Contains(out.Levels(), compressor.String()) {
@@ -58,17 +66,20 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 				return nil, fmt.Errorf("sdk: batch-norm tuning of %v: %w", compressor, err)
 			}
 		}
-		l, err := encode(compressor, applied)
+		l, err := encode(compressor, applied, report)
 		if err != nil {
 			return nil, err
 		}
-		l.report = report
 		out.levels = append(out.levels, l)
 	}
 	return out, nil
 }
 
-func (c Calibration) defaults() Calibration {
+// defaults checks the fields and replaces zero ones by what their comments say.
+func (c *Calibration) defaults() error {
+	if c.Samples < 0 || c.Batch < 0 || c.Batches < 0 {
+		return fmt.Errorf("sdk: Calibration: Samples, Batch and Batches are %d, %d and %d, must be 0 or more", c.Samples, c.Batch, c.Batches)
+	}
 	if c.Samples == 0 {
 		c.Samples = 1000
 	}
@@ -81,7 +92,7 @@ func (c Calibration) defaults() Calibration {
 	if c.Batches == 0 {
 		c.Batches = 100
 	}
-	return c
+	return nil
 }
 
 // compress returns tensors with the parameters as the compressor leaves them.
@@ -111,17 +122,23 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 }
 
 // encode stores a level's tensors so that zeros take no room, in the pattern's own encoding where it has one.
-func encode(c compress.Compressor, tensors map[string]graph.Tensor) (level, error) {
-	l := level{name: c.String(), tensors: make(map[string]graph.Value, len(tensors))}
+func encode(c compress.Compressor, tensors map[string]graph.Tensor, r compress.Report) (level, error) {
+	l := level{name: c.String(), tensors: make(map[string]graph.Value, len(tensors)), report: r, notes: map[string]string{}}
+	var err error
 	for name, t := range tensors {
-		v, err := t.Smallest()
-		if nm, ok := c.(compress.NM); ok && v.Encoding != graph.Dense {
-			v, err = t.EncodeNM(nm.N, nm.M, 1)
-		}
-		if err != nil {
+		if l.tensors[name], err = t.Smallest(); err != nil {
 			return l, fmt.Errorf("sdk: level %s: %s: %w", l.name, name, err)
 		}
-		l.tensors[name] = v
+	}
+	nm, grouped := c.(compress.NM)
+	for _, row := range r.Rows {
+		if row.Skipped != "" {
+			l.notes[row.Name] = row.Skipped
+		} else if grouped && nm.N < nm.M {
+			if l.tensors[row.Name], err = tensors[row.Name].EncodeNM(nm.N, nm.M, 1); err != nil {
+				return l, fmt.Errorf("sdk: level %s: %s: %w", l.name, row.Name, err)
+			}
+		}
 	}
 	return l, nil
 }

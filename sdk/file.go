@@ -33,7 +33,11 @@ func Open(path string) (*Network, error) {
 		return nil, fmt.Errorf("sdk: open: %w", err)
 	}
 	defer r.Close()
-	return read(r, r.Levels())
+	n, err := read(r, r.Levels())
+	if err != nil {
+		return nil, fmt.Errorf("sdk: open %s: %w", path, err)
+	}
+	return n, nil
 }
 
 // LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that level alone, and its
@@ -44,26 +48,22 @@ func LoadSparse(path string, opts ...Option) (*Predictor, error) {
 		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
 	}
 	defer r.Close()
-	var o options
-	for _, set := range opts {
-		set(&o)
+	o, err := gather(opts)
+	if err != nil {
+		return nil, err
 	}
-	l, err := r.Level(o.level)
+	n, err := read(r, []string{o.level})
 	if err != nil {
 		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
 	}
-	n, err := read(r, []string{l.Name})
-	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
-	}
-	return n.Predictor(context.Background(), opts...)
+	return n.predictor(context.Background(), o)
 }
 
-// read returns the network with the given levels of a file.
+// read returns the network with the given levels of a file, after checking that programs and levels fit together.
 func read(r *checkpoint.Reader, levels []string) (*Network, error) {
 	n := &Network{info: r.Meta()}
 	if !slices.Contains(r.Programs(), programInfer) {
-		return nil, fmt.Errorf("sdk: the file has no program %q, so it is not a network", programInfer)
+		return nil, fmt.Errorf("the file has no program %q, so it is not a network", programInfer)
 	}
 	for _, name := range r.Programs() {
 		p, err := r.Program(name)
@@ -79,12 +79,18 @@ func read(r *checkpoint.Reader, levels []string) (*Network, error) {
 			n.programs.reset = p
 		}
 	}
+	if err := n.programs.check(n.info.Input); err != nil {
+		return nil, err
+	}
 	for _, name := range levels {
 		l, err := r.Level(name)
 		if err != nil {
 			return nil, err
 		}
-		n.levels = append(n.levels, level{name: l.Name, tensors: l.Tensors})
+		if err := n.programs.fit(l.Tensors); err != nil {
+			return nil, fmt.Errorf("level %s: %w", l.Name, err)
+		}
+		n.levels = append(n.levels, level{name: l.Name, tensors: l.Tensors, notes: l.Notes})
 	}
 	return n, nil
 }
@@ -96,18 +102,7 @@ func (n *Network) file() *checkpoint.File {
 		f.Programs[programTune], f.Programs[programReset] = n.programs.tune, n.programs.reset
 	}
 	for _, l := range n.levels {
-		f.Levels = append(f.Levels, checkpoint.Level{Name: l.name, Tensors: l.tensors, Notes: l.notes()})
+		f.Levels = append(f.Levels, checkpoint.Level{Name: l.name, Tensors: l.tensors, Notes: l.notes})
 	}
 	return f
-}
-
-// notes says which weights the compressor left dense, and why.
-func (l level) notes() map[string]string {
-	notes := map[string]string{}
-	for _, row := range l.report.Rows {
-		if row.Skipped != "" {
-			notes[row.Name] = row.Skipped
-		}
-	}
-	return notes
 }

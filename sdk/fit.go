@@ -30,6 +30,7 @@ type fit struct {
 	drawer     *drawer
 
 	position
+	saved position // what the checkpoint holds
 }
 
 // position is where a training stands, beside its slots.
@@ -50,6 +51,9 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	if err != nil {
 		return nil, fmt.Errorf("sdk: training set: %w", err)
 	}
+	if err := optim.CheckSchedule(t.Schedule, optim.Progress{Epochs: t.Epochs, Steps: t.Epochs * f.loader.Batches()}); err != nil {
+		return nil, fmt.Errorf("sdk: Trainer.Schedule: %w", err)
+	}
 	if _, err := t.Normalize.Shape(example); len(t.Normalize.Mean) > 0 && err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}
@@ -61,7 +65,9 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	if f.programs, err = trace(model, input, f.recipe.stats); err != nil {
 		return nil, err
 	}
-	f.info = t.describe(train, f.loader.Batches())
+	if f.info, err = f.describe(example); err != nil {
+		return nil, err
+	}
 	if f.device, err = openDevice(t.Backend); err != nil {
 		return nil, err
 	}
@@ -95,7 +101,13 @@ func (t *Trainer) defaults() error {
 	if t.Schedule == nil {
 		t.Schedule = optim.Cosine{Peak: 0.1}
 	}
-	return t.Estimator.Check()
+	if err := t.Estimator.Check(); err != nil {
+		return fmt.Errorf("sdk: Trainer.Estimator: %w", err)
+	}
+	if err := optim.CheckRule(t.Rule); err != nil {
+		return fmt.Errorf("sdk: Trainer.Rule: %w", err)
+	}
+	return nil
 }
 
 func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
@@ -161,25 +173,25 @@ func (f *fit) close() error {
 // runEpoch trains from where the position is to the end of the epoch.
 func (f *fit) runEpoch(ctx context.Context) error {
 	batches := f.loader.Batches()
-	var lr float64
 	for batch, err := range f.loader.Epoch(ctx, f.epoch, f.batch) {
 		if err != nil {
 			return fmt.Errorf("sdk: %w", err)
 		}
 		v := f.drawer.next()
 		s := Step{
-			Progress:   optim.Progress{Epoch: f.epoch, Epochs: f.Epochs, Step: f.step, Steps: f.Epochs * batches},
+			Progress:   f.progress(f.step),
 			Examples:   len(batch.Y),
 			Compressor: v.describe(f.Estimator),
 		}
-		s.LR = f.Schedule.LR(s.Progress)
-		lr = s.LR
+		if s.LR = f.Schedule.LR(s.Progress); !(s.LR >= 0 && s.LR <= math.MaxFloat32) {
+			return fmt.Errorf("sdk: epoch %d, step %d: schedule %v gives the learning rate %g, want a number of 0 or more", f.epoch, f.step, f.Schedule, s.LR)
+		}
 		if s.Loss, err = f.trainStep(ctx, v, batch, s.LR); err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.step, err)
 		}
 		if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-			return fmt.Errorf("sdk: epoch %d, step %d: the loss is %v at learning rate %g; lower the rate, clip the gradient (optim.Clip), or look for NaN in the data",
-				f.epoch, f.step, s.Loss, s.LR)
+			return fmt.Errorf("sdk: epoch %d, step %d: %w: the loss is %v at learning rate %g; lower the rate, clip the gradient (optim.Clip), or look for NaN in the data",
+				f.epoch, f.step, ErrDiverged, s.Loss, s.LR)
 		}
 		f.lossSum += s.Loss * float64(s.Examples)
 		f.examples += s.Examples
@@ -196,7 +208,12 @@ func (f *fit) runEpoch(ctx context.Context) error {
 			}
 		}
 	}
-	return f.endEpoch(ctx, lr)
+	return f.endEpoch(ctx)
+}
+
+// progress is what a schedule is told of a step of this epoch.
+func (f *fit) progress(step int) optim.Progress {
+	return optim.Progress{Epoch: f.epoch, Epochs: f.Epochs, Step: step, Steps: f.Epochs * f.loader.Batches()}
 }
 
 func (f *fit) trainStep(ctx context.Context, v variant, batch *data.Batch, lr float64) (float64, error) {
@@ -216,8 +233,8 @@ func (f *fit) trainStep(ctx context.Context, v variant, batch *data.Batch, lr fl
 }
 
 // endEpoch validates, reports, and moves on to the next epoch.
-func (f *fit) endEpoch(ctx context.Context, lr float64) error {
-	e := Epoch{Epoch: f.epoch, Epochs: f.Epochs, LR: lr, Loss: f.lossSum / float64(f.examples)}
+func (f *fit) endEpoch(ctx context.Context) error {
+	e := Epoch{Epoch: f.epoch, Epochs: f.Epochs, LR: f.Schedule.LR(f.progress(f.step - 1)), Loss: f.lossSum / float64(f.examples)}
 	if f.validation != nil {
 		score, err := evaluate(ctx, f.infer, f.validation, f.Batch)
 		if err != nil {

@@ -36,7 +36,8 @@ type Input = checkpoint.Input
 type level struct {
 	name    string
 	tensors map[string]graph.Value
-	report  compress.Report // empty for dense and for what comes from a file
+	report  compress.Report   // empty for dense and for what comes from a file
+	notes   map[string]string // which weights the compressor left dense, and why
 }
 
 // Info returns what the network says about itself. The result must not be changed.
@@ -85,12 +86,8 @@ func (l level) decode() (map[string]graph.Tensor, error) {
 }
 
 // newNetwork makes a network of the single level dense.
-func newNetwork(info Info, p programs, tensors map[string]graph.Tensor) *Network {
-	dense := level{name: Dense, tensors: make(map[string]graph.Value, len(tensors))}
-	for name, t := range tensors {
-		dense.tensors[name] = graph.DenseValue(t)
-	}
-	return &Network{info: info, programs: p, levels: []level{dense}}
+func newNetwork(info Info, p programs, tensors map[string]graph.Value) *Network {
+	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
 }
 
 // initial returns the dense tensors for the given declarations, to begin another training with.
@@ -103,7 +100,7 @@ func (n *Network) initial(decls []nn.Decl) (map[string]graph.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tensors, matches(decls, tensors)
+	return tensors, matches(decls, dense.tensors)
 }
 
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
@@ -118,7 +115,14 @@ func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*N
 	if err != nil {
 		return nil, fmt.Errorf("sdk: model: %w", err)
 	}
-	if err := matches(decls, weights); err != nil {
+	values := make(map[string]graph.Value, len(weights))
+	for name, t := range weights {
+		if err := t.Check(); err != nil {
+			return nil, fmt.Errorf("sdk: FromWeights: %s: %w", name, err)
+		}
+		values[name] = graph.DenseValue(t.Clone())
+	}
+	if err := matches(decls, values); err != nil {
 		return nil, err
 	}
 	_, stats := split(decls)
@@ -126,15 +130,11 @@ func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*N
 	if err != nil {
 		return nil, err
 	}
-	owned := make(map[string]graph.Tensor, len(weights))
-	for name, t := range weights {
-		owned[name] = t.Clone()
-	}
-	return newNetwork(info, p, owned), nil
+	return newNetwork(info, p, values), nil
 }
 
 // matches checks that tensors holds exactly what is declared, and lists every name that is missing, unexpected or of another shape.
-func matches(decls []nn.Decl, tensors map[string]graph.Tensor) error {
+func matches(decls []nn.Decl, tensors map[string]graph.Value) error {
 	var wrong []error
 	known := map[string]bool{}
 	for _, d := range decls {

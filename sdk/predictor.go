@@ -50,10 +50,25 @@ func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true
 
 // Predictor prepares the network for answering.
 func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, error) {
+	o, err := gather(opts)
+	if err != nil {
+		return nil, err
+	}
+	return n.predictor(ctx, o)
+}
+
+func gather(opts []Option) (options, error) {
 	var o options
-	for _, set := range opts {
+	for i, set := range opts {
+		if set == nil {
+			return o, fmt.Errorf("sdk: option %d of a Predictor is nil", i)
+		}
 		set(&o)
 	}
+	return o, nil
+}
+
+func (n *Network) predictor(ctx context.Context, o options) (*Predictor, error) {
 	l, err := n.level(o.level)
 	if err != nil {
 		return nil, err

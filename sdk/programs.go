@@ -18,6 +18,42 @@ type programs struct {
 
 const outputLogits = "logits"
 
+// check returns an error unless the programs, which may come from a file, are what programs says.
+func (p programs) check(input Input) error {
+	want := graph.Type{DType: graph.F32, Shape: graph.Batch(input.Shape...)}
+	switch i := p.infer; {
+	case len(i.Inputs) != 1 || len(i.Outputs) != 1 || len(i.Updates) != 0:
+		return fmt.Errorf("program %q has %d inputs, %d outputs and %d updates, want 1, 1 and none", programInfer, len(i.Inputs), len(i.Outputs), len(i.Updates))
+	case !i.Types[i.Inputs[0].ID].Equal(want):
+		return fmt.Errorf("program %q wants input %v, the file says %v", programInfer, i.Types[i.Inputs[0].ID], want)
+	case i.Types[i.Outputs[0].ID].DType != graph.F32:
+		return fmt.Errorf("program %q answers with %v, want f32", programInfer, i.Types[i.Outputs[0].ID])
+	}
+	if (p.tune == nil) != (p.reset == nil) {
+		return fmt.Errorf("want both or none of the programs %q and %q", programTune, programReset)
+	}
+	if t := p.tune; t != nil && (len(t.Inputs) != 2 || !t.Types[t.Inputs[0].ID].Equal(want)) {
+		return fmt.Errorf("program %q has inputs %v, want x %v and a key", programTune, t.Inputs, want)
+	}
+	return nil
+}
+
+// fit returns an error unless tensors, which may come from a file, hold a value for every slot of the programs.
+func (p programs) fit(tensors map[string]graph.Value) error {
+	for _, program := range []*graph.Program{p.infer, p.tune, p.reset} {
+		if program == nil {
+			continue
+		}
+		for _, s := range program.Slots {
+			dims, _ := s.Shape.Dims()
+			if v, ok := tensors[s.Name]; !ok || v.DType != s.DType || !slices.Equal(v.Dims, dims) {
+				return fmt.Errorf("tensor %s: want %v, got %v%v", s.Name, s.Type, v.DType, v.Dims)
+			}
+		}
+	}
+	return nil
+}
+
 func trace(model nn.Model, input graph.Shape, stats []nn.Decl) (programs, error) {
 	var p programs
 	var err error

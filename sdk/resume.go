@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,21 +13,65 @@ import (
 	"strings"
 
 	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // describe fills in what a network says about itself. A training resumes only from a checkpoint that says the same.
-func (t Trainer) describe(train data.Set, batches int) Info {
-	info := t.Info
-	info.Recipe = strings.Join([]string{
-		t.Estimator.String(), t.Rule.String(), t.Schedule.String(),
-		fmt.Sprintf("%d epochs of %d batches of %d", t.Epochs, batches, t.Batch), fmt.Sprintf("augment %+v", t.Augment),
-	}, "; ")
-	info.Seed = t.Seed
+// Example is the shape of one example as the model sees it.
+func (f *fit) describe(example []int) (Info, error) {
+	recipe := []string{
+		f.Estimator.String(), f.Rule.String(), f.Schedule.String(),
+		fmt.Sprintf("%d epochs of %d batches of %d", f.Epochs, f.loader.Batches(), f.Batch),
+	}
+	for _, t := range f.Augment {
+		recipe = append(recipe, fmt.Sprintf("augment %T%+v", t, t))
+	}
+	if frozen := f.recipe.frozen(); len(frozen) > 0 {
+		recipe = append(recipe, "frozen "+strings.Join(frozen, " "))
+	}
+	if f.Init != nil {
+		digest, err := f.Init.digest()
+		if err != nil {
+			return Info{}, fmt.Errorf("sdk: initial weights: %w", err)
+		}
+		recipe = append(recipe, "initial weights "+digest)
+	}
+	info := f.Info
+	info.Recipe = strings.Join(recipe, "; ")
+	info.Seed = f.Seed
 	info.Versions = map[string]string{"cram": version(), "go": runtime.Version()}
-	info.Input = Input{Shape: train.Shape(), Mean: t.Normalize.Mean, Std: t.Normalize.Std, Classes: train.Classes()}
-	return info
+	info.Input = Input{Shape: example, Mean: f.Normalize.Mean, Std: f.Normalize.Std, Classes: f.loader.Set.Classes()}
+	return info, nil
+}
+
+// frozen returns the names of the params that are not trained.
+func (r *recipe) frozen() []string {
+	var names []string
+	for i, d := range r.params {
+		if !slices.Contains(r.train, i) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// digest tells the dense weights of one network from those of another.
+func (n *Network) digest() (string, error) {
+	dense, err := n.level(Dense)
+	if err != nil {
+		return "", err
+	}
+	tensors, err := dense.decode()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		t := tensors[name]
+		fmt.Fprintf(h, "%q %v%v\n", name, t.DType, t.Dims)
+		h.Write(t.Data)
+	}
+	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
 }
 
 // version returns the version of this module as it is built in, "devel" when the build does not know.
@@ -82,6 +127,7 @@ func (f *fit) save(ctx context.Context) error {
 	if err := checkpoint.Save(f.Checkpoint.Path, file); err != nil {
 		return fmt.Errorf("sdk: checkpoint: %w", err)
 	}
+	f.saved = f.position
 	return nil
 }
 
@@ -108,6 +154,9 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	if was, now := r.Meta(), f.info; !sameTraining(was, now) {
 		return fmt.Errorf("it belongs to another training; remove it or choose another path\n  it:   %s\n  this: %s", summary(was), summary(now))
 	}
+	if err := f.sameModel(r); err != nil {
+		return err
+	}
 	state, err := r.State()
 	if err != nil {
 		return err
@@ -119,14 +168,13 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	if err != nil {
 		return err
 	}
-	position := position{
-		epoch: int(state.Ints[stateEpoch]), batch: int(state.Ints[stateBatch]), step: int(state.Ints[stateStep]), examples: int(state.Ints[stateExamples]),
+	if err := matches(slices.Concat(f.recipe.params, f.recipe.stats), l.Tensors); err != nil {
+		return err
 	}
-	loss, err := state.Tensors[stateLoss].Decode()
+	position, err := f.positionOf(state)
 	if err != nil {
 		return err
 	}
-	position.lossSum = scalar(loss)
 	delete(state.Tensors, stateLoss)
 	for _, tensors := range []map[string]graph.Value{l.Tensors, state.Tensors} {
 		for _, name := range slices.Sorted(maps.Keys(tensors)) {
@@ -137,7 +185,42 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	}
 	f.runner.restored(state.Tensors)
 	f.drawer.skip(position.step)
-	f.position = position
+	f.position, f.saved = position, position
+	return nil
+}
+
+// positionOf reads where the training stood, which must be a place that this training comes past.
+func (f *fit) positionOf(state *checkpoint.State) (position, error) {
+	p := position{epoch: int(state.Ints[stateEpoch]), batch: int(state.Ints[stateBatch]), step: int(state.Ints[stateStep]), examples: int(state.Ints[stateExamples])}
+	batches := f.loader.Batches()
+	if p.epoch < 0 || p.epoch > f.Epochs || p.batch < 0 || p.batch > batches || p.step != p.epoch*batches+p.batch || p.examples != min(p.batch*f.Batch, f.loader.Set.Len()) {
+		return p, fmt.Errorf("it stands at epoch %d, batch %d, step %d after %d examples, which is no place of %d epochs of %d batches",
+			p.epoch, p.batch, p.step, p.examples, f.Epochs, batches)
+	}
+	loss, err := state.Tensors[stateLoss].Decode()
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", stateLoss, err)
+	}
+	if loss.DType != graph.F64 || loss.Len() != 1 {
+		return p, fmt.Errorf("%s: want one f64, got %v%v", stateLoss, loss.DType, loss.Dims)
+	}
+	p.lossSum = scalar(loss)
+	return p, nil
+}
+
+// sameModel returns an error unless the checkpoint's inference program is this model's.
+func (f *fit) sameModel(r *checkpoint.Reader) error {
+	p, err := r.Program(programInfer)
+	if err != nil {
+		return err
+	}
+	was, now := strings.Split(p.String(), "\n"), strings.Split(f.programs.infer.String(), "\n")
+	for i := range max(len(was), len(now)) {
+		line := func(text []string) string { return strings.Join(text[min(i, len(text)):min(i+1, len(text))], "") }
+		if line(was) != line(now) {
+			return fmt.Errorf("it belongs to another model; remove it or choose another path\n  it, from instruction %d:   %s\n  this, from instruction %d: %s", i, line(was), i, line(now))
+		}
+	}
 	return nil
 }
 
@@ -153,13 +236,13 @@ func summary(i Info) string {
 
 // network reads the trained weights and statistics back.
 func (f *fit) network(ctx context.Context) (*Network, error) {
-	tensors := map[string]graph.Tensor{}
+	tensors := map[string]graph.Value{}
 	for _, d := range slices.Concat(f.recipe.params, f.recipe.stats) {
 		t, err := f.session.Get(ctx, d.Name)
 		if err != nil {
 			return nil, fmt.Errorf("sdk: %s: %w", d.Name, err)
 		}
-		tensors[d.Name] = t
+		tensors[d.Name] = graph.DenseValue(t)
 	}
 	return newNetwork(f.info, f.programs, tensors), nil
 }

@@ -63,9 +63,13 @@ type Epoch struct {
 	Validation    *Score  // nil without a validation set
 }
 
-// Fit trains on train and, when validation is not nil, evaluates on it after every epoch. It ends early with the
-// context's error, after the step in progress; what the last checkpoint holds is not lost. A finished training leaves
-// its checkpoint, so that nothing is lost before the network is saved: remove the file then.
+// ErrDiverged is what the error of a training wraps whose loss is no longer a finite number.
+var ErrDiverged = errors.New("the training diverged")
+
+// Fit trains on train and, when validation is not nil, evaluates on it after every epoch. It ends early with the error of
+// the context, a callback, a data set or a compressor, and then checkpoints what it has reached first, so that the same
+// call goes on from there; only a loss that is not finite ([ErrDiverged]) leaves the checkpoint before it. A finished
+// training leaves its checkpoint, so that nothing is lost before the network is saved: remove the file then.
 func (t Trainer) Fit(ctx context.Context, train, validation data.Set) (*Network, error) {
 	f, err := t.prepare(ctx, train, validation)
 	if err != nil {
@@ -81,8 +85,16 @@ func (f *fit) run(ctx context.Context) (*Network, error) {
 	}
 	for f.epoch < f.Epochs {
 		if err := f.runEpoch(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, f.interrupted(ctx, err))
 		}
 	}
 	return f.network(ctx)
+}
+
+// interrupted checkpoints a training that ends early, unless there is nothing new or the weights are no good.
+func (f *fit) interrupted(ctx context.Context, why error) error {
+	if f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
+		return nil
+	}
+	return f.save(context.WithoutCancel(ctx))
 }
