@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what all commands share.
+type app struct {
+	stdout, stderr io.Writer
+	json           bool
+	acting         bool // the command line has been accepted
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case !a.acting || errors.As(err, &usage):
+		fmt.Fprintf(stderr, "cram: %v\nSee %s -h.\n", err, cmd.CommandPath())
+		return 2
+	default:
+		fmt.Fprintf(stderr, "cram: %v\n", err)
+		return 1
+	}
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cram",
+		Short: "Train a network once, prune it to any level afterwards",
+		Long: `cram trains networks with CrAM, the compression-aware minimizer (Peste et al., ICLR 2023), so that they can be pruned
+one-shot to any level after training, and serves them small and fast.`,
+		Example: `  cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --epochs 6 --out net.cram
+  cram compress net.cram --with topk:0.5,topk:0.9 --data shapes --out levels.cram
+  cram eval levels.cram --data shapes`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON, one object a line")
+	root.AddCommand(a.train(), a.compress(), a.eval(), a.bench())
+	return root
+}
+
+// action wraps what a command does: an error before it is one of the command line.
+func (a *app) action(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.acting = true
+		return do(cmd.Context(), args)
+	}
+}
+
+// usageError is an error of the command line that only the command itself can see.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// A result is what a command puts on standard output: an object for programs, text for people.
+type result interface{ text() string }
+
+func (a *app) print(r result) error {
+	if !a.json {
+		_, err := fmt.Fprintln(a.stdout, r.text())
+		return err
+	}
+	return json.NewEncoder(a.stdout).Encode(r)
+}
+
+// note tells people something that is not a result.
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+type benchTrainFlags struct {
+	model         string
+	batch         int
+	warmup, steps int
+	profile       string
+	method        methodFlags
+	rule          ruleFlags
+	backend       backendFlags
+}
+
+func (a *app) benchTrain() *cobra.Command {
+	var f benchTrainFlags
+	cmd := &cobra.Command{
+		Use:   "train --model NAME",
+		Short: "Time training steps",
+		Long: `Time whole training steps of sdk.Trainer on noise in the shape that the model was published for, batching included, and
+print the median.`,
+		Example: `  cram bench train --model resnet20 --batch 128 --threads 2 --method sgd --json
+  cram bench train --model resnet20 --method cram+ --levels 0.9 --cpuprofile cpu.out`,
+		Args: cobra.NoArgs,
+		RunE: a.action(func(ctx context.Context, _ []string) error { return a.runBenchTrain(ctx, f) }),
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.model, "model", "resnet20", "network: "+strings.Join(models.Names(), ", "))
+	fs.IntVar(&f.batch, "batch", 128, "examples a step")
+	fs.IntVar(&f.steps, "steps", 20, "steps to time")
+	fs.IntVar(&f.warmup, "skip", 3, "steps before the first that is timed")
+	fs.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the timed steps to this file")
+	f.method.add(fs)
+	f.rule.add(fs)
+	f.backend.add(fs)
+	return cmd
+}
+
+// A stepTime is the result of bench train.
+type stepTime struct {
+	Model        string  `json:"model"`
+	Method       string  `json:"method"`
+	Batch        int     `json:"batch"`
+	Steps        int     `json:"steps"`
+	Step         float64 `json:"step_s"` // median
+	Fastest      float64 `json:"step_min_s"`
+	PerSecond    float64 `json:"images_per_s"` // of the median step
+	Backend      string  `json:"backend"`
+	Instructions string  `json:"instructions"`
+	Threads      int     `json:"threads"`
+}
+
+func (r stepTime) text() string {
+	return fmt.Sprintf("%s, %s, batch %d: %.1f images/s, median step %.1f ms (fastest %.1f ms) of %d on %s %s, %d threads",
+		r.Model, r.Method, r.Batch, r.PerSecond, 1e3*r.Step, 1e3*r.Fastest, r.Steps, r.Backend, r.Instructions, r.Threads)
+}
+
+func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
+	if f.batch < 1 || f.steps < 1 || f.warmup < 1 {
+		return usagef("--batch is %d, --steps %d, --skip %d: want at least 1 each", f.batch, f.steps, f.warmup)
+	}
+	const classes = 10
+	model, shape, err := models.New(f.model, classes)
+	if err != nil {
+		return usageError{err}
+	}
+	example := make([]int, len(shape)-1)
+	for i := range example {
+		example[i] = shape[i+1].C
+	}
+	set, err := noise(example, f.batch, f.warmup+f.steps, classes)
+	if err != nil {
+		return err
+	}
+	t := sdk.Trainer{Model: model, Epochs: 1, Batch: f.batch, Schedule: optim.Constant(1e-3)}
+	if t.Estimator, err = f.method.estimator(); err != nil {
+		return err
+	}
+	if t.Rule, err = f.rule.rule(); err != nil {
+		return err
+	}
+	if t.Backend, err = f.backend.open(); err != nil {
+		return err
+	}
+	defer t.Backend.Close()
+	info := t.Backend.Info()
+	clock := stopwatch{skip: f.warmup}
+	if f.profile != "" {
+		file, err := os.Create(f.profile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		clock.onStart = func() error { return pprof.StartCPUProfile(file) }
+		defer pprof.StopCPUProfile()
+	}
+	t.OnStep = clock.tick
+	if _, err := t.Fit(ctx, set, nil); err != nil {
+		return err
+	}
+	median, fastest := clock.median(), slices.Min(clock.times)
+	return a.print(stepTime{
+		Model: f.model, Method: f.method.name, Batch: f.batch, Steps: f.steps,
+		Step: median, Fastest: fastest, PerSecond: float64(f.batch) / median,
+		Backend: info.Name, Instructions: info.Level, Threads: info.Threads,
+	})
+}
+
+// stopwatch times steps from the end of one to the end of the next.
+type stopwatch struct {
+	skip    int
+	onStart func() error
+	last    time.Time
+	times   []float64 // seconds
+}
+
+func (w *stopwatch) tick(s sdk.Step) error {
+	now := time.Now()
+	if s.Step >= w.skip {
+		w.times = append(w.times, now.Sub(w.last).Seconds())
+	}
+	if s.Step == w.skip-1 && w.onStart != nil {
+		if err := w.onStart(); err != nil {
+			return errors.Join(errors.New("cpu profile"), err)
+		}
+		now = time.Now()
+	}
+	w.last = now
+	return nil
+}
+
+func (w *stopwatch) median() float64 {
+	times := slices.Sorted(slices.Values(w.times))
+	n := len(times)
+	return (times[(n-1)/2] + times[n/2]) / 2
+}
+
+// noise returns a set of steps equal batches of uniform noise, held in memory once.
+func noise(example []int, batch, steps, classes int) (data.Set, error) {
+	elements := batch
+	for _, d := range example {
+		elements *= d
+	}
+	r := data.NewRandom(1)
+	x := make([]float32, elements)
+	for i := range x {
+		x[i] = r.Float32()
+	}
+	labels := make([]int, batch)
+	for i := range labels {
+		labels[i] = r.IntN(classes)
+	}
+	set, err := data.FromSlices(example, x, labels, nil)
+	if err != nil {
+		return nil, err
+	}
+	indices := make([]int, batch*steps)
+	for i := range indices {
+		indices[i] = i % batch
+	}
+	return data.Subset(set, indices)
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/compressaware/cram/sdk/compress"
+)
+
+// levels is a flag that holds compressors: "0.5,0.9,nm:2:4". A bare number is the sparsity of topk.
+type levels struct {
+	list []compress.Compressor
+	set  bool // by the user, so that the default has gone
+}
+
+func (l *levels) String() string {
+	names := make([]string, len(l.list))
+	for i, c := range l.list {
+		names[i] = c.String()
+	}
+	return strings.Join(names, ",")
+}
+
+func (l *levels) Type() string { return "levels" }
+
+// Set adds the levels of text; the first call replaces the default.
+func (l *levels) Set(text string) error {
+	var list []compress.Compressor
+	for _, name := range splitOutsideBrackets(text) {
+		if _, err := strconv.ParseFloat(name, 64); err == nil {
+			name = "topk:" + name
+		}
+		c, err := compress.Parse(name)
+		if err != nil {
+			return err
+		}
+		list = append(list, c)
+	}
+	if l.set {
+		list = append(l.list, list...)
+	}
+	l.list, l.set = list, true
+	return nil
+}
+
+// splitOutsideBrackets splits at commas, except those in "only(a,b):topk:0.9".
+func splitOutsideBrackets(text string) []string {
+	depth := 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		switch r {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		return r == ',' && depth == 0
+	})
+}

@@ -1,0 +1,24 @@
+// Command cram trains networks so that they can be pruned to any level afterwards, prunes them, measures what is left,
+// and looks into the files.
+//
+//	cram train --model resnet20 --data cifar10 --method cram+ --epochs 8 --out net.cram
+//	cram compress net.cram --with topk:0.5,topk:0.9 --data cifar10 --out levels.cram
+//	cram eval levels.cram --data cifar10
+//
+// Results go to standard output, as text or, with --json, as one JSON object a line; everything else goes to standard
+// error. The exit code is 0 on success, 2 when the command line is wrong, 1 after any other error.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
