@@ -48,17 +48,17 @@ func (t Tensor) Smallest() (Value, error) {
 	return t.index16(stored), nil
 }
 
-// isZero reports whether no bit of element i is set.
-func (t Tensor) isZero(i int) bool {
-	switch t.DType.Bytes(1) {
+// isZero reports whether no bit of element i of the given size is set.
+func isZero(data []byte, i, size int) bool {
+	switch size {
 	case 1:
-		return t.Data[i] == 0
+		return data[i] == 0
 	case 2:
-		return binary.NativeEndian.Uint16(t.Data[2*i:]) == 0
+		return binary.NativeEndian.Uint16(data[2*i:]) == 0
 	case 4:
-		return binary.NativeEndian.Uint32(t.Data[4*i:]) == 0
+		return binary.NativeEndian.Uint32(data[4*i:]) == 0
 	}
-	return binary.NativeEndian.Uint64(t.Data[8*i:]) == 0
+	return binary.NativeEndian.Uint64(data[8*i:]) == 0
 }
 
 // copyElement copies one element of the given size, without the price of a call.
@@ -77,9 +77,9 @@ func copyElement(to, from []byte, size int) {
 
 // nonzero counts the elements that have a bit set.
 func (t Tensor) nonzero() int {
-	count := 0
+	size, count := t.DType.Bytes(1), 0
 	for i := range t.Len() {
-		if !t.isZero(i) {
+		if !isZero(t.Data, i, size) {
 			count++
 		}
 	}
@@ -92,7 +92,7 @@ func (t Tensor) bitmask(stored int) Value {
 	v.Values = make([]byte, t.DType.Bytes(stored))
 	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
-		if !t.isZero(i) {
+		if !isZero(t.Data, i, size) {
 			v.Index[i/8] |= 1 << (i % 8)
 			copyElement(to, t.Data[i*size:], size)
 			to = to[size:]
@@ -108,7 +108,7 @@ func (t Tensor) index16(stored int) Value {
 	v.Values = make([]byte, t.DType.Bytes(stored))
 	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
-		if !t.isZero(i) {
+		if !isZero(t.Data, i, size) {
 			count := v.Index[4*(i/run):]
 			binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+1)
 			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%run))
@@ -137,7 +137,7 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 		first, step := v.group(g)
 		spare := n
 		for o := range m {
-			if !t.isZero(first + o*step) {
+			if !isZero(t.Data, first+o*step, size) {
 				spare--
 			}
 		}
@@ -147,7 +147,7 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 		}
 		for o := range m {
 			i := first + o*step
-			if t.isZero(i) {
+			if isZero(t.Data, i, size) {
 				if spare == 0 {
 					continue
 				}
