@@ -99,7 +99,7 @@ func (l *lowering) foldable(conv graph.Instr, bias graph.ID, norm graph.Instr) b
 	if bias >= 0 {
 		vectors = append(vectors, bias)
 	}
-	return all(vectors, func(x graph.ID) bool {
+	return every(vectors, func(x graph.ID) bool {
 		_, ok := l.frozenOf(x)
 		return ok
 	})
@@ -165,7 +165,7 @@ func (l *lowering) fuseGrad(k int, act graph.Instr) {
 	for _, at := range l.users[g] {
 		norm := l.program.Code[at]
 		early := func(x graph.ID) bool { return l.maker[x] < k }
-		if norm.Op != graph.OpBatchNormGrad || norm.In[0] != g || l.taken(at) || !all(norm.In[1:], early) {
+		if norm.Op != graph.OpBatchNormGrad || norm.In[0] != g || l.taken(at) || !every(norm.In[1:], early) {
 			continue
 		}
 		l.skipped[at] = true
@@ -181,6 +181,6 @@ func (l *lowering) fuseGrad(k int, act graph.Instr) {
 	}
 }
 
-func all(ids []graph.ID, ok func(graph.ID) bool) bool {
+func every(ids []graph.ID, ok func(graph.ID) bool) bool {
 	return !slices.ContainsFunc(ids, func(x graph.ID) bool { return !ok(x) })
 }

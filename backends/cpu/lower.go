@@ -190,7 +190,17 @@ func (l *lowering) placeUpdates() {
 			id, v = to, &l.values[to]
 		}
 		v.home = home{inUpdate, k}
+		l.nameUpdate(id, u.Slot)
 		l.updates = append(l.updates, id)
+	}
+}
+
+// nameUpdate names the tape that computes the next value of a slot after it.
+func (l *lowering) nameUpdate(id valueID, slot string) {
+	for _, s := range l.steps {
+		if _, ok := s.op.(*tape); ok && s.out[0] == id {
+			s.name = "update " + slot
+		}
 	}
 }
 

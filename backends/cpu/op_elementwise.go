@@ -92,14 +92,14 @@ func (l *lowering) elementwiseLayout(i graph.Instr) layout {
 	if !blockable(t) || i.Op == graph.OpKeep {
 		return plain
 	}
-	any := false
+	inBlocks := false
 	full := true // no operand has anything but zero in padded lanes
 	for _, x := range i.In {
-		any = any || l.isBlocked(x)
+		inBlocks = inBlocks || l.isBlocked(x)
 		f := &l.forms[x]
 		full = full && f.fill == nil && (f.spread == nil || f.spread.dims.Size() != graph.Dim{C: 1})
 	}
-	if any && (t.Shape[1].C%kernels.Block == 0 || full && keepsZero(i.Op)) {
+	if inBlocks && (t.Shape[1].C%kernels.Block == 0 || full && keepsZero(i.Op)) {
 		return blocked
 	}
 	return plain

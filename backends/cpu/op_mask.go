@@ -116,12 +116,16 @@ type nmMask struct{ n, m, axis int }
 func (op nmMask) phases(b *binding, s *step) ([]phase, error) {
 	x, to, dims := b.buf(s.in[0]), b.buf(s.out[0]), b.dims[s.in[0]]
 	inner := graph.Count(dims[op.axis+1:])
-	groups := graph.Count(dims) / op.m
-	return []phase{{items: 1, cost: float64(4 * graph.Count(dims)), whole: []bufID{x}, writes: []bufID{to}, run: func(f *frame, _, _, _ int) error {
+	n := graph.Count(dims)
+	each := 8 * op.m * inner // elements of an item: whole groups, and whole bytes of the mask
+	return []phase{{items: (n + each - 1) / each, cost: float64(op.m * each), whole: []bufID{x}, writes: []bufID{to}, run: func(f *frame, _, i0, i1 int) error {
 		w, mask := f.all(x), f.tensor(to, graph.Bit)
-		clear(mask.Data)
-		for g := range groups {
-			op.mark(mask, w, g/inner*op.m*inner+g%inner, inner)
+		from, end := i0*each, min(i1*each, n)
+		clear(mask.Data[from/8 : (end+7)/8])
+		for first := from; first < end; first += op.m * inner {
+			for j := range inner {
+				op.mark(mask, w, first+j, inner)
+			}
 		}
 		return nil
 	}}}, nil

@@ -22,8 +22,8 @@ func lowerSum(l *lowering, i graph.Instr) error {
 
 func lowerReduceMax(l *lowering, i graph.Instr) error { return l.reduce(i, true) }
 
-func (l *lowering) reduce(i graph.Instr, max bool) error {
-	op := reduce{i.Attr.(graph.AxesAttr).Axes, max}
+func (l *lowering) reduce(i graph.Instr, largest bool) error {
+	op := reduce{i.Attr.(graph.AxesAttr).Axes, largest}
 	l.emit(string(i.Op), op, l.plainAll(i.In), []valueID{l.define(i.Out[0], plain)})
 	return nil
 }
@@ -82,8 +82,8 @@ func sumPixels(dst, x []float32, pixels int) {
 
 // reduce adds up, or takes the maximum, along axes of a row-major tensor.
 type reduce struct {
-	axes []int
-	max  bool
+	axes    []int
+	largest bool
 }
 
 func (op reduce) phases(b *binding, s *step) ([]phase, error) {
@@ -100,7 +100,7 @@ func (op reduce) phases(b *binding, s *step) ([]phase, error) {
 	order := slices.Concat(kept, gone)
 	switch {
 	case slices.IsSorted(order):
-	case !op.max && slices.IsSorted(slices.Concat(gone, kept)):
+	case !op.largest && slices.IsSorted(slices.Concat(gone, kept)):
 		return []phase{{items: (rows + 31) / 32, cost: float64(32 * cols), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, i0, i1 int) error {
 			kernels.SumRows(f.all(y), f.all(x), cols, rows, i0*32, min(i1*32, rows))
 			return nil
@@ -143,7 +143,7 @@ func gatherAxes(x, y bufID, dims, order []int) phase {
 // rows reduces each row of x[rows, cols]. A single long row is cut into chunks, whose results are joined in order.
 func (op reduce) rows(b *binding, x, y bufID, rows, cols int) []phase {
 	each := func(l kernels.Level, row []float32) float32 {
-		if op.max {
+		if op.largest {
 			return l.Largest(row)
 		}
 		return float32(l.Sum(row))
@@ -165,7 +165,7 @@ func (op reduce) rows(b *binding, x, y bufID, rows, cols int) []phase {
 			return nil
 		}},
 		{items: 1, cost: float64(kernels.Chunks(cols)), whole: []bufID{part}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
-			if op.max {
+			if op.largest {
 				f.all(y)[0] = f.level.Largest(f.all(part))
 				return nil
 			}

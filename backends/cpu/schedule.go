@@ -11,75 +11,88 @@ type region struct {
 	cost   float64
 }
 
-// inlineCost is the cost below which waking the workers is not worth it.
-const inlineCost = 32 << 10
-
-// chunkCost is about the least cost of a chunk, so that taking one costs nothing beside it.
-const chunkCost = 128 << 10
-
-// schedule groups phases into regions. Phases that work image by image join the open region, until one needs in full what the region computes.
-// Other phases go before the open region if they can, so as not to cut it, or else wait until it ends.
-func (p *plan) schedule(phases []phase) {
-	var (
-		open    []phase
-		after   []phase // wait for the end of open
-		inOpen  = map[bufID]bool{}
-		inAfter = map[bufID]bool{}
-		anyOf   = func(set map[bufID]bool, ids []bufID) bool {
-			return slices.ContainsFunc(ids, func(id bufID) bool { return set[id] })
-		}
-		emit     = func(ps ...phase) { p.regions = append(p.regions, newRegion(ps, p)) }
-		endOfRun = func() {
-			if len(open) > 0 {
-				emit(open...)
-			}
-			for _, ph := range after {
-				emit(ph)
-			}
-			open, after = nil, nil
-			clear(inOpen)
-			clear(inAfter)
-		}
-		mark = func(set map[bufID]bool, ids []bufID) {
-			for _, id := range ids {
-				set[id] = true
-			}
-		}
-	)
-	for _, ph := range phases {
-		if !ph.local {
-			if anyOf(inOpen, ph.whole) || anyOf(inOpen, ph.reads) || anyOf(inAfter, ph.whole) || anyOf(inAfter, ph.reads) {
-				after = append(after, ph)
-				mark(inAfter, ph.writes)
-			} else {
-				emit(ph)
-			}
-			continue
-		}
-		if len(open) > 0 && (open[0].items != ph.items || anyOf(inOpen, ph.whole) || anyOf(inAfter, ph.whole) || anyOf(inAfter, ph.reads)) {
-			endOfRun()
-		}
-		open = append(open, ph)
-		mark(inOpen, ph.writes)
-	}
-	endOfRun()
+// A schedule groups phases into regions. Phases that work image by image join the open region, until one needs in full what that region
+// computes. Other phases go before the open region if they can, so as not to cut it, or else wait until it ends.
+type schedule struct {
+	plan    *plan
+	open    []phase // of the open region
+	waiting []phase // for its end
+	written map[bufID]bool
+	awaited map[bufID]bool // written by waiting
 }
 
-// blockBytes is about what the largest piece of a block of items should take, for a block to stay in the second-level cache from phase
-// to phase.
-const blockBytes = 64 << 10
+// schedule divides phases into the regions of the plan.
+func (p *plan) schedule(phases []phase) {
+	s := schedule{plan: p, written: map[bufID]bool{}, awaited: map[bufID]bool{}}
+	for _, ph := range phases {
+		s.place(ph)
+	}
+	s.end()
+}
 
-func newRegion(phases []phase, p *plan) *region {
+// place finds the region of one phase; those it depends on have theirs.
+func (s *schedule) place(ph phase) {
+	waits := contains(s.awaited, ph.whole) || contains(s.awaited, ph.reads)
+	switch {
+	case ph.local:
+		if waits || contains(s.written, ph.whole) || len(s.open) > 0 && s.open[0].items != ph.items {
+			s.end()
+		}
+		s.open = append(s.open, ph)
+		add(s.written, ph.writes)
+	case waits || contains(s.written, ph.whole) || contains(s.written, ph.reads):
+		s.waiting = append(s.waiting, ph)
+		add(s.awaited, ph.writes)
+	default:
+		s.emit(ph)
+	}
+}
+
+// end closes the open region and lets the phases run that wait for it.
+func (s *schedule) end() {
+	if len(s.open) > 0 {
+		s.emit(s.open...)
+	}
+	for _, ph := range s.waiting {
+		s.emit(ph)
+	}
+	s.open, s.waiting = nil, nil
+	clear(s.written)
+	clear(s.awaited)
+}
+
+func (s *schedule) emit(phases ...phase) {
+	s.plan.regions = append(s.plan.regions, s.plan.newRegion(phases))
+}
+
+// contains reports whether any of ids is in the set.
+func contains(set map[bufID]bool, ids []bufID) bool {
+	return slices.ContainsFunc(ids, func(id bufID) bool { return set[id] })
+}
+
+func add(set map[bufID]bool, ids []bufID) {
+	for _, id := range ids {
+		set[id] = true
+	}
+}
+
+// Sizes of the pieces that work is cut into. Results do not depend on them.
+const (
+	inlineCost = 32 << 10  // cost of a region below which waking the helpers is not worth it
+	chunkCost  = 128 << 10 // about the least cost of a chunk, so that taking one costs nothing beside it
+	blockBytes = 64 << 10  // about the largest buffer's share of a block, which is to stay in the second-level cache
+)
+
+func (p *plan) newRegion(phases []phase) *region {
 	r := &region{phases: phases, items: phases[0].items}
 	each, piece := 0.0, 1
 	for _, ph := range phases {
 		each += ph.cost
-		for _, ids := range [][]bufID{ph.reads, ph.writes} {
-			for _, id := range ids {
-				if ph.local {
-					piece = max(piece, p.buffers[id].bytes/r.items)
-				}
-			}
+		if !ph.local {
+			continue
+		}
+		for _, id := range slices.Concat(ph.reads, ph.writes) {
+			piece = max(piece, p.buffers[id].bytes/r.items)
 		}
 	}
 	r.cost = each * float64(r.items)
