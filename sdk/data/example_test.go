@@ -180,6 +180,16 @@ func ExampleFolder() {
 	}
 }
 
+// A photograph as a batch of one, for Predictor.Predict.
+func ExampleImage() {
+	x, err := data.Image("samoyed.jpg", []int{3, 224, 224})
+	if err != nil {
+		log.Fatal(err)
+	}
+	batch := tensor.New(tensor.WithShape(1, 3, 224, 224), tensor.WithBacking(x))
+	fmt.Println(batch.Shape())
+}
+
 func ExampleFetch() {
 	progress := func(file string, done, total int64) {
 		fmt.Printf("%s: %d of %d bytes\n", file, done, total)

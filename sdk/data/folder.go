@@ -2,24 +2,17 @@ package data
 
 import (
 	"fmt"
-	"image"
-	_ "image/jpeg" // register the decoders that Folder promises
-	_ "image/png"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/image/draw"
 )
 
 // Folder opens a folder of images, one sub-folder a class: dir/cat/1.jpg, dir/dog/7.png, …. Classes are numbered in the
 // order of the sub-folders' names; files other than .png, .jpg and .jpeg, and names that start with a dot, are passed over.
 //
-// Examples have shape [3,size,size]: the largest centred square, scaled with a bilinear filter that widens when it
-// shrinks (draw.BiLinear of golang.org/x/image, like PIL's). Grey becomes three equal channels, transparency black;
-// EXIF orientation is ignored. Images are decoded when read; one that cannot be is a [FileError] from Read. It is an
-// error if size is below one, there is no class, or a class has no image.
+// Examples have shape [3,size,size], cropped and scaled as [Image] does it. Images are decoded when read; one that cannot
+// be is a [FileError] from Read. It is an error if size is below one, there is no class, or a class has no image.
 func Folder(dir string, size int) (Set, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("data: Folder: size is %d, expected at least 1", size)
@@ -77,48 +70,6 @@ func (f *folder) Read(i int, dst []float32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	scaled := image.NewRGBA(image.Rect(0, 0, f.size, f.size))
-	draw.BiLinear.Scale(scaled, scaled.Bounds(), picture, centredSquare(picture.Bounds()), draw.Src, nil)
-	plane := f.size * f.size
-	for k := range plane {
-		for channel := range 3 {
-			dst[channel*plane+k] = unit[scaled.Pix[4*k+channel]]
-		}
-	}
+	fit(dst, picture, f.Shape())
 	return f.labels[i], nil
-}
-
-// maxPixels bounds the images that are decoded, at 512 MiB in memory: a few bytes of file can claim far more.
-const maxPixels = 1 << 27
-
-// decode reads an image, after looking at its size.
-func decode(path string) (image.Image, error) {
-	const remedy = "replace or remove the file"
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, &FileError{File: path, Offset: -1, Err: err}
-	}
-	defer f.Close()
-	config, _, err := image.DecodeConfig(f)
-	if err == nil && (config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height) {
-		err = fmt.Errorf("expected an image of 1 to %d pixels, got %d×%d", maxPixels, config.Width, config.Height)
-	}
-	if err == nil {
-		_, err = f.Seek(0, 0)
-	}
-	var picture image.Image
-	if err == nil {
-		picture, _, err = image.Decode(f)
-	}
-	if err != nil {
-		return nil, &FileError{File: path, Offset: -1, Reason: "cannot decode the image", Remedy: remedy, Err: err}
-	}
-	return picture, nil
-}
-
-// centredSquare returns the largest square in the middle of r.
-func centredSquare(r image.Rectangle) image.Rectangle {
-	side := min(r.Dx(), r.Dy())
-	corner := r.Min.Add(image.Pt((r.Dx()-side)/2, (r.Dy()-side)/2))
-	return image.Rectangle{Min: corner, Max: corner.Add(image.Pt(side, side))}
 }

@@ -1,0 +1,89 @@
+package data
+
+import (
+	"fmt"
+	"image"
+	_ "image/jpeg" // register the decoders that Image promises
+	_ "image/png"
+	"os"
+
+	"golang.org/x/image/draw"
+
+	"github.com/compressaware/cram/internal/dense"
+)
+
+// Image reads a .png or .jpg file as one example of shape [3,H,W] (RGB) or [1,H,W] (grey), values in [0,1]: the largest
+// centred part of the picture that has the proportions of H and W, scaled with a bilinear filter that widens when it
+// shrinks (draw.BiLinear of golang.org/x/image, like PIL's). Grey becomes three equal channels, colour becomes grey by
+// 0.299 R + 0.587 G + 0.114 B, transparency black; EXIF orientation is ignored.
+//
+// A file that cannot be read or decoded is a [FileError].
+func Image(path string, shape []int) ([]float32, error) {
+	n, err := dense.Elements(shape)
+	if err != nil || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
+		return nil, fmt.Errorf("data: an image has shape [3,H,W] or [1,H,W], not %v", shape)
+	}
+	picture, err := decode(path)
+	if err != nil {
+		return nil, err
+	}
+	x := make([]float32, n)
+	fit(x, picture, shape)
+	return x, nil
+}
+
+// maxPixels bounds the images that are decoded, at 512 MiB in memory: a few bytes of file can claim far more.
+const maxPixels = 1 << 27
+
+// decode reads an image, after looking at its size.
+func decode(path string) (image.Image, error) {
+	const remedy = "replace or remove the file"
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &FileError{File: path, Offset: -1, Remedy: "check that the file is there and may be read", Err: err}
+	}
+	defer f.Close()
+	config, _, err := image.DecodeConfig(f)
+	if err == nil && (config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height) {
+		err = fmt.Errorf("expected an image of 1 to %d pixels, got %d×%d", maxPixels, config.Width, config.Height)
+	}
+	if err == nil {
+		_, err = f.Seek(0, 0)
+	}
+	var picture image.Image
+	if err == nil {
+		picture, _, err = image.Decode(f)
+	}
+	if err != nil {
+		return nil, &FileError{File: path, Offset: -1, Reason: "cannot decode the image", Remedy: remedy, Err: err}
+	}
+	return picture, nil
+}
+
+// fit writes the centre of a picture to dst, scaled to shape [C,H,W], C being 1 or 3.
+func fit(dst []float32, picture image.Image, shape []int) {
+	height, width := shape[1], shape[2]
+	scaled := image.NewRGBA(image.Rect(0, 0, width, height))
+	draw.BiLinear.Scale(scaled, scaled.Bounds(), picture, centre(picture.Bounds(), height, width), draw.Src, nil)
+	plane := height * width
+	for k := range plane {
+		rgb := scaled.Pix[4*k:][:3]
+		if shape[0] == 1 {
+			dst[k] = unit[(299*int(rgb[0])+587*int(rgb[1])+114*int(rgb[2])+500)/1000]
+			continue
+		}
+		for channel, v := range rgb {
+			dst[channel*plane+k] = unit[v]
+		}
+	}
+}
+
+// centre returns the largest rectangle in the middle of r with the proportions of height and width, at least a pixel each way.
+func centre(r image.Rectangle, height, width int) image.Rectangle {
+	w, h := r.Dx(), max(r.Dx()*height/width, 1)
+	if h > r.Dy() {
+		w, h = max(r.Dy()*width/height, 1), r.Dy()
+	}
+	corner := r.Min.Add(image.Pt((r.Dx()-w)/2, (r.Dy()-h)/2))
+	return image.Rectangle{Min: corner, Max: corner.Add(image.Pt(w, h))}
+}
