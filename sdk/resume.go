@@ -226,12 +226,12 @@ func (f *fit) sameModel(r *checkpoint.Reader) error {
 
 // sameTraining reports whether two descriptions are of one training, by everything that changes its result.
 func sameTraining(a, b Info) bool {
-	return a.Model == b.Model && a.Recipe == b.Recipe && a.Data == b.Data && a.Seed == b.Seed &&
+	return a.Model == b.Model && a.Recipe == b.Recipe && a.Data == b.Data && a.Seed == b.Seed && maps.Equal(a.Extra, b.Extra) &&
 		slices.Equal(a.Input.Shape, b.Input.Shape) && slices.Equal(a.Input.Mean, b.Input.Mean) && slices.Equal(a.Input.Std, b.Input.Std)
 }
 
 func summary(i Info) string {
-	return fmt.Sprintf("model %q, data %q, seed %d, %s, input %v", i.Model, i.Data, i.Seed, i.Recipe, i.Input.Shape)
+	return fmt.Sprintf("model %q, data %q, seed %d, %s, input %v, extra %v", i.Model, i.Data, i.Seed, i.Recipe, i.Input.Shape, i.Extra)
 }
 
 // network reads the trained weights and statistics back.
