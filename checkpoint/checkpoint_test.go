@@ -198,6 +198,24 @@ func TestStoredZeros(t *testing.T) {
 	}
 }
 
+// TestLevelsOfOtherTypes holds that a name may stand for something else at another level, as quantisation will want.
+func TestLevelsOfOtherTypes(t *testing.T) {
+	whole := graph.DenseValue(random(t, 1, 4, 4))
+	i8 := graph.Value{DType: graph.I8, Dims: []int{4, 4}, Values: make([]byte, 16)}
+	wide := graph.DenseValue(random(t, 1, 8, 4))
+	f := &File{}
+	for name, v := range map[string]graph.Value{"f32": whole, "i8": i8, "wide": wide} {
+		f.Levels = append(f.Levels, Level{Name: name, Tensors: map[string]graph.Value{"w": v, "same": whole}})
+	}
+	got, err := read(t, write(t, f)).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := gocmp.Diff(f, got, equal); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestChoosingALevel(t *testing.T) {
 	f := elastic(t)
 	r := read(t, write(t, f))

@@ -33,7 +33,7 @@ type Input struct {
 }
 
 // A Level is the network at one sparsity: a value for each of its slots, parameters and running statistics alike.
-// A tensor that several levels have must have the same type and extents in all of them.
+// A tensor may differ in type and extents between levels, and then shares nothing.
 type Level struct {
 	Name    string // the text of the compressor that made it, "topk:0.9", or "dense"
 	Tensors map[string]graph.Value

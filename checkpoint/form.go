@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -125,8 +126,9 @@ type tensor struct {
 	dims  []int
 }
 
-func (t tensor) equal(u tensor) bool {
-	return t.name == u.name && t.dtype == u.dtype && slices.Equal(t.dims, u.dims)
+// compare orders tensors by name, then by the name of the type, then by extents.
+func (t tensor) compare(u tensor) int {
+	return cmp.Or(cmp.Compare(t.name, u.name), cmp.Compare(t.dtype.String(), u.dtype.String()), slices.Compare(t.dims, u.dims))
 }
 
 func (t tensor) String() string { return fmt.Sprintf("%q %v%v", t.name, t.dtype, t.dims) }

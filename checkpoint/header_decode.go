@@ -38,10 +38,12 @@ func (d *headerDecoder) decode() {
 		h.programs = append(h.programs, p)
 	}
 	r.Key("tensors")
-	last = ""
-	for range r.Array() {
+	for i := range r.Array() {
 		r.ArrayOf(3)
-		h.tensors = append(h.tensors, d.tensor(&last))
+		h.tensors = append(h.tensors, d.tensor(r.Name()))
+		if i > 0 && h.tensors[i-1].compare(h.tensors[i]) >= 0 {
+			r.Fail("tensor %v after %v: want them sorted and different", h.tensors[i], h.tensors[i-1])
+		}
 	}
 	r.Key("parts")
 	for range r.Array() {
@@ -156,8 +158,8 @@ func (d *headerDecoder) dims() []int {
 	return dims
 }
 
-func (d *headerDecoder) tensor(last *string) tensor {
-	t := tensor{name: d.next(last)}
+func (d *headerDecoder) tensor(name string) tensor {
+	t := tensor{name: name}
 	s := d.r.String(pack.MaxName)
 	dtype, err := graph.ParseDType(s)
 	if err != nil {
@@ -260,6 +262,9 @@ func (d *headerDecoder) level(used []bool) level {
 		if r.Err() != nil {
 			return l
 		}
+		if last >= 0 && d.h.tensors[last].name == d.h.tensors[e.tensor].name {
+			r.Fail("level %q has tensor %q twice", l.name, d.h.tensors[last].name)
+		}
 		last = e.tensor
 		l.entries = append(l.entries, e)
 	}
@@ -354,7 +359,7 @@ func (d *headerDecoder) state() *state {
 	last = ""
 	for range r.Array() {
 		r.ArrayOf(6)
-		t := stateTensor{tensor: d.tensor(&last), form: d.form(), index: d.blob(), values: d.blob()}
+		t := stateTensor{tensor: d.tensor(d.next(&last)), form: d.form(), index: d.blob(), values: d.blob()}
 		if r.Err() != nil {
 			return s
 		}

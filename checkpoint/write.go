@@ -71,28 +71,24 @@ func newWriting(f *File) (*writing, error) {
 // addLevels fills in tensors, parts and levels. Parts go into the file as the levels need them, the level that reads least
 // first, so that every level of a stack reads a prefix.
 func (p *writing) addLevels(levels []Level) error {
-	tensors := map[string]tensor{}
 	for _, l := range levels {
 		for name, v := range l.Tensors {
-			t := tensor{name, v.DType, v.Dims}
-			if old, ok := tensors[name]; ok && !old.equal(t) {
-				return fmt.Errorf("checkpoint: tensor %v at one level is %v at %q", old, t, l.Name)
-			}
-			tensors[name] = t
+			p.head.tensors = append(p.head.tensors, tensor{name, v.DType, v.Dims})
 		}
 	}
-	at := make([][]*variant, len(tensors)) // by tensor, by level
-	for i, name := range sortedKeys(tensors) {
-		p.head.tensors = append(p.head.tensors, tensors[name])
+	slices.SortFunc(p.head.tensors, tensor.compare)
+	p.head.tensors = slices.CompactFunc(p.head.tensors, func(t, u tensor) bool { return t.compare(u) == 0 })
+	at := make([][]*variant, len(p.head.tensors)) // by tensor, by level
+	for i, t := range p.head.tensors {
 		values := make([]*graph.Value, len(levels))
 		for j, l := range levels {
-			if v, ok := l.Tensors[name]; ok {
+			if v, ok := l.Tensors[t.name]; ok && t.compare(tensor{t.name, v.DType, v.Dims}) == 0 {
 				values[j] = &v
 			}
 		}
 		var err error
-		if at[i], err = plan(tensors[name], values); err != nil {
-			return fmt.Errorf("checkpoint: tensor %q: %w", name, err)
+		if at[i], err = plan(t, values); err != nil {
+			return fmt.Errorf("checkpoint: tensor %q: %w", t.name, err)
 		}
 	}
 	order, err := readOrder(at, len(levels))
