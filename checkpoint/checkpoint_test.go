@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,6 +221,12 @@ func TestChoosingALevel(t *testing.T) {
 	f := elastic(t)
 	r := read(t, write(t, f))
 	var no *LevelError
+	if notes, err := r.Notes("nm:2:4"); err != nil || !maps.Equal(notes, f.Levels[3].Notes) {
+		t.Errorf("notes %v, %v", notes, err)
+	}
+	if _, err := r.Notes(""); !errors.As(err, &no) {
+		t.Errorf("notes of no level: %v", err)
+	}
 	if _, err := r.Level(""); !errors.As(err, &no) || !strings.Contains(err.Error(), "topk:0.5, topk:0.97") {
 		t.Errorf("no name: %v", err)
 	}

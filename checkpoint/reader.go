@@ -275,6 +275,15 @@ func (c *Reader) Verify() error {
 	return err
 }
 
+// Notes returns the notes of a level without reading its tensors. The empty name means the only level.
+func (c *Reader) Notes(name string) (map[string]string, error) {
+	l, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return maps.Clone(l.notes), nil
+}
+
 // A TensorInfo says what a tensor is at a level, without reading it.
 type TensorInfo struct {
 	Name     string

@@ -14,7 +14,8 @@ import (
 // Save writes f to path so that whatever happens, power cuts included, path afterwards holds the file that it held before or all of
 // the new one: it writes a temporary file in the same folder, flushes it to the disk, renames it, and flushes the
 // folder. After an error the temporary file is removed and path is as it was, unless the error says that the folder could not be
-// flushed. A process that is killed meanwhile leaves "path.RANDOM.tmp" behind, which is safe to delete.
+// flushed. A process that is killed meanwhile leaves "path.RANDOM.tmp" behind, which is safe to delete. A link at path is
+// replaced, not followed.
 func Save(path string, f *File) error {
 	if err := save(osDisk{}, path, f); err != nil {
 		return fmt.Errorf("checkpoint: save %s: %w", path, err)
