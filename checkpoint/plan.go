@@ -21,15 +21,13 @@ func stored(v graph.Value) source {
 // A planned part is one that the writer will write. Parts are compared by address.
 type planned struct {
 	form          form
-	bytes         source
-	index, values blob // measured, not yet placed
+	index, values blob   // measured, not yet placed
+	bytes         source // to write
 }
 
-// measure produces the part once, for the lengths and checksums of its chunks.
-func (p *planned) measure() error {
-	index, values, err := p.bytes()
-	p.index, p.values = chunks(index), chunks(values)
-	return err
+// measured plans a part of these bytes, which the source will produce again.
+func measured(f form, index, values []byte, again source) *planned {
+	return &planned{f, chunks(index), chunks(values), again}
 }
 
 // chunks cuts content and computes checksums. Offsets are left for the layout.
@@ -51,7 +49,7 @@ type variant struct {
 // standAlone makes the value the one part of the variant.
 func (v *variant) standAlone() {
 	v.alone = true
-	v.parts = []*planned{{form: formOf(v.value), bytes: stored(v.value)}}
+	v.parts = []*planned{measured(formOf(v.value), v.value.Index, v.value.Values, stored(v.value))}
 }
 
 // stored returns how many elements a reader will find stored.
@@ -107,7 +105,11 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 			v.standAlone()
 			continue
 		}
-		v.parts = append(slices.Clone(over.parts), &planned{form: form{kind: masked}, bytes: maskOf(v.value)})
+		mask, err := v.value.Mask()
+		if err != nil {
+			return nil, err
+		}
+		v.parts = append(slices.Clone(over.parts), measured(form{kind: masked}, mask.Data, nil, maskOf(v.value)))
 	}
 	return at, nil
 }
@@ -196,33 +198,21 @@ func nests(a, b *variant) (bool, error) {
 
 // increment plans the part that v adds to below, which nests in it, or to nothing.
 func increment(t tensor, below, v *variant) (*planned, error) {
-	added := func() (graph.Tensor, error) {
-		x, err := v.value.Decode()
-		if err != nil || below == nil {
-			return x, err
-		}
-		under, err := below.words()
-		if err != nil {
-			return x, err
-		}
-		w := wordsOf(x)
-		for i := range w.len() {
-			if under.at(i) != 0 {
-				w.set(i, 0)
-			}
-		}
-		return x, nil
-	}
-	if v.value.Encoding == graph.Dense {
-		return &planned{form: form{kind: rest}, bytes: func() ([]byte, []byte, error) { return complement(t, below, v) }}, nil
+	switch {
+	case below == nil && v.stored() == v.value.Stored():
+		return measured(formOf(v.value), v.value.Index, v.value.Values, stored(v.value)), nil
+	case v.value.Encoding == graph.Dense:
+		again := func() ([]byte, []byte, error) { return complement(t, below, v) }
+		index, values, err := again()
+		return measured(form{kind: rest}, index, values, again), err
 	}
 	f := formOf(v.value) // what a reader of the lowest level alone returns
+	part, err := added(below, v)
+	if err != nil {
+		return nil, err
+	}
 	if below != nil {
-		x, err := added()
-		if err != nil {
-			return nil, err
-		}
-		small, err := x.Smallest()
+		small, err := part.Smallest()
 		if err != nil {
 			return nil, err
 		}
@@ -230,14 +220,37 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 			f.kind = bitmask
 		}
 	}
-	return &planned{form: f, bytes: func() ([]byte, []byte, error) {
-		x, err := added()
+	first, err := f.encode(part)
+	if err != nil {
+		return nil, err
+	}
+	return measured(f, first.Index, first.Values, func() ([]byte, []byte, error) {
+		part, err := added(below, v)
 		if err != nil {
 			return nil, nil, err
 		}
-		part, err := f.encode(x)
-		return part.Index, part.Values, err
-	}}, nil
+		again, err := f.encode(part)
+		return again.Index, again.Values, err
+	}), nil
+}
+
+// added returns v with zeros where below is not zero.
+func added(below, v *variant) (graph.Tensor, error) {
+	x, err := v.value.Decode()
+	if err != nil || below == nil {
+		return x, err
+	}
+	under, err := below.words()
+	if err != nil {
+		return x, err
+	}
+	w := wordsOf(x)
+	for i := range w.len() {
+		if under.at(i) != 0 {
+			w.set(i, 0)
+		}
+	}
+	return x, nil
 }
 
 // complement returns the elements of v where below is zero.

@@ -91,13 +91,9 @@ func (p *writing) addLevels(levels []Level) error {
 			return fmt.Errorf("checkpoint: tensor %q: %w", t.name, err)
 		}
 	}
-	order, err := readOrder(at, len(levels))
-	if err != nil {
-		return err
-	}
 	p.head.levels = make([]level, len(levels))
 	number := map[*planned]int{}
-	for _, j := range order {
+	for _, j := range readOrder(at, len(levels)) {
 		p.head.levels[j] = level{name: levels[j].Name, notes: levels[j].Notes}
 		for i := range at {
 			if v := at[i][j]; v != nil {
@@ -124,22 +120,15 @@ func (p *writing) addEntry(i int, v *variant, number map[*planned]int) entry {
 	return e
 }
 
-// readOrder measures all parts and returns the levels by how many bytes each has to read.
-func readOrder(at [][]*variant, levels int) ([]int, error) {
+// readOrder returns the levels by how many bytes each has to read.
+func readOrder(at [][]*variant, levels int) []int {
 	reads := make([]int64, levels)
-	measured := map[*planned]bool{}
 	for i := range at {
 		for j, v := range at[i] {
 			if v == nil {
 				continue
 			}
 			for _, x := range v.parts {
-				if !measured[x] {
-					if err := x.measure(); err != nil {
-						return nil, err
-					}
-					measured[x] = true
-				}
 				reads[j] += x.index.len() + x.values.len()
 			}
 		}
@@ -149,7 +138,7 @@ func readOrder(at [][]*variant, levels int) ([]int, error) {
 		order[j] = j
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(reads[a], reads[b]) })
-	return order, nil
+	return order
 }
 
 func (p *writing) addState(s *State) {
