@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -53,7 +54,7 @@ one-shot to any level after training, and serves them small and fast.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON, one object a line")
-	root.AddCommand(a.train(), a.compress(), a.eval(), a.bench())
+	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(), a.importWeights(), a.bench(), a.data())
 	return root
 }
 
@@ -63,6 +64,17 @@ func (a *app) action(do func(ctx context.Context, args []string) error) func(*co
 		a.acting = true
 		return do(cmd.Context(), args)
 	}
+}
+
+// group returns a command that does nothing but hold others.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		var names []string
+		for _, c := range cmd.Commands() {
+			names = append(names, c.Name())
+		}
+		return fmt.Errorf("want a command after %s: %s", cmd.CommandPath(), strings.Join(names, " or "))
+	}}
 }
 
 // usageError is an error of the command line that only the command itself can see.

@@ -3,11 +3,7 @@ package main
 import "github.com/spf13/cobra"
 
 func (a *app) bench() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "bench",
-		Short: "Measure speed on synthetic data",
-		Args:  cobra.NoArgs,
-	}
+	cmd := group("bench", "Measure speed on synthetic data")
 	cmd.AddCommand(a.benchTrain())
 	return cmd
 }

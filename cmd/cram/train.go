@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
@@ -145,7 +143,7 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 		Epochs: f.epochs, Batch: f.batch, Seed: f.seed,
 		Augment: set.Augment, Normalize: set.Normalize,
 		Checkpoint: sdk.Checkpointing{Path: f.out + ".part", Every: f.checkpointEvery},
-		Info:       sdk.Info{Model: f.model, Extra: map[string]string{}},
+		Info:       sdk.Info{Model: f.model},
 	}
 	if t.Estimator, err = f.method.estimator(); err != nil {
 		return fail(err)
@@ -166,35 +164,15 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	if t.Model, _, err = models.New(f.model, len(train.Classes())); err != nil {
 		return fail(usageError{err})
 	}
-	if err := f.start(&t); err != nil {
-		return fail(err)
+	if f.init != "" {
+		if t.Init, err = sdk.Open(f.init); err != nil {
+			return fail(err)
+		}
 	}
 	if err := f.freezing(&t, train.Shape()); err != nil {
 		return fail(err)
 	}
 	return t, train, test, nil
-}
-
-// start takes the initial weights from --init, and remembers from which file by its checksum.
-func (f trainFlags) start(t *sdk.Trainer) error {
-	if f.init == "" {
-		return nil
-	}
-	var err error
-	if t.Init, err = sdk.Open(f.init); err != nil {
-		return err
-	}
-	file, err := os.Open(f.init)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return err
-	}
-	t.Info.Extra["init"] = fmt.Sprintf("sha256:%x", sum.Sum(nil))
-	return nil
 }
 
 // freezing makes --freeze a function of the trainer. A pattern that matches no parameter is an error.
@@ -225,7 +203,6 @@ func (f trainFlags) freezing(t *sdk.Trainer, example []int) error {
 			return ok
 		})
 	}
-	t.Info.Extra["freeze"] = strings.Join(f.freeze, ",")
 	return nil
 }
 

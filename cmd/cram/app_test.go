@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// TestMain lets the test binary be the command itself, for tests that kill it.
+func TestMain(m *testing.M) {
+	if os.Getenv("CRAM_TEST_AS_COMMAND") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// outcome is what one command line came to.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+func try(ctx context.Context, args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, strings.NewReader(""), &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// must runs a command line with --json that has to succeed, and returns the objects it printed.
+func must(t *testing.T, args ...string) []map[string]any {
+	t.Helper()
+	o := try(t.Context(), append(args, "--json")...)
+	if o.code != 0 {
+		t.Fatalf("cram %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
+	}
+	var objects []map[string]any
+	for line := range strings.Lines(o.stdout) {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			t.Fatalf("cram %s: line %q: %v", strings.Join(args, " "), line, err)
+		}
+		objects = append(objects, object)
+	}
+	if len(objects) == 0 {
+		t.Fatalf("cram %s printed nothing", strings.Join(args, " "))
+	}
+	return objects
+}
+
+func TestErrors(t *testing.T) {
+	train := []string{"train", "--model", "small-cnn", "--data", "shapes", "--epochs", "1", "--out", t.TempDir() + "/net.cram"}
+	with := func(args ...string) []string { return append(append([]string(nil), train...), args...) }
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"prune"}, 2, `unknown command "prune"`},
+		{[]string{"bench"}, 2, "train"},
+		{[]string{"data", "get"}, 2, "fetch or list"},
+		{[]string{"train"}, 2, `"model", "data"`},
+		{[]string{"eval", "a", "b", "--data", "shapes"}, 2, "accepts 1 arg"},
+		{with("--speed", "9"), 2, "unknown flag: --speed"},
+		{with("--epochs", "0"), 2, "--epochs is 0"},
+		{with("--epochs", "many"), 2, "many"},
+		{with("--model", "resnet21"), 2, "resnet20"},
+		{with("--data", "cifar11"), 2, "cifar10"},
+		{with("--method", "crumb"), 2, "cram+"},
+		{with("--levels", "0.5,magic"), 2, `"magic"`},
+		{with("--levels", "1.5"), 2, "1.5"},
+		{with("--method", "sgd", "--rho", "0.1"), 2, "--rho goes with"},
+		{with("--method", "sam", "--levels", "0.1"), 2, "--levels goes with"},
+		{with("--refresh", "0"), 2, "--refresh is 0"},
+		{with("--optimizer", "lion"), 2, "adamw"},
+		{with("--optimizer", "adam", "--nesterov"), 2, "--nesterov goes with"},
+		{with("--clip", "-1"), 2, "--clip is -1"},
+		{with("--schedule", "step"), 2, "multistep"},
+		{with("--schedule", "multistep"), 2, "--milestones"},
+		{with("--schedule", "constant", "--warmup", "1"), 2, "--warmup goes with"},
+		{with("--lr", "0"), 2, "--lr is 0"},
+		{with("--limit", "-1"), 2, "--limit is -1"},
+		{with("--backend", "gpu"), 2, "reference"},
+		{with("--backend", "reference", "--threads", "2"), 2, "one thread"},
+		{with("--threads", "-1"), 2, "--threads is -1"},
+		{with("--freeze", "conv9.*"), 2, "matches no parameter"},
+		{with("--freeze", "[")[:], 2, "["},
+		{with("--image-size", "9"), 2, "folder:DIR"},
+		{with("--data", "folder:x"), 2, "--image-size"},
+		{with("--init", "no.cram"), 1, "no.cram"},
+		{with("--data", "folder:no", "--image-size", "8"), 1, "no"},
+		{with("--data", "cifar10", "--data-dir", t.TempDir()), 1, "cram data fetch cifar10"},
+		{[]string{"eval", "no.cram", "--data", "shapes"}, 1, "no.cram"},
+		{[]string{"eval", "no.cram"}, 2, `"data"`},
+		{[]string{"compress", "no.cram", "--with", "0.5", "--out", "x"}, 1, "no.cram"},
+		{[]string{"compress", "no.cram", "--with", "0.5", "--out", "x", "--batches", "0"}, 2, "--batches 0"},
+		{[]string{"predict", "no.cram"}, 2, "at least 2"},
+		{[]string{"predict", "no.cram", "x.png"}, 1, "no.cram"},
+		{[]string{"predict", "no.cram", "x.png", "--top", "0"}, 2, "--top is 0"},
+		{[]string{"inspect", "no.cram"}, 1, "no.cram"},
+		{[]string{"verify", "no.cram"}, 1, "no.cram"},
+		{[]string{"import", "no.safetensors", "--model", "resnet20", "--out", "x"}, 1, "no.safetensors"},
+		{[]string{"import", "no.safetensors", "--model", "resnet20", "--out", "x", "--mean", "1"}, 2, "std"},
+		{[]string{"bench", "train", "--steps", "0"}, 2, "--steps 0"},
+		{[]string{"data", "fetch", "shapes"}, 1, "nothing to fetch"},
+		{[]string{"data", "fetch", "cifar11"}, 2, "cifar10"},
+	} {
+		o := try(t.Context(), c.args...)
+		if o.code != c.code || !strings.Contains(o.stderr, c.want) || o.stdout != "" {
+			t.Errorf("cram %s: exit code %d, stdout %q, stderr %q; want %d and %q", strings.Join(c.args, " "), o.code, o.stdout, o.stderr, c.code, c.want)
+		}
+	}
+}
+
+// TestHelp holds that every command explains itself, and that what its examples say is accepted.
+func TestHelp(t *testing.T) {
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		o := try(t.Context(), append(path, "-h")...)
+		if o.code != 0 || !strings.Contains(o.stdout, "Usage:") {
+			t.Errorf("%s -h: exit code %d, %q", c.CommandPath(), o.code, o.stdout)
+		}
+		if c.Short == "" || !c.HasSubCommands() && c.Example == "" {
+			t.Errorf("%s lacks a summary or an example", c.CommandPath())
+		}
+		for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
+			checkExample(t, strings.Fields(strings.ReplaceAll(line, "'", "")))
+		}
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+	}
+	visit((&app{}).root())
+}
+
+func checkExample(t *testing.T, words []string) {
+	t.Helper()
+	if len(words) == 0 || words[0] != "cram" {
+		t.Errorf("example %q does not begin with cram", words)
+		return
+	}
+	root := (&app{}).root() // flags keep what they have parsed
+	cmd, args, err := root.Find(words[1:])
+	if err == nil {
+		err = cmd.ParseFlags(args)
+	}
+	if err == nil {
+		err = cmd.ValidateArgs(cmd.Flags().Args())
+	}
+	if err == nil {
+		err = cmd.ValidateRequiredFlags()
+	}
+	if err != nil {
+		t.Errorf("example %q: %v", strings.Join(words, " "), err)
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compressaware/cram/checkpoint"
+)
+
+type inspectFlags struct {
+	level   string
+	program string
+}
+
+func (a *app) inspect() *cobra.Command {
+	var f inspectFlags
+	cmd := &cobra.Command{
+		Use:   "inspect FILE",
+		Short: "Show what a file holds: provenance, levels, tensors, programs",
+		Long: `Show where a network comes from, its levels, and each tensor's shape, encoding, zeros and bytes in the file, beside what the
+dense tensor would take. Tensors are those of --level, or of every level with --json.`,
+		Example: `  cram inspect net90.cram
+  cram inspect levels.cram --level topk:0.9
+  cram inspect net90.cram --program infer
+  cram inspect levels.cram --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.action(func(_ context.Context, args []string) error { return a.runInspect(args[0], f) }),
+	}
+	cmd.Flags().StringVar(&f.level, "level", "", "show the tensors of this level")
+	cmd.Flags().StringVar(&f.program, "program", "", "print this program instead: infer, tune or reset")
+	return cmd
+}
+
+func (a *app) runInspect(file string, f inspectFlags) error {
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if f.program != "" {
+		return a.printProgram(r, file, f.program)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	state, err := r.State()
+	if err != nil {
+		return err
+	}
+	m := r.Meta()
+	if err := a.print(provenance{
+		File: file, Bytes: info.Size(), Model: m.Model, Recipe: m.Recipe, Data: m.Data, Seed: m.Seed, Versions: m.Versions, Extra: m.Extra,
+		Shape: m.Input.Shape, Mean: m.Input.Mean, Std: m.Input.Std, Classes: m.Input.Classes,
+		Programs: r.Programs(), Training: state != nil,
+	}); err != nil {
+		return err
+	}
+	levels := r.Levels()
+	if f.level != "" {
+		levels = []string{f.level}
+	}
+	for _, name := range levels {
+		if err := a.printLevel(r, name, a.json || len(levels) == 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A provenance is what a file says of itself.
+type provenance struct {
+	File     string            `json:"file"`
+	Bytes    int64             `json:"bytes"`
+	Model    string            `json:"model"`
+	Recipe   string            `json:"recipe"`
+	Data     string            `json:"data"`
+	Seed     uint64            `json:"seed"`
+	Versions map[string]string `json:"versions"`
+	Extra    map[string]string `json:"extra,omitempty"`
+	Shape    []int             `json:"input_shape"`
+	Mean     []float32         `json:"mean,omitempty"`
+	Std      []float32         `json:"std,omitempty"`
+	Classes  []string          `json:"classes,omitempty"`
+	Programs []string          `json:"programs"`
+	Training bool              `json:"training"` // in progress: the file resumes it
+}
+
+func (r provenance) text() string {
+	rows := [][2]string{
+		{"file", fmt.Sprintf("%s, %s", r.File, size(r.Bytes))},
+		{"model", r.Model},
+		{"trained", r.Recipe},
+		{"data", fmt.Sprintf("%s, seed %d", r.Data, r.Seed)},
+		{"input", fmt.Sprintf("%v, mean %v, std %v", r.Shape, r.Mean, r.Std)},
+		{"classes", strings.Join(r.Classes, ", ")},
+		{"programs", strings.Join(r.Programs, ", ")},
+	}
+	for _, m := range []map[string]string{r.Versions, r.Extra} {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			rows = append(rows, [2]string{key, m[key]})
+		}
+	}
+	if r.Training {
+		rows = append(rows, [2]string{"state", "training in progress"})
+	}
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		lines[i] = fmt.Sprintf("%-9s %s", row[0], row[1])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// printLevel prints one level and, if asked, its tensors before it.
+func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error {
+	infos, err := r.Tensors(name)
+	if err != nil {
+		return err
+	}
+	total := levelSize{Level: name, Tensors: len(infos)}
+	zeros, elements := 0.0, 0.0
+	for _, t := range infos {
+		n := 1
+		for _, d := range t.Dims {
+			n *= d
+		}
+		row := tensorSize{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
+		row.DenseBytes = int64(t.DType.Bytes(n))
+		total.Bytes += row.Bytes
+		total.DenseBytes += row.DenseBytes
+		zeros += t.Sparsity * float64(n)
+		elements += float64(n)
+		if tensors {
+			if err := a.print(row); err != nil {
+				return err
+			}
+		}
+	}
+	if elements > 0 {
+		total.Sparsity = zeros / elements
+	}
+	return a.print(total)
+}
+
+// A tensorSize is one tensor at one level.
+type tensorSize struct {
+	Level      string  `json:"level"`
+	Tensor     string  `json:"tensor"`
+	DType      string  `json:"dtype"`
+	Dims       []int   `json:"dims"`
+	Encoding   string  `json:"encoding"`
+	Sparsity   float64 `json:"sparsity"`
+	Bytes      int64   `json:"bytes"`
+	DenseBytes int64   `json:"dense_bytes"`
+}
+
+func (r tensorSize) text() string {
+	const width = 20
+	filled := int(math.Round(width * (1 - r.Sparsity)))
+	return fmt.Sprintf("  %-36s %-16s %-10s %s%s %5.1f %% zeros %10s", r.Tensor, r.DType+fmt.Sprint(r.Dims), r.Encoding,
+		strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*r.Sparsity, size(r.Bytes))
+}
+
+// A levelSize is the sum over a level's tensors.
+type levelSize struct {
+	Level      string  `json:"level"`
+	Tensors    int     `json:"tensors"`
+	Sparsity   float64 `json:"sparsity"`
+	Bytes      int64   `json:"bytes"`
+	DenseBytes int64   `json:"dense_bytes"`
+}
+
+func (r levelSize) text() string {
+	return fmt.Sprintf("level %-16s %d tensors, %.1f %% zeros, %s (dense: %s)", r.Level, r.Tensors, 100*r.Sparsity, size(r.Bytes), size(r.DenseBytes))
+}
+
+// A programText is a program in words.
+type programText struct {
+	Program string `json:"program"`
+	Text    string `json:"text"`
+}
+
+func (r programText) text() string { return strings.TrimSuffix(r.Text, "\n") }
+
+func (a *app) printProgram(r *checkpoint.Reader, file, name string) error {
+	if !slices.Contains(r.Programs(), name) {
+		return fmt.Errorf("%s has no program %q, it has %s", file, name, strings.Join(r.Programs(), ", "))
+	}
+	p, err := r.Program(name)
+	if err != nil {
+		return err
+	}
+	return a.print(programText{name, p.String()})
+}
