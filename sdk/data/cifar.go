@@ -92,5 +92,5 @@ func subfolder(dir, name string) string {
 }
 
 func fetchRemedy(name, dir string) string {
-	return fmt.Sprintf("get it with: cram data fetch %s --dir %s", name, dir)
+	return fmt.Sprintf("get it with: cram data fetch %s --data-dir %s", name, dir)
 }

@@ -144,7 +144,7 @@ func ExampleCIFAR10() {
 		fmt.Println(unfit.Remedy)
 	}
 	// Output:
-	// get it with: cram data fetch cifar10 --dir no-such-folder
+	// get it with: cram data fetch cifar10 --data-dir no-such-folder
 }
 
 func ExampleLookup() {
