@@ -2,11 +2,15 @@ package graph
 
 import "math/bits"
 
-// Uniform is the definition of the uniform op: element i of the stream under key (seed, step), in [0, 1) with 24 bits,
-// by Philox4x32-10 (Salmon et al., SC 2011). Counter-based: nothing but (seed, step) is needed to resume.
+// Uniform is the definition of the uniform op: element i of a stream under key (seed, step), in [0, 1) with 24 bits,
+// by Philox4x32-10 (Salmon et al., SC 2011). The seed is the cipher's key; its counter holds step, stream (below 2¹⁶) and
+// i/4 (below 2⁴⁸). Nothing but (seed, step) is needed to resume.
 func Uniform(key [2]int64, stream, i int) float64 {
-	word := philox(uint32(key[0])^uint32(key[0]>>32), uint32(key[1]), [4]uint32{uint32(i >> 2), uint32(i >> 34), uint32(stream), uint32(key[1] >> 32)})[i&3]
-	return float64(word>>8) / (1 << 24)
+	seed, step, block := uint64(key[0]), uint64(key[1]), uint64(i)>>2
+	words := philox(uint32(seed), uint32(seed>>32), [4]uint32{
+		uint32(block), uint32(block>>32)&0xffff | uint32(stream)<<16, uint32(step), uint32(step >> 32),
+	})
+	return float64(words[i&3]>>8) / (1 << 24)
 }
 
 func philox(k0, k1 uint32, c [4]uint32) [4]uint32 {
