@@ -12,12 +12,13 @@ import (
 
 // bar shows a training as one bar over all its steps, with a line left behind for each epoch, and a download as one bar a file.
 type bar struct {
-	w    io.Writer
-	what string // of which file, "" for a training
-	bar  *progressbar.ProgressBar
+	w     io.Writer
+	pause time.Duration // least time between two pictures of the bar
+	what  string        // of which file, "" for a training
+	bar   *progressbar.ProgressBar
 }
 
-func newBar(w io.Writer) *bar { return &bar{w: w} }
+func newBar(w io.Writer) *bar { return &bar{w: w, pause: 100 * time.Millisecond} }
 
 // begin makes a bar that counts to total, unless the one there is for the same thing.
 func (b *bar) begin(what string, total int64, options ...progressbar.Option) {
@@ -29,7 +30,7 @@ func (b *bar) begin(what string, total int64, options ...progressbar.Option) {
 	b.bar = progressbar.NewOptions64(total, append(options,
 		progressbar.OptionSetWriter(b.w),
 		progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionThrottle(b.pause),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetPredictTime(true),
 	)...)

@@ -1,0 +1,128 @@
+package progress
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+// clock is a time that tests move.
+type clock struct{ time.Time }
+
+func (c *clock) now() time.Time { return c.Time }
+
+func step(i int) sdk.Step {
+	return sdk.Step{Progress: optim.Progress{Epoch: i / 10, Epochs: 2, Step: i, Steps: 20}, LR: 0.1, Loss: 1.5, Examples: 64}
+}
+
+var epoch = sdk.Epoch{Epoch: 0, Epochs: 2, LR: 0.1, Loss: 1.25, Validation: &sdk.Score{Accuracy: 0.5, Loss: 1.75}}
+
+// TestLines: with steps of 4 s, an epoch of ten has lines after 12, 24 and 36 s, and one of its own.
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{time.Unix(1000, 0)}
+	d := &Display{view: newLines(&out, c.now), now: c.now}
+	for i := range 10 {
+		c.Time = c.Add(4 * time.Second)
+		d.Step(step(i))
+	}
+	d.Epoch(epoch)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(out.String()) {
+		_, rest, _ := strings.Cut(line, "level=")
+		lines = append(lines, strings.TrimSpace(rest))
+	}
+	want := []string{
+		`INFO msg=step epoch=1/2 step=3/20 lr=0.1 loss=1.5000 images_per_s=16`,
+		`INFO msg=step epoch=1/2 step=6/20 lr=0.1 loss=1.5000 images_per_s=16`,
+		`INFO msg=step epoch=1/2 step=9/20 lr=0.1 loss=1.5000 images_per_s=16`,
+		`INFO msg=epoch epoch=1/2 lr=0.1 loss=1.2500 val_accuracy=0.5000 val_loss=1.7500 images_per_s=16`,
+	}
+	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestLinesBytes: one line a file at its end, whatever the number of pieces.
+func TestLinesBytes(t *testing.T) {
+	var out bytes.Buffer
+	d := New(&out)
+	for _, file := range []string{"a.gz", "b.gz"} {
+		for done := range int64(4) {
+			d.Bytes(file, done, 3)
+		}
+		d.Bytes(file, 3, 3)
+	}
+	if n := strings.Count(out.String(), "\n"); n != 2 || !strings.Contains(out.String(), "file=b.gz bytes=3 of=3") {
+		t.Errorf("got %d lines: %s", n, out.String())
+	}
+}
+
+// TestBar: the bar names where it is, is wiped before the line of an epoch, and again at the end.
+func TestBar(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{time.Unix(1000, 0)}
+	d := &Display{view: &bar{w: &out}, now: c.now}
+	for i := range 10 {
+		c.Time = c.Add(time.Second)
+		d.Step(step(i))
+	}
+	for _, want := range []string{"epoch 1/2", "loss 1.5000", "64 images/s"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the bar %q lacks %q", out.String(), want)
+		}
+	}
+	d.Epoch(epoch)
+	last := func() string {
+		wiped := strings.Split(out.String(), "\r")
+		return wiped[len(wiped)-1]
+	}
+	if want := "epoch 1/2  lr 0.1  loss 1.2500  val_accuracy 0.5000  val_loss 1.7500  images_per_s 64\n"; last() != want {
+		t.Errorf("the epoch's line is %q, want %q", last(), want)
+	}
+	d.Step(step(10))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if last() != "" {
+		t.Errorf("the bar left %q", last())
+	}
+}
+
+// TestBarBytes: a bar a file.
+func TestBarBytes(t *testing.T) {
+	var out bytes.Buffer
+	d := &Display{view: newBar(&out), now: time.Now}
+	d.Bytes("a.gz", 1, 4)
+	d.Bytes("b.gz", 2, 4)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"a.gz", "b.gz"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q lacks %q", out.String(), want)
+		}
+	}
+}
+
+// TestBrokenWriter: a display that cannot be seen does not stop a training.
+func TestBrokenWriter(t *testing.T) {
+	for name, v := range map[string]view{"bar": newBar(broken{}), "lines": newLines(broken{}, time.Now)} {
+		d := &Display{view: v, now: time.Now}
+		if err := errors.Join(d.Step(step(0)), d.Epoch(epoch)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
