@@ -139,7 +139,7 @@ func (e *executable) compute(ctx context.Context, f *frame) error {
 		if err := e.alive(ctx); err != nil {
 			return err
 		}
-		if j := &f.jobs[i]; owner && j.chunks > 1 && r.cost >= inlineCost && f.plan.threads > 1 {
+		if j := f.jobs[i]; owner && j.chunks > 1 && r.cost >= inlineCost && f.plan.threads > 1 {
 			pool.do(j)
 		} else {
 			for chunk := range r.chunks() {

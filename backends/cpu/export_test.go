@@ -46,14 +46,18 @@ func CheckMemory(exe backends.Executable) (arena int, err error) {
 	return p.arena, nil
 }
 
-// RunJobs runs a job of each of the given numbers of chunks on a pool, one after another, and returns how often each chunk was run.
-func RunJobs(threads int, chunks []int) [][]int32 {
+// RunJobs runs jobs of the given numbers of chunks on a pool, one after another and each so many times, and returns how often each
+// chunk was run.
+func RunJobs(threads, times int, chunks []int) [][]int32 {
 	p := newPool(threads)
 	p.owner.Lock()
 	counts := make([][]int32, len(chunks))
 	for i, n := range chunks {
 		counts[i] = make([]int32, n)
-		p.do(&job{chunks: int64(n), run: func(_, chunk int) { counts[i][chunk]++ }})
+		j := newJob(n, func(_, chunk int) { counts[i][chunk]++ })
+		for range times {
+			p.do(j)
+		}
 	}
 	p.owner.Unlock()
 	p.close()

@@ -36,7 +36,7 @@ type frame struct {
 	at      []window    // by worker: the block it has at hand
 	scratch [][]float32 // by worker
 	local   [][]byte    // by worker: buffers inWorker
-	jobs    []job       // by region
+	jobs    []*job      // by region
 	times   *profile    // nil unless profiling
 
 	mu     sync.Mutex
@@ -49,7 +49,7 @@ func (p *plan) newFrame(times *profile) *frame {
 		plan: p, level: p.level, times: times,
 		bytes: make([][]byte, len(p.buffers)), floats: make([][]float32, len(p.buffers)),
 		at: make([]window, p.threads), scratch: make([][]float32, p.threads), local: make([][]byte, p.threads),
-		jobs: make([]job, len(p.regions)),
+		jobs: make([]*job, len(p.regions)),
 	}
 	scratch := 0
 	for _, r := range p.regions {
@@ -63,12 +63,11 @@ func (p *plan) newFrame(times *profile) *frame {
 	}
 	for i := range f.jobs {
 		r := p.regions[i]
-		f.jobs[i].chunks = int64(r.chunks())
-		f.jobs[i].run = func(worker, chunk int) {
+		f.jobs[i] = newJob(r.chunks(), func(worker, chunk int) {
 			if err := r.run(f, worker, chunk); err != nil {
 				f.fail(chunk, err)
 			}
-		}
+		})
 	}
 	return f
 }

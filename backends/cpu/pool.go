@@ -6,11 +6,19 @@ import (
 	"sync/atomic"
 )
 
-// A job is a number of chunks, to be run in any order and at once.
+// A job is a number of chunks, to be run in any order and at once. It may be run again and again.
 type job struct {
-	run        func(worker, chunk int)
-	chunks     int64
-	next, done atomic.Int64
+	run    func(worker, chunk int)
+	chunks int64
+	next   atomic.Int64 // chunk to take; from chunks on there is none
+	left   atomic.Int64 // twice the chunks that are not done, plus one if the caller is asleep until they are
+}
+
+// newJob returns a job with nothing to take: a helper may see it before its first run begins.
+func newJob(chunks int, run func(worker, chunk int)) *job {
+	j := &job{run: run, chunks: int64(chunks)}
+	j.next.Store(j.chunks)
+	return j
 }
 
 // A pool runs jobs on the caller, worker 0, and on helpers, workers 1 and up. One run at a time owns it; another one that comes meanwhile
@@ -25,8 +33,7 @@ type pool struct {
 	parked   atomic.Int64
 	wake     chan struct{} // a token for each parked helper
 
-	waiting  atomic.Bool   // the caller is asleep until the last chunk is done
-	finished chan struct{} // and is woken by this
+	finished chan struct{} // wakes the caller
 }
 
 // How often a helper or the caller looks before it sleeps: some tens of microseconds, about the gap between two regions of a training step.
@@ -46,8 +53,8 @@ func newPool(threads int) *pool {
 
 // do runs all chunks of j and returns when they are done. The caller owns the pool.
 func (p *pool) do(j *job) {
-	// A helper that was late for j's last run may take a chunk as soon as next is zero, so that comes last.
-	j.done.Store(0)
+	// A helper that was late for another run may take a chunk as soon as next is zero, so that comes last.
+	j.left.Store(2 * j.chunks)
 	p.current.Store(j)
 	j.next.Store(0)
 	p.sequence.Add(1)
@@ -70,7 +77,7 @@ func (p *pool) work(j *job, worker int) {
 			return
 		}
 		j.run(worker, int(chunk))
-		if j.done.Add(1) == j.chunks && p.waiting.CompareAndSwap(true, false) {
+		if j.left.Add(-2) == 1 {
 			p.finished <- struct{}{}
 		}
 	}
@@ -78,15 +85,13 @@ func (p *pool) work(j *job, worker int) {
 
 // wait returns when all chunks of j are done.
 func (p *pool) wait(j *job) {
-	done := func() bool { return j.done.Load() == j.chunks }
-	if spin(done) {
+	if spin(func() bool { return j.left.Load() == 0 }) {
 		return
 	}
-	p.waiting.Store(true)
-	if done() && p.waiting.CompareAndSwap(true, false) {
-		return
+	// Whoever is last sees in one step that the caller sleeps; if that has happened already, nobody will wake it.
+	if j.left.Add(1) > 1 {
+		<-p.finished
 	}
-	<-p.finished
 }
 
 // help is a helper's life.
