@@ -1,0 +1,430 @@
+package sdk_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+// tiny is a network with batch norm, dropout and 8 input channels to its second convolution, so that N:M has what to do.
+var tiny = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+	x = p.Apply("conv1", nn.Conv2D{Out: 8, Kernel: 3, Stride: 2, NoBias: true}, x)
+	x = nn.ReLU(p, p.Apply("bn1", nn.BatchNorm{}, x))
+	x = p.Apply("conv2", nn.Conv2D{Out: 8, Kernel: 3, Stride: 2, NoBias: true}, x)
+	x = nn.ReLU(p, p.Apply("bn2", nn.BatchNorm{}, x))
+	x = p.Apply("drop", nn.Dropout{P: 0.1}, nn.GlobalAvgPool(p, x))
+	return p.Apply("fc", nn.Linear{Out: 10}, x)
+})
+
+// shapes returns n images of the procedural set.
+func shapes(t testing.TB, n int, seed uint64) data.Set {
+	t.Helper()
+	set, err := data.Shapes(n, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// tinyTrainer trains tiny for 3 epochs of 3 batches, the last of which is a smaller one, on 40 images.
+func tinyTrainer() sdk.Trainer {
+	return sdk.Trainer{
+		Model:     tiny,
+		Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
+		Rule:      optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
+		Schedule:  optim.Cosine{Peak: 0.05, Warmup: 1},
+		Epochs:    3, Batch: 16, Seed: 7,
+		Augment: []data.Transform{data.RandomCrop{Padding: 2}, data.RandomHorizontalFlip{}},
+		Info:    sdk.Info{Model: "tiny", Data: "shapes"},
+	}
+}
+
+func fit(t testing.TB, tr sdk.Trainer, train, validation data.Set) *sdk.Network {
+	t.Helper()
+	net, err := tr.Fit(t.Context(), train, validation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// saved returns the bytes of the network's file.
+func saved(t testing.TB, net *sdk.Network) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "net.cram")
+	if err := net.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// onCPU returns a CPU backend that the end of the test closes.
+func onCPU(t testing.TB, threads int) backends.Backend {
+	t.Helper()
+	b, err := cpu.New(cpu.Options{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// wantError fails unless err says all that is given.
+func wantError(t testing.TB, err error, says ...string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("got no error, want one that says %q", says)
+		return
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("error %q does not say %q", err, s)
+		}
+	}
+}
+
+// leaksNothing fails when the test ends with more goroutines than it had here.
+func leaksNothing(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for range 200 { // an ending goroutine needs a moment to be gone
+			if runtime.NumGoroutine() <= before {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		stacks := make([]byte, 1<<16)
+		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+	})
+}
+
+// TestFitLearns: in 10 classes chance is 10 %; this training reaches about 60 %, whatever the processor.
+func TestFitLearns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED in short mode: 280 steps of a CNN")
+	}
+	leaksNothing(t)
+	var epochs []sdk.Epoch
+	tr := sdk.Trainer{
+		Model: models.SmallCNN(10), Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.8)),
+		Schedule: optim.Cosine{Peak: 0.1}, Epochs: 6, Batch: 32, Seed: 1,
+		Normalize: data.Normalize{Mean: []float32{.32, .32, .32}, Std: []float32{.21, .21, .21}},
+		OnEpoch:   func(e sdk.Epoch) error { epochs = append(epochs, e); return nil },
+	}
+	net := fit(t, tr, shapes(t, 1500, 0), shapes(t, 200, 1))
+	first, last := epochs[0], epochs[len(epochs)-1]
+	t.Logf("accuracy %.3f, then %.3f", first.Validation.Accuracy, last.Validation.Accuracy)
+	if last.Validation.Accuracy < 0.35 || last.Loss > 0.8*first.Loss {
+		t.Errorf("accuracy %.3f, loss %.3f after %.3f: it does not learn", last.Validation.Accuracy, last.Loss, first.Loss)
+	}
+	p, err := net.Predictor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	score, err := p.Evaluate(t.Context(), shapes(t, 200, 1), 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if score.Accuracy != last.Validation.Accuracy || math.Abs(score.Loss-last.Validation.Loss) > 1e-4 { // logits of packed weights may differ in the last bits
+		t.Errorf("the network scores %+v, its last validation said %+v", score, *last.Validation)
+	}
+}
+
+// TestCallbacks holds what a Trainer tells, and when.
+func TestCallbacks(t *testing.T) {
+	leaksNothing(t)
+	var told []string
+	tr := tinyTrainer()
+	tr.Epochs = 2
+	tr.OnStep = func(s sdk.Step) error {
+		told = append(told, fmt.Sprintf("step %d/%d of epoch %d/%d, %d examples, lr %.4f", s.Step, s.Steps, s.Progress.Epoch, s.Epochs, s.Examples, s.LR))
+		if s.Compressor != "topk:0.5" && s.Compressor != "topk:0.9" {
+			t.Errorf("step %d drew %q", s.Step, s.Compressor)
+		}
+		return nil
+	}
+	tr.OnEpoch = func(e sdk.Epoch) error {
+		told = append(told, fmt.Sprintf("epoch %d/%d, lr %.4f, %d examples validated", e.Epoch, e.Epochs, e.LR, e.Validation.Examples))
+		return nil
+	}
+	fit(t, tr, shapes(t, 40, 0), shapes(t, 20, 1))
+	want := []string{
+		"step 0/6 of epoch 0/2, 16 examples, lr 0.0500", "step 1/6 of epoch 0/2, 16 examples, lr 0.0500", "step 2/6 of epoch 0/2, 8 examples, lr 0.0500",
+		"epoch 0/2, lr 0.0500, 20 examples validated",
+		"step 3/6 of epoch 1/2, 16 examples, lr 0.0500", "step 4/6 of epoch 1/2, 16 examples, lr 0.0500", "step 5/6 of epoch 1/2, 8 examples, lr 0.0500",
+		"epoch 1/2, lr 0.0500, 20 examples validated",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+	boom := errors.New("boom")
+	tr.OnEpoch = func(sdk.Epoch) error { return boom }
+	if _, err := tr.Fit(t.Context(), shapes(t, 40, 0), shapes(t, 20, 1)); !errors.Is(err, boom) {
+		t.Errorf("got %v, want the callback's error", err)
+	}
+}
+
+// TestThreads: results depend neither on the number of workers nor on the run.
+func TestThreads(t *testing.T) {
+	train := shapes(t, 40, 0)
+	var want []byte
+	for _, threads := range []int{1, 2, 3, 2} {
+		tr := tinyTrainer()
+		tr.Backend = onCPU(t, threads)
+		got := saved(t, fit(t, tr, train, nil))
+		if want == nil {
+			want = got
+		} else if !bytes.Equal(got, want) {
+			t.Errorf("%d threads: another file than with 1", threads)
+		}
+	}
+	tr := tinyTrainer()
+	tr.Seed++
+	if bytes.Equal(saved(t, fit(t, tr, train, nil)), want) {
+		t.Error("another seed gives the same file: the test cannot fail")
+	}
+}
+
+// TestTrainerRefuses: unfit fields are errors before anything is trained.
+func TestTrainerRefuses(t *testing.T) {
+	leaksNothing(t)
+	train := shapes(t, 40, 0)
+	nan := math.NaN()
+	for name, c := range map[string]struct {
+		change func(*sdk.Trainer)
+		says   []string
+	}{
+		"no model":         {func(tr *sdk.Trainer) { tr.Model = nil }, []string{"Trainer.Model is nil"}},
+		"no epochs":        {func(tr *sdk.Trainer) { tr.Epochs = 0 }, []string{"Trainer.Epochs is 0"}},
+		"no batch":         {func(tr *sdk.Trainer) { tr.Batch = -1 }, []string{"Trainer.Batch is -1"}},
+		"checkpoint every": {func(tr *sdk.Trainer) { tr.Checkpoint.Every = -1 }, []string{"Every is -1"}},
+		"negative lr":      {func(tr *sdk.Trainer) { tr.Schedule = optim.Constant(-0.1) }, []string{"Trainer.Schedule", "constant(-0.1)", "above 0"}},
+		"long warm-up":     {func(tr *sdk.Trainer) { tr.Schedule = optim.Cosine{Peak: 1, Warmup: 4} }, []string{"Warmup is 4 epochs", "0 to 3"}},
+		"long warm-up of steps": {func(tr *sdk.Trainer) { tr.Schedule = optim.Linear{Peak: 1, Warmup: 10} },
+			[]string{"Warmup is 10 steps", "0 to 9"}},
+		"momentum":     {func(tr *sdk.Trainer) { tr.Rule = optim.SGD{Momentum: 1} }, []string{"Trainer.Rule", "Momentum is 1"}},
+		"clip":         {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 0, Rule: optim.SGD{}} }, []string{"MaxNorm is 0"}},
+		"clip nothing": {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 1} }, []string{"rule is nil"}},
+		"rho":          {func(tr *sdk.Trainer) { tr.Estimator = optim.SAM(nan) }, []string{"Trainer.Estimator", "Rho is NaN"}},
+		"group":        {func(tr *sdk.Trainer) { tr.Rule = optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}} }, []string{"bn1.weight", "no group"}},
+		"frozen all":   {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"nothing to train"}},
+		"normalise":    {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
+		"sparsity":     {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
+		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0] is nil"}},
+		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "Out is 0"}},
+		"own schedule": {func(tr *sdk.Trainer) { tr.Schedule = broken{} }, []string{"epoch 0, step 0", "broken", "NaN"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tinyTrainer()
+			c.change(&tr)
+			tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
+			_, err := tr.Fit(t.Context(), train, nil)
+			wantError(t, err, c.says...)
+			if _, err := os.Stat(tr.Checkpoint.Path); err == nil {
+				t.Error("a training that never began left a checkpoint")
+			}
+		})
+	}
+	_, err := tinyTrainer().Fit(t.Context(), nil, nil)
+	wantError(t, err, "training set", "nil")
+}
+
+// broken is a schedule without a Check.
+type broken struct{}
+
+func (broken) String() string            { return "broken" }
+func (broken) LR(optim.Progress) float64 { return math.NaN() }
+
+// TestDivergence: a loss that is no number ends the training with an error and leaves the last good checkpoint alone.
+func TestDivergence(t *testing.T) {
+	tr := tinyTrainer()
+	tr.Schedule, tr.Estimator, tr.Rule = optim.Constant(1e38), optim.Plain(), optim.SGD{}
+	tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(t.TempDir(), "part.cram")}
+	_, err := tr.Fit(t.Context(), shapes(t, 40, 0), nil)
+	if !errors.Is(err, sdk.ErrDiverged) {
+		t.Fatalf("got %v, want ErrDiverged", err)
+	}
+	wantError(t, err, "epoch 0, step", "learning rate 1e+38", "optim.Clip")
+	if _, err := os.Stat(tr.Checkpoint.Path); err == nil {
+		t.Error("it checkpointed weights that are no numbers")
+	}
+}
+
+// tensorsOf reads a level back from the network's file.
+func tensorsOf(t testing.TB, net *sdk.Network, level string) map[string][]float32 {
+	t.Helper()
+	b := saved(t, net)
+	r, err := checkpoint.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := r.Level(level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]float32{}
+	for name, v := range l.Tensors {
+		x, err := v.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = x.F32()
+	}
+	return out
+}
+
+// TestFreeze: frozen parameters stay as they are bit for bit, and yet the compressor sees them, and the gradient of the others is
+// taken where they are compressed.
+func TestFreeze(t *testing.T) {
+	train := shapes(t, 40, 0)
+	frozen := []string{"conv2.weight", "bn1.bias"}
+	seen := map[string]bool{}
+	spy := compress.Func("spy", func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		for _, x := range w {
+			seen[x.Name] = true
+		}
+		return compress.TopK(.5).Compress(ctx, w)
+	})
+	tr := tinyTrainer()
+	tr.Epochs, tr.Schedule = 1, optim.Constant(0.05)
+	tr.Init = fit(t, tr, train, nil)
+	before := tensorsOf(t, tr.Init, "dense")
+	tr.Freeze = func(name string) bool { return slices.Contains(frozen, name) }
+	for name, e := range map[string]optim.Estimator{
+		"plain": optim.Plain(), "sam": optim.SAM(.05), "cram+": optim.CrAMPlus(.1, compress.TopK(.5)),
+		"nm": optim.CrAMPlus(.1, compress.NM{N: 2, M: 4}), "host": optim.CrAMPlus(.1, spy),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tr
+			tr.Estimator = e
+			net := fit(t, tr, train, nil)
+			after := tensorsOf(t, net, "dense")
+			for _, name := range []string{"conv1.weight", "conv2.weight", "bn1.weight", "bn1.bias", "fc.weight"} {
+				same := slices.Equal(before[name], after[name])
+				if want := slices.Contains(frozen, name); same != want {
+					t.Errorf("%s: unchanged is %v, want %v", name, same, want)
+				}
+			}
+			if recipe := net.Info().Recipe; !strings.Contains(recipe, "frozen bn1.bias conv2.weight") {
+				t.Errorf("the recipe does not say what is frozen: %s", recipe)
+			}
+		})
+	}
+	if !seen["conv2.weight"] {
+		t.Error("the compressor did not see a frozen weight")
+	}
+	conv1 := func(c compress.Compressor) []float32 {
+		tr := tr
+		tr.Estimator = optim.CrAM(0, c)
+		return tensorsOf(t, fit(t, tr, train, nil), "dense")["conv1.weight"]
+	}
+	if slices.Equal(conv1(compress.Dense{}), conv1(compress.Only(compress.TopK(.9), "conv2.weight"))) {
+		t.Error("compressing a frozen weight changes no gradient")
+	}
+}
+
+// TestInit: a training goes on from given weights, and a network that is no start for the model is refused with all that is wrong.
+func TestInit(t *testing.T) {
+	train := shapes(t, 40, 0)
+	tr := tinyTrainer()
+	tr.Epochs, tr.Schedule = 1, optim.Constant(1e-30) // moves the statistics alone
+	net := fit(t, tr, train, nil)
+	again := tr
+	again.Seed++
+	if slices.Equal(tensorsOf(t, fit(t, again, train, nil), "")["fc.weight"], tensorsOf(t, net, "")["fc.weight"]) {
+		t.Error("two seeds begin with the same weights")
+	}
+	again.Init = net
+	got, want := tensorsOf(t, fit(t, again, train, nil), ""), tensorsOf(t, net, "")
+	if !slices.Equal(got["fc.weight"], want["fc.weight"]) || slices.Equal(got["bn1.running_mean"], want["bn1.running_mean"]) {
+		t.Error("the training does not begin where the network is")
+	}
+
+	tr.Init = net
+	tr.Model = models.CNN{Widths: []int{8, 16}, Classes: 10}
+	_, err := tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "do not fit", "bn2.weight: want f32[16], got f32[8]", "conv2.weight: want f32[16 8 3 3], got f32[8 8 3 3]", "fc.weight: want f32[10 16], got f32[10 8]")
+	tr.Model = models.MLP{Hidden: []int{4}, Classes: 10}
+	_, err = tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "fc1.weight is missing", "conv1.weight is unexpected")
+
+	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr = tinyTrainer()
+	tr.Init = small
+	_, err = tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "initial weights", `no level "dense"`, "topk:0.5")
+}
+
+// TestOwnLoss trains against a loss of its own: the one that is reported and whose gradient is taken.
+func TestOwnLoss(t *testing.T) {
+	var losses [2][]float64
+	for i, scale := range []float64{1, 2} {
+		tr := tinyTrainer()
+		tr.Epochs, tr.Estimator, tr.Rule = 1, optim.Plain(), optim.SGD{}
+		tr.Loss = func(b *graph.Builder, output, target graph.Node) graph.Node {
+			return b.Scale(nn.CrossEntropy(b, output, target), scale)
+		}
+		tr.OnStep = func(s sdk.Step) error { losses[i] = append(losses[i], s.Loss); return nil }
+		fit(t, tr, shapes(t, 40, 0), nil)
+	}
+	if losses[1][0] != 2*losses[0][0] {
+		t.Errorf("first loss %v, doubled %v", losses[0][0], losses[1][0])
+	}
+	if losses[1][2] == 2*losses[0][2] {
+		t.Error("the doubled loss trains the same weights")
+	}
+	tr := tinyTrainer()
+	tr.Loss = func(b *graph.Builder, output, target graph.Node) graph.Node { return output }
+	_, err := tr.Fit(t.Context(), shapes(t, 40, 0), nil)
+	wantError(t, err, "training step", "scalar")
+}
+
+// TestReferenceBackend holds that a training on the reference backend goes the same way as on the CPU: 3 steps, to 1e-4 of a loss
+// of about 2.3, which is what float32 sums in another order leave.
+func TestReferenceBackend(t *testing.T) {
+	losses := func(b sdk.Backend) (got []float64) {
+		tr := tinyTrainer()
+		tr.Epochs, tr.Backend = 1, b
+		tr.OnStep = func(s sdk.Step) error { got = append(got, s.Loss); return nil }
+		fit(t, tr, shapes(t, 40, 0), nil)
+		return got
+	}
+	got, want := losses(onCPU(t, 2)), losses(reference.New())
+	for i := range want {
+		if d := math.Abs(got[i] - want[i]); !(d <= 1e-4) {
+			t.Errorf("step %d: loss %v on the cpu, %v on the reference", i, got[i], want[i])
+		}
+	}
+}
