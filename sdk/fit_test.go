@@ -235,7 +235,9 @@ func TestTrainerRefuses(t *testing.T) {
 		"clip":         {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 0, Rule: optim.SGD{}} }, []string{"MaxNorm is 0"}},
 		"clip nothing": {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 1} }, []string{"rule is nil"}},
 		"rho":          {func(tr *sdk.Trainer) { tr.Estimator = optim.SAM(nan) }, []string{"Trainer.Estimator", "Rho is NaN"}},
-		"group":        {func(tr *sdk.Trainer) { tr.Rule = optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}} }, []string{"bn1.weight", "no group"}},
+		"group": {func(tr *sdk.Trainer) {
+			tr.Rule = optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}}
+		}, []string{"bn1.weight", "no group"}},
 		"frozen all":   {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"nothing to train"}},
 		"normalise":    {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
 		"sparsity":     {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},

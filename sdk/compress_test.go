@@ -1,0 +1,315 @@
+package sdk_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+// pointwise is small enough to compute by hand: batch norm of the image, a 1×1 convolution, batch norm.
+var pointwise = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+	x = p.Apply("bn0", nn.BatchNorm{}, x)
+	x = p.Apply("conv", nn.Conv2D{Out: 4, Kernel: 1, NoBias: true}, x)
+	return p.Apply("fc", nn.Linear{Out: 10}, nn.GlobalAvgPool(p, p.Apply("bn1", nn.BatchNorm{}, x)))
+})
+
+// TestTuning holds the re-estimated statistics to their definition (paper §3): from reset ones, an average with momentum 0.1 over
+// training-mode batches of the augmented sample, in float64 here, with the variance unbiased. 1e-4 of a value is what float32 leaves of it.
+func TestTuning(t *testing.T) {
+	set := shapes(t, 50, 0)
+	tr := tinyTrainer()
+	tr.Model = pointwise
+	net := fit(t, tr, set, nil)
+	c := sdk.Calibration{Set: set, Augment: tr.Augment, Samples: 30, Batch: 8, Batches: 7, Seed: 3}
+	small, err := sdk.Compress(t.Context(), net, c, compress.TopK(.5), compress.Dense{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, dense := tensorsOf(t, small, "topk:0.5"), tensorsOf(t, net, "dense")
+	sample, err := data.Sample(set, 30, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader := data.Loader{Set: sample, Batch: 8, Transforms: tr.Augment, Shuffle: true, Seed: 3, DropLast: true}
+	want := map[string][]float64{
+		"bn0.running_mean": {0, 0, 0}, "bn0.running_var": {1, 1, 1},
+		"bn1.running_mean": {0, 0, 0, 0}, "bn1.running_var": {1, 1, 1, 1},
+	}
+	for done := 0; done < 7; {
+		for b, err := range loader.Epoch(t.Context(), done/3, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			planes := planesOf(b)
+			for i, p := range planes {
+				planes[i] = track(want, "bn0", i, p, float64(got["bn0.weight"][i]), float64(got["bn0.bias"][i]))
+			}
+			for o := range 4 {
+				y := make([]float64, len(planes[0]))
+				for i, p := range planes {
+					for k, v := range p {
+						y[k] += float64(got["conv.weight"][o*3+i]) * v
+					}
+				}
+				track(want, "bn1", o, y, 1, 0)
+			}
+			if done++; done == 7 {
+				break
+			}
+		}
+	}
+	for name, w := range want {
+		for i := range w {
+			if d := math.Abs(float64(got[name][i]) - w[i]); !(d <= 1e-4*max(1, math.Abs(w[i]))) {
+				t.Errorf("%s[%d] is %v, want %v", name, i, got[name][i], w[i])
+			}
+		}
+		if slices.Equal(got[name], dense[name]) {
+			t.Errorf("%s is that of the training", name)
+		}
+	}
+	if diff := cmp.Diff(dense, tensorsOf(t, small, "dense")); diff != "" {
+		t.Error("the dense level has changed:", diff)
+	}
+	if diff := cmp.Diff(dense, tensorsOf(t, net, "dense")); diff != "" {
+		t.Error("the network has changed:", diff)
+	}
+}
+
+// planesOf returns the values of each channel over a batch.
+func planesOf(b *data.Batch) [][]float64 {
+	n, c, hw := b.Shape[0], b.Shape[1], b.Shape[2]*b.Shape[3]
+	planes := make([][]float64, c)
+	for i := range n * c {
+		for _, v := range b.X[i*hw:][:hw] {
+			planes[i%c] = append(planes[i%c], float64(v))
+		}
+	}
+	return planes
+}
+
+// track moves the running statistics of channel c of a batch norm by the values x, and returns those normalised.
+func track(stats map[string][]float64, name string, c int, x []float64, gamma, beta float64) []float64 {
+	n, mean, square := float64(len(x)), 0.0, 0.0
+	for _, v := range x {
+		mean += v / n
+	}
+	for _, v := range x {
+		square += (v - mean) * (v - mean)
+	}
+	m, v := &stats[name+".running_mean"][c], &stats[name+".running_var"][c]
+	*m = 0.9**m + 0.1*mean
+	*v = 0.9**v + 0.1*square/(n-1)
+	y := make([]float64, len(x))
+	for i := range x {
+		y[i] = gamma*(x[i]-mean)/math.Sqrt(square/n+1e-5) + beta
+	}
+	return y
+}
+
+// TestCompressLevels: levels in order, each with its zeros and its statistics; without data the statistics stay.
+func TestCompressLevels(t *testing.T) {
+	set := shapes(t, 40, 0)
+	net := fit(t, tinyTrainer(), set, nil)
+	cs := []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.9)}
+	untuned, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, cs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := sdk.Compress(t.Context(), net, sdk.Calibration{Set: set, Batch: 8, Batches: 3, Backend: onCPU(t, 2)}, cs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := sdk.Compress(t.Context(), net, sdk.Calibration{Set: set, Batch: 8, Batches: 3, Backend: onCPU(t, 1)}, cs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"dense", "topk:0.5", "nm:2:4", "topk:0.9"}, tuned.Levels()); diff != "" {
+		t.Error(diff)
+	}
+	dense := tensorsOf(t, net, "dense")
+	for level, zeros := range map[string]int{"topk:0.5": 436, "topk:0.9": 785, "nm:2:4": 328} { // of 216+576+80 weights; N:M leaves conv1 dense
+		got := tensorsOf(t, tuned, level)
+		n := 0
+		for _, name := range []string{"conv1.weight", "conv2.weight", "fc.weight"} {
+			for i, v := range got[name] {
+				if v == 0 {
+					n++
+				} else if v != dense[name][i] {
+					t.Errorf("%s: %s[%d] was %v and is %v", level, name, i, dense[name][i], v)
+				}
+			}
+		}
+		if n != zeros {
+			t.Errorf("%s has %d zeros, want %d", level, n, zeros)
+		}
+		if slices.Equal(got["bn2.running_mean"], dense["bn2.running_mean"]) {
+			t.Errorf("%s is not tuned", level)
+		}
+		if diff := cmp.Diff(got, tensorsOf(t, again, level)); diff != "" {
+			t.Errorf("%s depends on the number of threads: %s", level, diff)
+		}
+		without := tensorsOf(t, untuned, level)
+		if !slices.Equal(without["bn2.running_mean"], dense["bn2.running_mean"]) || !slices.Equal(without["bn2.running_var"], dense["bn2.running_var"]) {
+			t.Errorf("%s: statistics moved without data", level)
+		}
+	}
+	report, err := tuned.Report("nm:2:4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := report.Rows[0]; row.Name != "conv1.weight" || row.Skipped == "" || report.Total().Kept != 872-328 {
+		t.Errorf("report:\n%v", report)
+	}
+	// Going on from a file with several levels compresses its dense one.
+	once, err := sdk.Compress(t.Context(), tuned, sdk.Calibration{}, compress.TopK(.7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tensorsOf(t, direct, ""), tensorsOf(t, once, "")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCompressZeroWeights: N:M's own encoding is for what it masked alone; biases of zeros, which other encodings make small, are no groups.
+func TestCompressZeroWeights(t *testing.T) {
+	decls, _, err := nn.Declare(tiny, graph.Batch(3, 24, 24))
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := nn.Initial(decls, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(weights["conv1.weight"].Data) // 3 input channels: skipped by 2:4
+	net, err := sdk.FromWeights(tiny, sdk.Info{Input: sdk.Input{Shape: []int{3, 24, 24}}}, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.NM{N: 2, M: 4}, compress.NM{N: 4, M: 4}, compress.TopK(0), compress.TopK(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fileOf(t, saved(t, small))
+	if e := f.Levels[0].Tensors["conv2.weight"].Encoding; e != graph.GroupNM {
+		t.Errorf("conv2.weight is stored as %v, want %v", e, graph.GroupNM)
+	}
+	for name, w := range tensorsOf(t, net, "dense") {
+		if got := tensorsOf(t, small, "topk:0")[name]; !slices.Equal(got, w) {
+			t.Errorf("topk:0 changes %s", name)
+		}
+	}
+}
+
+// TestCompressRefuses lists what is an error of Compress.
+func TestCompressRefuses(t *testing.T) {
+	leaksNothing(t)
+	set := shapes(t, 40, 0)
+	net := fit(t, tinyTrainer(), set, nil)
+	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.5), compress.TopK(.9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := data.FromSlices([]int{1, 8, 8}, make([]float32, 64), []int{0}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	boom := errors.New("boom")
+	half := compress.TopK(.5)
+	answer := func(out []compress.Compressed, err error) compress.Compressor {
+		return compress.Func("own", func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return out, err })
+	}
+	for name, c := range map[string]struct {
+		net  *sdk.Network
+		c    sdk.Calibration
+		with []compress.Compressor
+		says []string
+	}{
+		"nothing":         {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
+		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1 is nil"}},
+		"nil network":     {nil, sdk.Calibration{}, []compress.Compressor{half}, []string{"network is nil"}},
+		"twice":           {net, sdk.Calibration{}, []compress.Compressor{half, half}, []string{"topk:0.5", "twice"}},
+		"no dense level":  {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
+		"sparsity":        {net, sdk.Calibration{}, []compress.Compressor{compress.TopK(2)}, []string{"topk:2", "sparsity is 2"}},
+		"compressor":      {net, sdk.Calibration{}, []compress.Compressor{answer(nil, boom)}, []string{"compressor own", "boom"}},
+		"answer":          {net, sdk.Calibration{}, []compress.Compressor{answer(make([]compress.Compressed, 2), nil)}, []string{"own", "2 weights"}},
+		"negative batch":  {net, sdk.Calibration{Set: set, Batch: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
+		"no batches":      {net, sdk.Calibration{Set: set, Batches: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
+		"images of other": {net, sdk.Calibration{Set: other}, []compress.Compressor{half}, []string{"tuning of topk:0.5", "[N 3 24 24]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := sdk.Compress(t.Context(), c.net, c.c, c.with...)
+			wantError(t, err, c.says...)
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := sdk.Compress(ctx, net, sdk.Calibration{Set: set}, half); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v after the context ended", err)
+	}
+	var no *checkpoint.LevelError
+	if _, err := small.Report("topk:0.7"); !errors.As(err, &no) {
+		t.Errorf("got %v, want a LevelError", err)
+	}
+}
+
+// TestFromWeightsRefuses lists what is an error of FromWeights, and all that is wrong at once.
+func TestFromWeightsRefuses(t *testing.T) {
+	model := models.MLP{Hidden: []int{4}, Classes: 2}
+	weight := func(dims ...int) graph.Tensor {
+		x, err := graph.New(graph.F32, dims...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	weights := func() map[string]graph.Tensor {
+		return map[string]graph.Tensor{"fc1.weight": weight(4, 6), "fc1.bias": weight(4), "fc2.weight": weight(2, 4), "fc2.bias": weight(2)}
+	}
+	info := sdk.Info{Input: sdk.Input{Shape: []int{6}}}
+	if _, err := sdk.FromWeights(model, info, weights()); err != nil {
+		t.Fatal(err)
+	}
+	bad := weights()
+	delete(bad, "fc1.bias")
+	bad["fc1.weight"], bad["fc3.weight"] = weight(4, 7), weight(1)
+	_, err := sdk.FromWeights(model, info, bad)
+	wantError(t, err, "fc1.bias is missing", "fc1.weight: want f32[4 6], got f32[4 7]", "fc3.weight is unexpected")
+	bad = weights()
+	bad["fc1.bias"] = graph.Tensor{DType: graph.F32, Dims: []int{4}}
+	_, err = sdk.FromWeights(model, info, bad)
+	wantError(t, err, "fc1.bias", "wants 16 bytes, has 0")
+	_, err = sdk.FromWeights(nil, info, weights())
+	wantError(t, err, "model is nil")
+	_, err = sdk.FromWeights(model, sdk.Info{}, weights())
+	wantError(t, err, "fc1.weight")
+	info.Input.Mean = []float32{1}
+	_, err = sdk.FromWeights(model, info, weights())
+	wantError(t, err, "normalisation", "1 means and 0 standard deviations")
+
+	w := weights()
+	net, err := sdk.FromWeights(model, sdk.Info{Input: sdk.Input{Shape: []int{6}}}, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w["fc1.bias"].F32()[0] = 7
+	if tensorsOf(t, net, "")["fc1.bias"][0] != 0 {
+		t.Error("the network shares the caller's memory")
+	}
+}
