@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
+	"net/http"
 
 	"gorgonia.org/tensor"
 
@@ -188,6 +189,18 @@ func ExampleImage() {
 	}
 	batch := tensor.New(tensor.WithShape(1, 3, 224, 224), tensor.WithBacking(x))
 	fmt.Println(batch.Shape())
+}
+
+// An image that a service was sent.
+func ExampleDecodeImage() {
+	http.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		x, err := data.DecodeImage(http.MaxBytesReader(w, r.Body, 10<<20), []int{3, 224, 224})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintln(w, len(x), "values")
+	})
 }
 
 func ExampleFetch() {

@@ -11,7 +11,7 @@ import (
 // Folder opens a folder of images, one sub-folder a class: dir/cat/1.jpg, dir/dog/7.png, …. Classes are numbered in the
 // order of the sub-folders' names; files other than .png, .jpg and .jpeg, and names that start with a dot, are passed over.
 //
-// Examples have shape [3,size,size], cropped and scaled as [Image] does it. Images are decoded when read; one that cannot
+// Examples have shape [3,size,size], cropped and scaled as [DecodeImage] does it. Images are decoded when read; one that cannot
 // be is a [FileError] from Read. It is an error if size is below one, there is no class, or a class has no image.
 func Folder(dir string, size int) (Set, error) {
 	if size < 1 {
@@ -66,7 +66,7 @@ func (f *folder) Read(i int, dst []float32) (int, error) {
 	if err := checkRead(i, len(f.files), len(dst), 3*f.size*f.size); err != nil {
 		return 0, err
 	}
-	picture, err := decode(f.files[i])
+	picture, err := openImage(f.files[i])
 	if err != nil {
 		return 0, err
 	}

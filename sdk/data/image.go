@@ -1,10 +1,12 @@
 package data
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	_ "image/jpeg" // register the decoders that Image promises
 	_ "image/png"
+	"io"
 	"os"
 
 	"golang.org/x/image/draw"
@@ -12,52 +14,78 @@ import (
 	"github.com/compressaware/cram/internal/dense"
 )
 
-// Image reads a .png or .jpg file as one example of shape [3,H,W] (RGB) or [1,H,W] (grey), values in [0,1]: the largest
-// centred part of the picture that has the proportions of H and W, scaled with a bilinear filter that widens when it
-// shrinks (draw.BiLinear of golang.org/x/image, like PIL's). Grey becomes three equal channels, colour becomes grey by
-// 0.299 R + 0.587 G + 0.114 B, transparency black; EXIF orientation is ignored.
-//
+// Image reads a .png or .jpg file as one example of shape [3,H,W] (RGB) or [1,H,W] (grey); [DecodeImage] says how.
 // A file that cannot be read or decoded is a [FileError].
 func Image(path string, shape []int) ([]float32, error) {
-	n, err := dense.Elements(shape)
-	if err != nil || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
-		return nil, fmt.Errorf("data: an image has shape [3,H,W] or [1,H,W], not %v", shape)
+	if err := checkPicture(shape); err != nil {
+		return nil, err
 	}
-	picture, err := decode(path)
+	picture, err := openImage(path)
 	if err != nil {
 		return nil, err
 	}
-	x := make([]float32, n)
+	return fitted(picture, shape), nil
+}
+
+// DecodeImage reads a PNG or JPEG image as one example of shape [3,H,W] (RGB) or [1,H,W] (grey), values in [0,1]: the
+// largest centred part of the picture that has the proportions of H and W, scaled with a bilinear filter that widens
+// when it shrinks (draw.BiLinear of golang.org/x/image, like PIL's). Grey becomes three equal channels, colour becomes
+// grey by 0.299 R + 0.587 G + 0.114 B, transparency black; EXIF orientation is ignored.
+//
+// It is an error if the image cannot be decoded, or has more than 2^27 pixels. Bound r where it comes from a stranger.
+func DecodeImage(r io.Reader, shape []int) ([]float32, error) {
+	if err := checkPicture(shape); err != nil {
+		return nil, err
+	}
+	picture, err := decode(r)
+	if err != nil {
+		return nil, fmt.Errorf("data: cannot decode the image: %w", err)
+	}
+	return fitted(picture, shape), nil
+}
+
+func checkPicture(shape []int) error {
+	if _, err := dense.Elements(shape); err != nil || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
+		return fmt.Errorf("data: an image has shape [3,H,W] or [1,H,W], not %v", shape)
+	}
+	return nil
+}
+
+func fitted(picture image.Image, shape []int) []float32 {
+	x := make([]float32, shape[0]*shape[1]*shape[2])
 	fit(x, picture, shape)
-	return x, nil
+	return x
+}
+
+// openImage reads an image from a file.
+func openImage(path string) (image.Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &FileError{File: path, Offset: -1, Remedy: "check that the file is there and may be read", Err: err}
+	}
+	defer f.Close()
+	picture, err := decode(f)
+	if err != nil {
+		return nil, &FileError{File: path, Offset: -1, Reason: "cannot decode the image", Remedy: "replace or remove the file", Err: err}
+	}
+	return picture, nil
 }
 
 // maxPixels bounds the images that are decoded, at 512 MiB in memory: a few bytes of file can claim far more.
 const maxPixels = 1 << 27
 
 // decode reads an image, after looking at its size.
-func decode(path string) (image.Image, error) {
-	const remedy = "replace or remove the file"
-	f, err := os.Open(path)
+func decode(r io.Reader) (image.Image, error) {
+	var head bytes.Buffer
+	config, _, err := image.DecodeConfig(io.TeeReader(r, &head))
 	if err != nil {
-		return nil, &FileError{File: path, Offset: -1, Remedy: "check that the file is there and may be read", Err: err}
+		return nil, err
 	}
-	defer f.Close()
-	config, _, err := image.DecodeConfig(f)
-	if err == nil && (config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height) {
-		err = fmt.Errorf("expected an image of 1 to %d pixels, got %d×%d", maxPixels, config.Width, config.Height)
+	if config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height {
+		return nil, fmt.Errorf("expected an image of 1 to %d pixels, got %d×%d", maxPixels, config.Width, config.Height)
 	}
-	if err == nil {
-		_, err = f.Seek(0, 0)
-	}
-	var picture image.Image
-	if err == nil {
-		picture, _, err = image.Decode(f)
-	}
-	if err != nil {
-		return nil, &FileError{File: path, Offset: -1, Reason: "cannot decode the image", Remedy: remedy, Err: err}
-	}
-	return picture, nil
+	picture, _, err := image.Decode(io.MultiReader(&head, r))
+	return picture, err
 }
 
 // fit writes the centre of a picture to dst, scaled to shape [C,H,W], C being 1 or 3.

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/png"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,11 +50,24 @@ func TestImage(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("shape %v: %s", c.shape, diff)
 		}
+		decoded, err := data.DecodeImage(bytes.NewReader(b.Bytes()), c.shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, decoded); diff != "" {
+			t.Errorf("shape %v, decoded: %s", c.shape, diff)
+		}
 	}
 	for _, shape := range [][]int{nil, {3, 2}, {2, 2, 2}, {3, 0, 2}, {1, 1, 1, 1}} {
 		if _, err := data.Image(path, shape); err == nil {
 			t.Errorf("shape %v: expected an error", shape)
 		}
+		if _, err := data.DecodeImage(&b, shape); err == nil {
+			t.Errorf("shape %v, decoded: expected an error", shape)
+		}
+	}
+	if _, err := data.DecodeImage(strings.NewReader("GIF89a"), []int{3, 2, 2}); err == nil {
+		t.Error("no PNG or JPEG: expected an error")
 	}
 	_, err := data.Image(filepath.Join(t.TempDir(), "no.png"), []int{3, 2, 2})
 	expectFileError(t, "missing file", err, "no.png", -1)
