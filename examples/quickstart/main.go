@@ -1,0 +1,174 @@
+// Quickstart trains one small network twice on drawn images, with SGD and with CrAM+-Multi, prunes both one-shot, prints
+// what accuracy is left, and serves the pruned one from its file. It needs no data and takes less than a minute:
+//
+//	go run github.com/compressaware/cram/examples/quickstart
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
+	"github.com/compressaware/cram/sdk/progress"
+)
+
+// recipe is a way of training; it is the same for both but for the estimator.
+type recipe struct {
+	name      string
+	estimator optim.Estimator
+}
+
+var recipes = []recipe{
+	{"SGD", optim.Plain()},
+	{"CrAM+-Multi", optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))},
+}
+
+// levels are what each network is pruned to, after it has been trained.
+var levels = []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	dir, err := os.MkdirTemp("", "quickstart")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := run(ctx, dir, os.Stdout, os.Stderr); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run trains, prunes and predicts, keeps the networks in dir, and returns the accuracy of each recipe at each level.
+func run(ctx context.Context, dir string, stdout, stderr io.Writer) (map[string][]float64, error) {
+	set, err := data.Lookup("shapes")
+	if err != nil {
+		return nil, err
+	}
+	train, err := set.Open("", data.Train)
+	if err != nil {
+		return nil, err
+	}
+	test, err := set.Open("", data.Test)
+	if err != nil {
+		return nil, err
+	}
+	table := map[string][]float64{}
+	for _, r := range recipes {
+		fmt.Fprintln(stderr, "training with", r.name)
+		path := filepath.Join(dir, r.name+".cram")
+		if err := trainAndPrune(ctx, r, set.Normalize, train, path, stderr); err != nil {
+			return nil, err
+		}
+		if table[r.name], err = accuracies(ctx, path, test); err != nil {
+			return nil, err
+		}
+	}
+	printTable(stdout, table)
+	return table, predict(ctx, filepath.Join(dir, "CrAM+-Multi.cram"), test, stdout)
+}
+
+// trainAndPrune writes a file of all levels.
+func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.Set, path string, stderr io.Writer) error {
+	show := progress.New(stderr)
+	defer show.Close()
+	t := sdk.Trainer{
+		Model:     models.SmallCNN(10),
+		Estimator: r.estimator,
+		Rule:      optim.SGD{Momentum: 0.9},
+		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
+		Epochs:    6, Batch: 64, Seed: 2,
+		Normalize: n,
+		OnStep:    show.Step, OnEpoch: show.Epoch,
+	}
+	trained, err := t.Fit(ctx, train, nil)
+	if err != nil {
+		return err
+	}
+	pruned, err := sdk.Compress(ctx, trained, sdk.Calibration{Set: train}, levels...)
+	if err != nil {
+		return err
+	}
+	return pruned.Save(path)
+}
+
+// accuracies evaluates every level of a file.
+func accuracies(ctx context.Context, path string, test data.Set) ([]float64, error) {
+	var row []float64
+	for _, level := range levels {
+		p, err := sdk.LoadSparse(path, sdk.Level(level.String()))
+		if err != nil {
+			return nil, err
+		}
+		score, err := p.Evaluate(ctx, test, 100)
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, score.Accuracy)
+		if err := p.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
+func printTable(w io.Writer, table map[string][]float64) {
+	fmt.Fprint(w, "\naccuracy in %, pruned one-shot after training\n\n             ")
+	for _, level := range levels {
+		fmt.Fprintf(w, "%10s", level)
+	}
+	fmt.Fprintln(w)
+	for _, r := range recipes {
+		fmt.Fprintf(w, "%-13s", r.name)
+		for _, accuracy := range table[r.name] {
+			fmt.Fprintf(w, "%10.1f", 100*accuracy)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// predict serves the sparsest level from its file, as a program that has never seen the model's code would.
+func predict(ctx context.Context, path string, test data.Set, w io.Writer) error {
+	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	const n = 3
+	shape := p.Info().Input.Shape
+	size := shape[0] * shape[1] * shape[2]
+	x := make([]float32, n*size)
+	var want [n]int
+	for i := range n {
+		if want[i], err = test.Read(i, x[i*size:][:size]); err != nil {
+			return err
+		}
+	}
+	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(n, shape[0], shape[1], shape[2]), tensor.WithBacking(x)))
+	if err != nil {
+		return err
+	}
+	classes := p.Info().Input.Classes
+	fmt.Fprintf(w, "\n%s at %s:\n", path, p.Level())
+	for i := range n {
+		logits := y.Float32s()[i*len(classes):][:len(classes)]
+		best := 0
+		for c, v := range logits {
+			if v > logits[best] {
+				best = c
+			}
+		}
+		fmt.Fprintf(w, "  a %s is taken for a %s\n", classes[want[i]], classes[best])
+	}
+	return nil
+}
