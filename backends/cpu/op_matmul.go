@@ -12,12 +12,16 @@ func lowerMatMul(l *lowering, i graph.Instr) error {
 	if _, err := l.choose(name, "packed"); err != nil {
 		return err
 	}
-	l.emit(name, matmul{i.Attr.(graph.MatMulAttr)}, l.plainAll(i.In), []valueID{l.define(i.Out[0], plain)})
+	_, frozen := l.frozenOf(i.In[1])
+	l.emit(name, matmul{i.Attr.(graph.MatMulAttr), frozen}, l.plainAll(i.In), []valueID{l.define(i.Out[0], plain)})
 	return nil
 }
 
-// matmul multiplies the matrices in the last two axes.
-type matmul struct{ attr graph.MatMulAttr }
+// matmul multiplies the matrices in the last two axes. With frozen weights an example's result does not depend on the batch that it comes in.
+type matmul struct {
+	attr   graph.MatMulAttr
+	frozen bool
+}
 
 // tileFLOPs is about the least work that is worth a tile of its own.
 const tileFLOPs = 1 << 21
@@ -25,7 +29,7 @@ const tileFLOPs = 1 << 21
 func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 	dims, dx := b.dims[s.out[0]], b.dims[s.in[0]]
 	r := len(dims)
-	shape := kernels.MatMul{M: dims[r-2], N: dims[r-1], K: dx[r-1], TransA: m.attr.TransA, TransB: m.attr.TransB}
+	shape := kernels.MatMul{M: dims[r-2], N: dims[r-1], K: dx[r-1], TransA: m.attr.TransA, TransB: m.attr.TransB, EachRow: m.frozen}
 	if m.attr.TransA {
 		shape.K = dx[r-2]
 	}

@@ -7,6 +7,7 @@ type MatMul struct {
 	LDA, LDB, LDC  int
 	TransA, TransB bool
 	Accumulate     bool
+	EachRow        bool // a row of C does not depend on M, bit for bit
 }
 
 // Tile is a part of C: rows I0 to I1 and columns J0 to J1. Cut C along its longer side: each tile packs all of the operand that it shares with the others.
@@ -59,7 +60,7 @@ func (l Level) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 				clear(c[i*m.LDC+t.J0 : i*m.LDC+t.J1])
 			}
 		}
-	case m.TransB && !m.TransA && m.M <= fewRows:
+	case m.TransB && !m.TransA && (m.M <= fewRows || m.EachRow):
 		gemms[l].dotProducts(m, c, a, b, t)
 	default:
 		l.packedMatMul(m, c, a, b, scratch, t)
