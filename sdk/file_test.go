@@ -1,0 +1,203 @@
+package sdk_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+// TestSaveAndOpen: what is opened is what was saved, notes included, and saving it again gives the same bytes.
+func TestSaveAndOpen(t *testing.T) {
+	set := shapes(t, 40, 0)
+	small, err := sdk.Compress(t.Context(), fit(t, tinyTrainer(), set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 2},
+		compress.Dense{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.98))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "net.cram")
+	if err := small.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := sdk.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, again := saved(t, small), saved(t, opened)
+	if !bytes.Equal(first, again) {
+		t.Error("Save, Open, Save gives other bytes")
+	}
+	if f := fileOf(t, again); f.Levels[2].Notes["conv1.weight"] == "" {
+		t.Errorf("the note on conv1.weight is lost: %v", f.Levels[2].Notes)
+	}
+	if diff := cmp.Diff(small.Info(), opened.Info()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(small.Levels(), opened.Levels()); diff != "" {
+		t.Error(diff)
+	}
+	x := images(pixels(t, 5))
+	for _, level := range small.Levels() {
+		want := predict(t, predictor(t, small, sdk.Level(level)), x)
+		p, err := sdk.LoadSparse(path, sdk.Level(level))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if got := predict(t, p, x); !slices.Equal(got, want) {
+			t.Errorf("%s: LoadSparse answers otherwise than Network.Predictor", level)
+		}
+		if got := predict(t, predictor(t, opened, sdk.Level(level)), x); !slices.Equal(got, want) {
+			t.Errorf("%s: the opened network answers otherwise", level)
+		}
+	}
+	// What is opened can be compressed and trained further.
+	more, err := sdk.Compress(t.Context(), opened, sdk.Calibration{Set: set, Batch: 20, Batches: 2}, compress.TopK(.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tensorsOf(t, small, "topk:0.5"), tensorsOf(t, more, "")); diff != "" {
+		t.Error(diff)
+	}
+	tr := tinyTrainer()
+	tr.Init = opened
+	fit(t, tr, set, nil)
+}
+
+// TestLoadSparseRefuses: a missing file, a folder, garbage and a level that is not there are errors that say so.
+func TestLoadSparseRefuses(t *testing.T) {
+	leaksNothing(t)
+	dir := t.TempDir()
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := saved(t, sparse(t))
+	net := file("net.cram", good)
+	if _, err := sdk.LoadSparse(filepath.Join(dir, "absent.cram")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	var format *checkpoint.FormatError
+	if _, err := sdk.LoadSparse(file("garbage.cram", bytes.Repeat([]byte("garbage "), 100))); !errors.As(err, &format) {
+		t.Errorf("garbage: %v", err)
+	}
+	if _, err := sdk.LoadSparse(file("empty.cram", nil)); !errors.As(err, &format) {
+		t.Errorf("an empty file: %v", err)
+	}
+	if _, err := sdk.LoadSparse(file("cut.cram", good[:len(good)-9]), sdk.Level("dense")); !errors.As(err, &format) {
+		t.Errorf("a cut file: %v", err)
+	}
+	_, err := sdk.LoadSparse(dir)
+	wantError(t, err, dir)
+	var no *checkpoint.LevelError
+	for _, opts := range [][]sdk.Option{nil, {sdk.Level("topk:0.7")}} {
+		_, err := sdk.LoadSparse(net, opts...)
+		if !errors.As(err, &no) || !slices.Equal(no.Have, []string{"dense", "topk:0.9"}) {
+			t.Errorf("got %v, want the levels listed", err)
+		}
+		wantError(t, err, net, "dense, topk:0.9")
+	}
+	_, err = sdk.Open(dir)
+	wantError(t, err, dir)
+	if err := sparse(t).Save(filepath.Join(dir, "no", "folder.cram")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("saving to no folder: %v", err)
+	}
+}
+
+// TestForeignFiles: files that are whole but are no networks are refused on opening, before anything runs.
+func TestForeignFiles(t *testing.T) {
+	good := saved(t, sparse(t))
+	program := func(build func(*graph.Builder)) *graph.Program {
+		b := graph.NewBuilder()
+		build(b)
+		p, err := b.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		change func(f *checkpoint.File)
+		says   []string
+	}{
+		"no programs": {func(f *checkpoint.File) { f.Programs = nil }, []string{`no program "infer"`}},
+		"two outputs": {func(f *checkpoint.File) {
+			f.Programs["infer"] = program(func(b *graph.Builder) {
+				b.Output("x", b.Input("x", graph.F32, graph.Batch(3, 24, 24)))
+				b.Output("y", b.Input("y", graph.F32, nil))
+			})
+		}, []string{"2 inputs, 2 outputs"}},
+		"integers": {func(f *checkpoint.File) {
+			f.Programs["infer"] = program(func(b *graph.Builder) {
+				b.Output("y", b.Cast(b.Input("x", graph.F32, graph.Batch(3, 24, 24)), graph.I32))
+			})
+		}, []string{"answers with i32", "want f32"}},
+		"another input":         {func(f *checkpoint.File) { f.Meta.Input.Shape = []int{3, 24, 25} }, []string{"[N 3 24 24]", "[N 3 24 25]"}},
+		"a program that writes": {func(f *checkpoint.File) { f.Programs["infer"] = f.Programs["tune"] }, []string{"infer", "updates"}},
+		"half the tuning":       {func(f *checkpoint.File) { delete(f.Programs, "reset") }, []string{"tune", "reset"}},
+		"a missing tensor":      {func(f *checkpoint.File) { delete(f.Levels[0].Tensors, "fc.bias") }, []string{"level dense", "fc.bias", "f32[10]"}},
+		"another shape": {func(f *checkpoint.File) {
+			for _, l := range f.Levels {
+				l.Tensors["fc.bias"] = l.Tensors["bn1.bias"]
+			}
+		}, []string{"fc.bias", "f32[10]", "f32[16]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := fileOf(t, good)
+			f.Programs = maps.Clone(f.Programs)
+			c.change(f)
+			path := filepath.Join(t.TempDir(), "net.cram")
+			if err := os.WriteFile(path, bytesOf(t, f), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := sdk.Open(path)
+			wantError(t, err, append(c.says, path)...)
+			if name == "half the tuning" || name == "no programs" {
+				return
+			}
+			_, err = sdk.LoadSparse(path, sdk.Level("dense"))
+			wantError(t, err, append(c.says, path)...)
+		})
+	}
+}
+
+// TestSmall: the 90 % level of ResNet-20 saved alone takes under a fifth of the dense file.
+func TestSmall(t *testing.T) {
+	decls, _, err := nn.Declare(models.ResNet20(10), graph.Batch(3, 32, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := nn.Initial(decls, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := sdk.FromWeights(models.ResNet20(10), sdk.Info{Model: "resnet20", Input: sdk.Input{Shape: []int{3, 32, 32}}}, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, dense := len(saved(t, small)), len(saved(t, net))
+	t.Logf("%d bytes of %d, %.1f %%", got, dense, 100*float64(got)/float64(dense))
+	if 5*got >= dense {
+		t.Errorf("%d bytes of %d", got, dense)
+	}
+}

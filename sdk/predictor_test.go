@@ -1,0 +1,359 @@
+package sdk_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+// sparse returns a trained network with the levels dense and topk:0.9.
+func sparse(t testing.TB) *sdk.Network {
+	t.Helper()
+	set := shapes(t, 40, 0)
+	tr := tinyTrainer()
+	tr.Model, tr.Epochs = models.SmallCNN(10), 1
+	tr.Normalize = data.Normalize{Mean: []float32{.3, .4, .5}, Std: []float32{.2, .3, .4}}
+	net, err := sdk.Compress(t.Context(), fit(t, tr, set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 4}, compress.Dense{}, compress.TopK(.9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+func predictor(t testing.TB, net *sdk.Network, opts ...sdk.Option) *sdk.Predictor {
+	t.Helper()
+	p, err := net.Predictor(t.Context(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// pixels returns n images as one row-major slice.
+func pixels(t testing.TB, n int) []float32 {
+	t.Helper()
+	x := make([]float32, n*3*24*24)
+	set := shapes(t, n, 9)
+	for i := range n {
+		if _, err := set.Read(i, x[i*3*24*24:][:3*24*24]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return x
+}
+
+func images(x []float32) *tensor.Dense {
+	return tensor.New(tensor.WithShape(len(x)/(3*24*24), 3, 24, 24), tensor.WithBacking(x))
+}
+
+func predict(t testing.TB, p *sdk.Predictor, x *tensor.Dense) []float32 {
+	t.Helper()
+	y, err := p.Predict(t.Context(), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y.Float32s()
+}
+
+// TestBatchSizes: an example's logits do not depend on the company it comes in, bit for bit.
+func TestBatchSizes(t *testing.T) {
+	net := sparse(t)
+	const n, size = 37, 3 * 24 * 24
+	x := pixels(t, n)
+	for _, level := range net.Levels() {
+		p := predictor(t, net, sdk.Level(level), sdk.On(onCPU(t, 2)))
+		var one []float32
+		for i := range n {
+			one = append(one, predict(t, p, images(x[i*size:][:size]))...)
+		}
+		for _, batch := range []int{2, 3, 4, 7, 8, 16, 31, 37} {
+			for i := 0; i+batch <= n; i += batch {
+				if got := predict(t, p, images(x[i*size:][:batch*size])); !slices.Equal(got, one[i*10:][:batch*10]) {
+					t.Errorf("%s: a batch of %d from image %d on: other logits than one by one", level, batch, i)
+				}
+			}
+		}
+		alone := tensor.New(tensor.WithShape(3, 24, 24), tensor.WithBacking(x[:size]))
+		y, err := p.Predict(t.Context(), alone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(y.Shape(), []int{1, 10}) || !slices.Equal(y.Float32s(), one[:10]) {
+			t.Errorf("%s: an image without the leading axis: %v", level, y)
+		}
+		if slices.Equal(one[:10], one[10:20]) {
+			t.Error("two images, the same logits: the test cannot fail")
+		}
+	}
+}
+
+// TestPredictorsAgree: threads change no bit, and the CPU answers what the reference does, to 1e-4: float32 sums in another order.
+func TestPredictorsAgree(t *testing.T) {
+	net := sparse(t)
+	x := pixels(t, 5)
+	want := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(reference.New())), images(x))
+	one := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(onCPU(t, 1))), images(x))
+	three := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(onCPU(t, 3))), images(x))
+	if !slices.Equal(one, three) {
+		t.Error("3 threads answer otherwise than 1")
+	}
+	for i := range want {
+		if d := math.Abs(float64(one[i] - want[i])); !(d <= 1e-4) {
+			t.Errorf("logit %d is %v, want %v", i, one[i], want[i])
+		}
+	}
+}
+
+// TestConcurrentPredict: 16 goroutines get the answers that one gets alone. It is run under -race, too.
+func TestConcurrentPredict(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	const n, size = 32, 3 * 24 * 24
+	x := pixels(t, n)
+	backend := onCPU(t, 2)
+	dense, small := predictor(t, net, sdk.Level("dense"), sdk.On(backend)), predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
+	want := map[*sdk.Predictor][]float32{dense: predict(t, dense, images(x)), small: predict(t, small, images(x))}
+	var wg sync.WaitGroup
+	for g := range 16 {
+		wg.Go(func() {
+			p := []*sdk.Predictor{dense, small}[g%2]
+			for k := range 8 {
+				first, batch := (g+5*k)%n, 1+(g*k)%4
+				batch = min(batch, n-first)
+				y, err := p.Predict(t.Context(), images(x[first*size:][:batch*size]))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !slices.Equal(y.Float32s(), want[p][first*10:][:batch*10]) {
+					t.Errorf("goroutine %d: other logits than alone", g)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestPredictRefuses: whatever comes, an error that says what was wanted, never a panic.
+func TestPredictRefuses(t *testing.T) {
+	p := predictor(t, sparse(t), sdk.Level("dense"))
+	const size = 3 * 24 * 24
+	with := func(at int, v float32) *tensor.Dense {
+		x := pixels(t, 2)
+		x[at] = v
+		return images(x)
+	}
+	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	for name, c := range map[string]struct {
+		x    *tensor.Dense
+		says []string
+	}{
+		"nil":         {nil, []string{"Predict", "got nil"}},
+		"empty":       {new(tensor.Dense), []string{"Predict"}},
+		"scalar":      {tensor.New(tensor.FromScalar(float32(1))), []string{"scalar"}},
+		"float64":     {tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.Of(tensor.Float64)), []string{"float32", "float64"}},
+		"shape":       {tensor.New(tensor.WithShape(1, 3, 24, 23), tensor.Of(tensor.Float32)), []string{"[n [3 24 24]]", "[1 3 24 23]"}},
+		"axes":        {tensor.New(tensor.WithShape(1, 1, 3, 24, 24), tensor.Of(tensor.Float32)), []string{"[1 1 3 24 24]"}},
+		"vector":      {tensor.New(tensor.WithShape(size), tensor.Of(tensor.Float32)), []string{"[1728]"}},
+		"NaN":         {with(size+5, nan), []string{"element 5 of example 1 is NaN", "AllowNonFinite"}},
+		"infinity":    {with(7, inf), []string{"element 7 of example 0 is -Inf"}},
+		"channels in": {tensor.New(tensor.WithShape(2, 24, 24, 3), tensor.Of(tensor.Float32)), []string{"[2 24 24 3]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := p.Predict(t.Context(), c.x)
+			wantError(t, err, c.says...)
+		})
+	}
+	lenient := predictor(t, sparse(t), sdk.Level("dense"), sdk.AllowNonFinite())
+	y := predict(t, lenient, with(size+5, nan))
+	if good := predict(t, lenient, images(pixels(t, 2))); !slices.Equal(y[:10], good[:10]) {
+		t.Error("a NaN in one example changes another")
+	}
+}
+
+// TestOtherLayouts: a tensor of other strides means what it says, and is not changed.
+func TestOtherLayouts(t *testing.T) {
+	p := predictor(t, sparse(t), sdk.Level("dense"))
+	const n, size = 4, 3 * 24 * 24
+	x := pixels(t, n)
+	want := predict(t, p, images(x))
+
+	last := make([]float32, len(x)) // the images with channels last
+	for i := range n {
+		for c := range 3 {
+			for at := range 24 * 24 {
+				last[i*size+at*3+c] = x[i*size+c*24*24+at]
+			}
+		}
+	}
+	transposed := tensor.New(tensor.WithShape(n, 24, 24, 3), tensor.WithBacking(slices.Clone(last)))
+	if err := transposed.T(0, 3, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	if got := predict(t, p, transposed); !slices.Equal(got, want) {
+		t.Error("a transposed tensor is read as if it were not")
+	}
+	column := tensor.New(tensor.WithShape(n, 3, 24, 24), tensor.AsFortran(make([]float32, len(x))))
+	strides := column.Strides()
+	for i := range x {
+		at := 0
+		for axis, rest, below := 0, i, size; axis < 4; axis++ {
+			at += rest / below * strides[axis]
+			rest %= below
+			if axis < 3 {
+				below /= []int{3, 24, 24}[axis]
+			}
+		}
+		column.Float32s()[at] = x[i]
+	}
+	if got := predict(t, p, column); !slices.Equal(got, want) {
+		t.Error("a column-major tensor is read as if it were not")
+	}
+	view, err := images(slices.Clone(x)).Slice(tensor.S(1, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := predict(t, p, view.(*tensor.Dense)); !slices.Equal(got, want[10:30]) {
+		t.Error("a slice is read from the wrong place")
+	}
+	before := slices.Clone(x)
+	y := predict(t, p, images(x))
+	y[0] = 1e9
+	if !slices.Equal(x, before) || slices.Equal(predict(t, p, images(x)), y) {
+		t.Error("input and output share memory with the predictor")
+	}
+}
+
+// TestPredictorClose: after Close there is one error, and a Close in the middle of calls is safe.
+func TestPredictorClose(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	x := pixels(t, 4)
+	for range 5 {
+		p := predictor(t, net, sdk.Level("topk:0.9"))
+		want := predict(t, p, images(x))
+		var wg sync.WaitGroup
+		begun := make(chan struct{}, 8)
+		for range 8 {
+			wg.Go(func() {
+				for {
+					y, err := p.Predict(t.Context(), images(x))
+					select {
+					case begun <- struct{}{}:
+					default:
+					}
+					if err != nil {
+						if !errors.Is(err, backends.ErrClosed) {
+							t.Errorf("got %v, want ErrClosed", err)
+						}
+						return
+					}
+					if !slices.Equal(y.Float32s(), want) {
+						t.Error("another answer while closing")
+					}
+				}
+			})
+		}
+		<-begun
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if _, err := p.Predict(t.Context(), images(x)); !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("after Close: got %v, want ErrClosed", err)
+		}
+		if _, err := p.Evaluate(t.Context(), shapes(t, 4, 0), 2); !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("after Close: got %v, want ErrClosed", err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error("Close again:", err)
+		}
+	}
+}
+
+// TestPredictorOptions: the caller's backend stays open, a plan can be pinned, and unfit options are errors.
+func TestPredictorOptions(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	x := images(pixels(t, 2))
+	backend := onCPU(t, 2)
+	p := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
+	want := predict(t, p, x)
+	if len(p.Plan()) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Input.Classes[0] != "disc" {
+		t.Errorf("plan %v, level %s, backend %v, info %v", p.Plan(), p.Level(), p.Backend(), p.Info())
+	}
+	pinned := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend), sdk.Pin(p.Plan()))
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := predict(t, pinned, x); !slices.Equal(got, want) {
+		t.Error("the pinned plan answers otherwise")
+	}
+	_, err := net.Predictor(t.Context(), sdk.Level("dense"), sdk.Pin(backends.Plan{"nothing": "direct"}))
+	wantError(t, err, "level dense", "nothing")
+	_, err = net.Predictor(t.Context())
+	wantError(t, err, "dense, topk:0.9")
+	_, err = net.Predictor(t.Context(), sdk.Level("topk:0.7"))
+	wantError(t, err, "topk:0.7", "dense, topk:0.9")
+	_, err = net.Predictor(t.Context(), nil)
+	wantError(t, err, "option 0", "nil")
+	if err := backend.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = net.Predictor(t.Context(), sdk.Level("dense"), sdk.On(backend))
+	if !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
+	}
+}
+
+// TestEvaluate counts by hand what Evaluate says, in batches that do not divide the set.
+func TestEvaluate(t *testing.T) {
+	p := predictor(t, sparse(t), sdk.Level("dense"))
+	const n = 23
+	logits := predict(t, p, images(pixels(t, n)))
+	correct, loss := 0, 0.0
+	for i := range n {
+		row := logits[i*10:][:10]
+		label, sum := i%10, 0.0
+		if slices.Index(row, slices.Max(row)) == label {
+			correct++
+		}
+		for _, v := range row {
+			sum += math.Exp(float64(v - row[label]))
+		}
+		loss += math.Log(sum) / n
+	}
+	got, err := p.Evaluate(t.Context(), shapes(t, n, 9), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Examples != n || got.Accuracy != float64(correct)/n || math.Abs(got.Loss-loss) > 1e-6 {
+		t.Errorf("got %+v, want %d correct of %d, loss %v", got, correct, n, loss)
+	}
+	_, err = p.Evaluate(t.Context(), nil, 7)
+	wantError(t, err, "Evaluate", "nil")
+	_, err = p.Evaluate(t.Context(), shapes(t, n, 9), 0)
+	wantError(t, err, "Evaluate", "Batch is 0")
+	many, err := data.FromSlices([]int{3, 24, 24}, make([]float32, 3*24*24), []int{10}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Evaluate(t.Context(), many, 1)
+	wantError(t, err, "label 10", "10 classes")
+	if graph.Count(p.Info().Input.Shape) != 3*24*24 {
+		t.Errorf("input shape %v", p.Info().Input.Shape)
+	}
+}
