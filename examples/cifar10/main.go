@@ -1,0 +1,152 @@
+// Cifar10 trains ResNet-20 on CIFAR-10 so that it can be pruned afterwards, and prints one row of a table: the test accuracy
+// at each level of one-shot global pruning after batch-norm tuning, in brackets without it.
+//
+//	cram data fetch cifar10 --data-dir DIR
+//	go run github.com/compressaware/cram/examples/cifar10 -data DIR -method cram+ -rho 0.2 -seed 10
+//
+// The recipe is that of the CrAM paper (Peste et al., ICLR 2023), its 200 epochs cut to 8 by default. Interrupted, the same
+// command goes on from the last epoch.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
+	"github.com/compressaware/cram/sdk/progress"
+)
+
+// trained are the levels that a CrAM step draws one of; measured are the columns of the table.
+var (
+	trained  = []compress.Compressor{compress.TopK(.3), compress.TopK(.4), compress.TopK(.5), compress.TopK(.6), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
+	measured = []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95)}
+)
+
+func main() {
+	dir := flag.String("data", ".", "folder that holds cifar-10-batches-bin")
+	method := flag.String("method", "cram+", "sgd, sam, cram or cram+")
+	rho := flag.Float64("rho", 0.2, "length of the ascent step")
+	seed := flag.Uint64("seed", 10, "of everything random")
+	epochs := flag.Int("epochs", 8, "passes over the training images")
+	out := flag.String("out", "cifar10.cram", "file for the dense network")
+	flag.Parse()
+	estimator, err := estimatorOf(*method, *rho)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *dir, *out, estimator, *seed, *epochs); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func estimatorOf(method string, rho float64) (optim.Estimator, error) {
+	switch method {
+	case "sgd":
+		return optim.Plain(), nil
+	case "sam":
+		return optim.SAM(rho), nil
+	case "cram":
+		return optim.CrAM(rho, trained...), nil
+	case "cram+":
+		return optim.CrAMPlus(rho, trained...), nil
+	}
+	return optim.Estimator{}, fmt.Errorf("unknown method %q: want sgd, sam, cram or cram+", method)
+}
+
+func run(ctx context.Context, dir, out string, estimator optim.Estimator, seed uint64, epochs int) error {
+	set, err := data.Lookup("cifar10")
+	if err != nil {
+		return err
+	}
+	train, err := set.Open(dir, data.Train)
+	if err != nil {
+		return err
+	}
+	test, err := set.Open(dir, data.Test)
+	if err != nil {
+		return err
+	}
+	show := progress.New(os.Stderr)
+	defer show.Close()
+	t := sdk.Trainer{
+		Model:     models.ResNet20(10),
+		Estimator: estimator,
+		Rule:      optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
+		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
+		Epochs:    epochs, Batch: 128, Seed: seed,
+		Augment: set.Augment, Normalize: set.Normalize,
+		Checkpoint: sdk.Checkpointing{Path: out + ".part"},
+		OnStep:     show.Step, OnEpoch: show.Epoch,
+		Info: sdk.Info{Model: "resnet20", Data: "cifar10"},
+	}
+	net, err := t.Fit(ctx, train, test)
+	if err != nil {
+		return err
+	}
+	if err := net.Save(out); err != nil {
+		return err
+	}
+	if err := os.Remove(t.Checkpoint.Path); err != nil {
+		return err
+	}
+	tuned, err := accuracies(ctx, net, sdk.Calibration{Set: train, Augment: set.Augment, Seed: seed}, test)
+	if err != nil {
+		return err
+	}
+	untuned, err := accuracies(ctx, net, sdk.Calibration{}, test)
+	if err != nil {
+		return err
+	}
+	printRow(fmt.Sprintf("%v, seed %d, %d epochs", estimator, seed, epochs), tuned, untuned)
+	return nil
+}
+
+// accuracies prunes the network to each measured level and returns what accuracy is left.
+func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test data.Set) ([]float64, error) {
+	pruned, err := sdk.Compress(ctx, net, c, measured...)
+	if err != nil {
+		return nil, err
+	}
+	var row []float64
+	for _, level := range pruned.Levels() {
+		p, err := pruned.Predictor(ctx, sdk.Level(level))
+		if err != nil {
+			return nil, err
+		}
+		score, err := p.Evaluate(ctx, test, 100)
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, score.Accuracy)
+		if err := p.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
+// printRow prints a table of one row as Markdown. The dense network keeps its own statistics: nothing is tuned there.
+func printRow(name string, tuned, untuned []float64) {
+	header, rule, row := "| |", "|---|", "| "+name+" |"
+	for i, level := range measured {
+		header += " " + level.String() + " |"
+		rule += "---|"
+		row += fmt.Sprintf(" %.2f", 100*tuned[i])
+		if _, dense := level.(compress.Dense); !dense {
+			row += fmt.Sprintf(" (%.2f)", 100*untuned[i])
+		}
+		row += " |"
+	}
+	fmt.Println(strings.Join([]string{header, rule, row}, "\n"))
+}
