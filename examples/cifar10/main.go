@@ -108,7 +108,7 @@ func run(ctx context.Context, dir, out string, estimator optim.Estimator, seed u
 	if err != nil {
 		return err
 	}
-	printRow(fmt.Sprintf("%v, seed %d, %d epochs", estimator, seed, epochs), tuned, untuned)
+	fmt.Println(table(fmt.Sprintf("%v, seed %d, %d epochs", estimator, seed, epochs), tuned, untuned))
 	return nil
 }
 
@@ -136,8 +136,8 @@ func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test d
 	return row, nil
 }
 
-// printRow prints a table of one row as Markdown. The dense network keeps its own statistics: nothing is tuned there.
-func printRow(name string, tuned, untuned []float64) {
+// table returns a table of one row in Markdown. The dense network keeps its own statistics: nothing is tuned there.
+func table(name string, tuned, untuned []float64) string {
 	header, rule, row := "| |", "|---|", "| "+name+" |"
 	for i, level := range measured {
 		header += " " + level.String() + " |"
@@ -148,5 +148,5 @@ func printRow(name string, tuned, untuned []float64) {
 		}
 		row += " |"
 	}
-	fmt.Println(strings.Join([]string{header, rule, row}, "\n"))
+	return strings.Join([]string{header, rule, row}, "\n")
 }
