@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -79,7 +80,7 @@ type trained struct {
 	File     string   `json:"file"`
 	Model    string   `json:"model"`
 	Epochs   int      `json:"epochs"`
-	Loss     *float64 `json:"loss,omitempty"`         // of the last epoch; null when it had been trained before
+	Loss     *float64 `json:"loss,omitempty"`         // of the last epoch; missing when that was trained by an earlier command
 	Accuracy *float64 `json:"val_accuracy,omitempty"` // likewise
 }
 
@@ -95,6 +96,9 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 	t, train, test, err := f.trainer()
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // now, not after hours of training
+		return fmt.Errorf("--out %s: %w", f.out, err)
 	}
 	if t.Backend, err = f.backend.open(); err != nil {
 		return err
