@@ -25,7 +25,6 @@ import (
 // origin is a server of one file that can be made to misbehave.
 type origin struct {
 	content      []byte
-	etag         string
 	ignoreRange  bool
 	cut          int // bytes after which a body breaks off; 0 for never
 	extra        int // bytes too many

@@ -51,10 +51,10 @@ func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight,
 	}
 	built := c.Build(b, syms)
 	if err := b.Err(); err != nil {
-		return fmt.Errorf("Build: %w", err)
+		return fmt.Errorf("graph form: %w", err)
 	}
 	if len(built) != len(w) {
-		return fmt.Errorf("Build answered for %d of %d weights", len(built), len(w))
+		return fmt.Errorf("graph form answered for %d of %d weights", len(built), len(w))
 	}
 	expected := map[string]graph.Tensor{}
 	for i, x := range built {
