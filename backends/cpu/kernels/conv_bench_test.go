@@ -2,9 +2,7 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
 	"testing"
-	"time"
 )
 
 // convBenches are the layers of ResNet-20 on CIFAR-10 at batch 128, and some of ResNet-50.
@@ -39,29 +37,16 @@ func square(c, size, o, kernel, stride int) ConvShape {
 
 func planar(s ConvShape) ConvShape { s.Planar = true; return s }
 
-// benchConv times one pass on one thread, packing, padding and merging included, and reports GFLOP/s of the median run and its share of the core's
-// measured peak.
+// benchConv times one pass on one thread, packing, padding and merging included, beside the core's peak.
 func benchConv(b *testing.B, plan func(l Level, s ConvShape, n int) (func(), error)) {
 	level := Supported()
-	peak := level.Peak()
 	for _, bench := range convBenches {
 		b.Run(fmt.Sprintf("%s/%s", bench.name, level), func(b *testing.B) {
 			run, err := plan(level, bench.shape, bench.batch)
 			if err != nil {
 				b.Skip(err)
 			}
-			run()
-			var times []time.Duration
-			for b.Loop() {
-				start := time.Now()
-				run()
-				times = append(times, time.Since(start))
-			}
-			slices.Sort(times)
-			flops := bench.shape.FLOPs() * float64(bench.batch) / times[len(times)/2].Seconds() / 1e9
-			b.ReportMetric(flops, "GFLOP/s")
-			b.ReportMetric(100*flops/peak, "%peak")
-			b.ReportMetric(peak, "peak-GFLOP/s")
+			besidePeak(b, level, bench.shape.FLOPs()*float64(bench.batch), run)
 		})
 	}
 }

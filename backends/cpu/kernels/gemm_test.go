@@ -2,9 +2,7 @@ package kernels
 
 import (
 	"fmt"
-	"math"
 	"testing"
-	"time"
 )
 
 // matmulCase is a random product and its float64 result.
@@ -100,11 +98,8 @@ func TestMatMulStaysInside(t *testing.T) {
 	})
 }
 
-// BenchmarkMatMul reports the fastest iteration, as [Level.Peak] does, beside the measured peak.
 func BenchmarkMatMul(b *testing.B) {
 	for _, l := range levels() {
-		peak := l.Peak()
-		b.Logf("%v: measured peak %.1f GFLOP/s", l, peak)
 		for _, s := range []MatMul{
 			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024},
 			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024, TransB: true},
@@ -122,15 +117,7 @@ func BenchmarkMatMul(b *testing.B) {
 			a, x, c := random(1, s.M*s.K), random(2, s.K*s.N), Floats(s.M*s.N)
 			scratch := Floats(s.Scratch())
 			b.Run(fmt.Sprintf("%v/%dx%dx%d/%v%v", l, s.M, s.N, s.K, s.TransA, s.TransB), func(b *testing.B) {
-				best := time.Duration(math.MaxInt64)
-				for b.Loop() {
-					start := time.Now()
-					l.MatMul(s, c, a, x, scratch, s.Whole())
-					best = min(best, time.Since(start))
-				}
-				gflops := 2 * float64(s.M*s.N*s.K) / float64(best.Nanoseconds())
-				b.ReportMetric(gflops, "GFLOP/s")
-				b.ReportMetric(100*gflops/peak, "%peak")
+				besidePeak(b, l, 2*float64(s.M*s.N*s.K), func() { l.MatMul(s, c, a, x, scratch, s.Whole()) })
 			})
 		}
 	}
