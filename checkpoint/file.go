@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/compressaware/cram/sdk/graph"
@@ -9,7 +10,7 @@ import (
 // A File is the content of a checkpoint.
 type File struct {
 	Meta     Meta
-	Programs map[string]*graph.Program // by purpose: "infer", "tune"
+	Programs map[string]*graph.Program // by purpose: "infer", "tune", "reset"
 	Levels   []Level                   // in the order in which they are listed to people
 	State    *State                    // nil: not in training
 }
@@ -57,6 +58,9 @@ const (
 
 // check returns an error unless all values of f are consistent. Names and bounds are checked on the header.
 func (f *File) check() error {
+	if f == nil {
+		return errors.New("checkpoint: the File is nil")
+	}
 	for _, l := range f.Levels {
 		for name, v := range l.Tensors {
 			if err := v.Check(); err != nil {
