@@ -24,6 +24,8 @@ func From(t *tensor.Dense) (dims []int, data []float32, err error) {
 	switch {
 	case t == nil:
 		return nil, nil, fmt.Errorf("tensor: expected a Float32 tensor, got nil")
+	case t.Dtype() == tensor.Dtype{}:
+		return nil, nil, fmt.Errorf("tensor: expected a Float32 tensor, got one without a type: make it with tensor.New")
 	case t.Dtype() != tensor.Float32:
 		return nil, nil, fmt.Errorf("tensor: expected dtype float32, got %v: convert the backing slice to []float32 first", t.Dtype())
 	case !t.IsNativelyAccessible():

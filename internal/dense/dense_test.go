@@ -140,6 +140,7 @@ func TestFromRejects(t *testing.T) {
 		want string
 	}{
 		{"nil", nil, "nil"},
+		{"zero", new(tensor.Dense), "without a type"},
 		{"float64", tensor.New(tensor.WithShape(2), tensor.WithBacking([]float64{1, 2})), "float64"},
 		{"scalar", tensor.New(tensor.FromScalar(float32(1))), "scalar"},
 		{"masked", masked, "mask"},
