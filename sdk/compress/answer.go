@@ -1,6 +1,7 @@
 package compress
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/tensor"
@@ -26,6 +27,9 @@ func (w Weight) Dense() (*tensor.Dense, error) {
 
 // Mask answers for a weight of the given extents with what survives: the elements whose row-major index keep accepts.
 func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
+	if keep == nil {
+		return Compressed{}, errors.New("compress: mask: keep is nil; give a function that says which elements survive")
+	}
 	mask, err := graph.New(graph.Bit, dims...)
 	if err != nil {
 		return Compressed{}, fmt.Errorf("compress: mask: %w", err)

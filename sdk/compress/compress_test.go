@@ -296,7 +296,10 @@ func TestDenseAndValues(t *testing.T) {
 	if _, err := compress.Values(tensor.New(tensor.WithBacking([]float64{1}))); err == nil {
 		t.Error("Values of float64: want an error")
 	}
-	if _, err := compress.Mask([]int{0}, nil); err == nil {
+	if _, err := compress.Mask([]int{2}, nil); err == nil {
+		t.Error("a mask by no function: want an error")
+	}
+	if _, err := compress.Mask([]int{0}, func(int) bool { return true }); err == nil {
 		t.Error("Mask of no elements: want an error")
 	}
 }
