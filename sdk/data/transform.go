@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -128,8 +129,8 @@ func (n Normalize) Shape(in []int) ([]int, error) {
 		return nil, fmt.Errorf("data: Normalize: examples of shape %v need a mean and a std for each channel, got %d and %d", in, len(n.Mean), len(n.Std))
 	}
 	for channel, std := range n.Std {
-		if !(std > 0) {
-			return nil, fmt.Errorf("data: Normalize: std of channel %d is %v, expected above 0", channel, std)
+		if mean := n.Mean[channel]; !(std > 0 && std <= math.MaxFloat32 && mean-mean == 0) { // x−x is 0 exactly for finite x
+			return nil, fmt.Errorf("data: Normalize: mean and std of channel %d are %v and %v, expected finite ones, the std above 0", channel, mean, std)
 		}
 	}
 	return slices.Clone(in), nil

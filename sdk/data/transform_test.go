@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -134,6 +135,8 @@ func TestTransformsReject(t *testing.T) {
 		{"centre crop of nothing", data.CenterCrop{}, image},
 		{"mean missing", data.Normalize{Std: []float32{1, 1, 1}}, image},
 		{"std too short", data.Normalize{Mean: []float32{0, 0, 0}, Std: []float32{1, 1}}, image},
+		{"mean not a number", data.Normalize{Mean: []float32{0, float32(math.NaN()), 0}, Std: []float32{1, 1, 1}}, image},
+		{"std infinite", data.Normalize{Mean: []float32{0, 0, 0}, Std: []float32{1, float32(math.Inf(1)), 1}}, image},
 		{"std zero", data.Normalize{Mean: []float32{0, 0, 0}, Std: []float32{1, 0, 1}}, image},
 	} {
 		if shape, err := c.tr.Shape(c.in); err == nil {
