@@ -16,7 +16,13 @@ type Model interface {
 type Func func(p *Pass, x graph.Node) graph.Node
 
 // Forward calls f.
-func (f Func) Forward(p *Pass, x graph.Node) graph.Node { return f(p, x) }
+func (f Func) Forward(p *Pass, x graph.Node) graph.Node {
+	if f == nil {
+		p.mistake("Func", "the function is nil")
+		return x
+	}
+	return f(p, x)
+}
 
 // A Mode says what a pass is for.
 type Mode uint8

@@ -135,6 +135,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"nil model", nil, image, "the Model is nil"},
 		{"nil layer", apply(nil), image, "net.layer is a nil Model"},
+		{"nil function", apply(nn.Func(nil)), image, "net.layer (Func): the function is nil"},
 		{"conv of a vector", apply(nn.Conv2D{Out: 1, Kernel: 1}), vector, "net.layer (Conv2D): want x of rank 4, got f32[N 4]"},
 		{"conv out", apply(nn.Conv2D{Kernel: 1}), image, "net.layer (Conv2D): Out is 0"},
 		{"conv kernel", apply(nn.Conv2D{Out: 1}), image, "net.layer (Conv2D): Kernel is 0"},
