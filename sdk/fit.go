@@ -51,6 +51,9 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	if err != nil {
 		return nil, fmt.Errorf("sdk: training set: %w", err)
 	}
+	if err := fits(validation, example); err != nil {
+		return nil, fmt.Errorf("sdk: validation set: %w", err)
+	}
 	if err := optim.CheckSchedule(t.Schedule, optim.Progress{Epochs: t.Epochs, Steps: t.Epochs * f.loader.Batches()}); err != nil {
 		return nil, fmt.Errorf("sdk: Trainer.Schedule: %w", err)
 	}
@@ -75,6 +78,18 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
+}
+
+// fits returns an error unless a validation set, if there is one, has examples of the shape that the model is trained on.
+func fits(validation data.Set, example []int) error {
+	if validation == nil {
+		return nil
+	}
+	shape, err := data.Loader{Set: validation, Batch: 1}.Shape()
+	if err == nil && !slices.Equal(shape, example) {
+		err = fmt.Errorf("want examples of shape %v, as the training set's after Augment, got %v", example, shape)
+	}
+	return err
 }
 
 // defaults replaces zero fields by what their comments say.

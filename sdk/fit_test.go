@@ -244,6 +244,8 @@ func TestTrainerRefuses(t *testing.T) {
 		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0] is nil"}},
 		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "Out is 0"}},
 		"own schedule": {func(tr *sdk.Trainer) { tr.Schedule = broken{} }, []string{"epoch 0, step 0", "broken", "NaN"}},
+		"own move":     {func(tr *sdk.Trainer) { tr.Estimator.Points[1].Move = forgetful{} }, []string{"move forgetful", "7 of 8 parameters"}},
+		"own rule":     {func(tr *sdk.Trainer) { tr.Rule = forgetful{} }, []string{"rule forgetful", "7 of 8 parameters"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := tinyTrainer()
@@ -258,6 +260,17 @@ func TestTrainerRefuses(t *testing.T) {
 	}
 	_, err := tinyTrainer().Fit(t.Context(), nil, nil)
 	wantError(t, err, "training set", "nil")
+	small, err := data.FromSlices([]int{3, 8, 8}, make([]float32, 3*8*8), []int{0}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := tinyTrainer()
+	tr.OnStep = func(sdk.Step) error { t.Error("trained before it looked"); return nil }
+	_, err = tr.Fit(t.Context(), train, small)
+	wantError(t, err, "validation set", "[3 24 24]", "[3 8 8]")
+	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "missing", "part.cram")
+	_, err = tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "Trainer.Checkpoint.Path", "missing")
 }
 
 // broken is a schedule without a Check.
@@ -265,6 +278,19 @@ type broken struct{}
 
 func (broken) String() string            { return "broken" }
 func (broken) LR(optim.Progress) float64 { return math.NaN() }
+
+// forgetful is a move and a rule that leave the last parameter out.
+type forgetful struct{}
+
+func (forgetful) String() string { return "forgetful" }
+
+func (forgetful) Apply(_ *graph.Builder, w optim.Weights, _ []optim.Grads) optim.Weights {
+	return w[:len(w)-1]
+}
+
+func (forgetful) Update(_ *graph.Builder, w optim.Weights, g optim.Grads, _ optim.Clock) []graph.Node {
+	return g[:len(w)-1]
+}
 
 // TestDivergence: a loss that is no number ends the training with an error and leaves the last good checkpoint alone.
 func TestDivergence(t *testing.T) {

@@ -101,9 +101,7 @@ func (r *recipe) lower(v variant) ([]segment, error) {
 		c.gradient(i, at, keep, !point.DenseGradient)
 	}
 	mixed := r.estimator.Combine(c.b, c.grads)
-	for j, next := range r.rule.Update(c.b, c.trained(c.weights), mixed, c.clock) {
-		c.b.Update(r.params[r.train[j]].Name, next)
-	}
+	c.update(r.rule.Update(c.b, c.trained(c.weights), mixed, c.clock))
 	for _, d := range r.stats {
 		if next, ok := c.stats[d.Name]; ok {
 			c.b.Update(d.Name, next)
@@ -111,6 +109,17 @@ func (r *recipe) lower(v variant) ([]segment, error) {
 	}
 	program, err := c.close()
 	return append(done, segment{program: program}), err
+}
+
+// update ends the step with the next values of the trained params.
+func (c *cut) update(next []graph.Node) {
+	if len(next) != len(c.train) {
+		c.b.Fail("sdk: rule %v answered for %d of %d parameters, want all, in order", c.rule, len(next), len(c.train))
+		return
+	}
+	for j, i := range c.train {
+		c.b.Update(c.params[i].Name, next[j])
+	}
 }
 
 // close ends a program.
@@ -137,10 +146,16 @@ func (c *cut) trained(values []graph.Node) optim.Weights {
 // move returns the values of all params at the point, before compression.
 func (c *cut) move(p optim.Point) []graph.Node {
 	at := append([]graph.Node(nil), c.weights...)
-	if p.Move != nil {
-		for j, s := range p.Move.Apply(c.b, c.trained(c.weights), c.grads) {
-			at[c.train[j]] = s.W
-		}
+	if p.Move == nil {
+		return at
+	}
+	moved := p.Move.Apply(c.b, c.trained(c.weights), c.grads)
+	if len(moved) != len(c.train) {
+		c.b.Fail("sdk: move %v answered for %d of %d parameters, want all, in order", p.Move, len(moved), len(c.train))
+		return at
+	}
+	for j, i := range c.train {
+		at[i] = moved[j].W
 	}
 	return at
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -125,7 +127,7 @@ func (f *fit) save(ctx context.Context) error {
 	file := net.file()
 	file.State = state
 	if err := checkpoint.Save(f.Checkpoint.Path, file); err != nil {
-		return fmt.Errorf("sdk: checkpoint: %w", err)
+		return fmt.Errorf("sdk: %w", err)
 	}
 	f.saved = f.position
 	return nil
@@ -138,6 +140,9 @@ func (f *fit) resume(ctx context.Context) error {
 	}
 	r, err := checkpoint.Open(f.Checkpoint.Path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Dir(f.Checkpoint.Path)); err != nil { // now, not after the first epoch
+			return fmt.Errorf("sdk: folder of Trainer.Checkpoint.Path: %w", err)
+		}
 		return nil
 	}
 	if err != nil {

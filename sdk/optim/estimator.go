@@ -39,7 +39,7 @@ type Point struct {
 	DenseGradient bool
 }
 
-// A Move computes a point from the weights and the gradients at earlier points.
+// A Move computes a point, all of the weights in order, from the weights and the gradients at earlier points.
 type Move interface {
 	fmt.Stringer
 	Apply(b *graph.Builder, w Weights, earlier []Grads) Weights
