@@ -26,6 +26,8 @@ type Predictor struct {
 	allowNonFinite bool
 }
 
+var errEmpty = errors.New("the Predictor is empty; make one with LoadSparse or Network.Predictor")
+
 // An Option changes how a Predictor is made.
 type Option func(*options)
 
@@ -104,6 +106,9 @@ func (p *Predictor) Plan() backends.Plan { return p.exec.Plan() }
 //
 // A wrong type or shape, or a NaN or infinity in x unless [AllowNonFinite], is an error.
 func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense, error) {
+	if p.exec == nil {
+		return nil, fmt.Errorf("sdk: Predict: %w", errEmpty)
+	}
 	dims, values, err := dense.From(x)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
@@ -139,6 +144,9 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 
 // Evaluate scores the network on a data set of raw examples, in batches of the given size.
 func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int) (Score, error) {
+	if p.exec == nil {
+		return Score{}, fmt.Errorf("sdk: Evaluate: %w", errEmpty)
+	}
 	s, err := evaluate(ctx, p.exec, set, batch)
 	if err != nil {
 		return Score{}, fmt.Errorf("sdk: Evaluate: %w", err)

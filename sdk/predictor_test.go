@@ -162,7 +162,7 @@ func TestPredictRefuses(t *testing.T) {
 		says []string
 	}{
 		"nil":         {nil, []string{"Predict", "got nil"}},
-		"empty":       {new(tensor.Dense), []string{"Predict"}},
+		"empty":       {new(tensor.Dense), []string{"Predict", "without a type"}},
 		"scalar":      {tensor.New(tensor.FromScalar(float32(1))), []string{"scalar"}},
 		"float64":     {tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.Of(tensor.Float64)), []string{"float32", "float64"}},
 		"shape":       {tensor.New(tensor.WithShape(1, 3, 24, 23), tensor.Of(tensor.Float32)), []string{"[n [3 24 24]]", "[1 3 24 23]"}},
@@ -177,6 +177,11 @@ func TestPredictRefuses(t *testing.T) {
 			wantError(t, err, c.says...)
 		})
 	}
+	var empty sdk.Predictor
+	_, err := empty.Predict(t.Context(), images(pixels(t, 1)))
+	wantError(t, err, "Predict", "LoadSparse")
+	_, err = empty.Evaluate(t.Context(), shapes(t, 1, 0), 1)
+	wantError(t, err, "Evaluate", "LoadSparse")
 	lenient := predictor(t, sparse(t), sdk.Level("dense"), sdk.AllowNonFinite())
 	y := predict(t, lenient, with(size+5, nan))
 	if good := predict(t, lenient, images(pixels(t, 2))); !slices.Equal(y[:10], good[:10]) {
