@@ -191,6 +191,9 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	f.runner.restored(state.Tensors)
 	f.drawer.skip(position.step)
 	f.position, f.saved = position, position
+	if f.Log != nil {
+		f.Log.InfoContext(ctx, "resumed", "path", f.Checkpoint.Path, "epoch", f.epoch+1, "epochs", f.Epochs, "step", f.step)
+	}
 	return nil
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/compressaware/cram/checkpoint"
@@ -200,6 +202,30 @@ func TestFinishedTraining(t *testing.T) {
 	tr.OnStep = func(s sdk.Step) error { t.Errorf("step %d again", s.Step); return nil }
 	if !bytes.Equal(saved(t, fit(t, tr, train, nil)), want) {
 		t.Error("another network")
+	}
+}
+
+// TestLog: a training that is interrupted after its first epoch and goes on logs that it does, and every epoch once.
+func TestLog(t *testing.T) {
+	train := shapes(t, 40, 0)
+	var out bytes.Buffer
+	tr := tinyTrainer()
+	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
+	tr.Log = slog.New(slog.NewTextHandler(&out, nil))
+	tr.OnEpoch = func(e sdk.Epoch) error { return errStop }
+	if _, err := tr.Fit(t.Context(), train, train); !errors.Is(err, errStop) {
+		t.Fatal(err)
+	}
+	tr.OnEpoch = nil
+	fit(t, tr, train, train)
+	var said []string
+	for line := range strings.Lines(out.String()) {
+		_, message, _ := strings.Cut(strings.TrimSpace(line), "msg=")
+		said = append(said, message)
+	}
+	want := []string{"epoch epoch=1 epochs=3 lr=", "resumed path=" + tr.Checkpoint.Path + " epoch=2 epochs=3 step=3", "epoch epoch=2", "epoch epoch=3"}
+	if !slices.EqualFunc(said, want, strings.HasPrefix) || !strings.Contains(said[0], "val_accuracy=") {
+		t.Errorf("logged %q, want lines that begin %q", said, want)
 	}
 }
 

@@ -35,7 +35,7 @@ type Trainer struct {
 	Checkpoint Checkpointing
 	OnStep     func(Step) error  // called after each step; an error ends the training with it
 	OnEpoch    func(Epoch) error // called after each epoch; an error ends the training with it
-	Log        *slog.Logger      // nil: silent
+	Log        *slog.Logger      // told of each epoch, and of a checkpoint that the training goes on from; nil: silent
 	Info       Info              // what the network shall say about itself; Fit fills in Recipe, Seed, Versions and Input
 }
 
