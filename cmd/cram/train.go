@@ -104,6 +104,9 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 		return err
 	}
 	defer t.Backend.Close()
+	if _, err := os.Stat(t.Checkpoint.Path); err == nil {
+		a.note("going on from %s", t.Checkpoint.Path)
+	}
 	show := progress.New(a.stderr)
 	defer show.Close()
 	result := trained{File: f.out, Model: f.model, Epochs: f.epochs}
