@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 
 	"gorgonia.org/tensor"
 
+	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
@@ -205,6 +207,53 @@ func ExamplePredictor_Predict() {
 	// Output:
 	// (1, 10) 10
 	// sdk: Predict: want a batch of shape [n [3 24 24]], got [1 3 32 32]
+}
+
+// NaN is refused, with the place where it is, unless it is allowed.
+func ExampleAllowNonFinite() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	image := make([]float32, 3*24*24)
+	image[7] = float32(math.NaN())
+	x := tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.WithBacking(image))
+	for _, options := range [][]sdk.Option{{sdk.Level("dense")}, {sdk.Level("dense"), sdk.AllowNonFinite()}} {
+		p := must(sdk.LoadSparse(path, options...))
+		_, err := p.Predict(context.Background(), x)
+		fmt.Println(err)
+		p.Close()
+	}
+	// Output:
+	// sdk: Predict: element 7 of example 0 is NaN; clean the input or allow it with sdk.AllowNonFinite()
+	// <nil>
+}
+
+// A backend of one's own making, here the CPU with one thread, can serve several predictors.
+func ExampleOn() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	backend := must(cpu.New(cpu.Options{Threads: 1}))
+	defer backend.Close()
+	for _, level := range []string{"dense", "topk:0.9"} {
+		p := must(sdk.LoadSparse(path, sdk.Level(level), sdk.On(backend)))
+		fmt.Println(p.Level(), "on", p.Backend().Name, "with", p.Backend().Threads, "thread")
+		p.Close()
+	}
+	// Output:
+	// dense on cpu with 1 thread
+	// topk:0.9 on cpu with 1 thread
+}
+
+// The kernels that one process chose can be fixed in another, so that both answer alike.
+func ExamplePin() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	first := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
+	defer first.Close()
+	plan := first.Plan()
+	second := must(sdk.LoadSparse(path, sdk.Level("topk:0.9"), sdk.Pin(plan)))
+	defer second.Close()
+	fmt.Println(len(plan), maps.Equal(plan, second.Plan()))
+	// Output: 3 true
 }
 
 func ExamplePredictor_Evaluate() {
