@@ -1,12 +1,18 @@
 package data_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io/fs"
 	"log"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 
 	"gorgonia.org/tensor"
 
@@ -161,9 +167,32 @@ func ExampleLookup() {
 	// data: unknown data set "cifar11": expected one of cifar10, fashion-mnist, mnist, shapes
 }
 
+// photograph writes a grey PNG image of 300×400 pixels.
+func photograph(path string) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		log.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, image.NewGray(image.Rect(0, 0, 300, 400))); err != nil {
+		log.Fatal(err)
+	}
+}
+
 // Photographs in pets/cat, pets/dog, …, scaled so that 224×224 remain after a random crop.
 func ExampleFolder() {
-	set, err := data.Folder("pets", 256)
+	dir, err := os.MkdirTemp("", "pets")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"cat/1.png", "dog/1.png", "dog/2.png"} {
+		photograph(filepath.Join(dir, name))
+	}
+	set, err := data.Folder(dir, 256)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -177,30 +206,47 @@ func ExampleFolder() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(batch.Shape)
+		fmt.Println(set.Classes(), batch.Shape)
 	}
+	// Output: [cat dog] [3 3 224 224]
 }
 
 // A photograph as a batch of one, for Predictor.Predict.
 func ExampleImage() {
-	x, err := data.Image("samoyed.jpg", []int{3, 224, 224})
+	dir, err := os.MkdirTemp("", "pets")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "samoyed.png")
+	photograph(file)
+	x, err := data.Image(file, []int{3, 224, 224})
 	if err != nil {
 		log.Fatal(err)
 	}
 	batch := tensor.New(tensor.WithShape(1, 3, 224, 224), tensor.WithBacking(x))
 	fmt.Println(batch.Shape())
+	// Output: (1, 3, 224, 224)
 }
 
 // An image that a service was sent.
 func ExampleDecodeImage() {
-	http.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
 		x, err := data.DecodeImage(http.MaxBytesReader(w, r.Body, 10<<20), []int{3, 224, 224})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		fmt.Fprintln(w, len(x), "values")
-	})
+	}
+	var body bytes.Buffer
+	if err := png.Encode(&body, image.NewGray(image.Rect(0, 0, 300, 400))); err != nil {
+		log.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	handler(answer, httptest.NewRequest(http.MethodPost, "/", &body))
+	fmt.Print(answer.Body)
+	// Output: 150528 values
 }
 
 func ExampleFetch() {
