@@ -86,7 +86,9 @@ func handler(p *sdk.Predictor) http.Handler {
 				best = i
 			}
 		}
-		a.Class = input.Classes[best]
+		if best < len(input.Classes) { // a network may have no names for its classes
+			a.Class = input.Classes[best]
+		}
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(a)
 	})
