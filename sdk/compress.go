@@ -130,12 +130,11 @@ func encode(c compress.Compressor, tensors map[string]graph.Tensor, r compress.R
 			return l, fmt.Errorf("sdk: level %s: %s: %w", l.name, name, err)
 		}
 	}
-	nm, grouped := c.(compress.NM)
 	for _, row := range r.Rows {
 		if row.Skipped != "" {
 			l.notes[row.Name] = row.Skipped
-		} else if grouped && nm.N < nm.M {
-			if l.tensors[row.Name], err = tensors[row.Name].EncodeNM(nm.N, nm.M, 1); err != nil {
+		} else if p := row.Pattern; p.N < p.M {
+			if l.tensors[row.Name], err = tensors[row.Name].EncodeNM(p.N, p.M, p.Axis); err != nil {
 				return l, fmt.Errorf("sdk: level %s: %s: %w", l.name, row.Name, err)
 			}
 		}

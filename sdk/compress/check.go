@@ -65,6 +65,9 @@ func check(w Weight, c Compressed) string {
 			return "mask: bits behind the last element are set; want zeros"
 		}
 	}
+	if cause := checkPattern(c.Pattern, c.Keep); cause != "" {
+		return cause
+	}
 	if c.Values.None() {
 		return ""
 	}
@@ -78,6 +81,34 @@ func check(w Weight, c Compressed) string {
 		return checkValues(w.Data.F64(), c.Values.F64(), c.Keep)
 	}
 	return fmt.Sprintf("values of type %v; want f32 or f64", w.Data.DType)
+}
+
+// checkPattern returns what is wrong with a promise about a mask, or "".
+func checkPattern(p Pattern, keep graph.Tensor) string {
+	if p == (Pattern{}) {
+		return ""
+	}
+	if keep.None() {
+		return fmt.Sprintf("it promises %d:%d without a mask", p.N, p.M)
+	}
+	if p.N < 1 || p.N > p.M || p.Axis < 0 || p.Axis >= len(keep.Dims) || keep.Dims[p.Axis]%p.M != 0 {
+		return fmt.Sprintf("pattern %d:%d does not fit axis %d of shape %v", p.N, p.M, p.Axis, keep.Dims)
+	}
+	inner := graph.Count(keep.Dims[p.Axis+1:])
+	for first := 0; first < keep.Len(); first += p.M * inner { // of M rows along the axis
+		for column := range inner {
+			kept := 0
+			for k := range p.M {
+				if keep.Bit(first + k*inner + column) {
+					kept++
+				}
+			}
+			if kept > p.N {
+				return fmt.Sprintf("it promises %d:%d along axis %d, but %d survive in the group of element %d", p.N, p.M, p.Axis, kept, first+column)
+			}
+		}
+	}
+	return ""
 }
 
 func checkTensor(what string, t graph.Tensor, d graph.DType, dims []int) string {

@@ -40,8 +40,13 @@ type Weight struct {
 type Compressed struct {
 	Keep    graph.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
 	Values  graph.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
+	Pattern Pattern      // what Keep promises beyond zeros; zero: nothing
 	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
 }
+
+// A Pattern is a promise about a mask that storage and kernels can use: at most N survivors in each M consecutive weights along Axis.
+// The zero value promises nothing.
+type Pattern struct{ N, M, Axis int }
 
 // A Compressor maps weights to compressed weights. It answers for every weight, in order, also for none at all, changes none
 // of them, and does not touch its answer afterwards. It must be deterministic and safe for concurrent use. Once ctx is done it

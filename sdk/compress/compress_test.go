@@ -355,7 +355,7 @@ func TestReport(t *testing.T) {
 	}
 	want := compress.Report{Compressor: "nm:1:4", Rows: []compress.Row{
 		{Name: "a", Dims: []int{2, 6}, Total: 12, Kept: 12, Skipped: "input channels 6 are not a multiple of 4"},
-		{Name: "b", Dims: []int{4, 4}, Total: 16, Kept: 4},
+		{Name: "b", Dims: []int{4, 4}, Total: 16, Kept: 4, Pattern: compress.Pattern{N: 1, M: 4, Axis: 1}},
 	}}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

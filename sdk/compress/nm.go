@@ -23,7 +23,13 @@ func (c NM) String() string { return fmt.Sprintf("nm:%d:%d", c.N, c.M) }
 
 // Compress answers with masks for the prunable weights, f32 or f64.
 func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
-	return compressMasked(ctx, c, w)
+	out, err := compressMasked(ctx, c, w)
+	for i := range out {
+		if !out[i].Keep.None() {
+			out[i].Pattern = Pattern{N: c.N, M: c.M, Axis: nmAxis}
+		}
+	}
+	return out, err
 }
 
 // Build is the graph form of Compress.

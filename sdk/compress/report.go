@@ -19,9 +19,10 @@ type Report struct {
 type Row struct {
 	Name    string
 	Dims    []int
-	Total   int    // weights
-	Kept    int    // weights that the answer does not promise to be zero
-	Skipped string // why it stayed dense, if it did
+	Total   int     // weights
+	Kept    int     // weights that the answer does not promise to be zero
+	Pattern Pattern // what the mask promises beyond zeros
+	Skipped string  // why it stayed dense, if it did
 }
 
 // Sparsity returns the fraction of the weights that are zero, 0 to 1; 0 when there are none.
@@ -43,7 +44,7 @@ func NewReport(c Compressor, w []Weight, out []Compressed) (Report, error) {
 			continue
 		}
 		n := graph.Count(x.Dims)
-		row := Row{Name: x.Name, Dims: x.Dims, Total: n, Kept: n, Skipped: out[i].Skipped}
+		row := Row{Name: x.Name, Dims: x.Dims, Total: n, Kept: n, Pattern: out[i].Pattern, Skipped: out[i].Skipped}
 		if !out[i].Keep.None() {
 			row.Kept = 0
 			for _, b := range out[i].Keep.Data {

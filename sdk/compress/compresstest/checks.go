@@ -134,7 +134,7 @@ func checkOwnership(ctx context.Context, c compress.Compressor, o Options) error
 	err := each(ctx, c, o, func(s scene, out []compress.Compressed) error {
 		copied := make([]compress.Compressed, len(out))
 		for i, x := range out {
-			copied[i] = compress.Compressed{Keep: x.Keep.Clone(), Values: x.Values.Clone(), Skipped: x.Skipped}
+			copied[i] = compress.Compressed{Keep: x.Keep.Clone(), Values: x.Values.Clone(), Pattern: x.Pattern, Skipped: x.Skipped}
 		}
 		all = append(all, held{s, out, copied})
 		return nil
