@@ -484,7 +484,7 @@ func (*DrainReply) Descriptor() ([]byte, []int) {
 // A Span is a run of bytes in a region. The host makes regions, numbers them from 1, lays out everything in them, and
 // keeps a span free of anything else until the call that names it has answered. Every span begins at a multiple of 64.
 // Regions come in two directions: in those toward the plugin the plugin only reads, in those toward the host it writes
-// its results.
+// its results. A span of no bytes names no region.
 type Span struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Region        uint32                 `protobuf:"varint,1,opt,name=region,proto3" json:"region,omitempty"`
