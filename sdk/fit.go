@@ -189,7 +189,6 @@ func (f *fit) close() error {
 
 // runEpoch trains from where the position is to the end of the epoch.
 func (f *fit) runEpoch(ctx context.Context) error {
-	batches := f.loader.Batches()
 	for batch, err := range f.loader.Epoch(ctx, f.epoch, f.batch) {
 		if err != nil {
 			return fmt.Errorf("sdk: %w", err)
@@ -219,13 +218,19 @@ func (f *fit) runEpoch(ctx context.Context) error {
 				return err
 			}
 		}
-		if every := f.Checkpoint.Every; every > 0 && f.step%every == 0 && f.batch < batches {
+		if f.due() {
 			if err := f.checkpoint(ctx, nil); err != nil {
 				return err
 			}
 		}
 	}
 	return f.endEpoch(ctx)
+}
+
+// due reports whether a checkpoint is due after this step; the one after an epoch comes when that is validated.
+func (f *fit) due() bool {
+	every := f.Checkpoint.Every
+	return every > 0 && f.step%every == 0 && f.batch > 0 && f.batch < f.loader.Batches()
 }
 
 // progress is what a schedule is told of a step of this epoch.

@@ -66,7 +66,7 @@ func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, e
 }
 
 // Swap puts p in place at once, then waits for the calls that the one before still answers and closes it. From then on p is the Live's to
-// close. After an error that [errors.Is] finds no [ErrRetired] in, p was not taken and what answered still does.
+// close. An error means that p was not taken and what answered still does, unless it wraps [ErrRetired].
 func (l *Live) Swap(p *Predictor) error {
 	if p == nil || p.exec == nil {
 		return fmt.Errorf("sdk: Live.Swap: %w", errEmpty)
@@ -78,7 +78,7 @@ func (l *Live) Swap(p *Predictor) error {
 	return old.retire()
 }
 
-// ErrRetired is what an error wraps of closing a Predictor that no longer answers.
+// ErrRetired is what the error of Swap wraps when the new Predictor is in place and closing the old one failed.
 var ErrRetired = errors.New("closing the Predictor that was replaced")
 
 func (l *Live) replace(p *Predictor) (old *served, err error) {

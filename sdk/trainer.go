@@ -102,7 +102,11 @@ func (f *fit) interrupted(ctx context.Context, why error) error {
 	if f.Checkpoint.Path == "" || f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
 		return nil
 	}
-	file, err := f.file(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	if f.due() {
+		return f.checkpoint(ctx, nil)
+	}
+	file, err := f.file(ctx)
 	if err != nil {
 		return err
 	}
