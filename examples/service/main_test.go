@@ -173,7 +173,7 @@ func TestService(t *testing.T) {
 	content, x := picture(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "net.cram")
-	p := start(t, "-drain", "300ms", file)
+	p := start(t, "-drain", "1s", file)
 	p.logged("file not loaded", "error", "no such file")
 	if status, _ := p.get("/livez"); status != http.StatusOK {
 		t.Errorf("livez: status %d before there is a network", status)
@@ -247,6 +247,10 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.logged("stopping", "drain", "")
+	if status, body := p.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "stopping") {
+		t.Errorf("readyz: status %d, %q while stopping", status, body)
+	}
+	asks("seed 2", second)
 	<-p.read
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("SIGTERM: %v", err)
