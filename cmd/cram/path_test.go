@@ -188,6 +188,9 @@ func TestResume(t *testing.T) {
 	if o := try(t.Context(), append(args("cut.cram"), "--seed", "1")...); o.code != 1 || !strings.Contains(o.stderr, "another training") {
 		t.Errorf("another seed goes on from the same file: %+v", o)
 	}
+	if o := try(t.Context(), append(args("cut.cram"), "--backend", "reference")...); o.code != 1 || !strings.Contains(o.stderr, "--any-backend") {
+		t.Errorf("another backend goes on from the same file: %+v", o)
+	}
 	if o := try(t.Context(), args("cut.cram")...); o.code != 0 || !strings.Contains(o.stderr, "going on from "+part) {
 		t.Fatalf("the same command again: %+v", o)
 	}
