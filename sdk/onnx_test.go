@@ -47,7 +47,7 @@ func writeForONNXRuntime(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	// Tuned statistics keep the signal alive through random weights, so that the answers depend on the inputs.
-	levels, err := sdk.Compress(t.Context(), net, sdk.Calibration{Set: set, Batch: 4, Batches: 40}, compress.TopK(0), compress.TopK(0.5))
+	levels, err := sdk.Compress(t.Context(), net, sdk.Calibration{Set: set, Batch: 4, Batches: 40}, compress.Dense{}, compress.Uniform(0.8))
 	if err != nil {
 		t.Fatal(err)
 	}
