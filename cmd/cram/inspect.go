@@ -99,7 +99,7 @@ func (r provenance) text() string {
 		{"file", fmt.Sprintf("%s, %s", r.File, size(r.Bytes))},
 		{"model", r.Model},
 		{"trained", r.Recipe},
-		{"data", fmt.Sprintf("%s, seed %d", r.Data, r.Seed)},
+		{"data", strings.TrimPrefix(fmt.Sprintf("%s, seed %d", r.Data, r.Seed), ", ")},
 		{"input", fmt.Sprintf("%v, mean %v, std %v", r.Shape, r.Mean, r.Std)},
 		{"classes", strings.Join(r.Classes, ", ")},
 		{"programs", strings.Join(r.Programs, ", ")},
