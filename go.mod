@@ -11,6 +11,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
 	github.com/vmihailenco/msgpack/v5 v5.4.1
+	github.com/x448/float16 v0.8.4
 	golang.org/x/image v0.33.0
 	golang.org/x/term v0.45.0
 	google.golang.org/grpc v1.84.0

@@ -87,10 +87,14 @@ func read(r *checkpoint.Reader, levels []string) (*Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := n.programs.fit(l.Tensors); err != nil {
+		tensors, widened, err := n.programs.widen(l.Tensors)
+		if err == nil {
+			err = n.programs.fit(tensors)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("level %s: %w", l.Name, err)
 		}
-		n.levels = append(n.levels, level{name: l.Name, tensors: l.Tensors, notes: l.Notes})
+		n.levels = append(n.levels, level{name: l.Name, tensors: tensors, widened: widened, notes: l.Notes})
 	}
 	return n, nil
 }
