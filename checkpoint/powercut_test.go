@@ -174,8 +174,8 @@ func cuts(t *testing.T, save func(d *powerDisk, path string, f *File) error, cou
 			}
 		}
 		content, ok := d.cut(n, path, chance)
-		isOld := holds(content, ok, contents[done])
-		isNew := n > returned[done] && holds(content, ok, contents[done+1])
+		isOld := loads(content, ok, contents[done])
+		isNew := n > returned[done] && loads(content, ok, contents[done+1])
 		switch {
 		case isOld:
 			old++
@@ -188,8 +188,8 @@ func cuts(t *testing.T, save func(d *powerDisk, path string, f *File) error, cou
 	return wrong, old, fresh
 }
 
-// holds reports whether a file loads in full and is the one that was saved; want is nil for no file.
-func holds(content []byte, exists bool, want []byte) bool {
+// loads reports whether a file loads in full and is the one that was saved; want is nil for no file.
+func loads(content []byte, exists bool, want []byte) bool {
 	if !exists || want == nil {
 		return !exists && want == nil
 	}

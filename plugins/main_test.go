@@ -75,7 +75,9 @@ func play(r string) {
 			return out, nil
 		})
 	case "count":
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return make([]compress.Compressed, 5), nil })
+		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+			return make([]compress.Compressed, 5), nil
+		})
 	case "pattern": // a promise that the mask does not keep
 		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 			out, err := compress.Mask(w[0].Dims, func(int) bool { return true })
@@ -95,7 +97,9 @@ func play(r string) {
 			return make([]compress.Compressed, len(w)), nil
 		})
 	case "panics":
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) { panic("a bug of the plugin's") })
+		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+			panic("a bug of the plugin's")
+		})
 	case "exits":
 		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
 			fmt.Fprintln(os.Stderr, "last words")
