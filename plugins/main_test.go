@@ -44,17 +44,7 @@ func play(r string) {
 	case "topk":
 		plugins.Serve(plugins.Plugin{Name: "topk", Version: "1", Compressor: host{compress.TopK(0.9)}})
 	case "halve": // answers with values
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out := make([]compress.Compressed, len(w))
-			for i, x := range w {
-				t := x.Data.Clone()
-				for j := range t.F32() {
-					t.F32()[j] /= 2
-				}
-				out[i].Values = t
-			}
-			return out, nil
-		})
+		serve(halve)
 	case "nan":
 		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 			out := make([]compress.Compressed, len(w))
@@ -158,4 +148,19 @@ func (h host) String() string { return h.c.String() }
 
 func (h host) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 	return h.c.Compress(ctx, w)
+}
+
+func halve(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	out := make([]compress.Compressed, len(w))
+	for i, x := range w {
+		t := x.Data.Clone()
+		for j := range t.F32() {
+			t.F32()[j] /= 2
+		}
+		for j := range t.F64() {
+			t.F64()[j] /= 2
+		}
+		out[i].Values = t
+	}
+	return out, nil
 }

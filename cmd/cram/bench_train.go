@@ -90,13 +90,17 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 		return err
 	}
 	t := sdk.Trainer{Model: model, Epochs: 1, Batch: f.batch, Schedule: optim.Constant(1e-3)}
+	if err := f.method.levels.launch(ctx); err != nil {
+		return err
+	}
+	defer f.method.levels.close()
 	if t.Estimator, err = f.method.estimator(); err != nil {
 		return err
 	}
 	if t.Rule, err = f.rule.rule(); err != nil {
 		return err
 	}
-	if t.Backend, err = f.backend.open(); err != nil {
+	if t.Backend, err = f.backend.open(ctx); err != nil {
 		return err
 	}
 	defer t.Backend.Close()

@@ -31,7 +31,7 @@ statistics of each level are estimated anew on augmented training examples, whic
 accuracy of a pruned network; without it they stay those of the dense network.
 
 Levels: ` + sparse.Forms + `.
-A bare number is the sparsity of topk.`,
+A bare number is the sparsity of topk; ` + pluginForm + ` is a compressor in a program of its own.`,
 		Example: `  cram compress net.cram --with topk:0.9 --data cifar10 --data-dir DIR --out net90.cram
   cram compress net.cram --with dense,0.5,0.9 --with nm:2:4 --data cifar10 --data-dir DIR --out levels.cram`,
 		Args: cobra.ExactArgs(1),
@@ -98,10 +98,14 @@ func (a *app) runCompress(ctx context.Context, file string, f compressFlags) err
 	} else {
 		a.note("batch-norm statistics stay those of the dense network; give --data to tune them, accuracy at high sparsity depends on it")
 	}
-	if f.tune.Backend, err = f.backend.open(); err != nil {
+	if f.tune.Backend, err = f.backend.open(ctx); err != nil {
 		return err
 	}
 	defer f.tune.Backend.Close()
+	if err := f.with.launch(ctx); err != nil {
+		return err
+	}
+	defer f.with.close()
 	small, err := sdk.Compress(ctx, net, f.tune, f.with.list...)
 	if err != nil {
 		return err

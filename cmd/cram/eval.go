@@ -76,7 +76,7 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 	if err != nil {
 		return err
 	}
-	backend, err := f.backend.open()
+	backend, err := f.backend.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/pflag"
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/plugins"
 )
 
 // backendFlags say what computes.
@@ -15,13 +18,19 @@ type backendFlags struct {
 }
 
 func (f *backendFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.name, "backend", "cpu", "what computes: cpu, or reference (plain Go, slow, the definition of every op)")
+	fs.StringVar(&f.name, "backend", "cpu", "what computes: cpu, reference (plain Go, slow, the definition of every op) or "+pluginForm)
 	fs.IntVar(&f.threads, "threads", 0, "worker threads of the cpu backend; 0 means one a core. Results do not depend on it")
 }
 
-func (f *backendFlags) open() (backends.Backend, error) {
+func (f *backendFlags) open(ctx context.Context) (backends.Backend, error) {
 	if f.threads < 0 {
 		return nil, usagef("--threads is %d, must be 0 or more", f.threads)
+	}
+	if command, ok := pluginCommand(f.name); ok {
+		if f.threads != 0 {
+			return nil, usagef("--threads %d is for the cpu backend; give a plugin its own arguments: %s", f.threads, pluginForm)
+		}
+		return plugins.LaunchBackend(ctx, command)
 	}
 	switch f.name {
 	case "cpu":
@@ -32,5 +41,5 @@ func (f *backendFlags) open() (backends.Backend, error) {
 		}
 		return reference.New(), nil
 	}
-	return nil, usagef("unknown --backend %q: want cpu or reference", f.name)
+	return nil, usagef("unknown --backend %q: want cpu, reference or "+pluginForm, f.name)
 }

@@ -4,13 +4,17 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compressaware/cram/plugins"
 	"github.com/compressaware/cram/sdk/compress"
 )
 
 // levels is a flag that holds compressors: "0.5,0.9,nm:2:4". A bare number is the sparsity of topk.
+// Plugins among them must be launched before use.
 type levels struct {
 	list []compress.Compressor
 	set  bool // by the user, so that the default has gone
+
+	launched []*plugins.Compressor
 }
 
 func (l *levels) String() string {
@@ -27,6 +31,10 @@ func (l *levels) Type() string { return "levels" }
 func (l *levels) Set(text string) error {
 	var list []compress.Compressor
 	for _, name := range splitOutsideBrackets(text) {
+		if command, ok := pluginCommand(name); ok {
+			list = append(list, unlaunched{name, command})
+			continue
+		}
 		if _, err := strconv.ParseFloat(name, 64); err == nil {
 			name = "topk:" + name
 		}

@@ -66,7 +66,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 	if f.top < 1 {
 		return usagef("--top is %d, must be at least 1", f.top)
 	}
-	backend, err := f.backend.open()
+	backend, err := f.backend.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,10 @@ func (r trained) text() string {
 }
 
 func (a *app) runTrain(ctx context.Context, f trainFlags) error {
+	if err := f.method.levels.launch(ctx); err != nil {
+		return err
+	}
+	defer f.method.levels.close()
 	t, train, test, err := f.trainer()
 	if err != nil {
 		return err
@@ -112,7 +116,7 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 	if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // now, not after hours of training
 		return fmt.Errorf("--out %s: %w", f.out, err)
 	}
-	if t.Backend, err = f.backend.open(); err != nil {
+	if t.Backend, err = f.backend.open(ctx); err != nil {
 		return err
 	}
 	defer t.Backend.Close()

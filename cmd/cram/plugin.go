@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/plugins/plugintest"
+	"github.com/compressaware/cram/sdk/compress"
+)
+
+func (a *app) plugin() *cobra.Command {
+	cmd := group("plugin", "Ask and test compressors and backends in programs of their own")
+	info := &cobra.Command{
+		Use:     "info PROGRAM [ARG...]",
+		Short:   "Say what a plugin says of itself",
+		Example: "  cram plugin info ./small",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    a.action(a.runPluginInfo),
+	}
+	test := &cobra.Command{
+		Use:   "test PROGRAM [ARG...]",
+		Short: "Hold a plugin to everything that cram expects of one",
+		Long: `Run package plugins/plugintest against a program: it is started and stopped many times, and the suite of its kind runs through
+the process boundary. The output is that of go test -v.`,
+		Example: "  cram plugin test ./small",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    a.action(a.runPluginTest),
+	}
+	cmd.AddCommand(info, test)
+	return cmd
+}
+
+// A described is what a plugin says of itself.
+type described struct {
+	Program      string               `json:"program"`
+	Name         string               `json:"name"`
+	Version      string               `json:"version"`
+	Protocol     int                  `json:"protocol"`
+	SharedMemory bool                 `json:"shared_memory"`
+	Compressor   *describedCompressor `json:"compressor,omitempty"`
+	Backend      *describedBackend    `json:"backend,omitempty"`
+}
+
+type describedCompressor struct {
+	Name          string `json:"name"`
+	Deterministic bool   `json:"deterministic"`
+	Values        bool   `json:"values"`
+	Pattern       string `json:"pattern,omitempty"` // "2:4"
+}
+
+type describedBackend struct {
+	Name          string   `json:"name"`
+	Level         string   `json:"level"`
+	Deterministic bool     `json:"deterministic"`
+	Threads       int      `json:"threads"`
+	Ops           []string `json:"ops,omitempty"`
+}
+
+func (d described) text() string {
+	memory := "streams"
+	if d.SharedMemory {
+		memory = "shared memory"
+	}
+	s := fmt.Sprintf("%s %s, protocol %d, tensors in %s", d.Name, d.Version, d.Protocol, memory)
+	if c := d.Compressor; c != nil {
+		s += fmt.Sprintf("\ncompressor %s: answers with %s%s%s", c.Name, word(c.Values, "masks and values", "masks"),
+			word(c.Deterministic, "", ", not deterministic"), word(c.Pattern == "", "", ", pattern "+c.Pattern))
+	}
+	if b := d.Backend; b != nil {
+		s += fmt.Sprintf("\nbackend %s %s: %d threads%s", b.Name, b.Level, b.Threads, word(b.Deterministic, "", ", not deterministic"))
+		if len(b.Ops) > 0 {
+			s += fmt.Sprintf(", %d ops: %s", len(b.Ops), strings.Join(b.Ops, " "))
+		}
+	}
+	return s
+}
+
+func word(yes bool, one, other string) string {
+	if yes {
+		return one
+	}
+	return other
+}
+
+func (a *app) runPluginInfo(ctx context.Context, args []string) error {
+	info, err := plugins.Describe(ctx, plugins.Command{Path: args[0], Args: args[1:]})
+	if err != nil {
+		return err
+	}
+	d := described{Program: args[0], Name: info.Name, Version: info.Version, Protocol: info.Protocol, SharedMemory: info.SharedMemory}
+	if c := info.Compressor; c != nil {
+		d.Compressor = &describedCompressor{Name: c.Name, Deterministic: c.Deterministic, Values: c.Values}
+		if c.Pattern != (compress.Pattern{}) {
+			d.Compressor.Pattern = fmt.Sprintf("%d:%d", c.Pattern.N, c.Pattern.M)
+		}
+	}
+	if b := info.Backend; b != nil {
+		d.Backend = &describedBackend{Name: b.Name, Level: b.Level, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
+	}
+	return a.print(d)
+}
+
+// A tested says that a plugin passed.
+type tested struct {
+	Program string `json:"program"`
+	Passed  bool   `json:"passed"`
+}
+
+func (r tested) text() string { return r.Program + word(r.Passed, " passes", " fails") }
+
+// runPluginTest runs the suite, which is written for go test, in this process: testing.RunTests is what go test calls.
+func (a *app) runPluginTest(_ context.Context, args []string) error {
+	command := plugins.Command{Path: args[0], Args: args[1:]}
+	if !testing.Testing() {
+		testing.Init()
+		if err := flag.CommandLine.Parse([]string{"-test.v"}); err != nil {
+			return err
+		}
+	}
+	stdout := os.Stdout
+	if a.json {
+		os.Stdout = os.Stderr // results alone go to standard output
+		defer func() { os.Stdout = stdout }()
+	}
+	all := func(_, _ string) (bool, error) { return true, nil }
+	passed := testing.RunTests(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) }}})
+	if a.json {
+		os.Stdout = stdout
+	}
+	if err := a.print(tested{args[0], passed}); err != nil || passed {
+		return err
+	}
+	return errors.New("the plugin fails its tests")
+}
