@@ -38,7 +38,6 @@ import plugin_pb2 as protocol
 import plugin_pb2_grpc as services
 
 CHUNK = 1 << 20
-NUMPY = {protocol.F32: "<f4", protocol.F64: "<f8"}
 
 
 class Regions(services.MemoryServicer):
@@ -115,12 +114,10 @@ class Small(services.PluginServicer, services.CompressorServicer):
             return protocol.CompressReply(answers=[self.answer(w) for w in request.weights])
 
     def answer(self, weight):
-        if not weight.HasField("keep"):  # a bias or the like: it stays as it is
-            return protocol.Answer()
-        if weight.data.dtype not in NUMPY:
-            return protocol.Answer(skipped=f"type {protocol.DType.Name(weight.data.dtype)} is not f32 or f64")
-        w = self.regions.span(weight.data.data).view(NUMPY[weight.data.dtype])
-        keep = ~(numpy.abs(w) < w.dtype.type(self.threshold))  # so that NaN stays visible
+        if not weight.HasField("keep") or weight.data.dtype != protocol.F32:
+            return protocol.Answer()  # a bias or the like, or no f32: it stays as it is
+        w = self.regions.span(weight.data.data).view("<f4")
+        keep = ~(numpy.abs(w) < numpy.float32(self.threshold))  # so that NaN stays visible
         self.regions.span(weight.keep)[:] = numpy.packbits(keep, bitorder="little")
         return protocol.Answer(keep=True)
 
