@@ -21,6 +21,7 @@ import contextlib
 import datetime
 import mmap
 import os
+import shutil
 import socket
 import struct
 import sys
@@ -201,6 +202,7 @@ def main():
         sys.stdin.buffer.read()
     else:
         regions.receive(socket.socket(fileno=0))
+    shutil.rmtree(os.environ["PLUGIN_UNIX_SOCKET_DIR"], ignore_errors=True)  # a host that was killed could not
     os._exit(0)  # calls under way have nobody to answer to
 
 
