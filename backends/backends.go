@@ -85,3 +85,6 @@ type UnsupportedError struct {
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("backends: %s lacks %s; use another backend or rewrite the program", e.Backend, strings.Join(e.Missing, ", "))
 }
+
+// A Lister is a backend that can say beforehand which ops it computes. What it computes them in is said by Compile.
+type Lister interface{ Ops() []graph.Op }

@@ -30,7 +30,10 @@ type Backend struct {
 	closed  atomic.Bool
 }
 
-var _ backends.Backend = (*Backend)(nil)
+var (
+	_ backends.Backend = (*Backend)(nil)
+	_ backends.Lister  = (*Backend)(nil)
+)
 
 // maxThreads bounds Options.Threads; more workers than this is a mistake.
 const maxThreads = 1024

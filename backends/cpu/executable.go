@@ -71,7 +71,7 @@ func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.T
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
-	out, err = e.prepareOutputs(out, sizes)
+	out, err = program.BindOutputs(sizes, out)
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
@@ -173,34 +173,4 @@ func (e *executable) planFor(sizes graph.Sizes) (*plan, error) {
 	}
 	e.plans = append(e.plans, sizedPlan{sizes, p})
 	return p, nil
-}
-
-// prepareOutputs checks the caller's output tensors, or makes them when there are none.
-func (e *executable) prepareOutputs(out []graph.Tensor, sizes graph.Sizes) ([]graph.Tensor, error) {
-	program := e.lowered.program
-	if out != nil && len(out) != len(program.Outputs) {
-		return nil, fmt.Errorf("program has %d outputs, got %d tensors to put them in", len(program.Outputs), len(out))
-	}
-	ready := make([]graph.Tensor, len(program.Outputs))
-	for i, o := range program.Outputs {
-		t := program.Types[o.ID]
-		dims, err := t.Shape.Bind(sizes)
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
-		}
-		if out == nil {
-			if ready[i], err = graph.New(t.DType, dims...); err != nil {
-				return nil, fmt.Errorf("output %q: %w", o.Name, err)
-			}
-			continue
-		}
-		if err := out[i].Check(); err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
-		}
-		if out[i].DType != t.DType || !slices.Equal(out[i].Dims, dims) {
-			return nil, fmt.Errorf("output %q: want a tensor %v%v, got %v%v", o.Name, t.DType, dims, out[i].DType, out[i].Dims)
-		}
-		ready[i] = out[i]
-	}
-	return ready, nil
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/compressaware/cram/sdk/graph"
@@ -87,6 +88,9 @@ func holds(d graph.DType) bool {
 	}
 	return false
 }
+
+// Ops lists the ops that the backend computes, sorted by name.
+func (*Backend) Ops() []graph.Op { return slices.Sorted(maps.Keys(table)) }
 
 // lacking lists what this backend cannot run of a program, each thing once.
 func lacking(p *graph.Program) []string {

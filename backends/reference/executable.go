@@ -39,7 +39,7 @@ func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.T
 	if err != nil {
 		return nil, fmt.Errorf("reference: run: %w", err)
 	}
-	out, err = e.outputs(out, sizes)
+	out, err = e.program.BindOutputs(sizes, out)
 	if err != nil {
 		return nil, fmt.Errorf("reference: run: %w", err)
 	}
@@ -54,36 +54,6 @@ func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.T
 		values[o.ID].store(out[i])
 	}
 	return out, nil
-}
-
-// outputs checks the caller's output tensors, or makes them when there are none.
-func (e *executable) outputs(out []graph.Tensor, sizes graph.Sizes) ([]graph.Tensor, error) {
-	ports := e.program.Outputs
-	if out != nil && len(out) != len(ports) {
-		return nil, fmt.Errorf("program has %d outputs, got %d tensors to put them in", len(ports), len(out))
-	}
-	made := make([]graph.Tensor, len(ports))
-	for i, o := range ports {
-		t := e.program.Types[o.ID]
-		dims, err := t.Shape.Bind(sizes)
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
-		}
-		if out == nil {
-			if made[i], err = graph.New(t.DType, dims...); err != nil {
-				return nil, fmt.Errorf("output %q: %w", o.Name, err)
-			}
-			continue
-		}
-		if err := out[i].Check(); err != nil {
-			return nil, fmt.Errorf("output %q: %w", o.Name, err)
-		}
-		if want := (array{dtype: t.DType, dims: dims}); !want.sameType(array{dtype: out[i].DType, dims: out[i].Dims}) {
-			return nil, fmt.Errorf("output %q: want a tensor %v%v, got %v%v", o.Name, t.DType, dims, out[i].DType, out[i].Dims)
-		}
-		made[i] = out[i]
-	}
-	return made, nil
 }
 
 func (e *executable) compute(ctx context.Context, in []graph.Tensor, sizes graph.Sizes) ([]array, error) {

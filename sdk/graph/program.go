@@ -1,6 +1,9 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // An ID names one value of a program, an index into Program.Types.
 type ID int32
@@ -123,6 +126,35 @@ func (p *Program) Bind(in []Tensor) (Sizes, error) {
 		}
 	}
 	return sizes, nil
+}
+
+// BindOutputs returns the tensors that a run with these sizes puts its outputs in: the caller's out, checked, or new ones where out is nil.
+func (p *Program) BindOutputs(sizes Sizes, out []Tensor) ([]Tensor, error) {
+	if out != nil && len(out) != len(p.Outputs) {
+		return nil, fmt.Errorf("graph: program has %d outputs, got %d tensors to put them in", len(p.Outputs), len(out))
+	}
+	ready := make([]Tensor, len(p.Outputs))
+	for i, o := range p.Outputs {
+		t := p.Types[o.ID]
+		dims, err := t.Shape.Bind(sizes)
+		if err != nil {
+			return nil, fmt.Errorf("graph: output %q: %w", o.Name, err)
+		}
+		if out == nil {
+			if ready[i], err = New(t.DType, dims...); err != nil {
+				return nil, fmt.Errorf("graph: output %q: %w", o.Name, err)
+			}
+			continue
+		}
+		if err := out[i].Check(); err != nil {
+			return nil, fmt.Errorf("graph: output %q: %w", o.Name, err)
+		}
+		if out[i].DType != t.DType || !slices.Equal(out[i].Dims, dims) {
+			return nil, fmt.Errorf("graph: output %q: want a tensor %v%v, got %v%v", o.Name, t.DType, dims, out[i].DType, out[i].Dims)
+		}
+		ready[i] = out[i]
+	}
+	return ready, nil
 }
 
 // Count returns how many instructions have the given op.

@@ -484,7 +484,7 @@ func (*DrainReply) Descriptor() ([]byte, []int) {
 // A Span is a run of bytes in a region. The host makes regions, numbers them from 1, lays out everything in them, and
 // keeps a span free of anything else until the call that names it has answered. Every span begins at a multiple of 64.
 // Regions come in two directions: in those toward the plugin the plugin only reads, in those toward the host it writes
-// its results.
+// its results. A span of no bytes names no region.
 type Span struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Region        uint32                 `protobuf:"varint,1,opt,name=region,proto3" json:"region,omitempty"`
@@ -1238,7 +1238,7 @@ type BackendDescription struct {
 	Level         string                 `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"` // instruction set or device: "avx512"
 	Deterministic bool                   `protobuf:"varint,3,opt,name=deterministic,proto3" json:"deterministic,omitempty"`
 	Threads       int64                  `protobuf:"varint,4,opt,name=threads,proto3" json:"threads,omitempty"`
-	Ops           []string               `protobuf:"bytes,5,rep,name=ops,proto3" json:"ops,omitempty"` // what it computes, as in UnsupportedOps: "conv2d f32"; empty: not told
+	Ops           []string               `protobuf:"bytes,5,rep,name=ops,proto3" json:"ops,omitempty"` // the ops that it computes, by name: "conv2d"; empty: not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

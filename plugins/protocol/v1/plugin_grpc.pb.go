@@ -232,11 +232,12 @@ const (
 // Memory moves the content of regions for a plugin that takes no shared memory: the plugin then has regions of its own,
 // and the host copies bytes in before a call and out after it.
 type MemoryClient interface {
-	// Open makes a region, zero-filled, and lets go of the one it replaces.
+	// Open makes a region, zero-filled, and lets go of the one it replaces. For region 0 it only lets go, also of a region
+	// that is not there. The numbers of regions ascend.
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenReply, error)
-	// Write puts bytes into regions. A chunk has at most 1 MiB.
+	// Write puts bytes into regions. A chunk has at most 1 MiB and is not empty.
 	Write(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Chunk, WriteReply], error)
-	// Read returns the content of spans, in order, in chunks of at most 1 MiB.
+	// Read returns the content of spans, in order and without holes, in chunks of at most 1 MiB that each lie in one span.
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
@@ -297,11 +298,12 @@ type Memory_ReadClient = grpc.ServerStreamingClient[Chunk]
 // Memory moves the content of regions for a plugin that takes no shared memory: the plugin then has regions of its own,
 // and the host copies bytes in before a call and out after it.
 type MemoryServer interface {
-	// Open makes a region, zero-filled, and lets go of the one it replaces.
+	// Open makes a region, zero-filled, and lets go of the one it replaces. For region 0 it only lets go, also of a region
+	// that is not there. The numbers of regions ascend.
 	Open(context.Context, *OpenRequest) (*OpenReply, error)
-	// Write puts bytes into regions. A chunk has at most 1 MiB.
+	// Write puts bytes into regions. A chunk has at most 1 MiB and is not empty.
 	Write(grpc.ClientStreamingServer[Chunk, WriteReply]) error
-	// Read returns the content of spans, in order, in chunks of at most 1 MiB.
+	// Read returns the content of spans, in order and without holes, in chunks of at most 1 MiB that each lie in one span.
 	Read(*ReadRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedMemoryServer()
 }

@@ -1,0 +1,29 @@
+// Command avx512 is the CPU backend as a plugin: backends/cpu in a process of its own, AVX-512 where the processor has it.
+//
+//	go build -o cram-avx512 ./plugins/avx512
+//	cram train --backend plugin:./cram-avx512 …
+//
+// -threads and -level choose workers and instruction set as cpu.Options do.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/plugins"
+)
+
+func main() {
+	var o cpu.Options
+	flag.IntVar(&o.Threads, "threads", 0, "worker threads; 0 means one a core")
+	flag.StringVar(&o.Level, "level", "", "instruction set: portable, avx2 or avx512; empty means the best there is")
+	flag.Parse()
+	b, err := cpu.New(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	plugins.Serve(plugins.Plugin{Name: "avx512", Version: "1", Backend: b})
+}

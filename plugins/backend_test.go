@@ -1,0 +1,56 @@
+package plugins_test
+
+import (
+	"testing"
+
+	"github.com/compressaware/cram/backends/backendtest"
+	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// launch returns the CPU backend as a plugin.
+func launch(t testing.TB, c plugins.Command) *plugins.Backend {
+	t.Helper()
+	b, err := plugins.LaunchBackend(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// TestConformance runs the suite of backends through the process boundary, in shared memory and in streams.
+func TestConformance(t *testing.T) {
+	for name, stream := range map[string]bool{"shared": false, "streamed": true} {
+		t.Run(name, func(t *testing.T) {
+			c := command("cpu")
+			c.Stream = stream
+			b := launch(t, c)
+			if b.Describe().SharedMemory == stream {
+				t.Fatalf("shared memory is %v", b.Describe().SharedMemory)
+			}
+			backendtest.Run(t, b, backendtest.Options{})
+		})
+	}
+}
+
+// TestSameInfo: what runs is reported as if it ran here.
+func TestSameInfo(t *testing.T) {
+	local, err := cpu.New(cpu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	b := launch(t, command("cpu"))
+	if b.Info() != local.Info() {
+		t.Errorf("the plugin's backend is %+v, the local one %+v", b.Info(), local.Info())
+	}
+	if got, want := len(b.Describe().Backend.Ops), len(local.Ops()); got != want || want != len(graph.Ops()) {
+		t.Errorf("the plugin tells of %d ops, the backend has %d, the table %d", got, want, len(graph.Ops()))
+	}
+}

@@ -1,0 +1,102 @@
+package plugins
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/compressaware/cram/plugins/internal/memory"
+	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// The protocol numbers element types, roles and encodings as package graph does, and a test holds both to it. What comes from the other
+// side may be any number, and is checked by whoever makes a tensor of it.
+
+func dims(in []int) []int64 {
+	out := make([]int64, len(in))
+	for i, d := range in {
+		out[i] = int64(d)
+	}
+	return out
+}
+
+func undims(in []int64) []int {
+	out := make([]int, len(in))
+	for i, d := range in {
+		out[i] = int(d)
+	}
+	return out
+}
+
+// dtype returns the type of a number that nobody vouches for.
+func dtype(d protocol.DType) (graph.DType, error) {
+	if t := graph.DType(d); d >= 0 && d <= 255 && t.Valid() {
+		return t, nil
+	}
+	return graph.InvalidDType, fmt.Errorf("unknown element type %d", d)
+}
+
+func pattern(p *protocol.Pattern) compress.Pattern {
+	return compress.Pattern{N: int(p.GetN()), M: int(p.GetM()), Axis: int(p.GetAxis())}
+}
+
+func patternMessage(p compress.Pattern) *protocol.Pattern {
+	if p == (compress.Pattern{}) {
+		return nil
+	}
+	return &protocol.Pattern{N: int64(p.N), M: int64(p.M), Axis: int64(p.Axis)}
+}
+
+// maxText bounds what a plugin says in words: names, versions, reasons.
+const maxText = 4096
+
+// words checks a text of a plugin's that people will read.
+func words(what, s string) error {
+	if len(s) > maxText {
+		return fmt.Errorf("%s has %d bytes, want at most %d", what, len(s), maxText)
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+		return fmt.Errorf("%s %q does not print", what, s)
+	}
+	return nil
+}
+
+// A parcel lays out and carries the tensors of one call. Add everything first, then lease.
+type parcel struct {
+	in, out memory.Layout
+	fill    []func(*memory.Lease)
+}
+
+// toward adds bytes that the plugin is to read. The message's span is filled in once there is a lease.
+func (p *parcel) toward(data []byte) *protocol.Span {
+	place, span := p.in.Add(len(data)), &protocol.Span{}
+	p.fill = append(p.fill, func(l *memory.Lease) {
+		copy(l.In(place), data)
+		name(span, l.InSpan(place))
+	})
+	return span
+}
+
+// room adds bytes that the plugin may write.
+func (p *parcel) room(bytes int) (memory.Place, *protocol.Span) {
+	place, span := p.out.Add(bytes), &protocol.Span{}
+	p.fill = append(p.fill, func(l *memory.Lease) { name(span, l.OutSpan(place)) })
+	return place, span
+}
+
+func name(span, as *protocol.Span) {
+	span.Region, span.Offset, span.Bytes = as.GetRegion(), as.GetOffset(), as.GetBytes()
+}
+
+func (p *parcel) tensor(t graph.Tensor) *protocol.Tensor {
+	return &protocol.Tensor{Dtype: protocol.DType(t.DType), Dims: dims(t.Dims), Data: p.toward(t.Data)}
+}
+
+func (p *parcel) value(v graph.Value) *protocol.Value {
+	return &protocol.Value{
+		Encoding: protocol.Encoding(v.Encoding), Dtype: protocol.DType(v.DType), Dims: dims(v.Dims),
+		Values: p.toward(v.Values), Index: p.toward(v.Index), N: int64(v.N), M: int64(v.M), Axis: int64(v.Axis),
+	}
+}

@@ -1,0 +1,406 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+)
+
+func init() { ways["shared"] = sharedPair }
+
+func sharedPair(t testing.TB) (*Host, *Regions) {
+	host, plugin := socketPair(t)
+	return connected(t, host, plugin)
+}
+
+// connected returns a host and regions that let go of everything before the test ends.
+func connected(t testing.TB, host, plugin *net.UnixConn) (*Host, *Regions) {
+	gone := make(chan struct{})
+	h, r := Shared(host), FromSocket(plugin, func() { close(gone) })
+	t.Cleanup(func() {
+		h.Close()
+		host.Close()
+		<-gone
+	})
+	return h, r
+}
+
+// socketPair returns both ends of a socket, as sockets of package net.
+func socketPair(t testing.TB) (host, plugin *net.UnixConn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, plugin = connOf(t, os.NewFile(uintptr(fds[0]), "host")), connOf(t, os.NewFile(uintptr(fds[1]), "plugin"))
+	t.Cleanup(func() {
+		host.Close()
+		plugin.Close()
+	})
+	return host, plugin
+}
+
+func connOf(t testing.TB, f *os.File) *net.UnixConn {
+	t.Helper()
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*net.UnixConn)
+}
+
+func TestCanShare(t *testing.T) {
+	if !CanShare() {
+		t.Error("this Linux cannot share memory")
+	}
+	if _, err := Shared(nil).Lease(within(t), Layout{}, Layout{}); err == nil {
+		t.Error("a host without a socket has leases")
+	}
+}
+
+// memfd returns a memfd that the test closes.
+func memfd(t *testing.T, size int64, seals int) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Ftruncate(fd, size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func TestHostileMessages(t *testing.T) {
+	const size = 1 << 16
+	good := memfd(t, size, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	region := func(id, replaces uint32, size uint64) message { return message{towardPlugin, id, replaces, size} }
+	altered := func(at int, to byte) []byte {
+		b := region(5, 0, size).encode()
+		b[at] = to
+		return b
+	}
+	for name, c := range map[string]struct {
+		message []byte
+		fds     []int
+		want    string
+	}{
+		"short":                      {region(5, 0, size).encode()[:23], []int{good}, "24 bytes, got 23"},
+		"one byte":                   {[]byte{1}, nil, "24 bytes, got 1"},
+		"nothing but a descriptor":   {nil, []int{good}, "24 bytes, got 1"}, // package net adds a byte
+		"long":                       {append(region(5, 0, size).encode(), 0), []int{good}, "24 bytes, got 25"},
+		"very long":                  {make([]byte, 10000), nil, "24 bytes, got 25"},
+		"other magic":                {altered(0, 'C'), []int{good}, `begins with "cram"`},
+		"other version":              {altered(4, 2), []int{good}, "version 1"},
+		"reserved":                   {altered(7, 1), []int{good}, "version 1"},
+		"direction 3":                {altered(5, 3), []int{good}, "direction 0, 1 or 2, got 3"},
+		"no direction":               {altered(5, 0), []int{good}, "without a direction"},
+		"nothing at all":             {message{}.encode(), nil, "without a direction"},
+		"no descriptor":              {region(5, 0, size).encode(), nil, "expected 1 descriptors, got 0"},
+		"two descriptors":            {region(5, 0, size).encode(), []int{good, good}, "expected 1 descriptors, got 2"},
+		"forty descriptors":          {region(5, 0, size).encode(), repeat(good, 40), "at most one descriptor"},
+		"letting go, descriptor":     {message{replaces: 4}.encode(), []int{good}, "expected 0 descriptors, got 1"},
+		"a file":                     {region(5, 0, size).encode(), []int{int(file.Fd())}, "F_GET_SEALS"},
+		"a device":                   {region(5, 0, size).encode(), []int{int(pipe.Fd())}, "got one of mode"},
+		"unsealed":                   {region(5, 0, size).encode(), []int{memfd(t, size, 0)}, "size is sealed"},
+		"may shrink":                 {region(5, 0, size).encode(), []int{memfd(t, size, unix.F_SEAL_GROW)}, "size is sealed"},
+		"larger than it is":          {region(5, 0, size+1).encode(), []int{good}, "got one of mode"},
+		"smaller than it is":         {region(5, 0, size-1).encode(), []int{good}, "got one of mode"},
+		"no size":                    {region(5, 0, 0).encode(), []int{good}, "0 bytes: expected 1 to"},
+		"negative size":              {region(5, 0, 1<<63+size).encode(), []int{good}, "expected 1 to"},
+		"too large":                  {region(5, 0, limit).encode(), []int{good}, "expected 1 to"},
+		"number 0":                   {region(0, 0, size).encode(), []int{good}, "above 4, got 0"},
+		"number twice":               {region(4, 0, size).encode(), []int{good}, "above 4, got 4"},
+		"number that was":            {region(3, 0, size).encode(), []int{good}, "above 4, got 3"},
+		"replaces what never was":    {region(5, 3, size).encode(), []int{good}, "region 3, which is not here"},
+		"replaces itself":            {region(5, 5, size).encode(), []int{good}, "region 5, which is not here"},
+		"replaces another direction": {message{towardHost, 5, 4, size}.encode(), []int{good}, "region 5 toward the host replaces region 4 toward the plugin"},
+		"write seal, toward host":    {message{towardHost, 5, 0, size}.encode(), []int{memfd(t, size, unix.F_SEAL_SHRINK|unix.F_SEAL_WRITE)}, "mmap"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := within(t)
+			host, plugin := socketPair(t)
+			gone := make(chan struct{})
+			before := descriptorsOpen(t)
+			r := FromSocket(plugin, func() { close(gone) }) // a second call would panic
+			if _, _, err := host.WriteMsgUnix(region(4, 0, size).encode(), unix.UnixRights(good), nil); err != nil {
+				t.Fatal(err)
+			}
+			b, err := r.In(ctx, &protocol.Span{Region: 4, Bytes: size})
+			if err != nil || len(b) != size {
+				t.Fatalf("the good region: %d bytes, error %v", len(b), err)
+			}
+			leave := r.Enter()
+			if _, _, err := host.WriteMsgUnix(c.message, unix.UnixRights(c.fds...), nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.In(ctx, &protocol.Span{Region: 9, Bytes: 1}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+			<-gone
+			if _, err := r.In(ctx, &protocol.Span{Region: 4, Bytes: size}); err == nil {
+				t.Error("the good region is still here")
+			}
+			if b[size-1] != 0 { // a fault, were it let go of under the call
+				t.Error("the memory of the call under way changed")
+			}
+			leave()
+			if _, _, ok := r.Locate(address(b)); ok {
+				t.Error("regions stay mapped after the end")
+			}
+			if r.Err() == nil || descriptorsOpen(t) != before {
+				t.Errorf("Err is %v; %d descriptors are open, before it were %d", r.Err(), descriptorsOpen(t), before)
+			}
+		})
+	}
+}
+
+func repeat(fd, n int) []int {
+	fds := make([]int, n)
+	for i := range fds {
+		fds[i] = fd
+	}
+	return fds
+}
+
+func descriptorsOpen(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// TestWaiting holds that only what can still come is waited for.
+func TestWaiting(t *testing.T) {
+	host, plugin := socketPair(t)
+	h, r := connected(t, host, plugin)
+	came := make(chan error)
+	go func() {
+		_, err := r.In(within(t), &protocol.Span{Region: 3, Bytes: 1 << 20})
+		came <- err
+	}()
+	lease(t, h, 1, 1)
+	lease(t, h, 1, 0)
+	if err := <-came; err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	enough := errors.New("enough")
+	go func() {
+		_, err := r.Out(ctx, &protocol.Span{Region: 4, Bytes: 1})
+		came <- err
+	}()
+	cancel(enough)
+	if err := <-came; !errors.Is(err, enough) {
+		t.Errorf("waiting for a region that does not come: %v", err)
+	}
+	r.drop(2)
+	if _, err := r.Out(within(t), &protocol.Span{Region: 2, Bytes: 1}); err == nil || !strings.Contains(err.Error(), "no region 2") {
+		t.Errorf("a region that was let go of: %v", err)
+	}
+	if _, err := r.Out(within(t), &protocol.Span{Region: 1, Bytes: 1}); err == nil || !strings.Contains(err.Error(), "toward the host, got region 1 toward the plugin") {
+		t.Errorf("Out of a region toward the plugin: %v", err)
+	}
+	if _, err := r.In(within(t), &protocol.Span{Bytes: 1}); err == nil {
+		t.Error("region 0 has bytes")
+	}
+	go func() {
+		_, err := r.In(within(t), &protocol.Span{Region: 4, Bytes: 1})
+		came <- err
+	}()
+	host.Close()
+	if err := <-came; !errors.Is(err, io.EOF) {
+		t.Errorf("waiting for a region when the host goes: %v", err)
+	}
+}
+
+// TestWritesFault holds that a write of the plugin into what it was given can be caught and named.
+func TestWritesFault(t *testing.T) {
+	h, r := sharedPair(t)
+	l := lease(t, h, 1000, 0)
+	defer l.Release()
+	copy(l.In(Place{0, 1000}), "untouched")
+	x, err := r.In(within(t), l.InSpan(Place{64, 100}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := write(x, 7)
+	region, offset, ok := r.Locate(addr)
+	if err == nil || !ok || region != l.pair.in.id || offset != 71 {
+		t.Errorf("write: %v at region %d, offset %d, %v; want a fault at region %d, offset 71", err, region, offset, ok, l.pair.in.id)
+	}
+	if string(l.In(Place{0, 9})) != "untouched" || l.In(Place{64, 8})[7] != 0 {
+		t.Error("the input was changed")
+	}
+	if _, _, ok := r.Locate(address([]byte{1})); ok {
+		t.Error("memory of the heap is located in a region")
+	}
+}
+
+// write writes a byte and returns the fault that it meets.
+func write(b []byte, at int) (addr uintptr, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault, ok := recover().(interface {
+			error
+			Addr() uintptr
+		}); ok {
+			addr, err = fault.Addr(), fault
+		}
+	}()
+	b[at] = 1
+	return 0, nil
+}
+
+// TestBlockedSocket holds that a plugin which does not read holds its host no longer than the context, and spoils nothing.
+func TestBlockedSocket(t *testing.T) {
+	host, plugin := socketPair(t)
+	h := Shared(host)
+	defer h.Close()
+	sent := 0
+	for {
+		host.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, _, err := host.WriteMsgUnix(message{replaces: 99}.encode(), nil, nil); err != nil {
+			break
+		}
+		sent++
+	}
+	host.SetWriteDeadline(time.Time{})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.Lease(ctx, Layout{size: 1}, Layout{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("Lease after %d messages that nobody read: %v", sent, err)
+	}
+	gone := make(chan struct{})
+	r := FromSocket(plugin, func() { close(gone) })
+	defer func() { host.Close(); <-gone }()
+	if err := call(within(t), h, r, []byte("goes on")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPluginGone holds that a host whose plugin is dead gets errors, and can still let go.
+func TestPluginGone(t *testing.T) {
+	host, plugin := socketPair(t)
+	h, r := connected(t, host, plugin)
+	l := lease(t, h, 1, 1)
+	if _, err := r.Out(within(t), l.OutSpan(Place{0, 1})); err != nil {
+		t.Fatal(err)
+	}
+	plugin.Close()
+	for range 3 {
+		if _, err := h.Lease(within(t), Layout{size: 2 << 20}, Layout{}); !errors.Is(err, unix.EPIPE) {
+			t.Errorf("Lease without a plugin: %v", err)
+		}
+	}
+	if len(h.surplus) != 1 {
+		t.Errorf("the host collects regions to let go of: %v", h.surplus)
+	}
+	l.In(Place{0, 1})[0] = 1
+	l.Release()
+}
+
+func TestOpenAtSharedMemory(t *testing.T) {
+	_, r := sharedPair(t)
+	if _, err := r.Open(within(t), &protocol.OpenRequest{Region: 1, Bytes: 1}); status.Code(err) != codes.Unimplemented {
+		t.Errorf("Open at a plugin that takes shared memory: %v", err)
+	}
+}
+
+// TestNoMemory holds that what does not fit in memory is an error, and that nothing of it stays.
+func TestNoMemory(t *testing.T) {
+	h, r := sharedPair(t)
+	var huge Layout
+	huge.Add(limit)
+	ctx, cancel := context.WithCancel(within(t))
+	cancel() // at the first step: not at the end of the machine's memory
+	if _, err := h.Lease(ctx, huge, Layout{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Lease of %d bytes: %v", limit, err)
+	}
+	if n := mappings(t); n != 0 {
+		t.Errorf("%d regions are mapped", n)
+	}
+	if err := call(within(t), h, r, []byte("goes on")); err != nil {
+		t.Error(err)
+	}
+}
+
+// mappings counts the regions that this process maps.
+func mappings(t testing.TB) int {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(maps), "/memfd:cram")
+}
+
+func TestLeaks(t *testing.T) {
+	cycle := func(i int) {
+		host, plugin := socketPair(t)
+		gone := make(chan struct{})
+		h, r := Shared(host), FromSocket(plugin, func() { close(gone) })
+		if err := call(within(t), h, r, []byte{1, 2}, make([]byte, 1<<20<<(i%2))); err != nil {
+			t.Fatal(err)
+		}
+		a, b := lease(t, h, 5, 5), lease(t, h, 2<<20, 3<<20)
+		b.Release()
+		h.Close()
+		a.Release()
+		host.Close()
+		<-gone
+		plugin.Close()
+	}
+	cycle(0)
+	fds, maps, routines := descriptorsOpen(t), mappings(t), settled(0)
+	for i := range 100 {
+		cycle(i)
+	}
+	if n := settled(routines); n > routines || descriptorsOpen(t) != fds || mappings(t) != maps || maps != 0 {
+		t.Errorf("after 100 plugins: %d goroutines, %d descriptors, %d mappings; before: %d, %d, %d", n, descriptorsOpen(t), mappings(t), routines, fds, maps)
+	}
+}
+
+// settled returns the number of goroutines once it is at most want, or has had every chance to be.
+func settled(want int) int {
+	n := runtime.NumGoroutine()
+	for i := 0; n > want && i < 10000; i++ {
+		runtime.Gosched()
+		n = runtime.NumGoroutine()
+	}
+	return n
+}

@@ -1,0 +1,137 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+
+	"google.golang.org/grpc"
+
+	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+)
+
+// Streamed returns a Host that copies through the plugin's service Memory.
+func Streamed(client protocol.MemoryClient) *Host { return newHost(stream{client}) }
+
+// stream is the transport to a plugin with regions of its own. What the plugin answers is not trusted.
+type stream struct{ client protocol.MemoryClient }
+
+// answers bounds what gRPC takes in for one message: a chunk and its numbers.
+var answers = grpc.MaxCallRecvMsgSize(chunk + 64)
+
+func (s stream) open(ctx context.Context, id uint32, _ direction, bytes int, replaces uint32) ([]byte, error) {
+	if bytes > streamLimit {
+		return nil, fmt.Errorf("memory: region of %d bytes: a streamed one has at most %d", bytes, streamLimit)
+	}
+	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Region: id, Bytes: uint64(bytes), Replaces: replaces}, answers); err != nil {
+		return nil, fmt.Errorf("memory: opening region %d of %d bytes at the plugin: %w", id, bytes, failure(ctx, err))
+	}
+	return aligned(bytes), nil
+}
+
+func (s stream) drop(ctx context.Context, id uint32) error {
+	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Replaces: id}, answers); err != nil {
+		return fmt.Errorf("memory: letting go of region %d at the plugin: %w", id, failure(ctx, err))
+	}
+	return nil
+}
+
+func (stream) free([]byte) {}
+
+func (s stream) send(ctx context.Context, r region, bytes int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := s.write(ctx, r, bytes)
+	if err != nil {
+		return fmt.Errorf("memory: writing %d bytes of region %d to the plugin: %w", bytes, r.id, failure(ctx, err))
+	}
+	return nil
+}
+
+func (s stream) write(ctx context.Context, r region, bytes int) error {
+	w, err := s.client.Write(ctx, answers)
+	if err != nil {
+		return err
+	}
+	for at := 0; at < bytes; at += chunk {
+		err := w.Send(&protocol.Chunk{Region: r.id, Offset: uint64(at), Data: r.bytes[at:min(at+chunk, bytes)]})
+		if err == io.EOF { // the plugin ended the stream; why comes with the reply
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = w.CloseAndRecv()
+	return err
+}
+
+func (s stream) receive(ctx context.Context, r region, places []Place) error {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream also where its end was not read
+	defer cancel()
+	q := &protocol.ReadRequest{}
+	for _, p := range places {
+		if p.Bytes > 0 {
+			q.Spans = append(q.Spans, span(r.id, p))
+		}
+	}
+	if len(q.Spans) == 0 {
+		return nil
+	}
+	err := s.read(ctx, r, q)
+	if err != nil {
+		return fmt.Errorf("memory: reading region %d from the plugin: %w", r.id, failure(ctx, err))
+	}
+	return nil
+}
+
+func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) error {
+	chunks, err := s.client.Read(ctx, q, answers)
+	if err != nil {
+		return err
+	}
+	for i, span := range q.Spans {
+		for at, end := span.Offset, span.Offset+span.Bytes; at < end; {
+			c, err := chunks.Recv()
+			if err == io.EOF {
+				return fmt.Errorf("span %d of %d: expected bytes from offset %d to %d, got the end of the stream", i+1, len(q.Spans), at, end)
+			}
+			if err != nil {
+				return err
+			}
+			n := uint64(len(c.GetData()))
+			if c.GetRegion() != r.id || c.GetOffset() != at || n == 0 || n > min(chunk, end-at) {
+				return fmt.Errorf("span %d of %d: expected a chunk of region %d, offset %d, 1 to %d bytes, got one of region %d, offset %d, %d bytes",
+					i+1, len(q.Spans), r.id, at, min(chunk, end-at), c.GetRegion(), c.GetOffset(), n)
+			}
+			copy(r.bytes[at:at+n], c.GetData())
+			at += n
+		}
+	}
+	switch c, err := chunks.Recv(); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return fmt.Errorf("expected the end of the stream, got a chunk of region %d, offset %d, %d bytes", c.GetRegion(), c.GetOffset(), len(c.GetData()))
+	default:
+		return err
+	}
+}
+
+// failure prefers the cause that the caller knows, his context, over what gRPC made of it.
+func failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// aligned returns zeros that begin at a multiple of 64 in memory, where the heap leaves them.
+func aligned(bytes int) []byte {
+	b := make([]byte, bytes+align-1)
+	skip := int(-address(b) & (align - 1))
+	return b[skip : skip+bytes : skip+bytes]
+}
+
+func address(b []byte) uintptr { return reflect.ValueOf(b).Pointer() }
