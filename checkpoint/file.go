@@ -21,7 +21,7 @@ type Meta struct {
 	Recipe   string            // how it was trained, in the words of the trainer
 	Data     string            // name of the data set
 	Seed     uint64            // of the training
-	Versions map[string]string // of the software: "cram", "go"
+	Versions map[string]string // of the software: "cram", "go", "backend"
 	Input    Input
 	Extra    map[string]string // anything else
 }

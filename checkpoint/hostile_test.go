@@ -146,7 +146,11 @@ func TestSealedLiesAreRefused(t *testing.T) {
 		"a class without a name":  {func(h *header) { h.meta.Input.Classes[0] = "" }, "want 1 to 255"},
 		"no program":              {func(h *header) { h.programs = nil }, "want 0"},
 	} {
-		err := readAll(sealed(t, small(t), c.change))
+		b := sealed(t, small(t), c.change)
+		if *attacks != "" {
+			writeAttack(t, name, b)
+		}
+		err := readAll(b)
 		var bad *FormatError
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)

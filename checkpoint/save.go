@@ -9,21 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Save writes f to path so that whatever happens, power cuts included, path afterwards holds the file that it held before or all of
 // the new one: it writes a temporary file in the same folder, flushes it to the disk, renames it, and flushes the
 // folder. After an error the temporary file is removed and path is as it was, unless the error says that the folder could not be
-// flushed. A process that is killed meanwhile leaves "path.RANDOM.tmp" behind, which is safe to delete. A link at path is
-// replaced, not followed.
+// flushed. A link at path is replaced, not followed.
+//
+// A process that is killed meanwhile leaves "path.RANDOM.tmp" behind. The next Save to path removes it where the system has flock (Linux,
+// macOS, the BSDs): a save in progress, of whatever process, holds a lock on its temporary file, and a file that can be locked is nobody's.
+// Elsewhere the file is safe to delete.
 func Save(path string, f *File) error {
+	sweep(path)
 	if err := save(osDisk{}, path, f); err != nil {
 		return fmt.Errorf("checkpoint: save %s: %w", path, err)
 	}
 	return nil
 }
 
-// A disk is what saving needs of a file system. Tests make one whose calls fail.
+// A disk is what saving needs of a file system. Tests make one whose calls fail, and one whose power is cut.
 type disk interface {
 	create(path string) (file, error) // an error of fs.ErrExist when there is one
 	rename(from, to string) error
@@ -31,10 +36,12 @@ type disk interface {
 	syncDir(dir string) error
 }
 
+// A file is new and held: until it is released, which comes after Close, nobody sweeps it away.
 type file interface {
 	io.Writer
 	Sync() error
 	Close() error
+	release()
 }
 
 func save(d disk, path string, f *File) error {
@@ -42,6 +49,7 @@ func save(d disk, path string, f *File) error {
 	if err != nil {
 		return err
 	}
+	defer out.release()
 	if err := finish(out, f); err != nil {
 		return errors.Join(err, d.remove(temp))
 	}
@@ -81,7 +89,11 @@ func (osDisk) create(path string) (file, error) {
 	if err != nil {
 		return nil, err // not a nil *os.File in an interface
 	}
-	return f, nil
+	release, err := hold(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return osFile{f, release}, nil
 }
 
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
@@ -96,4 +108,29 @@ func (osDisk) syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+type osFile struct {
+	*os.File
+	letGo func()
+}
+
+func (f osFile) release() { f.letGo() }
+
+// temporaries returns the temporary files beside path that saves to path have made.
+func temporaries(path string) []string {
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return nil // the save that follows says what is wrong with the folder
+	}
+	var names []string
+	for _, e := range entries {
+		random, ok := strings.CutPrefix(e.Name(), base+".")
+		random, temp := strings.CutSuffix(random, ".tmp")
+		if ok && temp && len(random) == 8 && strings.Trim(random, "0123456789abcdef") == "" && e.Type().IsRegular() {
+			names = append(names, dir+e.Name())
+		}
+	}
+	return names
 }

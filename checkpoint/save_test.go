@@ -1,10 +1,12 @@
 package checkpoint
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/compressaware/cram/sdk/graph"
@@ -12,11 +14,14 @@ import (
 
 var errDisk = errors.New("the disk says no")
 
-// failing is a disk whose n-th call fails, counting all calls from 1. A write that fails writes half.
+// failing is a disk whose n-th call fails with err, counting all calls from 1, or, once dead, that and every later one. A write
+// that fails writes half.
 type failing struct {
 	osDisk
 	n, calls int
-	failed   string
+	err      error
+	dead     bool
+	failed   string // the first call that failed
 }
 
 func (d *failing) fails(call string) bool {
@@ -24,12 +29,12 @@ func (d *failing) fails(call string) bool {
 	if d.calls == d.n {
 		d.failed = call
 	}
-	return d.calls == d.n
+	return d.calls == d.n || d.dead && d.calls > d.n
 }
 
 func (d *failing) create(path string) (file, error) {
 	if d.fails("create") {
-		return nil, errDisk
+		return nil, d.err
 	}
 	f, err := d.osDisk.create(path)
 	return &failingFile{f, d}, err
@@ -37,21 +42,21 @@ func (d *failing) create(path string) (file, error) {
 
 func (d *failing) rename(from, to string) error {
 	if d.fails("rename") {
-		return errDisk
+		return d.err
 	}
 	return d.osDisk.rename(from, to)
 }
 
 func (d *failing) remove(path string) error {
 	if d.fails("remove") {
-		return errDisk
+		return d.err
 	}
 	return d.osDisk.remove(path)
 }
 
 func (d *failing) syncDir(dir string) error {
 	if d.fails("syncDir") {
-		return errDisk
+		return d.err
 	}
 	return d.osDisk.syncDir(dir)
 }
@@ -64,14 +69,14 @@ type failingFile struct {
 func (f *failingFile) Write(b []byte) (int, error) {
 	if f.d.fails("write") {
 		n, _ := f.file.Write(b[:len(b)/2])
-		return n, errDisk
+		return n, f.d.err
 	}
 	return f.file.Write(b)
 }
 
 func (f *failingFile) Sync() error {
 	if f.d.fails("sync") {
-		return errDisk
+		return f.d.err
 	}
 	return f.file.Sync()
 }
@@ -79,54 +84,82 @@ func (f *failingFile) Sync() error {
 func (f *failingFile) Close() error {
 	err := f.file.Close()
 	if f.d.fails("close") {
-		return errDisk
+		return f.d.err
 	}
 	return err
 }
 
 // TestSaveWithAFailingDisk fails the first call, then the second, until a run completes. Whatever fails, the old file or the new
-// one is there in full, the error is reported, and nothing is left behind.
+// one is there in full, the error is reported, and nothing is left behind; only a process that dies leaves its temporary file.
 func TestSaveWithAFailingDisk(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "net.cram")
-	file := func(seed uint64) *File {
-		return &File{Meta: Meta{Seed: seed}, Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{
-			"w": graph.DenseValue(random(t, uint32(seed), 100_000))}}}}
+	for name, disk := range map[string]failing{
+		"one call":           {err: errDisk},
+		"disk full":          {err: syscall.ENOSPC},
+		"all calls from one": {err: errDisk, dead: true}, // as if the process were killed there
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "net.cram")
+			if err := Save(path, numbered(t, 0)); err != nil {
+				t.Fatal(err)
+			}
+			var failed []string
+			for n, old := 1, uint64(0); ; n++ {
+				d := disk
+				d.n = n
+				err := save(&d, path, numbered(t, uint64(n)))
+				if (err != nil) != (d.failed != "") || err != nil && !errors.Is(err, d.err) {
+					t.Fatalf("%s failed as call %d, the error is %v", d.failed, n, err)
+				}
+				want := old
+				if d.failed == "" || d.failed == "syncDir" {
+					want = uint64(n)
+				}
+				if got := numberOf(t, path); got != want {
+					t.Errorf("after %s failed: the file of save %d, want %d", d.failed, got, want)
+				}
+				old = want
+				if d.dead {
+					sweep(path)
+				}
+				if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
+					t.Errorf("after %s failed: the folder holds %v", d.failed, left)
+				}
+				if d.failed == "" {
+					break
+				}
+				failed = append(failed, d.failed)
+			}
+			for _, call := range []string{"create", "write", "sync", "close", "rename", "syncDir"} {
+				if !slices.Contains(failed, call) {
+					t.Errorf("%s never failed: %v", call, failed)
+				}
+			}
+		})
 	}
-	if err := Save(path, file(0)); err != nil {
+}
+
+// numbered returns a file that holds its number twice: as its seed and in its tensor.
+func numbered(t testing.TB, number uint64) *File {
+	return &File{Meta: Meta{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{
+		"w": graph.DenseValue(random(t, uint32(number), 100_000))}}}}
+}
+
+// numberOf loads a numbered file in full and returns its number.
+func numberOf(t testing.TB, path string) uint64 {
+	t.Helper()
+	r, err := Open(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	var failed []string
-	for n, old := 1, uint64(0); ; n++ {
-		d := &failing{n: n}
-		err := save(d, path, file(uint64(n)))
-		if (err != nil) != (d.failed != "") || err != nil && !errors.Is(err, errDisk) {
-			t.Fatalf("%s failed as call %d, the error is %v", d.failed, n, err)
-		}
-		r, err := Open(path)
-		if err != nil {
-			t.Fatalf("after %s failed: %v", d.failed, err)
-		}
-		want := old
-		if d.failed == "" || d.failed == "syncDir" {
-			want = uint64(n)
-		}
-		if err := errors.Join(r.Verify(), r.Close()); err != nil || r.Meta().Seed != want {
-			t.Errorf("after %s failed: the file of save %d, want %d, %v", d.failed, r.Meta().Seed, want, err)
-		}
-		old = want
-		if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-			t.Errorf("after %s failed: the folder holds %v", d.failed, left)
-		}
-		if d.failed == "" {
-			break
-		}
-		failed = append(failed, d.failed)
+	defer r.Close()
+	f, err := r.File()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, call := range []string{"create", "write", "sync", "close", "rename", "syncDir"} {
-		if !strings.Contains(strings.Join(failed, " "), call) {
-			t.Errorf("%s never failed: %v", call, failed)
-		}
+	if !bytes.Equal(f.Levels[0].Tensors["w"].Values, numbered(t, f.Meta.Seed).Levels[0].Tensors["w"].Values) {
+		t.Fatalf("%s says it is save %d and holds another", path, f.Meta.Seed)
 	}
+	return f.Meta.Seed
 }
 
 func TestSaveKeepsTheOldFileWhenContentIsWrong(t *testing.T) {

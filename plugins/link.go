@@ -40,6 +40,7 @@ type link struct {
 	ended  context.CancelFunc
 	calls  atomic.Uint64
 	beats  sync.WaitGroup
+	using  sync.RWMutex           // read-locked by calls under way
 	killed atomic.Pointer[string] // why the host killed it
 }
 
@@ -197,6 +198,8 @@ func (l *link) call(ctx context.Context, what string, remote func(ctx context.Co
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	l.using.RLock()
+	defer l.using.RUnlock()
 	id, done := l.calls.Add(1), make(chan struct{})
 	defer close(done)
 	defer context.AfterFunc(ctx, func() { l.cancel(what, id, done) })()
@@ -260,10 +263,25 @@ func (l *link) close() {
 		_, err := l.plugin.Drain(ctx, &protocol.DrainRequest{})
 		stop()
 		if err == nil || status.Code(err) == codes.Unimplemented {
+			l.settle()
 			l.leave()
 		}
 	}
 	l.end()
+}
+
+// settle waits a little until the answers of the calls that ended have arrived.
+func (l *link) settle() {
+	settled := make(chan struct{})
+	go func() {
+		l.using.Lock() // at the latest when the process has ended
+		defer l.using.Unlock()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-time.After(l.command.StopTimeout):
+	}
 }
 
 // leave closes the process's standard input, at which it exits, and waits for that a little.

@@ -189,6 +189,57 @@ func ExampleLoadSparse() {
 	// topk:0.9 [disc ring square]
 }
 
+// A service replaces its model while it answers: what begins before the swap ends on the old one.
+func ExampleLive() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	var live sdk.Live
+	defer live.Close()
+	for _, level := range []string{"dense", "topk:0.9"} {
+		p, err := sdk.LoadSparse(path, sdk.Level(level))
+		if err != nil {
+			log.Fatal(err) // a service would log it and go on with the one before
+		}
+		if err := live.Swap(p); err != nil {
+			log.Fatal(err)
+		}
+		y := must(live.Predict(context.Background(), tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.Of(tensor.Float32))))
+		err = live.Use(func(p *sdk.Predictor) error {
+			fmt.Println(p.Level(), y.Shape())
+			return nil
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// dense (1, 10)
+	// topk:0.9 (1, 10)
+}
+
+// Beside the newest checkpoint, the last two and the best epoch's are kept.
+func ExampleCheckpointing_best() {
+	dir := must(os.MkdirTemp("", "cram"))
+	defer os.RemoveAll(dir)
+	t := sdk.Trainer{
+		Model: models.SmallCNN(10), Epochs: 3, Batch: 50,
+		Checkpoint: sdk.Checkpointing{Path: filepath.Join(dir, "net.part"), Keep: 2, Best: sdk.LowLoss},
+	}
+	set := must(data.Shapes(100, 1))
+	if _, err := t.Fit(context.Background(), set, set); err != nil {
+		log.Fatal(err)
+	}
+	for _, e := range must(os.ReadDir(dir)) {
+		fmt.Println(e.Name())
+	}
+	must(sdk.Open(t.Checkpoint.BestPath()))
+	// Output:
+	// net.part
+	// net.part.best
+	// net.part.step4
+	// net.part.step6
+}
+
 func ExamplePredictor_Predict() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))

@@ -1,8 +1,11 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/compressaware/cram/checkpoint"
@@ -48,13 +51,71 @@ func LoadSparse(path string, opts ...Option) (*Predictor, error) {
 		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
 	}
 	defer r.Close()
+	p, err := serve(r, opts)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// LoadSparseFrom is [LoadSparse] from the size bytes of r, for example a [bytes.Reader] over what go:embed put into the program.
+// It does not use r once it has returned.
+func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, error) {
+	c, err := checkpoint.NewReader(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
+	}
+	p, err := serve(c, opts)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
+	}
+	return p, nil
+}
+
+// LoadSparseFS is [LoadSparse] from a file of fsys. One that cannot be read at any place, as in a zip archive, is read whole.
+func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
+	p, err := loadFS(fsys, name, opts)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: LoadSparseFS %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func loadFS(fsys fs.FS, name string, opts []Option) (*Predictor, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r, ok := f.(io.ReaderAt)
+	size := info.Size()
+	if !ok {
+		whole, err := io.ReadAll(io.LimitReader(f, size))
+		if err != nil {
+			return nil, err
+		}
+		r, size = bytes.NewReader(whole), int64(len(whole))
+	}
+	c, err := checkpoint.NewReader(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return serve(c, opts)
+}
+
+// serve makes a Predictor of the level of a file that opts name.
+func serve(r *checkpoint.Reader, opts []Option) (*Predictor, error) {
 	o, err := gather(opts)
 	if err != nil {
 		return nil, err
 	}
 	n, err := read(r, []string{o.level})
 	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
+		return nil, err
 	}
 	return n.predictor(context.Background(), o)
 }
@@ -87,10 +148,14 @@ func read(r *checkpoint.Reader, levels []string) (*Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := n.programs.fit(l.Tensors); err != nil {
+		tensors, widened, err := n.programs.widen(l.Tensors)
+		if err == nil {
+			err = n.programs.fit(tensors)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("level %s: %w", l.Name, err)
 		}
-		n.levels = append(n.levels, level{name: l.Name, tensors: l.Tensors, notes: l.Notes})
+		n.levels = append(n.levels, level{name: l.Name, tensors: tensors, widened: widened, notes: l.Notes})
 	}
 	return n, nil
 }

@@ -31,6 +31,7 @@ type fit struct {
 
 	position
 	saved position // what the checkpoint holds
+	best  *Score   // of the checkpoint at BestPath; nil: there is none
 }
 
 // position is where a training stands, beside its slots.
@@ -43,6 +44,9 @@ type position struct {
 // prepare checks the fields, fills in defaults, and sets the session up with initial weights.
 func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit, error) {
 	if err := t.defaults(); err != nil {
+		return nil, err
+	}
+	if err := t.Checkpoint.check(validation != nil); err != nil {
 		return nil, err
 	}
 	f := &fit{Trainer: t, validation: validation}
@@ -68,11 +72,11 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	if f.programs, err = trace(model, input, f.recipe.stats); err != nil {
 		return nil, err
 	}
-	if f.info, err = f.describe(example); err != nil {
-		return nil, err
-	}
 	if f.device, err = openDevice(t.Backend); err != nil {
 		return nil, err
+	}
+	if f.info, err = f.describe(example); err != nil {
+		return nil, errors.Join(err, f.close())
 	}
 	if err := f.open(ctx); err != nil {
 		return nil, errors.Join(err, f.close())
@@ -101,8 +105,6 @@ func (t *Trainer) defaults() error {
 		return fmt.Errorf("sdk: Trainer.Epochs is %d, must be at least 1", t.Epochs)
 	case t.Batch < 1:
 		return fmt.Errorf("sdk: Trainer.Batch is %d, must be at least 1", t.Batch)
-	case t.Checkpoint.Every < 0:
-		return fmt.Errorf("sdk: Trainer.Checkpoint.Every is %d, must be 0 or more", t.Checkpoint.Every)
 	}
 	if t.Loss == nil {
 		t.Loss = nn.CrossEntropy
@@ -187,7 +189,6 @@ func (f *fit) close() error {
 
 // runEpoch trains from where the position is to the end of the epoch.
 func (f *fit) runEpoch(ctx context.Context) error {
-	batches := f.loader.Batches()
 	for batch, err := range f.loader.Epoch(ctx, f.epoch, f.batch) {
 		if err != nil {
 			return fmt.Errorf("sdk: %w", err)
@@ -217,13 +218,19 @@ func (f *fit) runEpoch(ctx context.Context) error {
 				return err
 			}
 		}
-		if every := f.Checkpoint.Every; every > 0 && f.step%every == 0 && f.batch < batches {
-			if err := f.save(ctx); err != nil {
+		if f.due() {
+			if err := f.checkpoint(ctx, nil); err != nil {
 				return err
 			}
 		}
 	}
 	return f.endEpoch(ctx)
+}
+
+// due reports whether a checkpoint is due after this step; the one after an epoch comes when that is validated.
+func (f *fit) due() bool {
+	every := f.Checkpoint.Every
+	return every > 0 && f.step%every == 0 && f.batch > 0 && f.batch < f.loader.Batches()
 }
 
 // progress is what a schedule is told of a step of this epoch.
@@ -258,7 +265,7 @@ func (f *fit) endEpoch(ctx context.Context) error {
 		e.Validation = &score
 	}
 	f.position = position{epoch: f.epoch + 1, step: f.step}
-	if err := f.save(ctx); err != nil {
+	if err := f.checkpoint(ctx, e.Validation); err != nil {
 		return err
 	}
 	if f.Log != nil {

@@ -36,8 +36,9 @@ type Input = checkpoint.Input
 type level struct {
 	name    string
 	tensors map[string]graph.Value
-	report  compress.Report   // empty for dense and for what comes from a file
-	notes   map[string]string // which weights the compressor left dense, and why
+	report  compress.Report        // empty for dense and for what comes from a file
+	widened map[string]graph.DType // tensors that the file stores in 16 bits
+	notes   map[string]string      // which weights the compressor left dense, and why
 }
 
 // Info returns what the network says about itself. The result must not be changed.

@@ -20,6 +20,7 @@ import (
 type Predictor struct {
 	info           Info
 	level          string
+	widened        map[string]graph.DType
 	device         device
 	session        backends.Session
 	exec           backends.Executable
@@ -75,7 +76,7 @@ func (n *Network) predictor(ctx context.Context, o options) (*Predictor, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Predictor{info: n.info, level: l.name, allowNonFinite: o.allowNonFinite}
+	p := &Predictor{info: n.info, level: l.name, widened: l.widened, allowNonFinite: o.allowNonFinite}
 	if p.device, err = openDevice(o.backend); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -41,7 +42,7 @@ func (f *fit) describe(example []int) (Info, error) {
 	info := f.Info
 	info.Recipe = strings.Join(recipe, "; ")
 	info.Seed = f.Seed
-	info.Versions = map[string]string{"cram": version(), "go": runtime.Version()}
+	info.Versions = map[string]string{"cram": version(), "go": runtime.Version(), versionBackend: backendOf(f.device.Info())}
 	info.Input = Input{Shape: example, Mean: f.Normalize.Mean, Std: f.Normalize.Std, Classes: f.loader.Set.Classes()}
 	return info, nil
 }
@@ -76,6 +77,32 @@ func (n *Network) digest() (string, error) {
 	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
 }
 
+// versionBackend is the entry of Info.Versions that says what a training's bits depend on beside its recipe.
+const versionBackend = "backend"
+
+// backendOf names a backend as far as it changes bits: its name, its instruction set or device, and the architecture, since portable code
+// rounds otherwise where the compiler fuses multiplication and addition.
+func backendOf(i backends.Info) string { return i.Name + " " + i.Level + " " + runtime.GOARCH }
+
+// ErrOtherBackend is what the error of a resume wraps that would go on with another backend or instruction set.
+var ErrOtherBackend = errors.New("it was trained on another backend or instruction set, whose sums round otherwise")
+
+// sameBackend returns an error unless the checkpoint was last trained on this backend, or any will do: then it adds this one to the list.
+func (f *fit) sameBackend(was Info) error {
+	const then = ", then "
+	list, now := was.Versions[versionBackend], f.info.Versions[versionBackend]
+	switch {
+	case list == now || strings.HasSuffix(list, then+now):
+	case !f.Checkpoint.AnyBackend:
+		return fmt.Errorf("%w: it on %q, this on %q; go on where it began (CRAM_CPU names a lower instruction set of the same processor family), "+
+			"or set Checkpointing.AnyBackend and give up being bit-equal to an uninterrupted training", ErrOtherBackend, list, now)
+	default:
+		list += then + now
+	}
+	f.info.Versions[versionBackend] = list
+	return nil
+}
+
 // version returns the version of this module as it is built in, "devel" when the build does not know.
 func version() string {
 	const module = "github.com/compressaware/cram"
@@ -96,20 +123,52 @@ const (
 	stateStep     = "step"
 	stateExamples = "examples"
 	stateLoss     = "loss"
+	stateBest     = "best"
 )
 
-// save writes the training's checkpoint, if it keeps one.
-func (f *fit) save(ctx context.Context) error {
+// checkpoint writes the checkpoint that is due, and score tells which is best. The one that a resume begins with comes last: what it says of
+// the others is then true.
+func (f *fit) checkpoint(ctx context.Context, score *Score) error {
 	if f.Checkpoint.Path == "" {
 		return nil
 	}
-	net, err := f.network(ctx)
+	best := f.Checkpoint.better(score, f.best)
+	if best {
+		f.best = score
+	}
+	file, err := f.file(ctx)
 	if err != nil {
 		return err
 	}
+	if best {
+		if err := checkpoint.Save(f.Checkpoint.BestPath(), file); err != nil {
+			return fmt.Errorf("sdk: %w", err)
+		}
+	}
+	if err := f.Checkpoint.keep(file, f.step); err != nil {
+		return fmt.Errorf("sdk: %w", err)
+	}
+	return f.save(file)
+}
+
+// save writes the checkpoint that a resume begins with.
+func (f *fit) save(file *checkpoint.File) error {
+	if err := checkpoint.Save(f.Checkpoint.Path, file); err != nil {
+		return fmt.Errorf("sdk: %w", err)
+	}
+	f.saved = f.position
+	return nil
+}
+
+// file returns the training as it stands.
+func (f *fit) file(ctx context.Context) (*checkpoint.File, error) {
+	net, err := f.network(ctx)
+	if err != nil {
+		return nil, err
+	}
 	loss, err := graph.Scalar(graph.F64, f.lossSum)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	state := &checkpoint.State{
 		Ints:    map[string]int64{stateEpoch: int64(f.epoch), stateBatch: int64(f.batch), stateStep: int64(f.step), stateExamples: int64(f.examples)},
@@ -119,18 +178,19 @@ func (f *fit) save(ctx context.Context) error {
 		if s.Kind == graph.Moment {
 			t, err := f.session.Get(ctx, name)
 			if err != nil {
-				return fmt.Errorf("sdk: checkpoint: %s: %w", name, err)
+				return nil, fmt.Errorf("sdk: checkpoint: %s: %w", name, err)
 			}
 			state.Tensors[name] = graph.DenseValue(t)
 		}
 	}
+	if f.best != nil {
+		if state.Tensors[stateBest], err = stateOf(*f.best); err != nil {
+			return nil, err
+		}
+	}
 	file := net.file()
 	file.State = state
-	if err := checkpoint.Save(f.Checkpoint.Path, file); err != nil {
-		return fmt.Errorf("sdk: %w", err)
-	}
-	f.saved = f.position
-	return nil
+	return file, nil
 }
 
 // resume goes on from the training's checkpoint, if there is one.
@@ -162,6 +222,9 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	if err := f.sameModel(r); err != nil {
 		return err
 	}
+	if err := f.sameBackend(r.Meta()); err != nil {
+		return err
+	}
 	state, err := r.State()
 	if err != nil {
 		return err
@@ -180,7 +243,14 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	if err != nil {
 		return err
 	}
+	var best *Score
+	if v, ok := state.Tensors[stateBest]; ok {
+		if best, err = scoreOf(v); err != nil {
+			return fmt.Errorf("%s: %w", stateBest, err)
+		}
+	}
 	delete(state.Tensors, stateLoss)
+	delete(state.Tensors, stateBest)
 	for _, tensors := range []map[string]graph.Value{l.Tensors, state.Tensors} {
 		for _, name := range slices.Sorted(maps.Keys(tensors)) {
 			if err := f.session.Set(ctx, name, tensors[name]); err != nil {
@@ -190,7 +260,7 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	}
 	f.runner.restored(state.Tensors)
 	f.drawer.skip(position.step)
-	f.position, f.saved = position, position
+	f.position, f.saved, f.best = position, position, best
 	if f.Log != nil {
 		f.Log.InfoContext(ctx, "resumed", "path", f.Checkpoint.Path, "epoch", f.epoch+1, "epochs", f.Epochs, "step", f.step)
 	}

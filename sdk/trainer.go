@@ -39,11 +39,17 @@ type Trainer struct {
 	Info       Info              // what the network shall say about itself; Fit fills in Recipe, Seed, Versions and Input
 }
 
-// Checkpointing says where a training that is interrupted goes on from. When Path exists, Fit resumes from it, and
-// refuses one written by another recipe.
+// Checkpointing says where a training that is interrupted goes on from, and which checkpoints are kept beside that. When Path exists, Fit
+// resumes from it, and refuses one written by another recipe, or on another backend or instruction set.
 type Checkpointing struct {
-	Path  string // "": no checkpoints
-	Every int    // steps between checkpoints; 0: once an epoch
+	Path  string              // of the newest checkpoint; "": none
+	Every int                 // steps between checkpoints; 0: once an epoch
+	Keep  int                 // how many checkpoints to keep as well, each at "Path.stepN" after N steps; 0: the one at Path alone
+	Best  func(Score) float64 // of the epochs' validation, Accuracy or LowLoss or your own: the first largest is kept at BestPath; nil: none
+
+	// AnyBackend resumes from a checkpoint of another backend or instruction set, whose sums round otherwise: the network is
+	// then no longer bit-equal to that of an uninterrupted training. Info.Versions["backend"] lists what it was trained on.
+	AnyBackend bool
 }
 
 // A Step is what a Trainer tells after each step. Steps and epochs count from 0.
@@ -93,8 +99,16 @@ func (f *fit) run(ctx context.Context) (*Network, error) {
 
 // interrupted checkpoints a training that ends early, unless there is nothing new or the weights are no good.
 func (f *fit) interrupted(ctx context.Context, why error) error {
-	if f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
+	if f.Checkpoint.Path == "" || f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
 		return nil
 	}
-	return f.save(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	if f.due() {
+		return f.checkpoint(ctx, nil)
+	}
+	file, err := f.file(ctx)
+	if err != nil {
+		return err
+	}
+	return f.save(file)
 }

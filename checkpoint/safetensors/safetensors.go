@@ -1,4 +1,4 @@
-// Package safetensors reads Hugging Face's safetensors files: eight bytes of little-endian header length, a JSON header that
+// Package safetensors reads and writes Hugging Face's safetensors files: eight bytes of little-endian header length, a JSON header that
 // maps each tensor's name to its dtype, shape and byte range, and the tensors themselves.
 //
 // The reader trusts nothing: the header is bounded, and names, types, shapes and ranges are checked before a tensor's

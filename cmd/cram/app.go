@@ -54,7 +54,7 @@ one-shot to any level after training, and serves them small and fast.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON, one object a line")
-	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(), a.importWeights(), a.bench(), a.data())
+	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(), a.importWeights(), a.export(), a.convert(), a.bench(), a.data())
 	return root
 }
 

@@ -68,6 +68,8 @@ func TestErrors(t *testing.T) {
 		{with("--speed", "9"), 2, "unknown flag: --speed"},
 		{with("--epochs", "0"), 2, "--epochs is 0"},
 		{with("--epochs", "many"), 2, "many"},
+		{with("--keep", "-1"), 2, "--keep -1"},
+		{with("--best", "f1"), 2, "accuracy or loss"},
 		{with("--model", "resnet21"), 2, "resnet20"},
 		{with("--data", "cifar11"), 2, "cifar10"},
 		{with("--method", "crumb"), 2, "cram+"},

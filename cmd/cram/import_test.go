@@ -1,43 +1,33 @@
 package main
 
 import (
-	"encoding/binary"
+	"bytes"
 	"encoding/json"
-	"maps"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/internal/testdata"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// writeSafetensors writes float32 tensors, and a counter as PyTorch keeps it.
 func writeSafetensors(t *testing.T, path string, tensors map[string]graph.Tensor) {
 	t.Helper()
-	type entry struct {
-		DType   string `json:"dtype"`
-		Shape   []int  `json:"shape"`
-		Offsets [2]int `json:"data_offsets"`
+	values := map[string]graph.Value{}
+	for name, x := range tensors {
+		values[name] = graph.DenseValue(x)
 	}
-	header := map[string]entry{}
-	var payload []byte
-	for _, name := range slices.Sorted(maps.Keys(tensors)) {
-		x := tensors[name]
-		kind := map[graph.DType]string{graph.F32: "F32", graph.I64: "I64"}[x.DType]
-		header[name] = entry{kind, append([]int{}, x.Dims...), [2]int{len(payload), len(payload) + len(x.Data)}}
-		payload = append(payload, x.Data...)
-	}
-	text, err := json.Marshal(header)
-	if err != nil {
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, values, nil); err != nil {
 		t.Fatal(err)
 	}
-	content := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
-	if err := os.WriteFile(path, slices.Concat(content, text, payload), 0o644); err != nil {
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -68,6 +58,9 @@ func TestImport(t *testing.T) {
 	if left := r["left_out"].([]any); r["tensors"] != float64(len(initial)) || len(left) != 1 {
 		t.Errorf("import printed %v", r)
 	}
+	if o := try(t.Context(), "import", "--model", "small-cnn", weights, "--out", out); o.code != 0 || !strings.Contains(o.stderr, "raw values") {
+		t.Errorf("without --mean and --std: %+v", o)
+	}
 	if s := must(t, "eval", out, "--data", "shapes", "--limit", "50")[0]; s["examples"] != 50.0 {
 		t.Errorf("eval of the import: %v", s)
 	}
@@ -75,8 +68,13 @@ func TestImport(t *testing.T) {
 	tensors["module.fc.scale"] = tensors["module.fc.bias"]
 	delete(tensors, "module.fc.bias")
 	writeSafetensors(t, weights, tensors)
-	if o := try(t.Context(), command...); o.code != 1 || !strings.Contains(o.stderr, "fc.bias is missing") || !strings.Contains(o.stderr, "fc.scale is unexpected") {
+	o := try(t.Context(), append(command, "--json")...)
+	if o.code != 1 || !strings.Contains(o.stderr, "fc.bias is missing") || !strings.Contains(o.stderr, "fc.scale is unexpected") {
 		t.Errorf("wrong names: %+v", o)
+	}
+	var report imported
+	if err := json.Unmarshal([]byte(o.stdout), &report); err != nil || len(report.Missing) != 1 || len(report.Unexpected) != 1 || report.File != "" {
+		t.Errorf("the report is %+v, %v", report, err)
 	}
 }
 
@@ -88,5 +86,44 @@ func TestImportPublished(t *testing.T) {
 		filepath.Join(dir, "weights/resnet20-12fca82f.safetensors"), "--out", out)[0]
 	if r["model"] != "resnet20a" || must(t, "verify", out)[0]["intact"] != true {
 		t.Errorf("import printed %v", r)
+	}
+}
+
+// TestImportMobileNet imports real weights in Keras's names and layout, and has them name real photos: the true class must be
+// among the first three.
+func TestImportMobileNet(t *testing.T) {
+	const weights, labels = "weights/mobilenet_v1_0.75_224.safetensors", "weights/mobilenet_v1_0.75_224.labels.json"
+	dir := testdata.Dir(t, weights, labels, "photos/labels.tsv")
+	out := filepath.Join(t.TempDir(), "m.cram")
+	r := must(t, "import", "--model", "mobilenet_v1_0.75", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5",
+		"--labels", filepath.Join(dir, labels), filepath.Join(dir, weights), "--out", out)[0]
+	if r["library"] != "keras" || r["tensors"] != 137.0 {
+		t.Errorf("import printed %v", r)
+	}
+	table, err := os.ReadFile(filepath.Join(dir, "photos/labels.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	photos := 0
+	for line := range strings.Lines(string(table)) {
+		field := strings.Split(line, "\t")
+		if field[0] == "file" {
+			continue
+		}
+		photos++
+		ids := strings.Split(field[1], ";")
+		p := must(t, "predict", out, "--top", "3", filepath.Join(dir, "photos", field[0]))[0]
+		t.Logf("%s: %v", field[0], p["classes"])
+		right := false
+		for _, class := range p["classes"].([]any) {
+			label := fmt.Sprint(class.(map[string]any)["label"])
+			right = right || slices.Contains(ids, label)
+		}
+		if !right {
+			t.Errorf("%s: none of %v among %v", field[0], ids, p["classes"])
+		}
+	}
+	if photos < 5 {
+		t.Errorf("%d photos, want 5", photos)
 	}
 }

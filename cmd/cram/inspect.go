@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
 type inspectFlags struct {
@@ -98,7 +99,7 @@ func (r provenance) text() string {
 		{"file", fmt.Sprintf("%s, %s", r.File, size(r.Bytes))},
 		{"model", r.Model},
 		{"trained", r.Recipe},
-		{"data", fmt.Sprintf("%s, seed %d", r.Data, r.Seed)},
+		{"data", strings.TrimPrefix(fmt.Sprintf("%s, seed %d", r.Data, r.Seed), ", ")},
 		{"input", fmt.Sprintf("%v, mean %v, std %v", r.Shape, r.Mean, r.Std)},
 		{"classes", strings.Join(r.Classes, ", ")},
 		{"programs", strings.Join(r.Programs, ", ")},
@@ -124,7 +125,11 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 	if err != nil {
 		return err
 	}
-	total := levelSize{Level: name, Tensors: len(infos)}
+	notes, err := r.Notes(name)
+	if err != nil {
+		return err
+	}
+	total := levelSize{Level: name, Tensors: len(infos), Notes: notes}
 	zeros, elements := 0.0, 0.0
 	for _, t := range infos {
 		n := 1
@@ -133,6 +138,9 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 		}
 		row := tensorSize{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
 		row.DenseBytes = int64(t.DType.Bytes(n))
+		if t.DType == graph.F16 || t.DType == graph.BF16 { // what a program reads, whatever the file stores
+			row.DenseBytes = int64(graph.F32.Bytes(n))
+		}
 		total.Bytes += row.Bytes
 		total.DenseBytes += row.DenseBytes
 		zeros += t.Sparsity * float64(n)
@@ -175,10 +183,17 @@ type levelSize struct {
 	Sparsity   float64 `json:"sparsity"`
 	Bytes      int64   `json:"bytes"`
 	DenseBytes int64   `json:"dense_bytes"`
+
+	Notes map[string]string `json:"notes,omitempty"` // which weights stayed dense, and why
 }
 
 func (r levelSize) text() string {
-	return fmt.Sprintf("level %-16s %d tensors, %.1f %% zeros, %s (dense: %s)", r.Level, r.Tensors, 100*r.Sparsity, size(r.Bytes), size(r.DenseBytes))
+	s := fmt.Sprintf("level %-16s %d tensors, %.1f %% zeros, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, 100*r.Sparsity,
+		size(r.Bytes), 100*float64(r.Bytes)/float64(max(r.DenseBytes, 1)), size(r.DenseBytes))
+	for _, key := range slices.Sorted(maps.Keys(r.Notes)) {
+		s += fmt.Sprintf("\n  %s: %s", key, r.Notes[key])
+	}
+	return s
 }
 
 // A programText is a program in words.

@@ -188,6 +188,9 @@ func TestResume(t *testing.T) {
 	if o := try(t.Context(), append(args("cut.cram"), "--seed", "1")...); o.code != 1 || !strings.Contains(o.stderr, "another training") {
 		t.Errorf("another seed goes on from the same file: %+v", o)
 	}
+	if o := try(t.Context(), append(args("cut.cram"), "--backend", "reference")...); o.code != 1 || !strings.Contains(o.stderr, "--any-backend") {
+		t.Errorf("another backend goes on from the same file: %+v", o)
+	}
 	if o := try(t.Context(), args("cut.cram")...); o.code != 0 || !strings.Contains(o.stderr, "going on from "+part) {
 		t.Fatalf("the same command again: %+v", o)
 	}
@@ -213,6 +216,18 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+func TestBenchFile(t *testing.T) {
+	rows := must(t, "bench", "file", "--model", "resnet20", "--sparsity", "0,0.9", "--rounds", "1")
+	if len(rows) != 2 {
+		t.Fatalf("bench file printed %v", rows)
+	}
+	whole, small := rows[0], rows[1]
+	if small["bytes"].(float64) > 0.25*whole["bytes"].(float64) || small["dense_safetensors_bytes"] != whole["dense_safetensors_bytes"] ||
+		small["gzip_bytes"].(float64) > 0.3*small["dense_safetensors_bytes"].(float64) || small["load_s"].(float64) <= 0 {
+		t.Errorf("bench file printed %v", rows)
+	}
 }
 
 func TestBenchTrain(t *testing.T) {

@@ -29,6 +29,9 @@ type trainFlags struct {
 	freeze          []string
 	limit           int
 	checkpointEvery int
+	keep            int
+	best            string
+	anyBackend      bool
 	data            dataFlags
 	method          methodFlags
 	rule            ruleFlags
@@ -42,10 +45,12 @@ func (a *app) train() *cobra.Command {
 		Use:   "train --model NAME --data NAME --epochs N --out FILE",
 		Short: "Train a network once, so that it can be pruned afterwards",
 		Long: `Train a network on the training split of a data set and write it, dense, to --out. After every epoch it is evaluated on
-the test split; nothing is chosen by the result.
+the test split; nothing is chosen by the result, except with --best.
 
 Until the file is written, --out with ".part" appended holds the training in progress. After an interruption, the same
-command goes on from there, and the file comes out the same to the byte.`,
+command goes on from there, and the file comes out the same to the byte. --keep keeps the last checkpoints too, as
+".part.stepN". --best also writes the network of the best epoch, to --out with ".best" before its extension: the test
+split has then been used to choose.`,
 		Example: `  cram train --model resnet20 --data cifar10 --data-dir DIR --method cram+ --rho 0.2 --levels 0.5,0.7,0.9 \
       --epochs 8 --warmup 1 --batch 128 --lr 0.1 --weight-decay 5e-4 --seed 10 --out net.cram
   cram train --model small-cnn --data shapes --method sgd --epochs 6 --out sgd.cram
@@ -68,7 +73,10 @@ command goes on from there, and the file comes out the same to the byte.`,
 	fs.StringSliceVar(&f.freeze, "freeze", nil, "parameters that stay as they are, by name; * stands for any run of characters")
 	fs.IntVar(&f.limit, "limit", 0, "train on the first N examples only, for trials; 0 means all")
 	fs.IntVar(&f.checkpointEvery, "checkpoint-every", 0, "steps between checkpoints; 0 means once an epoch")
+	fs.IntVar(&f.keep, "keep", 0, "how many checkpoints to keep beside the newest")
+	fs.StringVar(&f.best, "best", "", "also write the network of the best epoch, by accuracy or by loss on the test split")
 	f.backend.add(fs)
+	fs.BoolVar(&f.anyBackend, "any-backend", false, "go on from a checkpoint of another backend or instruction set; the file is then not that of an uninterrupted training")
 	for _, name := range []string{"model", "data", "epochs", "out"} {
 		cmd.MarkFlagRequired(name)
 	}
@@ -78,6 +86,7 @@ command goes on from there, and the file comes out the same to the byte.`,
 // A trained says that a training is done.
 type trained struct {
 	File     string   `json:"file"`
+	Best     string   `json:"best,omitempty"` // file of the best epoch
 	Model    string   `json:"model"`
 	Epochs   int      `json:"epochs"`
 	Loss     *float64 `json:"loss,omitempty"`         // of the last epoch; missing when that was trained by an earlier command
@@ -88,6 +97,9 @@ func (r trained) text() string {
 	s := "wrote " + r.File
 	if r.Accuracy != nil {
 		s += fmt.Sprintf(": %.2f %% on the test split", 100**r.Accuracy)
+	}
+	if r.Best != "" {
+		s += "\nwrote " + r.Best + ": the best epoch"
 	}
 	return s
 }
@@ -124,13 +136,31 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 		if _, missing := os.Stat(t.Checkpoint.Path); missing == nil && ctx.Err() != nil {
 			return fmt.Errorf("%w; the same command goes on from %s", err, t.Checkpoint.Path)
 		}
+		if errors.Is(err, sdk.ErrOtherBackend) {
+			return fmt.Errorf("%w; --any-backend does that here", err)
+		}
 		return err
 	}
 	if err := net.Save(f.out); err != nil {
 		return err
 	}
+	if f.best != "" {
+		result.Best = strings.TrimSuffix(f.out, filepath.Ext(f.out)) + ".best" + filepath.Ext(f.out)
+		best, err := sdk.Open(t.Checkpoint.BestPath())
+		if err != nil {
+			return err
+		}
+		if err := best.Save(result.Best); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(t.Checkpoint.Path); err != nil {
 		return err
+	}
+	if f.best != "" {
+		if err := os.Remove(t.Checkpoint.BestPath()); err != nil {
+			return err
+		}
 	}
 	show.Close()
 	return a.print(result)
@@ -139,8 +169,8 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 // trainer returns the training that the flags describe and the splits it is for.
 func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	fail := func(err error) (sdk.Trainer, data.Set, data.Set, error) { return sdk.Trainer{}, nil, nil, err }
-	if f.epochs < 1 || f.batch < 1 || f.checkpointEvery < 0 {
-		return fail(usagef("--epochs is %d, --batch %d, --checkpoint-every %d: want at least 1, 1 and 0", f.epochs, f.batch, f.checkpointEvery))
+	if f.epochs < 1 || f.batch < 1 || f.checkpointEvery < 0 || f.keep < 0 {
+		return fail(usagef("--epochs is %d, --batch %d, --checkpoint-every %d, --keep %d: want at least 1, 1, 0 and 0", f.epochs, f.batch, f.checkpointEvery, f.keep))
 	}
 	set, err := f.data.open()
 	if err != nil {
@@ -149,8 +179,17 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	t = sdk.Trainer{
 		Epochs: f.epochs, Batch: f.batch, Seed: f.seed,
 		Augment: set.Augment, Normalize: set.Normalize,
-		Checkpoint: sdk.Checkpointing{Path: f.out + ".part", Every: f.checkpointEvery},
+		Checkpoint: sdk.Checkpointing{Path: f.out + ".part", Every: f.checkpointEvery, Keep: f.keep, AnyBackend: f.anyBackend},
 		Info:       sdk.Info{Model: f.model},
+	}
+	switch f.best {
+	case "":
+	case "accuracy":
+		t.Checkpoint.Best = sdk.Accuracy
+	case "loss":
+		t.Checkpoint.Best = sdk.LowLoss
+	default:
+		return fail(usagef("unknown --best %q: want accuracy or loss", f.best))
 	}
 	if t.Estimator, err = f.method.estimator(); err != nil {
 		return fail(err)

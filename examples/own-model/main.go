@@ -1,8 +1,8 @@
-// Own-model trains a network that is defined here, in the user's own code, prunes it, and writes own.cram. The program in
-// serve answers with that file and does not know this code.
+// Own-model trains a network that is defined here, in the user's own code, prunes it, and writes own.cram. The service
+// beside it answers with that file and does not know this code.
 //
 //	go run github.com/compressaware/cram/examples/own-model
-//	go run github.com/compressaware/cram/examples/own-model/serve own.cram
+//	go run github.com/compressaware/cram/examples/service -level topk:0.8 own.cram
 package main
 
 import (

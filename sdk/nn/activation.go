@@ -9,6 +9,11 @@ import (
 // ReLU returns max(x, 0).
 func ReLU(p *Pass, x graph.Node) graph.Node { return p.Relu(x) }
 
+// ReLU6 returns min(max(x, 0), 6).
+func ReLU6(p *Pass, x graph.Node) graph.Node {
+	return p.Min(p.Relu(x), p.Const(graph.F32, 6, graph.Of()))
+}
+
 // GELU returns x·Φ(x), Φ being the cumulative normal distribution, by the error function.
 func GELU(p *Pass, x graph.Node) graph.Node {
 	phi := p.Scale(p.Shift(p.Erf(p.Scale(x, math.Sqrt2/2)), 1), 0.5)

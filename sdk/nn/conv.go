@@ -7,7 +7,7 @@ import (
 )
 
 // Conv2D convolves images x [N C H W] with a square kernel and adds a bias, giving
-// [N Out (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1].
+// [N Out (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1], or [N Out ⌈H/Stride⌉ ⌈W/Stride⌉] with Same.
 //
 // Parameters: weight [Out C/Groups Kernel Kernel] and, unless NoBias, bias [Out]. For other kernels, strides or paddings
 // call [graph.Builder.Conv2D] on a [Pass.Param].
@@ -16,6 +16,7 @@ type Conv2D struct {
 	Kernel  int
 	Stride  int  // 0: 1
 	Padding int  // zeros on each side
+	Same    bool // TensorFlow's SAME padding instead: as few zeros as ⌈H/Stride⌉ rows need, the odd one at the bottom and right
 	Groups  int  // 0: 1
 	NoBias  bool // for convolutions with a BatchNorm behind them
 
@@ -35,11 +36,20 @@ func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 		p.mistake(layer, "%d input and %d output channels do not divide into %d groups", in, c.Out, groups)
 		return x
 	}
+	pad := [4]int{c.Padding, c.Padding, c.Padding, c.Padding}
+	if c.Same {
+		if c.Padding != 0 {
+			p.mistake(layer, "Padding is %d and Same is set; want one of them", c.Padding)
+			return x
+		}
+		pad[0], pad[1] = same(p.extent(layer, x, 4, 2), c.Kernel, stride)
+		pad[2], pad[3] = same(p.extent(layer, x, 4, 3), c.Kernel, stride)
+	}
 	fanIn := in / groups * c.Kernel * c.Kernel
 	w := p.Param("weight", graph.Kernel, weightInit(c.Init), c.Out, in/groups, c.Kernel, c.Kernel)
 	y := p.Conv2D(x, w, graph.ConvAttr{
 		Stride: [2]int{stride, stride},
-		Pad:    [4]int{c.Padding, c.Padding, c.Padding, c.Padding},
+		Pad:    pad,
 		Groups: groups,
 	})
 	if c.NoBias {
@@ -47,6 +57,12 @@ func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 	}
 	bias := p.Param("bias", graph.Bias, biasInit(c.BiasInit, fanIn), c.Out)
 	return p.Add(y, p.Reshape(bias, graph.Of(c.Out, 1, 1)))
+}
+
+// same returns the zeros before and after an axis of n that leave ⌈n/stride⌉ windows.
+func same(n, kernel, stride int) (before, after int) {
+	zeros := max(((n+stride-1)/stride-1)*stride+kernel-n, 0)
+	return zeros / 2, zeros - zeros/2
 }
 
 func weightInit(given Init) Init {

@@ -110,13 +110,10 @@ func (h *Host) take(in, out int) (p *pair, ready bool, err error) {
 	return &pair{}, false, nil
 }
 
-// give takes a pair back.
+// give takes a pair back, and lets go of the one that was free longest where there are too many.
 func (h *Host) give(p *pair) {
 	h.mu.Lock()
-	switch {
-	case h.err != nil:
-	case p.in.id == 0 && p.out.id == 0:
-	default:
+	if h.err == nil && (p.in.id != 0 || p.out.id != 0) {
 		h.free = append(h.free, p)
 		p = nil
 		if len(h.free) > idle {

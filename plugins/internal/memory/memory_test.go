@@ -61,7 +61,7 @@ func eachWay(t *testing.T, f func(t *testing.T, h *Host, r *Regions)) {
 // within is a context for what must not hang.
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -169,7 +169,11 @@ func TestHostileMessages(t *testing.T) {
 			if _, err := r.In(ctx, &protocol.Span{Region: 9, Bytes: 1}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
-			<-gone
+			select {
+			case <-gone:
+			case <-ctx.Done():
+				t.Fatal("a wrong message is not the end")
+			}
 			if _, err := r.In(ctx, &protocol.Span{Region: 4, Bytes: size}); err == nil {
 				t.Error("the good region is still here")
 			}

@@ -33,7 +33,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// [N 3 224 224] 25557032
-	// models: unknown model "resnet49"; known: mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn
+	// models: unknown model "resnet49"; known: mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn, mobilenet_v1_0.25, mobilenet_v1_0.5, mobilenet_v1_0.75, mobilenet_v1_1.0
 }
 
 func ExampleNames() {
@@ -73,4 +73,10 @@ func ExampleMLP() {
 	m := models.MLP{Hidden: []int{32}, Classes: 3}
 	fmt.Println(count(m, graph.Batch(4)))
 	// Output: 259
+}
+
+func ExampleMobileNet() {
+	m := models.MobileNetV1(0.25, 5)
+	fmt.Println(count(m, graph.Batch(3, 96, 96)))
+	// Output: 214357
 }

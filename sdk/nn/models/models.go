@@ -30,11 +30,19 @@ func entries() []entry {
 		{"resnet34", 3, 224, of(ResNet34)},
 		{"resnet50", 3, 224, of(ResNet50)},
 		{"vgg16-bn", 3, 224, of(VGG16BN)},
+		{"mobilenet_v1_0.25", 3, 224, mobileNet(0.25)},
+		{"mobilenet_v1_0.5", 3, 224, mobileNet(0.5)},
+		{"mobilenet_v1_0.75", 3, 224, mobileNet(0.75)},
+		{"mobilenet_v1_1.0", 3, 224, mobileNet(1)},
 	}
 }
 
 func of[M nn.Model](build func(classes int) M) func(int) nn.Model {
 	return func(classes int) nn.Model { return build(classes) }
+}
+
+func mobileNet(width float64) func(int) nn.Model {
+	return func(classes int) nn.Model { return MobileNetV1(width, classes) }
 }
 
 // Names returns the names that [New] knows.
@@ -47,7 +55,7 @@ func Names() []string {
 }
 
 // New returns the network of the given name for a number of classes, and the shape [N C H W] of the images it was
-// published for. The residual networks and the small CNN take images of other sizes too.
+// published for. The residual networks, the MobileNets and the small CNN take images of other sizes too.
 func New(name string, classes int) (nn.Model, graph.Shape, error) {
 	if classes < 1 {
 		return nil, nil, fmt.Errorf("models: %s for %d classes: want at least 1", name, classes)

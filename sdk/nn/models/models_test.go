@@ -36,18 +36,22 @@ func sizes(decls []nn.Decl) (all, prunable int) {
 // prunable is 0 where none is published.
 func TestSizes(t *testing.T) {
 	want := map[string]struct{ classes, all, prunable int }{
-		"mlp":            {10, 266_610, 266_200},
-		"small-cnn":      {10, 14_746, 14_576},
-		"resnet20":       {10, 269_722 + 2_752, 270_896}, // that of resnet20a and two projections
-		"resnet20a":      {10, 269_722, 0},
-		"resnet32":       {10, 464_154 + 2_752, 0},
-		"resnet56":       {10, 853_018 + 2_752, 0},
-		"resnet18-cifar": {10, 11_173_962, 0},
-		"vgg16-bn-cifar": {10, 14_728_266, 0},
-		"resnet18":       {1000, 11_689_512, 0},
-		"resnet34":       {1000, 21_797_672, 0},
-		"resnet50":       {1000, 25_557_032, 0},
-		"vgg16-bn":       {1000, 138_365_992, 0},
+		"mlp":               {10, 266_610, 266_200},
+		"small-cnn":         {10, 14_746, 14_576},
+		"resnet20":          {10, 269_722 + 2_752, 270_896}, // that of resnet20a and two projections
+		"resnet20a":         {10, 269_722, 0},
+		"resnet32":          {10, 464_154 + 2_752, 0},
+		"resnet56":          {10, 853_018 + 2_752, 0},
+		"resnet18-cifar":    {10, 11_173_962, 0},
+		"vgg16-bn-cifar":    {10, 14_728_266, 0},
+		"resnet18":          {1000, 11_689_512, 0},
+		"resnet34":          {1000, 21_797_672, 0},
+		"resnet50":          {1000, 25_557_032, 0},
+		"vgg16-bn":          {1000, 138_365_992, 0},
+		"mobilenet_v1_0.25": {1000, 470_072, 0},
+		"mobilenet_v1_0.5":  {1000, 1_331_592, 0},
+		"mobilenet_v1_0.75": {1000, 2_585_560, 0},
+		"mobilenet_v1_1.0":  {1000, 4_231_976, 0},
 	}
 	if len(models.Names()) != len(want) {
 		t.Errorf("%d names, %d totals", len(models.Names()), len(want))

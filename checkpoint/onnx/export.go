@@ -1,0 +1,164 @@
+package onnx
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A node is a NodeProto.
+type node struct {
+	op      string
+	in, out []string
+	attrs   []attr
+}
+
+type attr struct {
+	name  string
+	value any // int64, float32 or []int64
+}
+
+// An exporter turns a program into nodes and initializers. Values are known by name.
+type exporter struct {
+	p            *graph.Program
+	tensors      map[string]graph.Value
+	names        map[graph.ID]string
+	constant     map[graph.ID]initializer // values known without a run
+	taken        map[string]bool
+	nodes        []node
+	initializers []initializer
+}
+
+// export walks the instructions that the outputs need.
+func export(m Model) (*exporter, error) {
+	p := m.Program
+	if p == nil || len(p.Updates) > 0 || len(p.Outputs) == 0 {
+		return nil, fmt.Errorf("want a program that only infers")
+	}
+	if err := p.Verify(); err != nil {
+		return nil, err
+	}
+	e := &exporter{p: p, tensors: m.Tensors, names: map[graph.ID]string{}, constant: map[graph.ID]initializer{}, taken: map[string]bool{}}
+	for _, out := range p.Outputs {
+		e.taken[out.Name] = true
+	}
+	live := needed(p)
+	for _, i := range p.Code {
+		if i.Op != graph.OpInput && !slices.ContainsFunc(i.Out, func(id graph.ID) bool { return live[id] }) {
+			continue
+		}
+		row, ok := rows[i.Op]
+		if !ok {
+			return nil, fmt.Errorf("operation %s has no form in ONNX here; it is at %%%d of the program", i.Op, i.Out[0])
+		}
+		for k, id := range i.Out {
+			if k > 0 && live[id] {
+				return nil, fmt.Errorf("operation %s: its result %d is used, and only the first has a form in ONNX here", i.Op, k)
+			}
+		}
+		if err := row(e, i); err != nil {
+			return nil, fmt.Errorf("operation %s at %%%d: %w", i.Op, i.Out[0], err)
+		}
+	}
+	for _, out := range p.Outputs {
+		e.nodes = append(e.nodes, node{op: "Identity", in: []string{e.use(out.ID)}, out: []string{out.Name}})
+	}
+	return e, nil
+}
+
+// needed reports for every value whether the outputs depend on it.
+func needed(p *graph.Program) []bool {
+	live := make([]bool, len(p.Types))
+	for _, out := range p.Outputs {
+		live[out.ID] = true
+	}
+	for _, i := range slices.Backward(p.Code) {
+		if slices.ContainsFunc(i.Out, func(id graph.ID) bool { return live[id] }) {
+			for _, id := range i.In {
+				live[id] = true
+			}
+		}
+	}
+	return live
+}
+
+// fresh returns a name that nothing else has.
+func (e *exporter) fresh(want string) string {
+	name := want
+	for k := 1; e.taken[name]; k++ {
+		name = fmt.Sprintf("%s_%d", want, k)
+	}
+	e.taken[name] = true
+	return name
+}
+
+// use returns the name of a value, making a constant an initializer the first time.
+func (e *exporter) use(id graph.ID) string {
+	if name, ok := e.names[id]; ok {
+		return name
+	}
+	c := e.constant[id]
+	e.names[id] = e.add(c)
+	return e.names[id]
+}
+
+// add makes a constant an initializer and returns its name.
+func (e *exporter) add(c initializer) string {
+	c.name = e.fresh(c.name)
+	e.initializers = append(e.initializers, c)
+	return c.name
+}
+
+// emit appends a node for the first result of i. Further operands are names.
+func (e *exporter) emit(i graph.Instr, op string, in []string, attrs ...attr) {
+	e.names[i.Out[0]] = e.node(fmt.Sprintf("%s_%d", i.Op, i.Out[0]), op, in, attrs...)
+}
+
+// node appends a node and returns the name of its result.
+func (e *exporter) node(name, op string, in []string, attrs ...attr) string {
+	name = e.fresh(name)
+	e.nodes = append(e.nodes, node{op, in, []string{name}, attrs})
+	return name
+}
+
+func (e *exporter) operands(i graph.Instr) []string {
+	names := make([]string, len(i.In))
+	for k, id := range i.In {
+		names[k] = e.use(id)
+	}
+	return names
+}
+
+// ints makes a constant vector of int64.
+func (e *exporter) ints(values ...int64) string {
+	t, err := graph.FromI64(values)
+	if err != nil { // never: a vector has the length of its data
+		return ""
+	}
+	return e.add(initializer{"ints", t.Dims, graph.DenseValue(t)})
+}
+
+// number makes a constant scalar of type d.
+func (e *exporter) number(d graph.DType, x float64) (string, error) {
+	t, err := filled(d, x)
+	return e.add(initializer{"number", nil, graph.DenseValue(t)}), err
+}
+
+// filled returns a tensor whose every element is x.
+func filled(d graph.DType, x float64, dims ...int) (graph.Tensor, error) {
+	t, err := graph.New(d, dims...)
+	switch d {
+	case graph.F32:
+		for k := range t.F32() {
+			t.F32()[k] = float32(x)
+		}
+	case graph.F64:
+		for k := range t.F64() {
+			t.F64()[k] = x
+		}
+	default:
+		err = fmt.Errorf("constants of type %v are not supported", d)
+	}
+	return t, err
+}

@@ -1,0 +1,114 @@
+package onnx
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// opset is the version of ONNX's operators that models are written for, and irVersion that of the file.
+const (
+	opset     = 17
+	irVersion = 8
+)
+
+// A Model is what Write writes: a program that only infers, and a value for each of its slots.
+type Model struct {
+	Name     string
+	Program  *graph.Program
+	Tensors  map[string]graph.Value // float ones may be stored in 16 bits
+	Metadata map[string]string
+}
+
+// Write writes m, one weight in memory at a time. It is an error if the program has an operation that ONNX lacks, writes a slot,
+// or a tensor does not fit.
+func Write(w io.Writer, m Model) error {
+	e, err := export(m)
+	if err != nil {
+		return fmt.Errorf("onnx: %w", err)
+	}
+	head := e.graphHead(m)
+	size := len(head)
+	tensors := make([]message, len(e.initializers))
+	for i, t := range e.initializers {
+		n := t.bytes()
+		header := tensorHeader(t.name, t.dtype(), t.dims, n)
+		tensors[i].begin(graphInitializer, len(header)+n)
+		tensors[i] = append(tensors[i], header...)
+		size += len(tensors[i]) + n
+	}
+	var model, version message
+	model.int(modelIRVersion, irVersion)
+	model.string(modelProducer, "cram")
+	version.int(opsetVersion, opset)
+	model.bytes(modelOpset, version)
+	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+		const keyField, valueField = 1, 2
+		var entry message
+		entry.string(keyField, key)
+		entry.string(valueField, m.Metadata[key])
+		model.bytes(modelMetadata, entry)
+	}
+	model.begin(modelGraph, size)
+	if _, err := w.Write(append(model, head...)); err != nil {
+		return fmt.Errorf("onnx: %w", err)
+	}
+	for i, t := range e.initializers {
+		data, err := t.data()
+		if err != nil {
+			return fmt.Errorf("onnx: %s: %w", t.name, err)
+		}
+		if _, err := w.Write(tensors[i]); err != nil {
+			return fmt.Errorf("onnx: %w", err)
+		}
+		if _, err := w.Write(data); err != nil {
+			return fmt.Errorf("onnx: %w", err)
+		}
+	}
+	return nil
+}
+
+// graphHead encodes the GraphProto up to its initializers.
+func (e *exporter) graphHead(m Model) message {
+	var g message
+	for _, n := range e.nodes {
+		g.bytes(graphNode, n.encode())
+	}
+	g.string(graphName, m.Name)
+	for _, in := range m.Program.Inputs {
+		g.bytes(graphInput, port(e.names[in.ID], m.Program.Types[in.ID]))
+	}
+	for _, out := range m.Program.Outputs {
+		g.bytes(graphOutput, port(out.Name, m.Program.Types[out.ID]))
+	}
+	return g
+}
+
+// An initializer is a constant of the model: a weight, decoded when it is written, or a number of the program.
+type initializer struct {
+	name  string
+	dims  []int
+	value graph.Value
+}
+
+// dtype is float32 for weights stored in 16 bits.
+func (t initializer) dtype() graph.DType {
+	if t.value.DType == graph.F16 || t.value.DType == graph.BF16 {
+		return graph.F32
+	}
+	return t.value.DType
+}
+
+func (t initializer) bytes() int { return t.dtype().Bytes(t.value.Len()) }
+
+func (t initializer) data() ([]byte, error) {
+	v, err := t.value.Cast(t.dtype())
+	if err != nil {
+		return nil, err
+	}
+	x, err := v.Decode()
+	return x.Data, err
+}

@@ -1,0 +1,325 @@
+package onnx
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// A row emits the nodes of one instruction.
+type row func(e *exporter, i graph.Instr) error
+
+// rows is filled by init, because rows look at each other.
+var rows map[graph.Op]row
+
+func init() {
+	rows = map[graph.Op]row{
+		graph.OpInput: input,
+		graph.OpSlot:  slot,
+		graph.OpConst: constant,
+
+		graph.OpNeg: named("Neg"), graph.OpExp: named("Exp"), graph.OpLog: named("Log"), graph.OpSqrt: named("Sqrt"),
+		graph.OpTanh: named("Tanh"), graph.OpSigmoid: named("Sigmoid"), graph.OpErf: named("Erf"), graph.OpAbs: named("Abs"),
+		graph.OpRelu: named("Relu"), graph.OpScale: withNumber("Mul"), graph.OpShift: withNumber("Add"),
+
+		graph.OpAdd: named("Add"), graph.OpSub: named("Sub"), graph.OpMul: named("Mul"), graph.OpDiv: named("Div"),
+		graph.OpMax: named("Max"), graph.OpMin: named("Min"), graph.OpLess: named("Less"),
+
+		graph.OpMatMul:  matMul,
+		graph.OpConv:    conv,
+		graph.OpMaxPool: pool("MaxPool"),
+		graph.OpAvgPool: pool("AveragePool"),
+
+		graph.OpReshape:   reshape,
+		graph.OpTranspose: transpose,
+		graph.OpBroadcast: broadcast,
+		graph.OpSlice:     slice,
+		graph.OpPad:       pad,
+		graph.OpConcat:    concat,
+		graph.OpGather:    named("Gather"),
+
+		graph.OpSum:            sum,
+		graph.OpReduceMax:      reduceMax,
+		graph.OpSoftmax:        named("Softmax"), // over the last axis by default
+		graph.OpBatchNormInfer: batchNorm,
+		graph.OpLayerNorm:      layerNorm,
+	}
+}
+
+// named is an operation that ONNX has under another name.
+func named(op string) row {
+	return func(e *exporter, i graph.Instr) error {
+		e.emit(i, op, e.operands(i))
+		return nil
+	}
+}
+
+// withNumber is an operation of its operand and the number of its attribute.
+func withNumber(op string) row {
+	return func(e *exporter, i graph.Instr) error {
+		c, err := e.number(e.p.Types[i.In[0]].DType, i.Attr.(graph.Scalar1).C)
+		e.emit(i, op, append(e.operands(i), c))
+		return err
+	}
+}
+
+func input(e *exporter, i graph.Instr) error {
+	e.names[i.Out[0]] = e.fresh(i.Attr.(graph.Source).Name)
+	return nil
+}
+
+func slot(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.Source)
+	v, ok := e.tensors[a.Name]
+	dims, _ := a.Shape.Dims()
+	c := initializer{a.Name, dims, v}
+	if !ok || c.dtype() != a.DType || !slices.Equal(v.Dims, dims) {
+		return fmt.Errorf("tensor %q: want %v%v, got %v%v", a.Name, a.DType, dims, v.DType, v.Dims)
+	}
+	e.constant[i.Out[0]] = c
+	return v.Check()
+}
+
+// constant is a scalar where its shape is symbolic: whatever reads it repeats it.
+func constant(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.Fill)
+	dims, fixed := a.Shape.Dims()
+	if !fixed && !e.repeats(i.Out[0]) {
+		return fmt.Errorf("a constant of the symbolic shape %v", a.Shape)
+	}
+	t, err := filled(a.DType, a.Value, dims...)
+	e.constant[i.Out[0]] = initializer{"const", dims, graph.DenseValue(t)}
+	return err
+}
+
+func matMul(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.MatMulAttr)
+	in := e.operands(i)
+	rank := len(e.p.Types[i.Out[0]].Shape)
+	if rank == 2 {
+		e.emit(i, "Gemm", in, attr{"transA", flag(a.TransA)}, attr{"transB", flag(a.TransB)})
+		return nil
+	}
+	perm := make([]int64, rank)
+	for k := range perm {
+		perm[k] = int64(k)
+	}
+	perm[rank-2], perm[rank-1] = perm[rank-1], perm[rank-2]
+	for k, transposed := range []bool{a.TransA, a.TransB} {
+		if transposed {
+			in[k] = e.node("transposed", "Transpose", in[k:k+1], attr{"perm", perm})
+		}
+	}
+	e.emit(i, "MatMul", in)
+	return nil
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func conv(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.ConvAttr)
+	w := e.p.Types[i.In[1]].Shape
+	e.emit(i, "Conv", e.operands(i), attr{"kernel_shape", []int64{int64(w[2].C), int64(w[3].C)}}, strides(a.Stride), pads(a.Pad), attr{"group", int64(a.Groups)})
+	return nil
+}
+
+func strides(s [2]int) attr { return attr{"strides", []int64{int64(s[0]), int64(s[1])}} }
+
+// pads reorders top, bottom, left, right as ONNX has it: all begins, then all ends.
+func pads(p [4]int) attr {
+	return attr{"pads", []int64{int64(p[0]), int64(p[2]), int64(p[1]), int64(p[3])}}
+}
+
+func pool(op string) row {
+	return func(e *exporter, i graph.Instr) error {
+		a := i.Attr.(graph.PoolAttr)
+		attrs := []attr{{"kernel_shape", []int64{int64(a.Kernel[0]), int64(a.Kernel[1])}}, strides(a.Stride), pads(a.Pad)}
+		if op == "AveragePool" {
+			attrs = append(attrs, attr{"count_include_pad", flag(a.CountPad)})
+		}
+		e.emit(i, op, e.operands(i), attrs...)
+		return nil
+	}
+}
+
+// extents returns a shape for Reshape, where one extent may be left to be found.
+func extents(s graph.Shape) ([]int64, error) {
+	out, open := make([]int64, len(s)), 0
+	for k, d := range s {
+		out[k] = int64(d.C)
+		if !d.Fixed() {
+			out[k] = -1
+			open++
+		}
+	}
+	if open > 1 {
+		return nil, fmt.Errorf("shape %v has more than one symbolic extent", s)
+	}
+	return out, nil
+}
+
+// reshape of a constant is the constant under other extents.
+func reshape(e *exporter, i graph.Instr) error {
+	s := i.Attr.(graph.Reshaped).Shape
+	if c, ok := e.constant[i.In[0]]; ok {
+		c.dims, _ = s.Dims()
+		e.constant[i.Out[0]] = c
+		return nil
+	}
+	dims, err := extents(s)
+	if err != nil {
+		return err
+	}
+	e.emit(i, "Reshape", append(e.operands(i), e.ints(dims...)))
+	return nil
+}
+
+func transpose(e *exporter, i graph.Instr) error {
+	e.emit(i, "Transpose", e.operands(i), attr{"perm", wide(i.Attr.(graph.Perm).Perm)})
+	return nil
+}
+
+func wide(v []int) []int64 {
+	out := make([]int64, len(v))
+	for k, x := range v {
+		out[k] = int64(x)
+	}
+	return out
+}
+
+// broadcast is nothing where whoever reads the value repeats it by itself.
+func broadcast(e *exporter, i graph.Instr) error {
+	if e.repeats(i.Out[0]) {
+		if c, ok := e.constant[i.In[0]]; ok {
+			e.constant[i.Out[0]] = c
+		} else {
+			e.names[i.Out[0]] = e.use(i.In[0])
+		}
+		return nil
+	}
+	from, to := e.p.Types[i.In[0]].Shape, i.Attr.(graph.Reshaped).Shape
+	dims := make([]int64, len(to))
+	for k, d := range to {
+		dims[k] = int64(d.C)
+		if at := k - (len(to) - len(from)); !d.Fixed() {
+			if at < 0 || from[at] != d {
+				return fmt.Errorf("%v repeats along a symbolic extent of %v", from, to)
+			}
+			dims[k] = 1 // Expand keeps the larger of both
+		}
+	}
+	e.emit(i, "Expand", append(e.operands(i), e.ints(dims...)))
+	return nil
+}
+
+// repeats reports whether every reader of a repeated value is an operation of two operands whose other one has the full shape.
+func (e *exporter) repeats(id graph.ID) bool {
+	for _, i := range e.p.Code {
+		if !slices.Contains(i.In, id) {
+			continue
+		}
+		switch i.Op {
+		case graph.OpAdd, graph.OpSub, graph.OpMul, graph.OpDiv, graph.OpMax, graph.OpMin, graph.OpLess:
+		default:
+			return false
+		}
+		other := i.In[0]
+		if other == id {
+			other = i.In[1]
+		}
+		if e.partial(other) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(e.p.Outputs, func(o graph.Port) bool { return o.ID == id })
+}
+
+// partial reports whether a value may be emitted with fewer elements than it has.
+func (e *exporter) partial(id graph.ID) bool {
+	return slices.ContainsFunc(e.p.Code, func(i graph.Instr) bool {
+		return slices.Contains(i.Out, id) && (i.Op == graph.OpBroadcast || i.Op == graph.OpConst)
+	})
+}
+
+func slice(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.Range)
+	var begins, ends, axes, steps []int64
+	for ax := range a.Begin {
+		if a.Begin[ax] == 0 && a.End[ax] == -1 && a.Step[ax] == 1 {
+			continue
+		}
+		end := int64(a.End[ax])
+		if end == -1 {
+			end = math.MaxInt64
+		}
+		begins, ends = append(begins, int64(a.Begin[ax])), append(ends, end)
+		axes, steps = append(axes, int64(ax)), append(steps, int64(a.Step[ax]))
+	}
+	if len(axes) == 0 {
+		e.emit(i, "Identity", e.operands(i))
+		return nil
+	}
+	e.emit(i, "Slice", append(e.operands(i), e.ints(begins...), e.ints(ends...), e.ints(axes...), e.ints(steps...)))
+	return nil
+}
+
+func pad(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.Padding)
+	if slices.ContainsFunc(a.Inner, func(n int) bool { return n != 0 }) {
+		return fmt.Errorf("zeros between neighbours, %v", a.Inner)
+	}
+	e.emit(i, "Pad", append(e.operands(i), e.ints(append(wide(a.Lo), wide(a.Hi)...)...)))
+	return nil
+}
+
+// concat of constants along the first axis is a constant: so the means of the input's channels become one tensor.
+func concat(e *exporter, i graph.Instr) error {
+	axis := i.Attr.(graph.AxisAttr).Axis
+	var parts [][]byte
+	for _, id := range i.In {
+		if c, ok := e.constant[id]; ok && axis == 0 && c.value.Encoding == graph.Dense && c.value.DType == graph.F32 && c.name == "const" {
+			parts = append(parts, c.value.Values)
+		}
+	}
+	if len(parts) < len(i.In) {
+		e.emit(i, "Concat", e.operands(i), attr{"axis", int64(axis)})
+		return nil
+	}
+	dims, _ := e.p.Types[i.Out[0]].Shape.Dims()
+	v := graph.Value{DType: graph.F32, Dims: dims, Values: bytes.Join(parts, nil)}
+	e.constant[i.Out[0]] = initializer{"const", dims, v}
+	return v.Check()
+}
+
+func sum(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.AxesAttr)
+	e.emit(i, "ReduceSum", append(e.operands(i), e.ints(wide(a.Axes)...)), attr{"keepdims", flag(a.Keep)})
+	return nil
+}
+
+// reduceMax has its axes in an attribute before opset 18.
+func reduceMax(e *exporter, i graph.Instr) error {
+	a := i.Attr.(graph.AxesAttr)
+	e.emit(i, "ReduceMax", e.operands(i), attr{"axes", wide(a.Axes)}, attr{"keepdims", flag(a.Keep)})
+	return nil
+}
+
+func batchNorm(e *exporter, i graph.Instr) error {
+	e.emit(i, "BatchNormalization", e.operands(i), epsilon(i))
+	return nil
+}
+
+func layerNorm(e *exporter, i graph.Instr) error {
+	e.emit(i, "LayerNormalization", e.operands(i), attr{"axis", int64(-1)}, epsilon(i))
+	return nil
+}
+
+func epsilon(i graph.Instr) attr { return attr{"epsilon", float32(i.Attr.(graph.Eps).Eps)} }

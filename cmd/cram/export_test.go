@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/checkpoint/safetensors"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// twoLevels writes a file with the levels dense and topk:0.9 of a network that has learnt a little.
+func twoLevels(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	net, out := filepath.Join(dir, "net.cram"), filepath.Join(dir, "levels.cram")
+	must(t, "train", "--model", "small-cnn", "--data", "shapes", "--limit", "500", "--epochs", "1", "--method", "sgd", "--out", net)
+	must(t, "compress", net, "--with", "dense,0.9", "--data", "shapes", "--batches", "5", "--out", out)
+	return out
+}
+
+func tensors(t *testing.T, file, level string) map[string]graph.Value {
+	t.Helper()
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	l, err := r.Level(level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Tensors
+}
+
+func TestExportSafetensors(t *testing.T) {
+	file := twoLevels(t)
+	out := filepath.Join(t.TempDir(), "w.safetensors")
+	must(t, "export", file, "--level", "topk:0.9", "--format", "safetensors", "--out", out)
+	f, err := safetensors.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := tensors(t, file, "topk:0.9")
+	if len(f.Names()) != len(want) || f.Metadata()["level"] != "topk:0.9" {
+		t.Errorf("%d tensors, %v", len(f.Names()), f.Metadata())
+	}
+	for name, v := range want {
+		x, err := v.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := f.Tensor(name); err != nil || !bytes.Equal(got.Data, x.Data) {
+			t.Errorf("%s differs: %v", name, err)
+		}
+	}
+	back := filepath.Join(t.TempDir(), "back.cram")
+	must(t, "import", "--model", "small-cnn", out, "--out", back)
+	if o := try(t.Context(), "export", file, "--format", "onnx", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "name one of dense, topk:0.9") {
+		t.Errorf("no level: %+v", o)
+	}
+	if o := try(t.Context(), "export", file, "--level", "dense", "--format", "tf", "--out", out); o.code != 2 || !strings.Contains(o.stderr, "safetensors or onnx") {
+		t.Errorf("another format: %+v", o)
+	}
+}
+
+func TestConvert(t *testing.T) {
+	file := twoLevels(t)
+	dir := t.TempDir()
+	one, half, back, dense := filepath.Join(dir, "one.cram"), filepath.Join(dir, "half.cram"), filepath.Join(dir, "back.cram"), filepath.Join(dir, "dense.cram")
+	r := must(t, "convert", file, "--drop", "dense", "--encoding", "bitmask", "--out", one)
+	if len(r) != 2 || r[0]["level"] != "topk:0.9" || r[0]["lossless"] != true {
+		t.Errorf("convert printed %v", r)
+	}
+	before, after := tensors(t, file, "topk:0.9"), tensors(t, one, "")
+	for name, v := range before {
+		x, err := v.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := after[name].Decode()
+		if err != nil || !bytes.Equal(x.Data, y.Data) {
+			t.Errorf("%s differs after a lossless conversion: %v", name, err)
+		}
+	}
+	if after["conv2.weight"].Encoding != graph.Bitmask {
+		t.Errorf("conv2.weight is stored %v", after["conv2.weight"].Encoding)
+	}
+
+	for _, d := range []string{"f16", "bf16"} {
+		r = must(t, "convert", file, "--dtype", d, "--out", half)
+		if len(r) != 3 || r[0]["lossless"] != false || r[0]["max_change"].(float64) > 0.01 {
+			t.Errorf("convert to %s printed %v", d, r)
+		}
+		if must(t, "verify", half)[0]["intact"] != true {
+			t.Errorf("the file in %s is damaged", d)
+		}
+		exact := must(t, "convert", half, "--dtype", "f32", "--out", back)
+		again := must(t, "convert", back, "--dtype", d, "--out", dense)
+		if exact[0]["lossless"] != true || again[0]["lossless"] != true || !bytes.Equal(read(t, half), read(t, dense)) {
+			t.Errorf("%s to f32 and back: %v, %v", d, exact, again)
+		}
+		p, err := sdk.LoadSparse(half, sdk.Level("topk:0.9"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := p.Widened(); len(w) != 4 || w["conv1.weight"].String() != d {
+			t.Errorf("widened from %s: %v", d, w)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		full := must(t, "eval", file, "--level", "topk:0.9", "--data", "shapes", "--limit", "200")[0]
+		small := must(t, "eval", half, "--level", "topk:0.9", "--data", "shapes", "--limit", "200")[0]
+		widened := must(t, "eval", back, "--level", "topk:0.9", "--data", "shapes", "--limit", "200")[0]
+		if small["loss"] != widened["loss"] || small["loss"] == full["loss"] {
+			t.Errorf("loss of the file %v, in %s %v, widened again %v", full["loss"], d, small["loss"], widened["loss"])
+		}
+	}
+	whole, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if small, err := os.Stat(half); err != nil || float64(small.Size()) > 0.75*float64(whole.Size()) {
+		t.Errorf("in 16 bits the file has %d of %d bytes", small.Size(), whole.Size())
+	}
+	for _, args := range [][]string{{"--level", "topk:0.8"}, {"--drop", "dense,topk:0.9"}} {
+		if o := try(t.Context(), append([]string{"convert", file, "--out", one}, args...)...); o.code != 1 {
+			t.Errorf("%v: %+v", args, o)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/data"
+)
+
+// Bounds of a request.
+const (
+	maxBody     = 16 << 20 // bytes
+	maxExamples = 256
+)
+
+// A service answers with the network in place.
+type service struct {
+	live     sdk.Live
+	stopping atomic.Bool
+	log      *slog.Logger
+}
+
+func (s *service) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /predict", s.predict)
+	mux.HandleFunc("GET /model", s.model)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	return mux
+}
+
+func (s *service) ready(w http.ResponseWriter, _ *http.Request) {
+	err := s.live.Use(func(*sdk.Predictor) error { return nil })
+	if s.stopping.Load() {
+		err = errors.New("stopping")
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// model says what answers.
+func (s *service) model(w http.ResponseWriter, _ *http.Request) {
+	var about map[string]any
+	err := s.live.Use(func(p *sdk.Predictor) error {
+		info := p.Info()
+		about = map[string]any{
+			"model": info.Model, "level": p.Level(), "recipe": info.Recipe, "data": info.Data, "versions": info.Versions,
+			"shape": info.Input.Shape, "classes": info.Input.Classes, "backend": p.Backend(),
+		}
+		return nil
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	s.write(w, about)
+}
+
+// An answer is what a client gets.
+type answer struct {
+	Model    string    `json:"model"`
+	Level    string    `json:"level"`
+	Examples [][]class `json:"examples"` // for each example its best classes, the best first
+}
+
+type class struct {
+	Label int     `json:"label"`
+	Name  string  `json:"name,omitempty"` // a network may have no names for its classes
+	Score float64 `json:"score"`          // softmax of the logits: 0 to 1, all classes together 1
+}
+
+// A badRequest is an error of the client's.
+type badRequest struct{ error }
+
+// predict answers for a PNG or JPEG image or, as application/json, for a tensor. One network reads the request's shape from its own
+// description, answers, and names the classes: a swap in between changes nothing.
+func (s *service) predict(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	var a answer
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // before Use: a slow client must not keep an old network open
+	if err != nil {
+		err = badRequest{err}
+	} else {
+		err = s.live.Use(func(p *sdk.Predictor) (err error) {
+			a, err = answerWith(p, r, body)
+			return err
+		})
+	}
+	status := http.StatusOK
+	switch bad := (badRequest{}); {
+	case err == nil:
+		s.write(w, a)
+	case errors.As(err, &bad):
+		status = http.StatusBadRequest
+	case errors.Is(err, context.Canceled):
+		status = 499 // the client has gone; nobody reads this but the log
+	default:
+		status = http.StatusServiceUnavailable
+	}
+	if err != nil {
+		http.Error(w, err.Error(), status)
+	}
+	s.log.InfoContext(r.Context(), "predict", "status", status, "examples", len(a.Examples), "model", a.Model, "took", time.Since(start).String(), "error", err)
+}
+
+func (s *service) write(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.log.Warn("answer not sent", "error", err)
+	}
+}
+
+func answerWith(p *sdk.Predictor, r *http.Request, body []byte) (answer, error) {
+	top := 5
+	if text := r.URL.Query().Get("top"); text != "" {
+		var err error
+		if top, err = strconv.Atoi(text); err != nil || top < 1 {
+			return answer{}, badRequest{fmt.Errorf("top is %q, want a number of 1 or more", text)}
+		}
+	}
+	info := p.Info()
+	x, err := input(r.Header.Get("Content-Type"), body, info.Input.Shape)
+	if err != nil {
+		return answer{}, badRequest{err}
+	}
+	y, err := p.Predict(r.Context(), x)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{Model: info.Model, Level: p.Level()}
+	n := x.Shape()[0]
+	logits := y.Float32s()
+	for i := range n {
+		a.Examples = append(a.Examples, best(logits[i*len(logits)/n:(i+1)*len(logits)/n], info.Input.Classes, top))
+	}
+	return a, nil
+}
+
+// input reads a batch of examples of the given shape.
+func input(contentType string, content []byte, shape []int) (*tensor.Dense, error) {
+	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/json" {
+		x, err := data.DecodeImage(bytes.NewReader(content), shape)
+		if err != nil {
+			return nil, err
+		}
+		return tensor.New(tensor.WithShape(append([]int{1}, shape...)...), tensor.WithBacking(x)), nil
+	}
+	var body struct {
+		Shape []int     `json:"shape"` // [n, shape of one example]
+		Data  []float32 `json:"data"`  // row-major, in the unit of the network's input: images in [0, 1]
+	}
+	if err := json.Unmarshal(content, &body); err != nil {
+		return nil, err
+	}
+	if len(body.Shape) == 0 || !slices.Equal(body.Shape[1:], shape) || body.Shape[0] < 1 || body.Shape[0] > maxExamples {
+		return nil, fmt.Errorf("want a tensor of shape [n %v] with n of 1 to %d, got %v", shape, maxExamples, body.Shape)
+	}
+	count := 1
+	for _, extent := range body.Shape {
+		count *= extent
+	}
+	if len(body.Data) != count {
+		return nil, fmt.Errorf("shape %v has %d elements, got %d", body.Shape, count, len(body.Data))
+	}
+	return tensor.New(tensor.WithShape(body.Shape...), tensor.WithBacking(body.Data)), nil
+}
+
+// best returns the top classes of one example, of equal ones the first.
+func best(logits []float32, names []string, top int) []class {
+	highest := float64(slices.Max(logits))
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - highest)
+	}
+	classes := make([]class, len(logits))
+	for i, v := range logits {
+		classes[i] = class{Label: i, Score: math.Exp(float64(v)-highest) / sum}
+		if i < len(names) {
+			classes[i].Name = names[i]
+		}
+	}
+	slices.SortStableFunc(classes, func(a, b class) int { return cmp.Compare(b.Score, a.Score) })
+	return classes[:min(top, len(classes))]
+}

@@ -1,0 +1,203 @@
+package sdk_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk"
+)
+
+// TestLiveSwaps asks from 32 goroutines while two models replace each other again and again and a damaged file is offered now and then.
+// Every answer is one model's, bit for bit, and what the models held is given back. CRAM_LONG=1 makes it 10,000 swaps.
+func TestLiveSwaps(t *testing.T) {
+	leaksNothing(t)
+	swaps := 150
+	if os.Getenv("CRAM_LONG") == "1" {
+		swaps = 10_000
+	}
+	const examples, size = 8, 3 * 24 * 24
+	dir := t.TempDir()
+	x := pixels(t, examples)
+	files := []string{filepath.Join(dir, "a.cram"), filepath.Join(dir, "b.cram")}
+	plans := make([]backends.Plan, 2)
+	want := make([][]float32, 2)
+	for i, file := range files {
+		tr := tinyTrainer()
+		tr.Seed, tr.Epochs = uint64(i), 1
+		if err := fit(t, tr, shapes(t, 40, 0), nil).Save(file); err != nil {
+			t.Fatal(err)
+		}
+		p := load(t, file)
+		plans[i], want[i] = p.Plan(), predict(t, p, images(x))
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if slices.Equal(want[0][:10], want[1][:10]) {
+		t.Fatal("two models, the same logits: the test cannot fail")
+	}
+	damaged := filepath.Join(dir, "damaged.cram")
+	content, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)-9] ^= 1
+	if err := os.WriteFile(damaged, content, 0o666); err != nil {
+		t.Fatal(err)
+	}
+
+	var live sdk.Live
+	if err := live.Swap(load(t, files[0], sdk.Pin(plans[0]))); err != nil {
+		t.Fatal(err)
+	}
+	heap := heapInUse() // with one model, before anybody asks
+	var askers sync.WaitGroup
+	var stop atomic.Bool
+	var answers [2]atomic.Int64
+	for g := range 32 {
+		askers.Go(func() {
+			for k := g; !stop.Load(); k++ {
+				i := k % examples
+				y, err := live.Predict(t.Context(), images(x[i*size:][:size]))
+				if err != nil {
+					t.Errorf("a call failed during a swap: %v", err)
+					return
+				}
+				switch got := y.Float32s(); {
+				case slices.Equal(got, want[0][i*10:][:10]):
+					answers[0].Add(1)
+				case slices.Equal(got, want[1][i*10:][:10]):
+					answers[1].Add(1)
+				default:
+					t.Errorf("example %d: an answer of neither model: %v", i, got)
+					return
+				}
+			}
+		})
+	}
+	defer askers.Wait()
+	defer stop.Store(true)
+	for k := 1; k <= swaps; k++ {
+		if k%7 == 0 {
+			if p, err := sdk.LoadSparse(damaged); err == nil {
+				t.Fatal("the damaged file loads", p.Close())
+			}
+		}
+		if err := live.Swap(load(t, files[k%2], sdk.Pin(plans[k%2]))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goroutines := runtime.NumGoroutine()
+	stop.Store(true)
+	askers.Wait()
+	after := heapInUse()
+	// One model of this size takes more than 100 KiB, so that 1 MiB is what a leak of a few would be.
+	if after > heap+1<<20 {
+		t.Errorf("the heap grew from %d to %d bytes in %d swaps", heap, after, swaps)
+	}
+	for i := range answers {
+		if answers[i].Load() == 0 {
+			t.Errorf("model %d never answered", i)
+		}
+	}
+	t.Logf("%d swaps, answers %d and %d, heap %d and %d bytes, %d goroutines under load", swaps, answers[0].Load(), answers[1].Load(), heap, after, goroutines)
+	if err := live.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func load(t testing.TB, file string, opts ...sdk.Option) *sdk.Predictor {
+	t.Helper()
+	p, err := sdk.LoadSparse(file, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func heapInUse() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools let go of
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestLiveWaits: a swap puts the new Predictor in place at once, and closes the old one when its last call is done and not before.
+func TestLiveWaits(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	first, second := predictor(t, net, sdk.Level("dense")), predictor(t, net, sdk.Level("topk:0.9"))
+	x := pixels(t, 1)
+	var live sdk.Live
+	if err := live.Swap(first); err != nil {
+		t.Fatal(err)
+	}
+	swapped := make(chan error, 1)
+	err := live.Use(func(p *sdk.Predictor) error {
+		go func() { swapped <- live.Swap(second) }()
+		for level := "dense"; level == "dense"; { // until others get the new one
+			if err := live.Use(func(p *sdk.Predictor) error { level = p.Level(); return nil }); err != nil {
+				return err
+			}
+		}
+		select {
+		case err := <-swapped:
+			t.Errorf("Swap returned, %v, while a call used the old Predictor", err)
+		default:
+		}
+		_, err := p.Predict(t.Context(), images(x))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := <-swapped; err != nil {
+		t.Error(err)
+	}
+	if _, err := first.Predict(t.Context(), images(x)); !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("the old Predictor after Swap: %v, want ErrClosed", err)
+	}
+	if err := live.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLiveRefuses: what cannot answer is not put in place.
+func TestLiveRefuses(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	p, other := predictor(t, net, sdk.Level("dense")), predictor(t, net, sdk.Level("dense"))
+	x := images(pixels(t, 1))
+	var live sdk.Live
+	_, err := live.Predict(t.Context(), x)
+	wantError(t, err, "no Predictor yet", "Swap")
+	if err := live.Swap(p); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, live.Swap(nil), "empty", "LoadSparse")
+	wantError(t, live.Swap(new(sdk.Predictor)), "empty")
+	wantError(t, live.Swap(p), "in place already")
+	if _, err := live.Predict(t.Context(), x); err != nil {
+		t.Errorf("after what was refused: %v", err)
+	}
+	for range 2 {
+		if err := live.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := live.Predict(t.Context(), x); !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("after Close: %v, want ErrClosed", err)
+	}
+	if err := live.Swap(other); !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("Swap after Close: %v, want ErrClosed", err)
+	}
+	predict(t, other, x) // still the caller's
+}

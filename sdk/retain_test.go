@@ -1,0 +1,177 @@
+package sdk_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk"
+)
+
+// folder returns the files of a folder by name.
+func folder(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, e := range entries {
+		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// TestRetention: the last n checkpoints and the best are kept, each of them resumes, and a training in pieces keeps the same files.
+func TestRetention(t *testing.T) {
+	train, validation := shapes(t, 40, 0), shapes(t, 20, 1)
+	for name, metric := range map[string]func(sdk.Score) float64{"accuracy": sdk.Accuracy, "loss": sdk.LowLoss} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			tr := tinyTrainer()
+			tr.Backend = onCPU(t, 1)
+			tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(dir, "part.cram"), Every: 2, Keep: 3, Best: metric}
+			var best []byte // the checkpoint of the first epoch of the best score
+			highest := 0.0
+			tr.OnEpoch = func(e sdk.Epoch) error {
+				if value := metric(*e.Validation); best == nil || value > highest {
+					highest, best = value, folder(t, dir)["part.cram"]
+				}
+				return nil
+			}
+			net := saved(t, fit(t, tr, train, validation))
+			want := folder(t, dir)
+			var names []string
+			for name := range want {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			// 3 epochs of 3 steps, a checkpoint after every second step and every epoch: 2, 3, 4, 6, 8, 9.
+			if w := []string{"part.cram", "part.cram.best", "part.cram.step6", "part.cram.step8", "part.cram.step9"}; !slices.Equal(names, w) {
+				t.Fatalf("kept %v, want %v", names, w)
+			}
+			if !bytes.Equal(want["part.cram"], want["part.cram.step9"]) || !bytes.Equal(want["part.cram.best"], best) {
+				t.Error("the newest or the best checkpoint is another")
+			}
+			tr.OnEpoch = nil
+			for _, name := range names { // go on from each in a folder of its own
+				at := filepath.Join(t.TempDir(), "part.cram")
+				if err := os.WriteFile(at, want[name], 0o666); err != nil {
+					t.Fatal(err)
+				}
+				again := tr
+				again.Checkpoint.Path = at
+				if !bytes.Equal(saved(t, fit(t, again, train, validation)), net) {
+					t.Errorf("going on from %s: another network", name)
+				}
+			}
+			pieces := t.TempDir()
+			tr.Checkpoint.Path = filepath.Join(pieces, "part.cram")
+			inPieces(t, tr, train, validation, 1, func(func()) error { return errStop })
+			got := folder(t, pieces)
+			for name := range want {
+				if !bytes.Equal(got[name], want[name]) {
+					t.Errorf("%s of a training in pieces differs", name)
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("a training in pieces keeps %d files, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
+// TestRetentionOfLaterSteps: files that are not of this training's past are left alone.
+func TestRetentionOfLaterSteps(t *testing.T) {
+	dir := t.TempDir()
+	tr := tinyTrainer()
+	tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(dir, "part.cram"), Keep: 1}
+	for _, name := range []string{"part.cram.step10", "part.cram.step09", "part.cram.step1x", "part.cram.step2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fit(t, tr, shapes(t, 40, 0), nil)
+	files := folder(t, dir)
+	for name, want := range map[string]bool{"part.cram.step10": true, "part.cram.step09": true, "part.cram.step1x": true, "part.cram.step2": false, "part.cram.step6": false, "part.cram.step9": true} {
+		if _, ok := files[name]; ok != want {
+			t.Errorf("%s is there: %v, want %v", name, ok, want)
+		}
+	}
+}
+
+func TestRetentionRefuses(t *testing.T) {
+	for says, c := range map[string]sdk.Checkpointing{
+		"Keep is -1":              {Path: "x", Keep: -1},
+		"has no Path":             {Keep: 1},
+		"Best needs a validation": {Path: "x", Best: sdk.Accuracy},
+	} {
+		tr := tinyTrainer()
+		tr.Checkpoint = c
+		_, err := tr.Fit(t.Context(), shapes(t, 40, 0), nil)
+		wantError(t, err, says)
+	}
+}
+
+// TestResumeOnAnotherBackend: a training does not change its arithmetic in silence.
+func TestResumeOnAnotherBackend(t *testing.T) {
+	train := shapes(t, 40, 0)
+	tr := tinyTrainer()
+	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
+	tr.OnStep = func(s sdk.Step) error {
+		if s.Step == 3 {
+			return errStop
+		}
+		return nil
+	}
+	portable, err := cpu.New(cpu.Options{Threads: 1, Level: "portable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer portable.Close()
+	tr.Backend = portable
+	if _, err := tr.Fit(t.Context(), train, nil); !errors.Is(err, errStop) {
+		t.Fatal(err)
+	}
+	tr.OnStep = nil
+	before, err := os.ReadFile(tr.Checkpoint.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Backend = reference.New()
+	_, err = tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "cpu portable", "reference go", "AnyBackend", tr.Checkpoint.Path)
+	if !errors.Is(err, sdk.ErrOtherBackend) {
+		t.Errorf("%v is no ErrOtherBackend", err)
+	}
+	if after, err := os.ReadFile(tr.Checkpoint.Path); err != nil || !bytes.Equal(before, after) {
+		t.Error("the checkpoint has changed")
+	}
+	tr.Checkpoint.AnyBackend = true
+	tr.OnStep = func(s sdk.Step) error {
+		if s.Step == 6 {
+			return errStop
+		}
+		return nil
+	}
+	if _, err := tr.Fit(t.Context(), train, nil); !errors.Is(err, errStop) {
+		t.Fatal(err)
+	}
+	tr.OnStep, tr.Checkpoint.AnyBackend = nil, false
+	net, err := tr.Fit(t.Context(), train, nil) // where it was last
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := net.Info().Versions["backend"], fmt.Sprintf("cpu portable %[1]s, then reference go %[1]s", runtime.GOARCH); got != want {
+		t.Errorf("the network was trained on %q, want %q", got, want)
+	}
+}
