@@ -367,17 +367,33 @@ func TestStartsOnce(t *testing.T) {
 	}
 }
 
+// Nobody forks while the test holds the lock, so that the start is under way when it is destroyed.
 func TestDestroyDuringStart(t *testing.T) {
-	for range 20 {
-		p, r := prepare(t, Spec{Path: "sleep", Args: []string{"1000"}})
-		var both sync.WaitGroup
-		both.Go(func() { _ = r.Start(t.Context()) })
+	p, r := prepare(t, Spec{Path: self(t), Args: []string{"child", "sleeper"}})
+	seen := func(what string, f func() bool) {
+		settle(t, func() (string, bool) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return what, f()
+		})
+	}
+	var both sync.WaitGroup
+	func() {
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		both.Go(func() {
+			if err := r.Start(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		seen("start", func() bool { return p.stage == starting })
 		both.Go(p.Destroy)
-		both.Wait()
-		await(t, p.Exited(), "the end")
-		if got := p.State(); got != "not started" && got != "signal: killed" {
-			t.Fatalf("state %q", got)
-		}
+		seen("Destroy", func() bool { return p.doomed != nil })
+	}()
+	both.Wait()
+	await(t, p.Exited(), "the end")
+	if got := p.State(); got != "signal: killed" {
+		t.Fatalf("state %q", got)
 	}
 }
 
