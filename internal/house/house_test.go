@@ -38,6 +38,9 @@ var arrows = map[string]string{
 	"sdk":                  "sdk/graph sdk/compress sdk/nn sdk/optim sdk/data checkpoint backends backends/cpu internal/dense | gorgonia.org/tensor",
 	"cmd/...":              "*",
 	"examples/...":         "*",
+
+	"plugins/protocol/v1":     "| google.golang.org/grpc google.golang.org/protobuf",
+	"plugins/internal/memory": "plugins/protocol/v1 | golang.org/x/sys google.golang.org/grpc",
 }
 
 type listed struct {

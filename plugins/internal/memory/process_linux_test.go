@@ -248,7 +248,10 @@ func attack(fd int) map[string]string {
 	try("punch a hole", func() error { return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096) })
 	try("shrink", func() error { return unix.Ftruncate(fd, 0) })
 	try("grow", func() error { return unix.Ftruncate(fd, 1<<30) })
-	try("seal", func() error { _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE); return err })
+	try("seal", func() error {
+		_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE)
+		return err
+	})
 	return tried
 }
 
