@@ -45,3 +45,22 @@ func sizeFor(bytes int) int {
 }
 
 func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
+
+// A direction says who writes to a region.
+type direction byte
+
+const (
+	either       direction = iota // a region of a stream
+	towardPlugin                  // the host writes
+	towardHost                    // the plugin writes
+)
+
+func (d direction) String() string {
+	switch d {
+	case towardPlugin:
+		return "toward the plugin"
+	case towardHost:
+		return "toward the host"
+	}
+	return "either way"
+}

@@ -113,6 +113,9 @@ func TestRefusedByThePlugin(t *testing.T) {
 	if _, err := h.Lease(ctx, in, Layout{}); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "opening region 1") {
 		t.Errorf("Lease: %v", err)
 	}
+	if len(h.free) != 0 {
+		t.Errorf("a pair without regions is free")
+	}
 	r.open = nil
 	l, err := h.Lease(ctx, in, Layout{}) // first lets go of region 1, which never was
 	if err != nil {

@@ -5,25 +5,6 @@ import (
 	"fmt"
 )
 
-// A direction says who writes to a region.
-type direction byte
-
-const (
-	either       direction = iota // a region of a stream
-	towardPlugin                  // the host writes
-	towardHost                    // the plugin writes
-)
-
-func (d direction) String() string {
-	switch d {
-	case towardPlugin:
-		return "toward the plugin"
-	case towardHost:
-		return "toward the host"
-	}
-	return "either way"
-}
-
 const (
 	magic       = "cram"
 	version     = 1
