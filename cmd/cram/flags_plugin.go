@@ -11,11 +11,14 @@ import (
 )
 
 // pluginForm is how a plugin is written where a compressor or a backend goes.
-const pluginForm = "plugin:PROGRAM?ARG&ARG"
+const (
+	pluginPrefix = "plugin:"
+	pluginForm   = pluginPrefix + "PROGRAM?ARG&ARG"
+)
 
 // pluginCommand returns the command of "plugin:PROGRAM?ARG&ARG", and whether text is one.
 func pluginCommand(text string) (plugins.Command, bool) {
-	program, ok := strings.CutPrefix(text, "plugin:")
+	program, ok := strings.CutPrefix(text, pluginPrefix)
 	if !ok {
 		return plugins.Command{}, false
 	}

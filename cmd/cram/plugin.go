@@ -19,19 +19,19 @@ import (
 func (a *app) plugin() *cobra.Command {
 	cmd := group("plugin", "Ask and test compressors and backends in programs of their own")
 	info := &cobra.Command{
-		Use:     "info PROGRAM [ARG...]",
+		Use:     "info PROGRAM[?ARG&ARG]",
 		Short:   "Say what a plugin says of itself",
 		Example: "  cram plugin info ./small",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    cobra.ExactArgs(1),
 		RunE:    a.action(a.runPluginInfo),
 	}
 	test := &cobra.Command{
-		Use:   "test PROGRAM [ARG...]",
+		Use:   "test PROGRAM[?ARG&ARG]",
 		Short: "Hold a plugin to everything that cram expects of one",
 		Long: `Run package plugins/plugintest against a program: it is started and stopped many times, and the suite of its kind runs through
 the process boundary. The output is that of go test -v.`,
 		Example: "  cram plugin test ./small",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    cobra.ExactArgs(1),
 		RunE:    a.action(a.runPluginTest),
 	}
 	cmd.AddCommand(info, test)
@@ -91,7 +91,8 @@ func word(yes bool, one, other string) string {
 }
 
 func (a *app) runPluginInfo(ctx context.Context, args []string) error {
-	info, err := plugins.Describe(ctx, plugins.Command{Path: args[0], Args: args[1:]})
+	command, _ := pluginCommand(pluginPrefix + args[0])
+	info, err := plugins.Describe(ctx, command)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (r tested) text() string { return r.Program + word(r.Passed, " passes", " f
 
 // runPluginTest runs the suite, which is written for go test, in this process: testing.RunTests is what go test calls.
 func (a *app) runPluginTest(_ context.Context, args []string) error {
-	command := plugins.Command{Path: args[0], Args: args[1:]}
+	command, _ := pluginCommand(pluginPrefix + args[0])
 	if !testing.Testing() {
 		testing.Init()
 		if err := flag.CommandLine.Parse([]string{"-test.v"}); err != nil {
