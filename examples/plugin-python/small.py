@@ -7,7 +7,7 @@ Set it up, in this folder; the second command makes plugin_pb2.py and plugin_pb2
 
 Use it wherever the command line takes a compressor, for example:
 
-    cram plugin test venv/bin/python small.py 0.01
+    cram plugin test 'venv/bin/python?small.py&0.01'
     cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --levels 'plugin:venv/bin/python?small.py&0.01' --out net.cram
 
 With --stream behind the threshold the weights come over gRPC instead of shared memory; nothing else changes. All that is needed to
@@ -181,7 +181,7 @@ def main():
     options.add_argument("--stream", action="store_true", help="take the weights over gRPC, not in shared memory")
     options = options.parse_args()
     if os.environ.get("CRAM_PLUGIN") != "e7c2a4d08f1b4c6f":
-        sys.exit("small.py is a plugin, which cram starts: cram plugin info venv/bin/python small.py 0.01")
+        sys.exit("small.py is a plugin, which cram starts: cram plugin info 'venv/bin/python?small.py&0.01'")
 
     regions = Regions()
     plugin = Small(options.threshold, regions, options.stream)
