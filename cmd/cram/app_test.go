@@ -11,8 +11,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestMain lets the test binary be the command itself, for tests that kill it.
+// TestMain lets the test binary be the command itself, for tests that kill it, and a plugin.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == moody {
+		serveMoody()
+	}
 	if os.Getenv("CRAM_TEST_AS_COMMAND") != "" {
 		main()
 	}

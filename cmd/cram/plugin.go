@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -117,27 +116,23 @@ type tested struct {
 
 func (r tested) text() string { return r.Program + word(r.Passed, " passes", " fails") }
 
-// runPluginTest runs the suite, which is written for go test, in this process: testing.RunTests is what go test calls.
-func (a *app) runPluginTest(_ context.Context, args []string) error {
+// runPluginTest runs the suite, which is written for go test, as go test does: testing.Main reports and ends the process.
+func (a *app) runPluginTest(ctx context.Context, args []string) error {
 	command, _ := pluginCommand(pluginPrefix + args[0])
-	if !testing.Testing() {
-		testing.Init()
-		if err := flag.CommandLine.Parse([]string{"-test.v"}); err != nil {
-			return err
-		}
-	}
-	stdout := os.Stdout
-	if a.json {
-		os.Stdout = os.Stderr // results alone go to standard output
-		defer func() { os.Stdout = stdout }()
-	}
-	all := func(_, _ string) (bool, error) { return true, nil }
-	passed := testing.RunTests(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) }}})
-	if a.json {
-		os.Stdout = stdout
-	}
-	if err := a.print(tested{args[0], passed}); err != nil || passed {
+	testing.Init()
+	if err := flag.CommandLine.Parse([]string{"-test.v"}); err != nil {
 		return err
 	}
-	return errors.New("the plugin fails its tests")
+	if a.json {
+		os.Stdout = os.Stderr // results alone go to standard output
+	}
+	defer context.AfterFunc(ctx, func() { os.Exit(1) })() // the plugins end with it
+	all := func(_, _ string) (bool, error) { return true, nil }
+	testing.Main(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) {
+		passed := t.Run("suite", func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) })
+		if err := a.print(tested{args[0], passed}); err != nil {
+			t.Error(err)
+		}
+	}}}, nil, nil)
+	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/plugins"
-	"github.com/compressaware/cram/sdk/compress/compresstest"
+	"github.com/compressaware/cram/plugins/plugintest"
 )
 
 func TestPlugin(t *testing.T) {
@@ -14,10 +14,5 @@ func TestPlugin(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", small, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	c, err := plugins.LaunchCompressor(t.Context(), plugins.Command{Path: small})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	compresstest.Run(t, c, compresstest.Options{})
+	plugintest.Run(t, plugins.Command{Path: small}, plugintest.Options{})
 }

@@ -10,8 +10,8 @@ Use it wherever the command line takes a compressor, for example:
     cram plugin test 'venv/bin/python?small.py&0.01'
     cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --levels 'plugin:venv/bin/python?small.py&0.01' --out net.cram
 
-With --stream behind the threshold the weights come over gRPC instead of shared memory; nothing else changes. It is written from
-plugins/protocol/v1/plugin.proto and docs/plugins.md alone. numpy does the work in the shared memory itself: no weight is copied.
+With --stream behind the threshold the weights come over gRPC instead of shared memory; nothing else changes. All that is needed to
+write it stands in docs/plugins.md and plugins/protocol/v1/plugin.proto. numpy works in the shared memory itself: no weight is copied.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CHUNK = 1 << 20
 
 
 class Regions(services.MemoryServicer):
-    """The regions by number, each an array of bytes: shared memory, or our own where the host calls Memory."""
+    """The regions by number, each an array of bytes: shared memory from standard input, or our own where the host calls Memory."""
 
     def __init__(self):
         self.arrays = {}
@@ -180,28 +180,23 @@ def main():
     options.add_argument("threshold", type=float)
     options.add_argument("--stream", action="store_true", help="take the weights over gRPC, not in shared memory")
     options = options.parse_args()
-    stream = options.stream or sys.platform != "linux"
     if os.environ.get("CRAM_PLUGIN") != "e7c2a4d08f1b4c6f":
         sys.exit("small.py is a plugin, which cram starts: cram plugin info 'venv/bin/python?small.py&0.01'")
 
     regions = Regions()
-    plugin = Small(options.threshold, regions, stream)
+    plugin = Small(options.threshold, regions, options.stream)
     alive = health.HealthServicer()
     alive.set("plugin", health_pb2.HealthCheckResponse.SERVING)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 16 << 20)])
     services.add_PluginServicer_to_server(plugin, server)
     services.add_CompressorServicer_to_server(plugin, server)
-    if stream:
-        services.add_MemoryServicer_to_server(regions, server)
+    services.add_MemoryServicer_to_server(regions, server)  # for a host that cannot share
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)
     path, encoded = listen(server)
     server.start()
     print(f"1|1|unix|{path}|grpc|{encoded}", flush=True)
 
-    if stream:  # nothing comes but the end
-        sys.stdin.buffer.read()
-    else:
-        regions.receive(socket.socket(fileno=0))
+    regions.receive(socket.socket(fileno=0))
     shutil.rmtree(os.environ["PLUGIN_UNIX_SOCKET_DIR"], ignore_errors=True)  # a host that was killed could not
     os._exit(0)  # calls under way have nobody to answer to
 

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/compress"
+)
+
+// moody is the argument that makes the test binary a plugin which says that equal weights get equal answers, and it is not so.
+const moody = "moody-plugin"
+
+func serveMoody() {
+	var calls atomic.Int64
+	plugins.Serve(plugins.Plugin{Name: "moody", Version: "1", Compressor: compress.Func("moody", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out, mood := make([]compress.Compressed, len(w)), int(calls.Add(1))
+		for i, x := range w {
+			if x.Prunable() {
+				out[i], _ = compress.Mask(x.Dims, func(j int) bool { return j%2 == mood%2 })
+			}
+		}
+		return out, nil
+	})})
+}
+
+// small builds the example, which is a module of its own.
+func small(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "small")
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Dir = "../../examples/plugin-go"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func TestPlugin(t *testing.T) {
+	small, dir := small(t), t.TempDir()
+	if got := must(t, "plugin", "info", small)[0]["compressor"].(map[string]any)["name"]; got != "small:0.01" {
+		t.Errorf("the plugin's compressor is %v", got)
+	}
+	net, pruned := filepath.Join(dir, "net.cram"), filepath.Join(dir, "pruned.cram")
+	must(t, "train", "--model", "small-cnn", "--data", "shapes", "--limit", "200", "--epochs", "1", "--levels", "plugin:"+small, "--out", net)
+	must(t, "compress", net, "--with", "plugin:"+small, "--data", "shapes", "--batches", "2", "--out", pruned)
+	zeros := map[any]any{}
+	for _, row := range must(t, "inspect", pruned) {
+		if row["level"] == "small:0.01" {
+			zeros[row["tensor"]] = row["sparsity"]
+		}
+	}
+	if z, ok := zeros["conv2.weight"].(float64); !ok || z == 0 {
+		t.Errorf("zeros of the level: %v", zeros)
+	}
+	if o := try(t.Context(), "plugin", "info", filepath.Join(dir, "none")); o.code != 1 || !strings.Contains(o.stderr, "none") {
+		t.Errorf("info of no program: %+v", o)
+	}
+}
+
+// The command is built and run, because it is no test binary and must run the suite all the same.
+func TestPluginTest(t *testing.T) {
+	cram := filepath.Join(t.TempDir(), "cram")
+	if out, err := exec.Command("go", "build", "-o", cram, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		program string
+		passed  bool
+		want    string
+	}{
+		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/answers_the_same_again"},
+		{self + "?" + moody, false, "--- FAIL: Plugin/suite/shared/Compressor/answers_the_same_again"},
+		{"./no-such-program", false, "no-such-program"},
+	} {
+		var stderr strings.Builder
+		cmd := exec.CommandContext(t.Context(), cram, "plugin", "test", c.program, "--json")
+		cmd.Stderr = &stderr
+		stdout, err := cmd.Output()
+		if (err == nil) != c.passed || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s: %v, expected %q in\n%s", c.program, err, c.want, stderr.String())
+		}
+		var result tested
+		if err := json.Unmarshal(stdout, &result); err != nil || result != (tested{c.program, c.passed}) {
+			t.Errorf("%s: result %s, %v", c.program, stdout, err)
+		}
+	}
+}
