@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,12 @@ import (
 const role = "CRAM_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if r := os.Getenv(role); r != "" {
+	if r := os.Getenv(role); r == "host" {
+		playHost()
+	} else if lie, ok := strings.CutPrefix(r, "lie "); ok {
+		tell(lies[lie])
+		return
+	} else if r != "" {
 		play(r)
 		return
 	}

@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == moody {
 		serveMoody()
 	}
+	if len(os.Args) == 2 && os.Args[1] == steady {
+		serveSteady()
+	}
 	if os.Getenv("CRAM_TEST_AS_COMMAND") != "" {
 		main()
 	}

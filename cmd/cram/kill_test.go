@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// killed are the trainings that are killed: each has other state. A row is a name and flags; a plugin's compressor is one more row,
-// {"plugin", []string{"--levels", …}}.
+// killed are the trainings that are killed: each has other state. A row is a name and flags.
 var killed = []struct {
 	name  string
 	flags []string
 }{
 	{"cram+, reused masks", []string{"--method", "cram+", "--rho", "0.1", "--levels", "0.5,0.9", "--refresh", "3"}},
 	{"adam, best and last kept", []string{"--method", "sgd", "--optimizer", "adam", "--lr", "0.001", "--keep", "2", "--best", "loss"}},
+	{"a plugin's compressor", []string{"--method", "cram+", "--rho", "0.1", "--levels", "plugin:" + os.Args[0] + "?" + steady}},
 }
 
 // TestKilledTrainings kills real trainings at random instants, which mostly fall between two checkpoints and sometimes into one, and starts

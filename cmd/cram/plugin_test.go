@@ -30,6 +30,13 @@ func serveMoody() {
 	})})
 }
 
+// steady is the argument that makes the test binary a plugin whose compressor is uniform:0.8.
+const steady = "steady-plugin"
+
+func serveSteady() {
+	plugins.Serve(plugins.Plugin{Name: "steady", Version: "1", Compressor: compress.Uniform(0.8)})
+}
+
 // small builds the example, which is a module of its own.
 func small(t *testing.T) string {
 	t.Helper()

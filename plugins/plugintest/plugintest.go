@@ -71,7 +71,7 @@ func testDescribe(t *testing.T, info plugins.Info) {
 	if info.Name == "" || info.Version == "" {
 		t.Errorf("the plugin has the name %q and the version %q; people want both", info.Name, info.Version)
 	}
-	t.Logf("%+v", info)
+	t.Logf("%s %s, protocol %d", info.Name, info.Version, info.Protocol)
 }
 
 func launch(t *testing.T, c plugins.Command) *plugins.Compressor {

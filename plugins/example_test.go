@@ -1,0 +1,88 @@
+package plugins_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"math"
+
+	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// The whole of a plugin: a compressor that zeroes small weights.
+func ExampleServe() {
+	plugins.Serve(plugins.Plugin{Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01",
+		func(_ context.Context, w []compress.Weight) (out []compress.Compressed, err error) {
+			out = make([]compress.Compressed, len(w))
+			for i, x := range w {
+				values := x.Data.F32()
+				if !x.Prunable() || values == nil {
+					continue
+				}
+				large := func(j int) bool { return math.Abs(float64(values[j])) >= 0.01 }
+				if out[i], err = compress.Mask(x.Dims, large); err != nil {
+					return nil, err
+				}
+			}
+			return out, nil
+		})})
+}
+
+// A plugin is a compressor like any other. Here the program is the tests' own, in the role of TopK(0.9).
+func ExampleLaunchCompressor() {
+	c, err := plugins.LaunchCompressor(context.Background(), command("topk"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	data, err := graph.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
+	if err != nil {
+		log.Fatal(err)
+	}
+	w := []compress.Weight{{Meta: compress.Meta{Name: "fc.weight", Role: graph.Kernel, Dims: data.Dims}, Data: data}}
+	out, err := c.Compress(context.Background(), w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c, "keeps the second weight:", out[0].Keep.Bit(1), "and the last:", out[0].Keep.Bit(9))
+	// Output: topk:0.9 keeps the second weight: true and the last: false
+}
+
+// A backend plugin computes like a local one; its slots live in the other process.
+func ExampleLaunchBackend() {
+	ctx := context.Background()
+	b, err := plugins.LaunchBackend(ctx, command("cpu"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	session, err := b.NewSession(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	w, err := graph.FromF32([]float32{1, 2, 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := session.Set(ctx, "w", graph.DenseValue(w)); err != nil {
+		log.Fatal(err)
+	}
+	got, err := session.Get(ctx, "w")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(b.Info().Name, got.F32())
+	// Output: cpu [1 2 3]
+}
+
+// Describe asks a program what it is.
+func ExampleDescribe() {
+	info, err := plugins.Describe(context.Background(), command("halve"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Name, info.Version, info.Compressor.Name, info.Compressor.Values)
+	// Output: test 1 halve true
+}
