@@ -109,12 +109,7 @@ func (l *link) begin(ctx context.Context) error {
 	l.client = plugin.NewClient(config)
 	conn, err := dial(l.client)
 	if err != nil {
-		select {
-		case <-l.process.Exited(): // which says more
-			return l.died("start")
-		case <-time.After(100 * time.Millisecond):
-			return err
-		}
+		return l.explain(err)
 	}
 	l.conn, l.plugin = conn, protocol.NewPluginClient(conn)
 	offer := !l.command.Stream && memory.CanShare() && l.process.Socket() != nil
@@ -153,15 +148,20 @@ func dial(client *plugin.Client) (conn *grpc.ClientConn, err error) {
 	return raw.(*grpc.ClientConn), nil
 }
 
-// explain turns the status of a failed first call into words.
+// explain says why there is no answer yet. A process that has ended says more than its connection.
 func (l *link) explain(err error) error {
+	select {
+	case <-l.process.Exited():
+		return l.died("start")
+	case <-time.After(100 * time.Millisecond):
+	}
 	switch {
 	case status.Code(err) == codes.Unavailable && !l.command.Insecure:
 		return fmt.Errorf("no connection with mutual TLS: %s; a plugin without it needs Command.Insecure", status.Convert(err).Message())
 	case status.Code(err) == codes.Unimplemented:
 		return fmt.Errorf("it does not serve version %d of the protocol: %s", version, status.Convert(err).Message())
 	}
-	return errors.New(status.Convert(err).Message())
+	return err
 }
 
 // heartbeat kills a plugin that leaves a health check unanswered, until the process ends.

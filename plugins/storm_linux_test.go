@@ -94,24 +94,25 @@ func storm(t *testing.T, kills int, launch func(context.Context, *sdk.Trainer) (
 	before := census(t)
 	killed, failed, slowest := 0, 0, time.Duration(0)
 	for folder := t.TempDir(); killed < kills; {
-		hit := make(chan time.Time, 1)
+		var shot time.Time
+		shooter := make(chan struct{})
 		delay := time.Duration(r.Int64N(int64(whole)))
 		timer := time.AfterFunc(delay, func() {
+			defer close(shooter)
 			for _, pid := range children(t) {
 				if syscall.Kill(pid, syscall.SIGKILL) == nil {
-					hit <- time.Now()
+					shot = time.Now()
 					return
 				}
 			}
 		})
 		got, err := train(t.Context(), folder)
 		ended := time.Now()
-		timer.Stop()
-		var shot time.Time
-		select {
-		case shot = <-hit:
+		if !timer.Stop() {
+			<-shooter
+		}
+		if !shot.IsZero() {
 			killed++
-		default:
 		}
 		switch {
 		case err == nil:
