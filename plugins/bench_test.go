@@ -18,22 +18,34 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// alternate times two things in turn, and reports the median of each and their ratio. The first of both is not counted.
+// alternate times two things in turn, in the order A B B A, and reports the median of each and their ratio. The first round is not counted.
 func alternate(b *testing.B, remote, local func()) {
-	var times [2][]float64
-	for n := range b.N + 1 {
-		for i, f := range []func(){remote, local} {
+	var times pair
+	times.alternate(b.N, remote, local)
+	times.report(b)
+}
+
+// pair is how long two things took, in seconds.
+type pair [2][]float64
+
+func (p *pair) alternate(rounds int, remote, local func()) {
+	things := [2]func(){remote, local}
+	for n := range rounds + 1 {
+		for _, i := range []int{0, 1, 1, 0} {
 			begin := time.Now()
-			f()
+			things[i]()
 			if n > 0 {
-				times[i] = append(times[i], time.Since(begin).Seconds())
+				p[i] = append(p[i], time.Since(begin).Seconds())
 			}
 		}
 	}
-	for i := range times {
-		slices.Sort(times[i])
+}
+
+func (p *pair) report(b *testing.B) {
+	for i := range p {
+		slices.Sort(p[i])
 	}
-	r, l := times[0][b.N/2], times[1][b.N/2]
+	r, l := p[0][len(p[0])/2], p[1][len(p[1])/2]
 	b.ReportMetric(1e3*r, "plugin-ms")
 	b.ReportMetric(1e3*l, "local-ms")
 	b.ReportMetric(r/l, "ratio")
@@ -80,7 +92,13 @@ func BenchmarkEmptyCall(b *testing.B) {
 }
 
 // stepper runs whole training steps one by one, in a training of its own.
-type stepper struct{ next, done chan struct{} }
+type stepper struct {
+	next, done chan struct{}
+	end        func()
+}
+
+// either is a compressor that can be exchanged between steps.
+type either struct{ compress.Compressor }
 
 func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *stepper {
 	const batch = 128
@@ -110,6 +128,10 @@ func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *
 		},
 	}
 	ended := make(chan struct{})
+	s.end = func() {
+		stop()
+		<-ended
+	}
 	go func() {
 		defer close(ended)
 		if _, err := t.Fit(ctx, set, nil); err != nil && ctx.Err() == nil {
@@ -117,10 +139,6 @@ func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *
 		}
 	}()
 	<-s.done
-	b.Cleanup(func() {
-		stop()
-		<-ended
-	})
 	return s
 }
 
@@ -136,9 +154,18 @@ func BenchmarkStep(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer local.Close()
-	b.Run("compressor", func(b *testing.B) { // out of process against the same host form here
-		remote := newStepper(b, local, start(b, command("topk")))
-		alternate(b, remote.step, newStepper(b, local, host{compress.TopK(0.9)}).step)
+	b.Run("compressor", func(b *testing.B) { // out of process against the same host form here, in one training
+		remote, here := start(b, command("topk")), host{compress.TopK(0.9)}
+		c := &either{here}
+		s := newStepper(b, local, c)
+		defer s.end()
+		with := func(which compress.Compressor) func() {
+			return func() {
+				c.Compressor = which
+				s.step()
+			}
+		}
+		alternate(b, with(remote), with(here))
 	})
 	b.Run("backend", func(b *testing.B) { // plugins/avx512 against backends/cpu
 		program := filepath.Join(b.TempDir(), "avx512")
@@ -146,7 +173,14 @@ func BenchmarkStep(b *testing.B) {
 			b.Fatalf("%v\n%s", err, out)
 		}
 		backend := launch(b, plugins.Command{Path: program, Env: []string{"CRAM_CPU"}})
-		remote := newStepper(b, backend, compress.TopK(0.9))
-		alternate(b, remote.step, newStepper(b, local, compress.TopK(0.9)).step)
+		// A session is faster or slower by a few percent as its memory happens to lie: several of each.
+		var times pair
+		for range 6 {
+			remote, here := newStepper(b, backend, compress.TopK(0.9)), newStepper(b, local, compress.TopK(0.9))
+			times.alternate(b.N, remote.step, here.step)
+			remote.end()
+			here.end()
+		}
+		times.report(b)
 	})
 }
