@@ -1,8 +1,11 @@
 package plugins_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/plugins"
@@ -36,6 +39,19 @@ func TestConformance(t *testing.T) {
 			}
 			backendtest.Run(t, b, backendtest.Options{})
 		})
+	}
+}
+
+// TestPanic: a backend that panics has lost its state, and its last words are in the error.
+func TestPanic(t *testing.T) {
+	session, err := launch(t, command("backend that panics")).NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = session.Get(t.Context(), "w")
+	var died *plugins.DiedError
+	if !errors.Is(err, backends.ErrLost) || !errors.As(err, &died) || died.State != "exit status 2" || !strings.Contains(died.Output, "a bug of the backend's") {
+		t.Errorf("got %v", err)
 	}
 }
 

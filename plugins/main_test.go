@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/plugins"
 	"github.com/compressaware/cram/sdk/compress"
@@ -141,10 +142,31 @@ func play(r string) {
 			os.Exit(1)
 		}
 		plugins.Serve(plugins.Plugin{Name: "cpu", Version: "1", Backend: b})
+	case "backend that panics":
+		b, err := cpu.New(cpu.Options{})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		plugins.Serve(plugins.Plugin{Name: "panics", Version: "1", Backend: panicking{b}})
 	default:
 		fmt.Fprintln(os.Stderr, "no role", r)
 		os.Exit(99)
 	}
+}
+
+// panicking is a backend whose slots cannot be read.
+type panicking struct{ backends.Backend }
+
+type panickingSession struct{ backends.Session }
+
+func (p panicking) NewSession(ctx context.Context) (backends.Session, error) {
+	s, err := p.Backend.NewSession(ctx)
+	return panickingSession{s}, err
+}
+
+func (panickingSession) Get(context.Context, string) (graph.Tensor, error) {
+	panic("a bug of the backend's")
 }
 
 // host hides the graph form of a compressor.
