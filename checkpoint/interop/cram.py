@@ -1,4 +1,4 @@
-"""Reads cram checkpoints of version 1, written from ../FORMAT.md alone, with msgpack and numpy.
+"""Reads cram checkpoints of version 1, as ../FORMAT.md describes them, with msgpack and numpy.
 
     f = Checkpoint(open("net.cram", "rb").read())
     weights = f.level("topk:0.9")        # {name: numpy array}
