@@ -30,21 +30,13 @@ var _ backends.Backend = (*Backend)(nil)
 
 // LaunchBackend starts a plugin that is a backend. Close it when done.
 func LaunchBackend(ctx context.Context, command Command) (*Backend, error) {
-	command, err := command.withDefaults()
+	l, info, err := launch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	l, err := connect(ctx, command)
-	if err != nil {
-		return nil, err
-	}
-	info, err := l.info()
-	if err == nil && info.Backend == nil {
-		err = fmt.Errorf("plugins: %s is no backend but the compressor %s; use LaunchCompressor", command.Path, info.Compressor.Name)
-	}
-	if err != nil {
+	if info.Backend == nil {
 		l.close()
-		return nil, err
+		return nil, fmt.Errorf("plugins: %s is no backend but the compressor %s; use LaunchCompressor", command.Path, info.Compressor.Name)
 	}
 	return &Backend{link: l, client: protocol.NewBackendClient(l.conn), info: info}, nil
 }

@@ -32,23 +32,15 @@ var _ compress.Compressor = (*Compressor)(nil)
 
 // LaunchCompressor starts a plugin that is a compressor. Close it when done.
 func LaunchCompressor(ctx context.Context, command Command) (*Compressor, error) {
-	command, err := command.withDefaults()
+	l, info, err := launch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	l, err := connect(ctx, command)
-	if err != nil {
-		return nil, err
-	}
-	info, err := l.info()
-	if err == nil && info.Compressor == nil {
-		err = fmt.Errorf("plugins: %s is no compressor but the backend %s; use LaunchBackend", command.Path, info.Backend.Name)
-	}
-	if err != nil {
+	if info.Compressor == nil {
 		l.close()
-		return nil, err
+		return nil, fmt.Errorf("plugins: %s is no compressor but the backend %s; use LaunchBackend", command.Path, info.Backend.Name)
 	}
-	return &Compressor{command: command, info: info, turn: make(chan struct{}, 1), link: l}, nil
+	return &Compressor{command: l.command, info: info, turn: make(chan struct{}, 1), link: l}, nil
 }
 
 // String returns the text name that the plugin declares.
@@ -121,17 +113,13 @@ func (c *Compressor) running(ctx context.Context) (*link, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	l, err := connect(ctx, c.command)
+	l, info, err := launch(ctx, c.command)
 	if err != nil {
 		return nil, err
 	}
-	info, err := l.info()
-	if err == nil && !reflect.DeepEqual(info, c.info) {
-		err = fmt.Errorf("plugins: %s was started anew and is another plugin now: %+v, was %+v", c.command.Path, info, c.info)
-	}
-	if err != nil {
+	if !reflect.DeepEqual(info, c.info) {
 		l.close()
-		return nil, err
+		return nil, fmt.Errorf("plugins: %s was started anew and says something else of itself now; close it and launch it again", c.command.Path)
 	}
 	c.link = l
 	return l, nil

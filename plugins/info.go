@@ -37,27 +37,15 @@ type BackendInfo struct {
 
 // Describe launches a plugin, asks it what it is, and closes it.
 func Describe(ctx context.Context, c Command) (Info, error) {
-	c, err := c.withDefaults()
+	l, info, err := launch(ctx, c)
 	if err != nil {
 		return Info{}, err
 	}
-	l, err := connect(ctx, c)
-	if err != nil {
-		return Info{}, err
-	}
-	defer l.close()
-	return l.info()
-}
-
-// info returns the checked description.
-func (l *link) info() (Info, error) {
-	info, err := parse(l.about)
-	if err != nil {
-		return Info{}, &ReplyError{Plugin: l.command.Path, Err: err}
-	}
+	l.close()
 	return info, nil
 }
 
+// parse checks a description.
 func parse(d *protocol.Description) (Info, error) {
 	info := Info{Name: d.GetName(), Version: d.GetVersion(), Protocol: version, SharedMemory: d.GetSharedMemory()}
 	checks := []error{words("the plugin's name", info.Name), words("the plugin's version", info.Version)}

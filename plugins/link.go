@@ -44,6 +44,24 @@ type link struct {
 	killed atomic.Pointer[string] // why the host killed it
 }
 
+// launch fills in a command, starts its plugin, and checks what it says of itself.
+func launch(ctx context.Context, c Command) (*link, Info, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, Info{}, err
+	}
+	l, err := connect(ctx, c)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	info, err := parse(l.about)
+	if err != nil {
+		l.close()
+		return nil, Info{}, &ReplyError{Plugin: c.Path, Err: err}
+	}
+	return l, info, nil
+}
+
 // connect starts a plugin and asks it what it is.
 func connect(ctx context.Context, c Command) (*link, error) {
 	if err := ctx.Err(); err != nil {

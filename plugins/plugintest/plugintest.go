@@ -14,7 +14,6 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +63,6 @@ func Run(t *testing.T, command plugins.Command, o Options) {
 			}
 		})
 	}
-	t.Run("Environment", func(t *testing.T) { testEnvironment(t, command) })
 }
 
 func testDescribe(t *testing.T, info plugins.Info) {
@@ -197,18 +195,5 @@ func testCancel(t *testing.T, command plugins.Command) {
 	}
 	if out := ask(t, c, w); c.Info().Compressor.Deterministic && !same(out, want) {
 		t.Error("after cancelled calls the plugin answers differently")
-	}
-}
-
-// testEnvironment: the plugin starts with no more than what it is given.
-func testEnvironment(t *testing.T, command plugins.Command) {
-	home, ok := os.LookupEnv("HOME")
-	if !ok {
-		t.Skip("the tests run without HOME themselves")
-	}
-	t.Setenv("HOME", "/nowhere")
-	defer os.Setenv("HOME", home)
-	if _, err := plugins.Describe(t.Context(), command); err != nil {
-		t.Errorf("it does not start without its author's environment; name what it needs in Command.Env: %v", err)
 	}
 }
