@@ -256,9 +256,12 @@ func (c *Reader) File() (*File, error) {
 	return f, err
 }
 
-// Verify reads the whole file and checks every byte of it: that checksums match, padding is zero, programs are valid and every
-// tensor of every level decodes. It needs the memory of the largest tensor.
+// Verify checks every byte of the file: first, in the order of the file, that checksums match and padding is zero, so that the first
+// damaged place is named; then that programs are valid and every tensor of every level decodes. It needs the memory of the largest tensor.
 func (c *Reader) Verify() error {
+	if err := c.intact(); err != nil {
+		return err
+	}
 	for _, name := range c.Programs() {
 		if _, err := c.Program(name); err != nil {
 			return err
@@ -272,6 +275,20 @@ func (c *Reader) Verify() error {
 		}
 	}
 	_, err := c.State()
+	return err
+}
+
+// intact reads all chunks once and interprets none.
+func (c *Reader) intact() (err error) {
+	var content []byte
+	c.head.blobs(func(b *blob) {
+		for i, k := range *b {
+			if err == nil {
+				content = slices.Grow(content[:0], int(k.n))[:k.n]
+				err = c.read((*b)[i:i+1], content)
+			}
+		}
+	})
 	return err
 }
 

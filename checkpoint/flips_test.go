@@ -1,0 +1,206 @@
+package checkpoint_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
+
+	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+var flips = flag.Int("flips", 1000, "how many random bits of a ResNet-20's file to flip")
+
+// resnet20 returns the elastic file of a whole ResNet-20 with seeded random weights: the levels dense, topk:0.5, topk:0.9 and nm:2:4, each with
+// batch-norm statistics of its own, as tuning leaves them, and the programs infer, tune and reset.
+func resnet20(t *testing.T) []byte {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	model, shape, err := models.New("resnet20", 10)
+	check(err)
+	decls, _, err := nn.Declare(model, shape)
+	check(err)
+	weights, err := nn.Initial(decls, 1)
+	check(err)
+	dense, err := sdk.FromWeights(model, sdk.Info{
+		Model: "resnet20", Recipe: "seeded random weights", Data: "none", Seed: 1, Versions: map[string]string{"cram": "test"},
+		Input: sdk.Input{Shape: []int{3, 32, 32}, Mean: []float32{.5, .5, .5}, Std: []float32{.25, .25, .25}, Classes: strings.Split("abcdefghij", "")},
+	}, weights)
+	check(err)
+	net, err := sdk.Compress(t.Context(), dense, sdk.Calibration{}, compress.Dense{}, compress.TopK(.5), compress.TopK(.9), compress.NM{N: 2, M: 4})
+	check(err)
+	path := filepath.Join(t.TempDir(), "net.cram")
+	check(net.Save(path))
+	r, err := checkpoint.Open(path)
+	check(err)
+	defer r.Close()
+	f, err := r.File()
+	check(err)
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, l := range f.Levels {
+		for _, d := range decls {
+			if d.Kind != graph.Stat {
+				continue
+			}
+			x, err := l.Tensors[d.Name].Decode()
+			check(err)
+			for i := range x.F32() {
+				x.F32()[i] = random.Float32()
+			}
+			l.Tensors[d.Name] = graph.DenseValue(x)
+		}
+	}
+	var out bytes.Buffer
+	check(checkpoint.Write(&out, f))
+	return out.Bytes()
+}
+
+// A region is a run of bytes of a file with the place that an error must name when one of them has a flipped bit.
+type region struct {
+	begin, end int
+	exact      bool // each byte names itself; otherwise all name at
+	at         int
+	loose      bool // anything from begin to end
+}
+
+// regionsOf walks a file as FORMAT.md describes it, a sequence of MessagePack values, with a decoder that is not ours.
+func regionsOf(t *testing.T, b []byte) []region {
+	t.Helper()
+	r := bytes.NewReader(b)
+	d := msgpack.NewDecoder(r)
+	at := func() int { return len(b) - r.Len() }
+	skip := func() (content, end int) { // a binary
+		code, err := d.PeekCode()
+		if err != nil || code != msgpcode.Bin8 && code != msgpcode.Bin16 && code != msgpcode.Bin32 {
+			t.Fatalf("byte %d: %x is no binary: %v", at(), code, err)
+		}
+		n, err := d.DecodeBytesLen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content = at()
+		if _, err := r.Seek(int64(n), 1); err != nil {
+			t.Fatal(err)
+		}
+		return content, at()
+	}
+	_, err := d.DecodeString()
+	if err == nil {
+		_, err = d.DecodeInt()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	skip()
+	head, end := skip()
+	regions := []region{{begin: 0, end: head, loose: true}, {begin: head, end: end, at: head}}
+	for end < len(b) {
+		skip()
+		content, next := skip()
+		regions = append(regions, region{begin: end, end: content, exact: true}, region{begin: content, end: next, at: content})
+		end = next
+	}
+	return regions
+}
+
+func (r region) wants(offset, flipped int64) bool {
+	switch {
+	case r.loose:
+		return int64(r.begin) <= offset && offset <= int64(r.end)
+	case r.exact:
+		return offset == flipped
+	}
+	return offset == int64(r.at)
+}
+
+// TestRandomFlips flips random bits, one at a time, of a ResNet-20's file. Verify must refuse each, and say where: in a chunk or the table of contents
+// where that begins, in padding at the very byte. Every 20th file is loaded, too, as one does who did not verify it, and must be refused for the same place.
+func TestRandomFlips(t *testing.T) {
+	whole := resnet20(t)
+	for _, read := range []func([]byte) error{verify, load} {
+		if err := read(whole); err != nil {
+			t.Fatal(err)
+		}
+	}
+	regions := regionsOf(t, whole)
+	t.Logf("%d flips in a file of %d bytes and %d chunks", *flips, len(whole), (len(regions)-2)/2)
+	const workers = 2
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			b := bytes.Clone(whole)
+			random := rand.New(rand.NewPCG(1, uint64(w)))
+			for i := range (*flips + workers - 1 - w) / workers {
+				bit := random.IntN(8 * len(b))
+				b[bit/8] ^= 1 << (bit % 8)
+				err := blame(regions, verify(b), int64(bit/8))
+				if err == nil && i%20 == 0 {
+					err = blame(regions, load(b), int64(bit/8))
+				}
+				if err != nil {
+					t.Errorf("bit %d of byte %d: %v", bit%8, bit/8, err)
+					return
+				}
+				b[bit/8] ^= 1 << (bit % 8)
+			}
+			if !bytes.Equal(b, whole) {
+				t.Error("the test does not flip back")
+			}
+		})
+	}
+	group.Wait()
+}
+
+func verify(b []byte) error {
+	r, err := checkpoint.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	return r.Verify()
+}
+
+func load(b []byte) error {
+	r, err := checkpoint.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	_, err = r.File()
+	return err
+}
+
+// blame returns an error unless err says that the file is damaged where the given byte was flipped.
+func blame(regions []region, err error, flipped int64) error {
+	var bad *checkpoint.FormatError
+	if !errors.As(err, &bad) {
+		return fmt.Errorf("want it refused as damaged: %v", err)
+	}
+	i, _ := slices.BinarySearchFunc(regions, int(flipped), func(r region, at int) int {
+		if r.end <= at {
+			return -1
+		}
+		return 1
+	})
+	if r := regions[i]; !r.wants(bad.Offset, flipped) {
+		return fmt.Errorf("want an error that names its place in bytes %d to %d: %v", r.begin, r.end, err)
+	}
+	return nil
+}
