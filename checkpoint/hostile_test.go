@@ -290,6 +290,9 @@ func FuzzHeader(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		if _, _, err := decodeHeader(p.head.encode()); err != nil {
+			f.Fatal(err)
+		}
 		f.Add(p.head.encode())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -314,6 +317,9 @@ func FuzzFile(f *testing.F) {
 			f.Fatal(err)
 		}
 		data = append(append(data, index...), values...)
+	}
+	if b, ok := seal(p.head.encode(), data); !ok || readAll(b) != nil {
+		f.Fatalf("the seed is refused: %v", readAll(b))
 	}
 	f.Add(p.head.encode(), data)
 	f.Fuzz(func(t *testing.T, head, data []byte) {

@@ -240,25 +240,3 @@ func TestCheckRefuses(t *testing.T) {
 		}
 	}
 }
-
-// FuzzValue holds that Check is the only guard a value needs: what it accepts decodes, and encodes back to the same elements.
-func FuzzValue(f *testing.F) {
-	f.Add(uint8(1), uint8(1), uint16(3), uint8(1), uint8(0), uint8(0), uint8(0), []byte{0b101}, make([]byte, 8))
-	f.Add(uint8(2), uint8(1), uint16(3), uint8(1), uint8(0), uint8(0), uint8(0), []byte{1, 0, 0, 0, 2, 0}, make([]byte, 4))
-	f.Add(uint8(3), uint8(5), uint16(2), uint8(4), uint8(2), uint8(4), uint8(1), []byte{0b11001100}, make([]byte, 4))
-	f.Fuzz(func(t *testing.T, e, d uint8, d0 uint16, d1, n, m, axis uint8, index, values []byte) {
-		v := graph.Value{Encoding: graph.Encoding(e), DType: graph.DType(d), Dims: []int{int(d0), int(d1)}, N: int(n), M: int(m), Axis: int(axis), Index: index, Values: values}
-		x, err := v.Decode()
-		if err != nil {
-			return
-		}
-		back, err := x.Smallest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		y, err := back.Decode()
-		if err != nil || !bytes.Equal(x.Data, y.Data) {
-			t.Fatalf("%v: does not survive %v: %v", v.Encoding, back.Encoding, err)
-		}
-	})
-}
