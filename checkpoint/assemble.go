@@ -38,27 +38,27 @@ func (c *Reader) value(t tensor, f form, index, values blob) (graph.Value, error
 // assemble reads the parts of a tensor and puts them together.
 func (c *Reader) assemble(e entry) (graph.Value, error) {
 	t := c.head.tensors[e.tensor]
-	first := c.head.parts[e.parts[0]]
-	v, err := c.value(t, first.form, first.index, first.values)
-	if err != nil || len(e.parts) == 1 {
-		return v, err
+	parts := make([]part, len(e.parts))
+	for i, k := range e.parts {
+		parts[i] = c.head.parts[k]
 	}
-	sum, err := v.Decode()
+	first, top := parts[0], parts[len(parts)-1]
+	switch {
+	case len(parts) == 1:
+		return c.value(t, first.form, first.index, first.values)
+	case top.form.sparse():
+		s, err := c.stack(t, parts)
+		if err != nil {
+			return graph.Value{}, err
+		}
+		return s.encode(e.form, e.stored)
+	}
+	x, err := c.whole(t, parts)
 	if err != nil {
-		return v, err
+		return graph.Value{}, err
 	}
-	w := wordsOf(sum)
-	if first.form.kind == bitmask || first.form.kind == index16 {
-		if err := c.noZeros(t, v, first); err != nil {
-			return v, err
-		}
-	}
-	for _, i := range e.parts[1:] {
-		if err := c.add(w, t, c.head.parts[i]); err != nil {
-			return v, err
-		}
-	}
-	if v, err = e.form.encode(sum); err != nil {
+	v, err := e.form.encode(x)
+	if err != nil {
 		return v, damaged(c.at(first.values), "tensor %v: %v", t, err)
 	}
 	if int64(v.Stored()) != e.stored {
@@ -67,74 +67,47 @@ func (c *Reader) assemble(e entry) (graph.Value, error) {
 	return v, nil
 }
 
-// add applies one more part to the elements put together so far.
-func (c *Reader) add(sum words, t tensor, p part) error {
-	switch p.form.kind {
-	case masked:
-		mask, err := c.value(tensor{t.name, graph.Bit, t.dims}, form{kind: dense}, nil, p.index)
-		if err != nil {
-			return err
-		}
-		for i := range sum.len() {
-			if mask.Values[i/8]>>(i%8)&1 == 0 {
-				sum.set(i, 0)
-			}
-		}
-		return nil
-	case rest:
-		values := make([]byte, p.values.len())
-		if err := c.read(p.values, values); err != nil {
-			return err
-		}
-		from := words{values, sum.size}
-		k := 0
-		for i := range sum.len() {
-			if sum.at(i) == 0 {
-				if k < from.len() {
-					sum.set(i, from.at(k))
-				}
-				k++
-			}
-		}
-		if k != from.len() {
-			return damaged(c.at(p.values), "tensor %v: the rest has %d elements, want %d", t, from.len(), k)
-		}
-		return nil
+// whole puts together parts that store every element, and applies the mask over them if there is one.
+func (c *Reader) whole(t tensor, parts []part) (x graph.Tensor, err error) {
+	var mask *part
+	if n := len(parts) - 1; parts[n].form.kind == masked {
+		mask, parts = &parts[n], parts[:n]
 	}
-	v, err := c.value(t, p.form, p.index, p.values)
+	if len(parts) == 1 {
+		var v graph.Value
+		if v, err = c.value(t, parts[0].form, parts[0].index, parts[0].values); err == nil {
+			x, err = v.Decode()
+		}
+	} else {
+		x, err = c.filled(t, parts[:len(parts)-1], parts[len(parts)-1])
+	}
+	if err != nil || mask == nil {
+		return x, err
+	}
+	keep, err := c.value(tensor{t.name, graph.Bit, t.dims}, form{kind: dense}, nil, mask.index)
 	if err != nil {
-		return err
+		return x, err
 	}
-	x, err := v.Decode()
-	if err != nil {
-		return err
-	}
-	from := wordsOf(x)
-	if err := c.noZeros(t, v, p); err != nil {
-		return err
-	}
-	for i := range sum.len() {
-		e := from.at(i)
-		if e == 0 {
-			continue
+	w := wordsOf(x)
+	for i := range w.len() {
+		if keep.Values[i/8]>>(i%8)&1 == 0 {
+			w.set(i, 0)
 		}
-		if sum.at(i) != 0 {
-			return damaged(c.at(p.values), "tensor %v: two parts store element %d", t, i)
-		}
-		sum.set(i, e)
 	}
-	return nil
+	return x, nil
 }
 
-// noZeros refuses zeros stored in a part of a stack: in a sum they would be neither there nor not.
-func (c *Reader) noZeros(t tensor, v graph.Value, p part) error {
-	w := words{v.Values, v.DType.Bytes(1)}
-	for i := range w.len() {
-		if w.at(i) == 0 {
-			return damaged(c.at(p.values)+int64(i*w.size), "tensor %v: a part of several stores a zero", t)
-		}
+// filled puts together a stack of sparse parts and the rest.
+func (c *Reader) filled(t tensor, sparse []part, rest part) (graph.Tensor, error) {
+	s, err := c.stack(t, sparse)
+	if err != nil {
+		return graph.Tensor{}, err
 	}
-	return nil
+	values := make([]byte, rest.values.len())
+	if err := c.read(rest.values, values); err != nil {
+		return graph.Tensor{}, err
+	}
+	return s.fill(values)
 }
 
 func (m Meta) clone() Meta {

@@ -50,6 +50,7 @@ type State struct {
 // Bounds of a file. A reader refuses what is beyond them, and so does a writer.
 const (
 	maxHeader  = 4 << 20
+	maxLines   = 1 << 17 // of all lists and maps of the header, parts of a tensor and extents aside
 	maxLevels  = 64
 	maxRank    = 16
 	maxText    = 64 << 10 // bytes of one text of Meta

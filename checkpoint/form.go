@@ -92,31 +92,22 @@ func (f form) encode(t graph.Tensor) (graph.Value, error) {
 	return t.Encode(graph.Dense)
 }
 
-// checkRecipe returns an error unless parts of these forms make sense in this order: one standalone part or several disjoint
-// sparse ones, then perhaps the rest, then perhaps a mask.
-func checkRecipe(parts []form) error {
-	for i, f := range parts {
-		sparse := f.kind == bitmask || f.kind == index16
-		ok := i == 0 && f.kind != rest && f.kind != masked
-		if i > 0 {
-			before := parts[i-1].kind
-			stack := before == bitmask || before == index16
-			ok = f.kind == masked && before != masked || stack && (sparse || f.kind == rest)
-		}
-		if !ok {
-			return fmt.Errorf("parts %v do not make a tensor", parts)
-		}
+// sparse reports whether a part of form f may be in a stack.
+func (f form) sparse() bool { return f.kind == bitmask || f.kind == index16 }
+
+// follows reports whether a part of form f makes sense after parts of which the last has form before: a stack goes on with sparse parts
+// and ends with the rest, and a mask goes over what stores every element.
+func (f form) follows(before form) bool {
+	if f.kind == masked {
+		return before.kind == dense || before.kind == rest
 	}
-	if len(parts) == 0 {
-		return fmt.Errorf("a tensor of no parts")
-	}
-	return nil
+	return before.sparse() && (f.sparse() || f.kind == rest)
 }
 
-// tooThin reports whether so many bytes of the parts of a stack unfold to more than a reader will take: a stack is put together
-// in memory, and a few counts of index16 can claim a tensor of any size.
+// tooThin reports whether a mask over t takes more than a reader will make of so many bytes: a few counts of index16 can claim
+// a tensor of any size, and are no reason to make a bitmask of it.
 func tooThin(t tensor, bytes int64) bool {
-	return int64(t.dtype.Bytes(graph.Count(t.dims))) > 64<<20+4096*bytes
+	return int64(graph.Bit.Bytes(graph.Count(t.dims))) > 64<<20+16*bytes
 }
 
 // A tensor is a line of the header's table of tensors.

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
 	"github.com/compressaware/cram/sdk/graph"
@@ -24,6 +25,18 @@ type headerDecoder struct {
 	r     *pack.Reader
 	h     *header
 	place layout
+	lines int // taken so far
+}
+
+// array takes the beginning of a list of what is kept in memory, and counts its lines: a few bytes of MessagePack are a hundred of a line.
+func (d *headerDecoder) array() int { return d.count(d.r.Array()) }
+
+func (d *headerDecoder) count(n int) int {
+	if d.lines += n; d.lines > maxLines {
+		d.r.Fail("more than %d lines", maxLines)
+		return 0
+	}
+	return n
 }
 
 func (d *headerDecoder) decode() {
@@ -32,13 +45,17 @@ func (d *headerDecoder) decode() {
 	h.meta = d.meta()
 	r.Key("programs")
 	last := ""
-	for range r.Array() {
+	n := d.array()
+	h.programs = make([]program, 0, n)
+	for range n {
 		r.ArrayOf(2)
 		p := program{name: d.next(&last), code: d.blob()}
 		h.programs = append(h.programs, p)
 	}
 	r.Key("tensors")
-	for i := range r.Array() {
+	n = d.array()
+	h.tensors = make([]tensor, 0, n)
+	for i := range n {
 		r.ArrayOf(3)
 		h.tensors = append(h.tensors, d.tensor(r.Name()))
 		if i > 0 && h.tensors[i-1].compare(h.tensors[i]) >= 0 {
@@ -46,11 +63,13 @@ func (d *headerDecoder) decode() {
 		}
 	}
 	r.Key("parts")
-	for range r.Array() {
+	n = d.array()
+	h.parts = make([]part, 0, n)
+	for range n {
 		h.parts = append(h.parts, d.part())
 	}
 	r.Key("levels")
-	n := r.Array()
+	n = d.array()
 	if n > maxLevels {
 		r.Fail("%d levels, the limit is %d", n, maxLevels)
 	}
@@ -104,7 +123,9 @@ func (d *headerDecoder) meta() Meta {
 		r.Fail("mean has %d channels, std %d", len(m.Input.Mean), len(m.Input.Std))
 	}
 	r.Key("classes")
-	for range r.Array() {
+	n := d.array()
+	m.Input.Classes = slices.Grow(m.Input.Classes, n)
+	for range n {
 		m.Input.Classes = append(m.Input.Classes, r.Name())
 	}
 	r.Key("extra")
@@ -113,12 +134,13 @@ func (d *headerDecoder) meta() Meta {
 }
 
 func (d *headerDecoder) texts() map[string]string {
-	var m map[string]string
+	n := d.count(d.r.Map())
+	if n == 0 {
+		return nil
+	}
+	m := make(map[string]string, n)
 	last := ""
-	for range d.r.Map() {
-		if m == nil {
-			m = map[string]string{}
-		}
+	for range n {
 		k := d.next(&last)
 		m[k] = d.r.String(maxText)
 	}
@@ -126,8 +148,9 @@ func (d *headerDecoder) texts() map[string]string {
 }
 
 func (d *headerDecoder) floats() []float32 {
-	var xs []float32
-	for range d.r.Array() {
+	n := d.array()
+	xs := slices.Grow([]float32(nil), n)
+	for range n {
 		x := d.r.Float32()
 		if x-x != 0 { // NaN or infinite
 			d.r.Fail("%v is not a number to normalise by", x)
@@ -144,7 +167,7 @@ func (d *headerDecoder) dims() []int {
 		d.r.Fail("rank %d, the limit is %d", n, maxRank)
 		return nil
 	}
-	var dims []int
+	dims := slices.Grow([]int(nil), n)
 	count := int64(1)
 	for range n {
 		x := d.r.IntIn(1, maxElements)
@@ -181,14 +204,14 @@ func (d *headerDecoder) form() form {
 // blob takes the chunks of one blob, which must be where the layout puts them.
 func (d *headerDecoder) blob() blob {
 	r := d.r
-	var b blob
-	for range r.Array() {
+	n := d.array()
+	b := slices.Grow(blob(nil), n)
+	for range n {
 		if len(b) > 0 && b[len(b)-1].n != chunkBytes {
 			r.Fail("a chunk of %d bytes, only the last may have less than %d", b[len(b)-1].n, chunkBytes)
 		}
 		r.ArrayOf(3)
-		off := r.Int()
-		n := r.IntIn(1, chunkBytes)
+		off, n := r.Int(), r.IntIn(1, chunkBytes)
 		if d.place.end > math.MaxInt64/2 {
 			r.Fail("the data is too long")
 		}
@@ -253,8 +276,10 @@ func (d *headerDecoder) level(used []bool) level {
 	r := d.r
 	r.ArrayOf(3)
 	l := level{name: r.Name(), notes: d.texts()}
+	n := d.array()
+	l.entries = make([]entry, 0, n)
 	last := -1
-	for range r.Array() {
+	for range n {
 		e := d.entry(used)
 		if e.tensor <= last {
 			r.Fail("tensors of level %q are not ascending", l.name)
@@ -279,49 +304,75 @@ func (d *headerDecoder) entry(used []bool) entry {
 		r.Fail("%v is not an encoding of a whole tensor", e.form)
 	}
 	e.stored = r.IntIn(0, maxElements)
-	var forms []form
-	bytes := int64(0)
-	last := int64(-1)
-	for range r.Array() {
-		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
-		if r.Err() != nil {
-			return e
-		}
-		last = i
-		used[i] = true
-		p := d.h.parts[i]
-		if p.tensor != e.tensor {
-			r.Fail("part %d belongs to tensor %v, not %v", i, d.h.tensors[p.tensor], d.h.tensors[e.tensor])
-		}
-		e.parts = append(e.parts, int(i))
-		forms = append(forms, p.form)
-		bytes += p.index.len() + p.values.len()
-	}
+	t := d.h.tensors[e.tensor]
+	d.parts(&e, used)
 	if r.Err() != nil {
 		return e
-	}
-	if err := checkRecipe(forms); err != nil {
-		r.Fail("tensor %v: %v", d.h.tensors[e.tensor], err)
-		return e
-	}
-	t := d.h.tensors[e.tensor]
-	if len(e.parts) > 1 && tooThin(t, bytes) {
-		r.Fail("tensor %v is put together from %d bytes only", t, bytes)
 	}
 	want := e.stored
 	switch {
 	case e.form.kind == dense:
 		want = int64(graph.Count(t.dims))
-	case len(e.parts) == 1:
-		want = d.h.parts[e.parts[0]].values.len() / int64(t.dtype.Bytes(1))
+	case len(e.parts) == 1 || d.h.parts[e.parts[len(e.parts)-1]].form.sparse():
+		want = d.storedBy(e.parts)
 	}
 	if e.stored != want || e.stored > int64(graph.Count(t.dims)) || t.dtype == graph.Bit && e.form.kind != dense {
 		r.Fail("tensor %v as %v cannot have %d elements", t, e.form, e.stored)
 	}
-	if len(e.parts) == 1 && forms[0] != e.form {
-		r.Fail("tensor %v: its one part is %v, the result %v", t, forms[0], e.form)
-	}
 	return e
+}
+
+// parts takes the numbers of the parts of e, and checks that they make a tensor.
+func (d *headerDecoder) parts(e *entry, used []bool) {
+	r, t := d.r, d.h.tensors[e.tensor]
+	n := r.Array()
+	if n > len(d.h.parts) || r.Err() == nil && n == 0 {
+		r.Fail("tensor %v of %d parts, the file has %d", t, n, len(d.h.parts))
+		return
+	}
+	e.parts = make([]int, 0, n)
+	last, bytes := int64(-1), int64(0)
+	var top form
+	for range n {
+		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
+		if r.Err() != nil {
+			return
+		}
+		p := d.h.parts[i]
+		switch {
+		case p.tensor != e.tensor:
+			r.Fail("part %d belongs to tensor %v, not %v", i, d.h.tensors[p.tensor], t)
+		case last < 0 && (p.form.kind == rest || p.form.kind == masked):
+			r.Fail("tensor %v: part %d is the first and %v, which makes no tensor", t, i, p.form)
+		case last >= 0 && !p.form.follows(top):
+			r.Fail("tensor %v: part %d is %v after %v, which makes no tensor", t, i, p.form, top)
+		case p.form.kind == rest:
+			if got, want := p.values.len(), int64(t.dtype.Bytes(graph.Count(t.dims)))-int64(t.dtype.Bytes(1))*d.storedBy(e.parts); got != want {
+				r.Fail("tensor %v: the rest has %d bytes, want %d", t, got, want)
+			}
+		}
+		used[i], last, top = true, i, p.form
+		e.parts = append(e.parts, int(i))
+		bytes += p.index.len() + p.values.len()
+	}
+	switch {
+	case n == 1 && e.form != top:
+		r.Fail("tensor %v: its one part is %v, the result %v", t, top, e.form)
+	case n > 1 && top.sparse() && !e.form.sparse():
+		r.Fail("tensor %v: sparse parts do not make %v", t, e.form)
+	case n > 1 && e.form.kind == bitmask && tooThin(t, bytes):
+		r.Fail("tensor %v: a bitmask is to be put together from %d bytes only", t, bytes)
+	}
+}
+
+// storedBy returns how many elements parts of one tensor store.
+func (d *headerDecoder) storedBy(parts []int) int64 {
+	n := int64(0)
+	for _, k := range parts {
+		p := d.h.parts[k]
+		n += p.values.len() / int64(d.h.tensors[p.tensor].dtype.Bytes(1))
+	}
+	return n
 }
 
 // allUsed refuses what no level refers to: a file hides nothing.
@@ -349,15 +400,18 @@ func (d *headerDecoder) state() *state {
 		return nil
 	}
 	r.Fields("ints", "tensors")
-	s := &state{ints: map[string]int64{}}
+	n := d.count(r.Map())
+	s := &state{ints: make(map[string]int64, n)}
 	last := ""
-	for range r.Map() {
+	for range n {
 		k := d.next(&last)
 		s.ints[k] = r.Int()
 	}
 	r.Key("tensors")
 	last = ""
-	for range r.Array() {
+	n = d.array()
+	s.tensors = make([]stateTensor, 0, n)
+	for range n {
 		r.ArrayOf(6)
 		t := stateTensor{tensor: d.tensor(d.next(&last)), form: d.form(), index: d.blob(), values: d.blob()}
 		if r.Err() != nil {

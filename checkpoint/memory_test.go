@@ -67,3 +67,6 @@ func TestChunks(t *testing.T) {
 		t.Error("the tensor changed")
 	}
 }
+
+// bound returns how much memory a reader may take where so many bytes are legal: those of the file, and of what it describes.
+func bound(legal int) uint64 { return 64<<20 + 2*uint64(legal) }

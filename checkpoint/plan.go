@@ -216,7 +216,8 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f = formOf(small); f.kind == dense || tooThin(t, int64(small.Bytes())) { // dense would leave no room for the parts below
+		// Dense would leave no room for the parts below.
+		if f = formOf(small); f.kind == dense || v.value.Encoding == graph.Bitmask && tooThin(t, int64(small.Bytes())) {
 			f.kind = bitmask
 		}
 	}
