@@ -117,9 +117,11 @@ func (s *stack) put(l *layer, i int) error {
 func (s *stack) encode(f form, stored int64) (graph.Value, error) {
 	size := s.tensor.dtype.Bytes(1)
 	values := make([]byte, 0, int(stored)*size)
-	index := make([]byte, 0, (s.len()+63)/64*8)
+	var index []byte
 	if f.kind == index16 {
 		index = make([]byte, 4*s.runs(), 4*s.runs()+2*int(stored))
+	} else {
+		index = make([]byte, 0, (s.len()+63)/64*8)
 	}
 	for k := range s.runs() {
 		n, err := s.next()
