@@ -13,7 +13,8 @@ const version = 1
 const (
 	maxProgramBytes = 8 << 20
 	maxInstrs       = 1 << 16
-	maxOperands     = 1 << 18 // over all instructions
+	maxOperands     = 1 << 17 // over all instructions
+	maxAxes         = 1 << 18 // over all values
 	maxRank         = 16
 	maxExtent       = 1 << 31 // of one axis, and of any integer of an attribute: no shape rule can overflow
 	maxElements     = 1 << 46 // of one value, every symbol being 1
@@ -86,6 +87,7 @@ func encodePort(w *pack.Writer, name string, id ID) {
 
 // Decode is the inverse of [Program.Encode]. It is safe on bytes from anywhere: what it returns is bounded in size and
 // verified, everything else is an error that says at which byte, and bytes that Encode would not have written are refused.
+// A program has at most 8 MiB, 65,536 instructions, 131,072 operands and 262,144 axes of values.
 func Decode(b []byte) (*Program, error) {
 	if len(b) > maxProgramBytes {
 		return nil, fmt.Errorf("graph: decode program: %d bytes, the limit is %d", len(b), maxProgramBytes)
@@ -104,7 +106,8 @@ func Decode(b []byte) (*Program, error) {
 type decoder struct {
 	r             *pack.Reader
 	p             Program
-	operands      int
+	operands      int           // so far
+	axes          int           // of values so far
 	inputs, slots map[string]ID // declared by the code
 }
 
@@ -118,7 +121,9 @@ func (d *decoder) program() {
 	n := r.Array()
 	if n > maxInstrs {
 		r.Fail("%d instructions, the limit is %d", n, maxInstrs)
+		return
 	}
+	p.Code = make([]Instr, 0, n)
 	for range n {
 		if d.instr(); r.Err() != nil {
 			return
@@ -208,13 +213,14 @@ func (d *decoder) instr() {
 		r.Fail("%s takes %d operands, got %d", i.Op, def.Arity, n)
 		return
 	}
+	i.In = make([]ID, n)
 	types := make([]Type, n)
 	for j := range types {
 		id := d.id()
 		if r.Err() != nil {
 			return
 		}
-		i.In, types[j] = append(i.In, id), p.Types[id]
+		i.In[j], types[j] = id, p.Types[id]
 	}
 	i.Attr = decodeAttr(r, def.Attr)
 	if r.Err() != nil {
@@ -222,15 +228,20 @@ func (d *decoder) instr() {
 	}
 	out, err := def.infer(types, i.Attr)
 	if err != nil {
-		r.Fail("%s%v: %v", i.Op, types, err)
+		r.Fail("%s%v: %v", i.Op, listed(types), err)
 		return
 	}
-	for _, t := range out {
+	i.Out = make([]ID, len(out))
+	for j, t := range out {
 		if err := bounded(t.Shape); err != nil {
-			r.Fail("%s%v: result %v: %v", i.Op, types, t, err)
+			r.Fail("%s%v: result %v: %v", i.Op, listed(types), t, err)
 			return
 		}
-		i.Out = append(i.Out, ID(len(p.Types)))
+		if d.axes += len(t.Shape); d.axes > maxAxes {
+			r.Fail("values of more than %d axes", maxAxes)
+			return
+		}
+		i.Out[j] = ID(len(p.Types))
 		p.Types = append(p.Types, t)
 	}
 	if s, ok := i.Attr.(Source); ok {

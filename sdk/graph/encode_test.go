@@ -2,8 +2,11 @@ package graph_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,6 +224,58 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		if _, err := graph.Decode(c.b); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
+		}
+	}
+}
+
+// TestDecodeMemory holds that a program takes no more than 64 MiB plus twice its bytes, refused or not, and its errors a few lines.
+func TestDecodeMemory(t *testing.T) {
+	zeros := func(n int) []int { return make([]int, n) }
+	ones := slices.Repeat([]int{1}, 16)
+	attr := func(fields ...any) msgpack.RawMessage {
+		var b bytes.Buffer
+		e := msgpack.NewEncoder(&b)
+		e.UseCompactInts(true)
+		if err := errors.Join(e.EncodeMapLen(len(fields)/2), e.EncodeMulti(fields...)); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for name, c := range map[string]struct {
+		rank, times int
+		instr       []any
+		want        string
+	}{
+		"many instructions":            {4, 65535, []any{"neg", zeros(1), nil}, ""},
+		"too many":                     {4, 65536, []any{"neg", zeros(1), nil}, "the limit is 65536"},
+		"many of rank 16":              {16, 65535, []any{"neg", zeros(1), nil}, "more than 262144 axes"},
+		"many with a long attribute":   {0, 65535, []any{"broadcast", zeros(1), attr("shape", ones)}, "more than 262144 axes"},
+		"many operands":                {1, 1, []any{"topk_mask", zeros(131072), attr("keep", 1)}, ""},
+		"too many operands":            {1, 1, []any{"topk_mask", zeros(131073), attr("keep", 1)}, "more than 131072 operands"},
+		"many operands that are wrong": {16, 1, []any{"topk_mask", zeros(131072), attr("keep", -1)}, "and 131068 more"},
+		"many operands of rank 16":     {16, 1, []any{"concat", zeros(131072), attr("axis", 99)}, "and 131068 more"},
+	} {
+		var b bytes.Buffer
+		e := msgpack.NewEncoder(&b)
+		e.UseCompactInts(true)
+		slot := attr("name", "s", "dtype", "f32", "shape", ones[:c.rank])
+		err := errors.Join(e.EncodeMapLen(6), e.EncodeMulti("version", 1, "code"), e.EncodeArrayLen(1+c.times), e.Encode([]any{"slot", zeros(0), slot}))
+		for range c.times {
+			err = errors.Join(err, e.Encode(c.instr))
+		}
+		err = errors.Join(err, e.EncodeMulti("inputs", zeros(0), "slots", []any{[]any{"s", "param", "other"}}, "outputs", zeros(0), "updates", zeros(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = graph.Decode(b.Bytes())
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20+2*uint64(b.Len()) {
+			t.Errorf("%s: %d bytes decode in %d", name, b.Len(), used)
+		}
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || len(err.Error()) > 1000) {
+			t.Errorf("%s: error %.1000v, want one with %q", name, err, c.want)
 		}
 	}
 }

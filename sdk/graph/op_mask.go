@@ -28,7 +28,7 @@ func masks(in []Type) ([]Type, error) {
 		if err := needFloat(t); err != nil {
 			return nil, err
 		}
-		if _, fixed := t.Shape.Dims(); !fixed || t.DType != in[0].DType {
+		if !t.Shape.Size().Fixed() || t.DType != in[0].DType {
 			return nil, fmt.Errorf("operand %d: want a constant shape and type %v, got %v", i, in[0].DType, t)
 		}
 		out[i] = Type{Bit, t.Shape}

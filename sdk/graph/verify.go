@@ -77,7 +77,7 @@ func (p *Program) verifyInstr(i Instr, next ID) error {
 	}
 	want, err := def.Infer(types, i.Attr)
 	if err != nil {
-		return fmt.Errorf("%s%v: %w", i.Op, types, err)
+		return fmt.Errorf("%s%v: %w", i.Op, listed(types), err)
 	}
 	if len(want) != len(i.Out) {
 		return fmt.Errorf("%s has %d results, got %d", i.Op, len(want), len(i.Out))
@@ -88,4 +88,13 @@ func (p *Program) verifyInstr(i Instr, next ID) error {
 		}
 	}
 	return nil
+}
+
+// listed returns the types of operands for an error, the first of many.
+func listed(types []Type) string {
+	const most = 4
+	if len(types) <= most {
+		return fmt.Sprint(types)
+	}
+	return fmt.Sprintf("%v and %d more", types[:most], len(types)-most)
 }
