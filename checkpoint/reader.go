@@ -64,8 +64,9 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	case n > maxHeader || n > size-at:
 		return nil, damaged(at, "a table of contents of %d bytes; the file has %d left, the limit is %d", n, size-at, maxHeader)
 	}
-	head, err := c.bytes(at, n)
-	if err != nil {
+	head := make([]byte, n)
+	begun := copy(head, start[at:])
+	if err := c.fill(head[begun:], at+int64(begun)); err != nil {
 		return nil, err
 	}
 	if got, want := checksum(head), binary.LittleEndian.Uint32(crc); got != want {
