@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
@@ -21,24 +20,6 @@ type Reader struct {
 	head *header
 	end  int64 // of the header
 	data int64 // first content
-}
-
-// Open opens the file at path. Close it when done.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	info, err := f.Stat()
-	var r *Reader
-	if err == nil {
-		r, err = NewReader(f, info.Size())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
-	}
-	r.file = f
-	return r, nil
 }
 
 // NewReader reads the table of contents of a checkpoint of size bytes, and nothing else.
@@ -91,7 +72,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	return c, nil
 }
 
-// Close closes the file that Open opened.
+// Close closes the file that [Open], [OpenMapped] or [OpenFS] opened. Readings after it are errors.
 func (c *Reader) Close() error {
 	if c.file == nil {
 		return nil
