@@ -41,6 +41,9 @@ func OpenMapped(path string) (*Reader, error) {
 
 // OpenFS opens a file of fsys. One that cannot be read at any place, as in a zip archive, is read whole. Close it when done.
 func OpenFS(fsys fs.FS, name string) (*Reader, error) {
+	if fsys == nil {
+		return nil, errors.New("checkpoint: the file system is nil")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
