@@ -268,47 +268,6 @@ func TestEachValueIsStoredOnce(t *testing.T) {
 	}
 }
 
-// counting counts the bytes that are read, and up to where.
-type counting struct {
-	bytes.Reader
-	sync.Mutex
-	read, last int64
-}
-
-func (c *counting) ReadAt(b []byte, at int64) (int, error) {
-	c.Lock()
-	c.read += int64(len(b))
-	c.last = max(c.last, at+int64(len(b)))
-	c.Unlock()
-	return c.Reader.ReadAt(b, at)
-}
-
-// TestSparseLevelReadsAPrefix holds that a level touches no more than the values it has, at the front of the file.
-func TestSparseLevelReadsAPrefix(t *testing.T) {
-	w := random(t, 1, 256, 256)
-	names := []string{"dense", "topk:0.5", "topk:0.9", "nm:2:4"}
-	values := []graph.Value{graph.DenseValue(w), topK(t, w, .5), topK(t, w, .9), twoOfFour(t, w)}
-	f := &File{}
-	for i, v := range values {
-		f.Levels = append(f.Levels, Level{Name: names[i], Tensors: map[string]graph.Value{"w": v}})
-	}
-	b := write(t, f)
-	n := int64(w.Len())
-	for name, most := range map[string]int64{"topk:0.9": n/10*4 + n/8, "topk:0.5": n/2*4 + 2*n/8, "dense": n*4 + 2*n/8, "nm:2:4": n*4 + 3*n/8} {
-		c := &counting{Reader: *bytes.NewReader(b)}
-		r, err := NewReader(c, int64(len(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.Level(name); err != nil {
-			t.Fatal(err)
-		}
-		if c.read > most+2048 || c.last > most+2048 {
-			t.Errorf("%s reads %d bytes up to byte %d, want less than %d", name, c.read, c.last, most+2048)
-		}
-	}
-}
-
 func TestSaveAndOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "net.cram")
 	f := elastic(t)

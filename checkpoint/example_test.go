@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -51,6 +52,47 @@ func ExampleSave() {
 	// Output:
 	// mlp [dense topk:0.75]
 	// checkpoint: the file has 2 levels, name one of dense, topk:0.75
+}
+
+// What is read from a mapped file stays when the mapping ends.
+func ExampleOpenMapped() {
+	path, remove := saved()
+	defer remove()
+	r, err := checkpoint.OpenMapped(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	level, err := r.Level("topk:0.75")
+	if err := errors.Join(err, r.Close()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(level.Tensors["fc.weight"].Stored(), "weights")
+	// Output: 4 weights
+}
+
+func ExampleOpenFS() {
+	path, remove := saved()
+	defer remove()
+	r, err := checkpoint.OpenFS(os.DirFS(filepath.Dir(path)), "net.cram")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	fmt.Println(r.Levels())
+	// Output: [dense topk:0.75]
+}
+
+// saved saves the levels to a file in a folder of its own.
+func saved() (path string, remove func()) {
+	dir, err := os.MkdirTemp("", "cram")
+	if err != nil {
+		log.Fatal(err)
+	}
+	path = filepath.Join(dir, "net.cram")
+	if err := checkpoint.Save(path, &checkpoint.File{Levels: levels()}); err != nil {
+		log.Fatal(err)
+	}
+	return path, func() { os.RemoveAll(dir) }
 }
 
 func ExampleReader_Tensors() {

@@ -41,6 +41,21 @@ func TestChild(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	case "truncate": // and restore, until killed
+		whole, err := os.ReadFile(path + ".whole")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			if err := os.Truncate(path, rand.Int64N(int64(len(whole)))); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(rand.N(100 * time.Millisecond))
+			if err := os.WriteFile(path, whole, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(rand.N(200 * time.Millisecond))
+		}
 	case "tmpfs": // 1 MiB of it, in a mount namespace that ends with the process
 		if err := errors.Join(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")); err != nil {
 			t.Skipf("SKIPPED, this process may not mount: %v", err)

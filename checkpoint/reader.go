@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
@@ -23,26 +22,11 @@ type Reader struct {
 	data int64 // first content
 }
 
-// Open opens the file at path. Close it when done.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	info, err := f.Stat()
-	var r *Reader
-	if err == nil {
-		r, err = NewReader(f, info.Size())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
-	}
-	r.file = f
-	return r, nil
-}
-
 // NewReader reads the table of contents of a checkpoint of size bytes, and nothing else.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
+	if r == nil || size < 0 {
+		return nil, fmt.Errorf("checkpoint: want a reader of a number of bytes, got %T of %d", r, size)
+	}
 	c := &Reader{r: r}
 	start, err := c.bytes(0, min(size, int64(preamble)+5))
 	if err != nil {
@@ -64,8 +48,9 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	case n > maxHeader || n > size-at:
 		return nil, damaged(at, "a table of contents of %d bytes; the file has %d left, the limit is %d", n, size-at, maxHeader)
 	}
-	head, err := c.bytes(at, n)
-	if err != nil {
+	head := make([]byte, n)
+	begun := copy(head, start[at:])
+	if err := c.fill(head[begun:], at+int64(begun)); err != nil {
 		return nil, err
 	}
 	if got, want := checksum(head), binary.LittleEndian.Uint32(crc); got != want {
@@ -90,7 +75,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	return c, nil
 }
 
-// Close closes the file that Open opened.
+// Close closes the file that [Open], [OpenMapped] or [OpenFS] opened. Readings after it are errors.
 func (c *Reader) Close() error {
 	if c.file == nil {
 		return nil

@@ -1,6 +1,8 @@
 package sdk_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -172,6 +174,24 @@ func ExampleOpen() {
 	// Output: [dense topk:0.9] [3 24 24] <nil>
 }
 
+// As for LoadSparseFrom, the bytes may have come into the program by go:embed.
+func ExampleOpenFrom() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	file := must(os.ReadFile(path))
+	net, err := sdk.OpenFrom(bytes.NewReader(file), int64(len(file)))
+	fmt.Println(net.Levels(), err)
+	// Output: [dense topk:0.9] <nil>
+}
+
+func ExampleOpenFS() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	net, err := sdk.OpenFS(os.DirFS(filepath.Dir(path)), "net.cram")
+	fmt.Println(net.Levels(), err)
+	// Output: [dense topk:0.9] <nil>
+}
+
 // Without a level named, the file must have one alone; the error lists them.
 func ExampleLoadSparse() {
 	path := exampleFile()
@@ -187,6 +207,56 @@ func ExampleLoadSparse() {
 	// Output:
 	// an error: true
 	// topk:0.9 [disc ring square]
+}
+
+// A program that carries its network in itself:
+//
+//	//go:embed net.cram
+//	var file []byte
+func ExampleLoadSparseFrom() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	file := must(os.ReadFile(path)) // stands for what go:embed gives
+	p, err := sdk.LoadSparseFrom(bytes.NewReader(file), int64(len(file)), sdk.Level("topk:0.9"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	fmt.Println(p.Level(), p.Info().Input.Shape)
+	// Output: topk:0.9 [3 24 24]
+}
+
+// Any file system serves: an embed.FS, a folder, here a zip archive.
+func ExampleLoadSparseFS() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	must(must(w.Create("models/shapes.cram")).Write(must(os.ReadFile(path))))
+	if err := w.Close(); err != nil {
+		log.Fatal(err)
+	}
+	fsys := must(zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len())))
+
+	p, err := sdk.LoadSparseFS(fsys, "models/shapes.cram", sdk.Level("topk:0.9"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	fmt.Println(p.Level(), p.Info().Input.Shape)
+	// Output: topk:0.9 [3 24 24]
+}
+
+func ExampleMmap() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"), sdk.Mmap())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	fmt.Println(p.Level())
+	// Output: topk:0.9
 }
 
 // A service replaces its model while it answers: what begins before the swap ends on the old one.

@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -32,101 +31,97 @@ func (n *Network) Save(path string) error {
 // level calls [LoadSparse], which reads no more than that.
 func Open(path string) (*Network, error) {
 	r, err := checkpoint.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: open: %w", err)
-	}
-	defer r.Close()
-	n, err := read(r, r.Levels())
-	if err != nil {
-		return nil, fmt.Errorf("sdk: open %s: %w", path, err)
-	}
-	return n, nil
+	return through("Open", path, r, err, whole)
 }
 
-// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that level alone, and its
-// weights stay encoded until the backend packs them.
+// OpenFrom is [Open] from the size bytes of r, which it does not use once it has returned.
+func OpenFrom(r io.ReaderAt, size int64) (*Network, error) {
+	c, err := checkpoint.NewReader(r, size)
+	return through("OpenFrom", "", c, err, whole)
+}
+
+// OpenFS is [Open] from a file of fsys.
+func OpenFS(fsys fs.FS, name string) (*Network, error) {
+	r, err := checkpoint.OpenFS(fsys, name)
+	return through("OpenFS", name, r, err, whole)
+}
+
+// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that level and the program that
+// infers, nothing else, and the weights stay encoded until the backend packs them.
 func LoadSparse(path string, opts ...Option) (*Predictor, error) {
-	r, err := checkpoint.Open(path)
+	o, err := gather(opts, true)
 	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
+		return nil, err
 	}
-	defer r.Close()
-	p, err := serve(r, opts)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparse %s: %w", path, err)
+	open := checkpoint.Open
+	if o.mapped {
+		open = checkpoint.OpenMapped
 	}
-	return p, nil
+	r, err := open(path)
+	return through("LoadSparse", path, r, err, o.serve)
 }
 
 // LoadSparseFrom is [LoadSparse] from the size bytes of r, for example a [bytes.Reader] over what go:embed put into the program.
 // It does not use r once it has returned.
 func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, error) {
+	o, err := gather(opts, false)
+	if err != nil {
+		return nil, err
+	}
 	c, err := checkpoint.NewReader(r, size)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
-	}
-	p, err := serve(c, opts)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
-	}
-	return p, nil
+	return through("LoadSparseFrom", "", c, err, o.serve)
 }
 
-// LoadSparseFS is [LoadSparse] from a file of fsys. One that cannot be read at any place, as in a zip archive, is read whole.
+// LoadSparseFS is [LoadSparse] from a file of fsys, for example an embed.FS. One that cannot be read at any place, as in a zip archive, is
+// read whole.
 func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
-	p, err := loadFS(fsys, name, opts)
+	o, err := gather(opts, false)
 	if err != nil {
-		return nil, fmt.Errorf("sdk: LoadSparseFS %s: %w", name, err)
+		return nil, err
 	}
-	return p, nil
+	r, err := checkpoint.OpenFS(fsys, name)
+	return through("LoadSparseFS", name, r, err, o.serve)
 }
 
-func loadFS(fsys fs.FS, name string, opts []Option) (*Predictor, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	r, ok := f.(io.ReaderAt)
-	size := info.Size()
-	if !ok {
-		whole, err := io.ReadAll(io.LimitReader(f, size))
-		if err != nil {
-			return nil, err
+// Mmap makes [LoadSparse] map its file into memory instead of reading it, see [checkpoint.OpenMapped]. The Predictor keeps nothing of the
+// mapping, which ends with the call. It is an error where there is no path, and on systems without mmap.
+func Mmap() Option { return func(o *options) { o.mapped = true } }
+
+// through makes use of a file that was opened, or could not be, and closes it. Errors name the door that the caller came through, and the
+// file, which those of opening name by themselves.
+func through[T any](door, file string, r *checkpoint.Reader, err error, use func(*checkpoint.Reader) (*T, error)) (*T, error) {
+	var v *T
+	if err == nil {
+		defer r.Close()
+		if v, err = use(r); err == nil {
+			return v, nil
 		}
-		r, size = bytes.NewReader(whole), int64(len(whole))
+		if file != "" {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
 	}
-	c, err := checkpoint.NewReader(r, size)
-	if err != nil {
-		return nil, err
-	}
-	return serve(c, opts)
+	return nil, fmt.Errorf("sdk: %s: %w", door, err)
 }
 
-// serve makes a Predictor of the level of a file that opts name.
-func serve(r *checkpoint.Reader, opts []Option) (*Predictor, error) {
-	o, err := gather(opts)
-	if err != nil {
-		return nil, err
-	}
-	n, err := read(r, []string{o.level})
+// whole returns the network with everything that its file holds.
+func whole(r *checkpoint.Reader) (*Network, error) { return read(r, r.Programs(), r.Levels()) }
+
+// serve makes a Predictor of the level that the options name.
+func (o options) serve(r *checkpoint.Reader) (*Predictor, error) {
+	n, err := read(r, []string{programInfer}, []string{o.level})
 	if err != nil {
 		return nil, err
 	}
 	return n.predictor(context.Background(), o)
 }
 
-// read returns the network with the given levels of a file, after checking that programs and levels fit together.
-func read(r *checkpoint.Reader, levels []string) (*Network, error) {
+// read returns the network with the given programs and levels of a file, after checking that they fit together.
+func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 	n := &Network{info: r.Meta()}
 	if !slices.Contains(r.Programs(), programInfer) {
 		return nil, fmt.Errorf("the file has no program %q, so it is not a network", programInfer)
 	}
-	for _, name := range r.Programs() {
+	for _, name := range programs {
 		p, err := r.Program(name)
 		if err != nil {
 			return nil, err

@@ -3,61 +3,77 @@ package sdk_test
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
 )
 
-// metered counts the bytes that are read.
-type metered struct {
-	bytes.Reader
-	read int64
+// A door is a way to read one file.
+type door struct {
+	file string // its name in errors
+	load func(...sdk.Option) (*sdk.Predictor, error)
+	open func() (*sdk.Network, error)
 }
 
-func (m *metered) ReadAt(b []byte, at int64) (int, error) {
-	m.read += int64(len(b))
-	return m.Reader.ReadAt(b, at)
-}
-
-// TestLoadSparseFrom: bytes, a file system and a zip archive, whose files have no ReadAt, serve as the path does, and
-// a sparse level is read without the values of the dense one.
-func TestLoadSparseFrom(t *testing.T) {
-	net := sparse(t)
-	b := saved(t, net)
-	level := sdk.Level("topk:0.9")
-	x := images(pixels(t, 5))
-	want := predict(t, predictor(t, net, level), x)
-
+// doors returns all doors to a file that holds b.
+func doors(t *testing.T, b []byte) map[string]door {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "net.cram")
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
 	f, err := w.Create("net.cram")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Write(b); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
+	_, err = f.Write(b)
+	if err := errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	zipped, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &metered{Reader: *bytes.NewReader(b)}
-	for name, load := range map[string]func() (*sdk.Predictor, error){
-		"reader": func() (*sdk.Predictor, error) { return sdk.LoadSparseFrom(m, int64(len(b)), level) },
-		"fs": func() (*sdk.Predictor, error) {
-			return sdk.LoadSparseFS(fstest.MapFS{"net.cram": {Data: b}}, "net.cram", level)
-		},
-		"zip": func() (*sdk.Predictor, error) { return sdk.LoadSparseFS(zipped, "net.cram", level) },
-	} {
-		p, err := load()
+	in := func(fsys fs.FS) door {
+		return door{"net.cram",
+			func(opts ...sdk.Option) (*sdk.Predictor, error) { return sdk.LoadSparseFS(fsys, "net.cram", opts...) },
+			func() (*sdk.Network, error) { return sdk.OpenFS(fsys, "net.cram") }}
+	}
+	return map[string]door{
+		"path": {path,
+			func(opts ...sdk.Option) (*sdk.Predictor, error) { return sdk.LoadSparse(path, opts...) },
+			func() (*sdk.Network, error) { return sdk.Open(path) }},
+		"bytes": {"",
+			func(opts ...sdk.Option) (*sdk.Predictor, error) {
+				return sdk.LoadSparseFrom(bytes.NewReader(b), int64(len(b)), opts...)
+			},
+			func() (*sdk.Network, error) { return sdk.OpenFrom(bytes.NewReader(b), int64(len(b))) }},
+		"folder": in(os.DirFS(filepath.Dir(path))), "memory": in(fstest.MapFS{"net.cram": {Data: b}}), "zip archive": in(zipped),
+	}
+}
+
+// TestDoors: a path, bytes and file systems, also a zip archive, whose files have no ReadAt, hold the same network, and refuse the
+// same files.
+func TestDoors(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	b := saved(t, net)
+	level := sdk.Level("topk:0.9")
+	x := images(pixels(t, 5))
+	want := predict(t, predictor(t, net, level), x)
+	for name, d := range doors(t, b) {
+		p, err := d.load(level)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -65,31 +81,134 @@ func TestLoadSparseFrom(t *testing.T) {
 			t.Errorf("%s answers otherwise", name)
 		}
 		p.Close()
-	}
-
-	c, err := checkpoint.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var data [2]int64 // of tensors, of the sparse level and of the dense one
-	for i, name := range []string{"topk:0.9", "dense"} {
-		list, err := c.Tensors(name)
+		opened, err := d.open()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", name, err)
 		}
-		for _, x := range list {
-			data[i] += x.Bytes
+		if !bytes.Equal(saved(t, opened), b) {
+			t.Errorf("%s: what is opened is another network", name)
+		}
+		var no *checkpoint.LevelError
+		if _, err := d.load(); !errors.As(err, &no) {
+			t.Errorf("%s: no level: %v", name, err)
+		} else {
+			wantError(t, err, "sdk: LoadSparse", d.file, "dense, topk:0.9")
+		}
+		_, err = d.load(nil)
+		wantError(t, err, "option 0", "nil")
+	}
+	for name, d := range doors(t, b[:len(b)-9]) {
+		var bad *checkpoint.FormatError
+		if _, err := d.load(level); !errors.As(err, &bad) {
+			t.Errorf("%s: loading a cut file: %v", name, err)
+		} else {
+			wantError(t, err, "sdk: LoadSparse", d.file)
+		}
+		if _, err := d.open(); !errors.As(err, &bad) {
+			t.Errorf("%s: opening a cut file: %v", name, err)
+		} else {
+			wantError(t, err, "sdk: Open", d.file)
 		}
 	}
-	if rest := int64(len(b)) - data[1]; m.read < data[0] || m.read > data[0]+rest { // rest: header, programs, padding
-		t.Errorf("read %d bytes of %d, want %d of tensors and at most %d besides", m.read, len(b), data[0], rest)
-	}
-
 	if _, err := sdk.LoadSparseFS(fstest.MapFS{}, "net.cram"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
-	var bad *checkpoint.FormatError
-	if _, err := sdk.LoadSparseFrom(bytes.NewReader(b[:99]), 99); !errors.As(err, &bad) {
-		t.Errorf("a cut file: %v", err)
+	_, err := sdk.LoadSparseFS(nil, "net.cram")
+	wantError(t, err, "LoadSparseFS", "nil")
+	_, err = sdk.LoadSparseFrom(nil, 10)
+	wantError(t, err, "LoadSparseFrom", "nil")
+	_, err = sdk.OpenFrom(bytes.NewReader(b), -1)
+	wantError(t, err, "OpenFrom", "-1")
+}
+
+// TestMmap: a mapped file serves as another does, and where there is no path, mapping is refused.
+func TestMmap(t *testing.T) {
+	leaksNothing(t)
+	net := sparse(t)
+	b := saved(t, net)
+	level := sdk.Level("topk:0.9")
+	for name, d := range doors(t, b) {
+		if name != "path" {
+			_, err := d.load(level, sdk.Mmap())
+			wantError(t, err, "Mmap is for LoadSparse", "path")
+			continue
+		}
+		p, err := d.load(level, sdk.Mmap())
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skipf("SKIPPED: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		x := images(pixels(t, 5))
+		if got, want := predict(t, p, x), predict(t, predictor(t, net, level), x); !slices.Equal(got, want) {
+			t.Error("mapped, it answers otherwise")
+		}
+		_, err = sdk.LoadSparse(filepath.Dir(d.file), sdk.Mmap())
+		wantError(t, err, filepath.Dir(d.file), "not a regular file")
+	}
+	_, err := net.Predictor(t.Context(), level, sdk.Mmap())
+	wantError(t, err, "Mmap is for LoadSparse")
+}
+
+// A recorder records what is read: offsets and lengths.
+type recorder struct {
+	bytes.Reader
+	reads [][2]int64
+}
+
+func (r *recorder) ReadAt(b []byte, at int64) (int, error) {
+	r.reads = append(r.reads, [2]int64{at, int64(len(b))})
+	return r.Reader.ReadAt(b, at)
+}
+
+// TestLoadSparseReadsALevel: for each level of an elastic ResNet-20, serving reads the header, the program infer and the level, whose
+// bytes the tests of package checkpoint count, no byte twice and none beside.
+func TestLoadSparseReadsALevel(t *testing.T) {
+	set := shapes(t, 20, 0)
+	net, err := sdk.Compress(t.Context(), resNet20(t), sdk.Calibration{Set: set, Batch: 20, Batches: 1},
+		compress.Dense{}, compress.TopK(.5), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95), compress.NM{N: 2, M: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := saved(t, net)
+	if f := fileOf(t, b); f.Programs["tune"] == nil || f.Programs["reset"] == nil {
+		t.Fatal("the file has no programs but infer: nothing to leave out")
+	}
+	for _, name := range net.Levels() {
+		want := &recorder{Reader: *bytes.NewReader(b)}
+		r, err := checkpoint.NewReader(want, int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Program("infer"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Level(name); err != nil {
+			t.Fatal(err)
+		}
+		got := &recorder{Reader: *bytes.NewReader(b)}
+		p, err := sdk.LoadSparseFrom(got, int64(len(b)), sdk.Level(name), sdk.On(onCPU(t, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, reads := range [][][2]int64{got.reads, want.reads} {
+			slices.SortFunc(reads, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+		}
+		if !slices.Equal(got.reads, want.reads) {
+			t.Errorf("%s: read (offset, length) %v, want %v", name, got.reads, want.reads)
+		}
+		total, end := int64(0), int64(0)
+		for _, x := range got.reads {
+			if x[0] < end {
+				t.Errorf("%s: bytes %d to %d are read twice", name, x[0], end)
+			}
+			total, end = total+x[1], x[0]+x[1]
+		}
+		t.Logf("%-9s %7d of %d bytes, up to %d", name, total, len(b), end)
 	}
 }

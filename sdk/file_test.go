@@ -177,9 +177,10 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// TestSmall: the 90 % level of ResNet-20 saved alone takes under a fifth of the dense file.
-func TestSmall(t *testing.T) {
-	decls, _, err := nn.Declare(models.ResNet20(10), graph.Batch(3, 32, 32))
+// resNet20 returns a network of random weights for examples of the size of data.Shapes.
+func resNet20(t testing.TB) *sdk.Network {
+	t.Helper()
+	decls, _, err := nn.Declare(models.ResNet20(10), graph.Batch(3, 24, 24))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,10 +188,16 @@ func TestSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := sdk.FromWeights(models.ResNet20(10), sdk.Info{Model: "resnet20", Input: sdk.Input{Shape: []int{3, 32, 32}}}, weights)
+	net, err := sdk.FromWeights(models.ResNet20(10), sdk.Info{Model: "resnet20", Input: sdk.Input{Shape: []int{3, 24, 24}}}, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return net
+}
+
+// TestSmall: the 90 % level of ResNet-20 saved alone takes under a fifth of the dense file.
+func TestSmall(t *testing.T) {
+	net := resNet20(t)
 	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.9))
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ type options struct {
 	backend        backends.Backend
 	pin            backends.Plan
 	allowNonFinite bool
+	mapped         bool
 }
 
 // Level picks a level by name, for example "topk:0.9". Without it the network must have exactly one.
@@ -53,20 +54,24 @@ func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true
 
 // Predictor prepares the network for answering.
 func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, error) {
-	o, err := gather(opts)
+	o, err := gather(opts, false)
 	if err != nil {
 		return nil, err
 	}
 	return n.predictor(ctx, o)
 }
 
-func gather(opts []Option) (options, error) {
+// gather applies options, of a call that is given a path or one that is not.
+func gather(opts []Option, path bool) (options, error) {
 	var o options
 	for i, set := range opts {
 		if set == nil {
 			return o, fmt.Errorf("sdk: option %d of a Predictor is nil", i)
 		}
 		set(&o)
+	}
+	if o.mapped && !path {
+		return o, errors.New("sdk: Mmap is for LoadSparse: without the path of a file there is nothing to map")
 	}
 	return o, nil
 }
