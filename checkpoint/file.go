@@ -63,18 +63,24 @@ func (f *File) check() error {
 		return errors.New("checkpoint: the File is nil")
 	}
 	for _, l := range f.Levels {
-		for name, v := range l.Tensors {
-			if err := v.Check(); err != nil {
-				return fmt.Errorf("checkpoint: level %q, tensor %q: %w", l.Name, name, err)
-			}
+		if err := checkTensors(l.Tensors); err != nil {
+			return fmt.Errorf("checkpoint: level %q, %w", l.Name, err)
 		}
 	}
 	if f.State != nil {
-		for name, v := range f.State.Tensors {
-			if err := v.Check(); err != nil {
-				return fmt.Errorf("checkpoint: state, tensor %q: %w", name, err)
-			}
+		if err := checkTensors(f.State.Tensors); err != nil {
+			return fmt.Errorf("checkpoint: state, %w", err)
 		}
 	}
 	return nil
+}
+
+func checkTensors(tensors map[string]graph.Value) error {
+	names := sortedKeys(tensors)
+	return each(len(names), func(i int) error {
+		if err := tensors[names[i]].Check(); err != nil {
+			return fmt.Errorf("tensor %q: %w", names[i], err)
+		}
+		return nil
+	})
 }

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 
@@ -12,7 +14,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Write writes f. It reads f's tensors twice and copies one tensor at a time at most. Equal content gives equal bytes.
+// Write writes f. It reads f's tensors twice, first on all cores, and copies one tensor a core at most. Equal content gives equal bytes.
+//
+// A tensor that changes before all of it is written, because a training goes on, makes an error and not a damaged file.
 func Write(w io.Writer, f *File) error {
 	if err := f.check(); err != nil {
 		return err
@@ -40,16 +44,8 @@ type writing struct {
 
 func newWriting(f *File) (*writing, error) {
 	p := &writing{head: header{meta: f.Meta}}
-	for _, name := range sortedKeys(f.Programs) {
-		if f.Programs[name] == nil {
-			return nil, fmt.Errorf("checkpoint: program %q is nil", name)
-		}
-		code, err := f.Programs[name].Encode()
-		if err != nil {
-			return nil, fmt.Errorf("checkpoint: program %q: %w", name, err)
-		}
-		p.head.programs = append(p.head.programs, program{name, chunks(code)})
-		p.sources = append(p.sources, stored(graph.Value{Values: code}))
+	if err := p.addPrograms(f.Programs); err != nil {
+		return nil, err
 	}
 	if err := p.addLevels(f.Levels); err != nil {
 		return nil, err
@@ -68,6 +64,25 @@ func newWriting(f *File) (*writing, error) {
 	return p, nil
 }
 
+func (p *writing) addPrograms(programs map[string]*graph.Program) error {
+	names := sortedKeys(programs)
+	p.head.programs = make([]program, len(names))
+	p.sources = make([]source, len(names))
+	return each(len(names), func(i int) error {
+		q := programs[names[i]]
+		if q == nil {
+			return fmt.Errorf("checkpoint: program %q is nil", names[i])
+		}
+		code, err := q.Encode()
+		if err != nil {
+			return fmt.Errorf("checkpoint: program %q: %w", names[i], err)
+		}
+		p.head.programs[i] = program{names[i], chunks(code)}
+		p.sources[i] = stored(graph.Value{Values: code})
+		return nil
+	})
+}
+
 // addLevels fills in tensors, parts and levels. Parts go into the file as the levels need them, the level that reads least
 // first, so that every level of a stack reads a prefix.
 func (p *writing) addLevels(levels []Level) error {
@@ -79,7 +94,8 @@ func (p *writing) addLevels(levels []Level) error {
 	slices.SortFunc(p.head.tensors, tensor.compare)
 	p.head.tensors = slices.CompactFunc(p.head.tensors, func(t, u tensor) bool { return t.compare(u) == 0 })
 	at := make([][]*variant, len(p.head.tensors)) // by tensor, by level
-	for i, t := range p.head.tensors {
+	err := each(len(at), func(i int) error {
+		t := p.head.tensors[i]
 		values := make([]*graph.Value, len(levels))
 		for j, l := range levels {
 			if v, ok := l.Tensors[t.name]; ok && t.compare(tensor{t.name, v.DType, v.Dims}) == 0 {
@@ -90,6 +106,10 @@ func (p *writing) addLevels(levels []Level) error {
 		if at[i], err = plan(t, values); err != nil {
 			return fmt.Errorf("checkpoint: tensor %q: %w", t.name, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	p.head.levels = make([]level, len(levels))
 	number := map[*planned]int{}
@@ -142,11 +162,16 @@ func readOrder(at [][]*variant, levels int) []int {
 }
 
 func (p *writing) addState(s *State) {
-	p.head.state = &state{ints: s.Ints}
-	for _, name := range sortedKeys(s.Tensors) {
-		v := s.Tensors[name]
-		p.head.state.tensors = append(p.head.state.tensors, stateTensor{tensor{name, v.DType, v.Dims}, formOf(v), chunks(v.Index), chunks(v.Values)})
-		p.sources = append(p.sources, stored(v))
+	names := sortedKeys(s.Tensors)
+	tensors := make([]stateTensor, len(names))
+	each(len(names), func(i int) error {
+		v := s.Tensors[names[i]]
+		tensors[i] = stateTensor{tensor{names[i], v.DType, v.Dims}, formOf(v), chunks(v.Index), chunks(v.Values)}
+		return nil
+	})
+	p.head.state = &state{s.Ints, tensors}
+	for _, name := range names {
+		p.sources = append(p.sources, stored(s.Tensors[name]))
 	}
 }
 
@@ -172,21 +197,43 @@ func (p *writing) write(to io.Writer, head []byte) error {
 		}
 		for _, content := range [][]byte{index, values} {
 			for piece := range slices.Chunk(content, chunkBytes) {
-				c := left[0]
+				if len(left) == 0 || left[0].n != int64(len(piece)) {
+					return errChanged
+				}
+				if _, err := w.Write(gap(left[0], end, data)); err != nil {
+					return err
+				}
+				if err := left[0].write(w, piece); err != nil {
+					return err
+				}
 				left = left[1:]
-				if c.n != int64(len(piece)) || c.crc != checksum(piece) {
-					return fmt.Errorf("checkpoint: a tensor changed while it was written")
-				}
-				if _, err := w.Write(gap(c, end, data)); err != nil {
-					return err
-				}
-				if _, err := w.Write(piece); err != nil {
-					return err
-				}
 			}
 		}
 	}
+	if len(left) > 0 {
+		return errChanged
+	}
 	return w.Flush()
+}
+
+var errChanged = errors.New("checkpoint: a tensor changed while it was written")
+
+// pieceBytes are written at a time, so that they are still in the cache when their checksum is taken.
+const pieceBytes = 256 << 10
+
+// write writes the content of c. Only what has left the caller's memory counts: its checksum is taken after it is written.
+func (c chunk) write(w io.Writer, content []byte) error {
+	crc := uint32(0)
+	for piece := range slices.Chunk(content, pieceBytes) {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		crc = crc32.Update(crc, castagnoli, piece)
+	}
+	if crc != c.crc {
+		return errChanged
+	}
+	return nil
 }
 
 // gap returns the bytes between the end of what is before chunk c and its content: the padding, and the beginning of its binary.
