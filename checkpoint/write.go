@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,9 @@ import (
 
 // Write writes f. It reads f's tensors twice and copies one tensor at a time at most. Equal content gives equal bytes.
 func Write(w io.Writer, f *File) error {
+	if w == nil {
+		return errors.New("checkpoint: the writer is nil")
+	}
 	if err := f.check(); err != nil {
 		return err
 	}
