@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,6 +23,9 @@ const (
 // Save writes the network to one file that holds all its levels, replacing what was at path only once the new file is whole
 // and on disk.
 func (n *Network) Save(path string) error {
+	if n.empty() {
+		return errNoNetwork
+	}
 	if err := checkpoint.Save(path, n.file()); err != nil {
 		return fmt.Errorf("sdk: save: %w", err)
 	}
@@ -82,6 +86,9 @@ func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
 }
 
 func loadFS(fsys fs.FS, name string, opts []Option) (*Predictor, error) {
+	if fsys == nil {
+		return nil, errors.New("the file system is nil")
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
