@@ -236,9 +236,12 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 			return err
 		}
 		if u := reply.GetUnsupported(); u != nil {
-			return &backends.UnsupportedError{Backend: u.GetBackend(), Missing: u.GetMissing()}
+			return unsupported(u)
 		}
-		e.id, e.plan = reply.GetExecutable(), reply.GetPlan()
+		if e.plan, err = plan(reply.GetPlan()); err != nil {
+			return &ReplyError{s.backend.link.command.Path, "", err}
+		}
+		e.id = reply.GetExecutable()
 		return nil
 	})
 	if err != nil {

@@ -230,7 +230,7 @@ func TestStarts(t *testing.T) {
 		{"mismatch", wrong, "SHA-256"},
 		{"silent", slow, "StartTimeout"},
 		{"missing", missing, "/nowhere/plugin"},
-		{"ends", command("ends"), "wrong arguments"},
+		{"ends", command("ends"), "wrong arguments ?[2J?"},
 		{"a backend", command("cpu"), "LaunchBackend"},
 		{"negative", negative, "CallTimeout"},
 		{"nothing", plugins.Command{}, "Path"},
