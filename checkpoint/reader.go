@@ -13,7 +13,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Reader reads a checkpoint piece by piece. Its methods are safe for concurrent use; what they return is the caller's.
+// A Reader reads a checkpoint piece by piece. Its methods are safe for concurrent use; what they return is the caller's. The zero Reader,
+// and nil, hold nothing and answer with errors.
 type Reader struct {
 	r    io.ReaderAt
 	file io.Closer // nil: not ours
@@ -25,7 +26,7 @@ type Reader struct {
 // NewReader reads the table of contents of a checkpoint of size bytes, and nothing else.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if r == nil || size < 0 {
-		return nil, fmt.Errorf("checkpoint: want a reader of a number of bytes, got %T of %d", r, size)
+		return nil, fmt.Errorf("checkpoint: want a reader and its size of 0 or more, got %T and %d", r, size)
 	}
 	c := &Reader{r: r}
 	start, err := c.bytes(0, min(size, int64(preamble)+5))
@@ -77,7 +78,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 
 // Close closes the file that [Open], [OpenMapped] or [OpenFS] opened. Readings after it are errors.
 func (c *Reader) Close() error {
-	if c.file == nil {
+	if c == nil || c.file == nil {
 		return nil
 	}
 	return c.file.Close()
@@ -130,11 +131,23 @@ func (c *Reader) at(b blob) int64 {
 	return c.data + b[0].off
 }
 
+var errEmpty = errors.New("checkpoint: the Reader is empty; make one with Open or NewReader")
+
+func (c *Reader) empty() bool { return c == nil || c.head == nil }
+
 // Meta returns what the file says of itself.
-func (c *Reader) Meta() Meta { return c.head.meta.clone() }
+func (c *Reader) Meta() Meta {
+	if c.empty() {
+		return Meta{}
+	}
+	return c.head.meta.clone()
+}
 
 // Levels returns the names of the levels, in the order in which they were saved.
 func (c *Reader) Levels() []string {
+	if c.empty() {
+		return nil
+	}
 	names := make([]string, len(c.head.levels))
 	for i, l := range c.head.levels {
 		names[i] = l.name
@@ -144,6 +157,9 @@ func (c *Reader) Levels() []string {
 
 // Programs returns the names of the programs, sorted.
 func (c *Reader) Programs() []string {
+	if c.empty() {
+		return nil
+	}
 	names := make([]string, len(c.head.programs))
 	for i, p := range c.head.programs {
 		names[i] = p.name
@@ -153,6 +169,9 @@ func (c *Reader) Programs() []string {
 
 // Program reads the named program. It is verified.
 func (c *Reader) Program(name string) (*graph.Program, error) {
+	if c.empty() {
+		return nil, errEmpty
+	}
 	for _, p := range c.head.programs {
 		if p.name != name {
 			continue
@@ -172,6 +191,9 @@ func (c *Reader) Program(name string) (*graph.Program, error) {
 
 // find returns the named level, or the only one when name is empty.
 func (c *Reader) find(name string) (*level, error) {
+	if c.empty() {
+		return nil, errEmpty
+	}
 	for i := range c.head.levels {
 		if l := &c.head.levels[i]; l.name == name || name == "" && len(c.head.levels) == 1 {
 			return l, nil
@@ -201,6 +223,9 @@ func (c *Reader) Level(name string) (*Level, error) {
 
 // State reads the training state; nil when the file has none.
 func (c *Reader) State() (*State, error) {
+	if c.empty() {
+		return nil, errEmpty
+	}
 	s := c.head.state
 	if s == nil {
 		return nil, nil
@@ -218,6 +243,9 @@ func (c *Reader) State() (*State, error) {
 
 // File reads everything.
 func (c *Reader) File() (*File, error) {
+	if c.empty() {
+		return nil, errEmpty
+	}
 	f := &File{Meta: c.Meta()}
 	for _, name := range c.Programs() {
 		p, err := c.Program(name)
@@ -244,6 +272,9 @@ func (c *Reader) File() (*File, error) {
 // Verify checks every byte of the file: first, in the order of the file, that checksums match and padding is zero, so that the first
 // damaged place is named; then that programs are valid and every tensor of every level decodes. It needs the memory of the largest tensor.
 func (c *Reader) Verify() error {
+	if c.empty() {
+		return errEmpty
+	}
 	if err := c.intact(); err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ import (
 //
 // A tensor that changes before all of it is written, because a training goes on, makes an error and not a damaged file.
 func Write(w io.Writer, f *File) error {
+	if w == nil {
+		return errors.New("checkpoint: the writer is nil")
+	}
 	if err := f.check(); err != nil {
 		return err
 	}

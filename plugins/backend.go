@@ -18,7 +18,7 @@ import (
 // Backend is a [backends.Backend] in a process of its own. A call runs a whole program; the slots of its sessions live in the plugin.
 //
 // When the plugin dies they are gone: every call from then on is a [*DiedError] that wraps [backends.ErrLost]. Launch another, and go on from
-// the last checkpoint.
+// the last checkpoint. The zero value, and nil, are one that is closed; [LaunchBackend] makes one.
 type Backend struct {
 	link   *link
 	client protocol.BackendClient
@@ -42,24 +42,34 @@ func LaunchBackend(ctx context.Context, command Command) (*Backend, error) {
 }
 
 // Describe returns what the plugin says of itself.
-func (b *Backend) Describe() Info { return b.info }
+func (b *Backend) Describe() Info {
+	if b.empty() {
+		return Info{}
+	}
+	return b.info
+}
+
+func (b *Backend) empty() bool { return b == nil || b.link == nil }
 
 // Info returns what the plugin says of its backend.
 func (b *Backend) Info() backends.Info {
+	if b.empty() {
+		return backends.Info{}
+	}
 	i := b.info.Backend
 	return backends.Info{Name: i.Name, Level: i.Level, Deterministic: i.Deterministic, Threads: i.Threads}
 }
 
 // Close lets calls under way end and then the plugin, killing it if it takes longer than Command.StopTimeout.
 func (b *Backend) Close() error {
-	if b.closed.CompareAndSwap(false, true) {
+	if !b.empty() && b.closed.CompareAndSwap(false, true) {
 		b.link.close()
 	}
 	return nil
 }
 
 func (b *Backend) alive(ctx context.Context) error {
-	if b.closed.Load() {
+	if b.empty() || b.closed.Load() {
 		return backends.ErrClosed
 	}
 	return ctx.Err()
@@ -226,9 +236,12 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 			return err
 		}
 		if u := reply.GetUnsupported(); u != nil {
-			return &backends.UnsupportedError{Backend: u.GetBackend(), Missing: u.GetMissing()}
+			return unsupported(u)
 		}
-		e.id, e.plan = reply.GetExecutable(), reply.GetPlan()
+		if e.plan, err = plan(reply.GetPlan()); err != nil {
+			return &ReplyError{s.backend.link.command.Path, "", err}
+		}
+		e.id = reply.GetExecutable()
 		return nil
 	})
 	if err != nil {

@@ -19,7 +19,8 @@ var ErrClosed = errors.New("plugins: closed")
 // Compressor is a [compress.Compressor] in a process of its own. Its text name is the one that the plugin declares.
 //
 // When its plugin dies, the calls under way are errors ([*DiedError]); the next call starts the plugin anew, after a pause that
-// doubles from 100 ms to 5 s with every start that no successful call followed.
+// doubles from 100 ms to 5 s with every start that no successful call followed. The zero value, and nil, are one that is closed;
+// [LaunchCompressor] makes one.
 type Compressor struct {
 	command Command
 	info    Info
@@ -44,13 +45,44 @@ func LaunchCompressor(ctx context.Context, command Command) (*Compressor, error)
 }
 
 // String returns the text name that the plugin declares.
-func (c *Compressor) String() string { return c.info.Compressor.Name }
+func (c *Compressor) String() string {
+	if c.empty() {
+		return ""
+	}
+	return c.info.Compressor.Name
+}
+
+func (c *Compressor) empty() bool { return c == nil || c.turn == nil }
 
 // Info returns what the plugin says of itself.
-func (c *Compressor) Info() Info { return c.info }
+func (c *Compressor) Info() Info {
+	if c.empty() {
+		return Info{}
+	}
+	return c.info
+}
+
+// Check returns [ErrClosed] once the compressor is closed, so that a training does not begin with it.
+func (c *Compressor) Check() error {
+	if c.empty() {
+		return ErrClosed
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+		if c.link == nil {
+			return ErrClosed
+		}
+	default: // somebody is starting it anew, or closing it: its next call says which
+	}
+	return nil
+}
 
 // Close lets calls under way end and then the plugin, killing it if it takes longer than Command.StopTimeout.
 func (c *Compressor) Close() error {
+	if c.empty() {
+		return nil
+	}
 	c.turn <- struct{}{}
 	l := c.link
 	c.link = nil
@@ -92,6 +124,9 @@ func (c *Compressor) worked(l *link) {
 
 // running returns a live link, starting the plugin anew if it has died.
 func (c *Compressor) running(ctx context.Context) (*link, error) {
+	if c.empty() {
+		return nil, ErrClosed
+	}
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()

@@ -194,6 +194,9 @@ func TestClose(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Errorf("closing aborted a call under way: %v", err)
 	}
+	if err := compress.CheckCompressor(p); !errors.Is(err, plugins.ErrClosed) {
+		t.Errorf("a training would begin with a closed compressor: %v", err)
+	}
 	if _, err := p.Compress(t.Context(), weights(t, 8, 8)); !errors.Is(err, plugins.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
@@ -227,7 +230,7 @@ func TestStarts(t *testing.T) {
 		{"mismatch", wrong, "SHA-256"},
 		{"silent", slow, "StartTimeout"},
 		{"missing", missing, "/nowhere/plugin"},
-		{"ends", command("ends"), "wrong arguments"},
+		{"ends", command("ends"), "wrong arguments ?[2J?"},
 		{"a backend", command("cpu"), "LaunchBackend"},
 		{"negative", negative, "CallTimeout"},
 		{"nothing", plugins.Command{}, "Path"},

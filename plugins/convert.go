@@ -1,10 +1,15 @@
 package plugins
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
 
+	"google.golang.org/grpc/status"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/internal/printable"
 	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/protocol/v1"
 	"github.com/compressaware/cram/sdk/compress"
@@ -52,6 +57,8 @@ func patternMessage(p compress.Pattern) *protocol.Pattern {
 // maxText bounds what a plugin says in words: names, versions, reasons.
 const maxText = 4096
 
+// Everything that a plugin says in words comes in through words, where the protocol has rules for it, or through said.
+
 // words checks a text of a plugin's that people will read.
 func words(what, s string) error {
 	if len(s) > maxText {
@@ -61,6 +68,46 @@ func words(what, s string) error {
 		return fmt.Errorf("%s %q does not print", what, s)
 	}
 	return nil
+}
+
+// said returns what a plugin says as one line that prints.
+func said(s string) string { return printable.Line(s, maxText) }
+
+// message returns what a remote call failed with, in the plugin's words, of which none begins a line.
+func message(err error) string {
+	return strings.ReplaceAll(printable.Lines(status.Convert(err).Message(), maxText), "\n", "\n    ")
+}
+
+// quoted is an error with words of a plugin's in it.
+type quoted struct{ err error }
+
+func (q quoted) Error() string { return printable.Lines(q.err.Error(), 4*maxText) }
+func (q quoted) Unwrap() error { return q.err }
+
+// mostMissing bounds how many ops a plugin can say that it lacks.
+const mostMissing = 256
+
+// unsupported returns what a plugin cannot compile.
+func unsupported(u *protocol.UnsupportedOps) error {
+	missing := u.GetMissing()
+	shown := make([]string, min(len(missing), mostMissing))
+	for i := range shown {
+		shown[i] = said(missing[i])
+	}
+	if more := len(missing) - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("%d more", more))
+	}
+	return &backends.UnsupportedError{Backend: said(u.GetBackend()), Missing: shown}
+}
+
+// plan checks the names of a plan, which go back to the plugin as they are when they are pinned.
+func plan(p map[string]string) (backends.Plan, error) {
+	for choice, kernel := range p {
+		if err := errors.Join(words("a choice of its plan", choice), words("a kernel of its plan", kernel)); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // A parcel lays out and carries the tensors of one call. Add everything first, then lease.

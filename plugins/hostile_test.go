@@ -3,14 +3,19 @@ package plugins_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/compressaware/cram/plugins"
 	protocol "github.com/compressaware/cram/plugins/protocol/v1"
@@ -20,6 +25,9 @@ import (
 type lie struct {
 	about  *protocol.Description
 	reply  *protocol.CompressReply
+	fails  string // with this message, instead of a reply
+	denies string // what it is, with this message
+	prints string // instead of a handshake
 	tensor string // that the error must name
 	cause  string // likewise
 }
@@ -31,6 +39,9 @@ func compressorNamed(name string) *protocol.Description {
 func answers(first *protocol.Answer) *protocol.CompressReply {
 	return &protocol.CompressReply{Answers: []*protocol.Answer{first, {}}}
 }
+
+// clears is what a terminal should not see, and a megabyte of what nobody wants to.
+var clears = "\x1b[2J\r\u202e" + strings.Repeat("x", 1<<20)
 
 var lies = map[string]lie{
 	"describes nothing":      {about: &protocol.Description{Name: "liar"}, cause: "neither a compressor nor a backend"},
@@ -48,6 +59,13 @@ var lies = map[string]lie{
 	"a negative pattern":     {reply: answers(&protocol.Answer{Keep: true, Pattern: &protocol.Pattern{N: -1, M: math.MinInt64}}), tensor: "fc.weight", cause: "does not fit"},
 	"skipped with a mask":    {reply: answers(&protocol.Answer{Keep: true, Skipped: "why"}), tensor: "fc.weight", cause: "dense"},
 	"a reason that clears":   {reply: answers(&protocol.Answer{Skipped: "\x1b[2J"}), tensor: "fc.weight", cause: "does not print"},
+	"an error that clears":   {fails: clears, cause: `compress: \x1b[2J\r\u202e`},
+	"a denial that clears":   {denies: clears, cause: `\x1b[2J\r\u202e`},
+	"an error of two lines":  {fails: "one\ncram: all is well", cause: "compress: one\n    cram: all is well"},
+	"ops that clear":         {about: &protocol.Description{Backend: &protocol.BackendDescription{Name: "x", Ops: []string{"add", "\x1b[2J"}}}, cause: "does not print"},
+	"many ops":               {about: &protocol.Description{Backend: &protocol.BackendDescription{Name: "x", Ops: make([]string, 5000)}}, cause: "4999 bytes"},
+	"a hostile handshake":    {prints: clears, cause: "the plugin died"},
+	"a short handshake":      {prints: "1|1|\x1b[2J\r\u202e", cause: "1|1|?[2J??"},
 	"a reply too large":      {reply: answers(&protocol.Answer{Skipped: strings.Repeat("x", 17<<20)}), cause: "larger than max"},
 }
 
@@ -60,6 +78,9 @@ type liar struct {
 }
 
 func (l liar) Describe(context.Context, *protocol.DescribeRequest) (*protocol.Description, error) {
+	if l.denies != "" {
+		return nil, status.Error(codes.Internal, l.denies)
+	}
 	if l.about == nil {
 		l.about = compressorNamed("liar")
 		l.about.SharedMemory = true
@@ -68,6 +89,9 @@ func (l liar) Describe(context.Context, *protocol.DescribeRequest) (*protocol.De
 }
 
 func (l liar) Compress(context.Context, *protocol.CompressRequest) (*protocol.CompressReply, error) {
+	if l.fails != "" {
+		return nil, status.Error(codes.InvalidArgument, l.fails)
+	}
 	for i, a := range l.reply.GetAnswers() {
 		if a == nil {
 			l.reply.Answers[i] = &protocol.Answer{}
@@ -88,6 +112,11 @@ func (liar) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (a
 
 // tell is a liar's main.
 func tell(l lie) {
+	if l.prints != "" {
+		fmt.Fprintln(os.Stderr, l.prints)
+		fmt.Println(l.prints)
+		time.Sleep(time.Hour)
+	}
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "CRAM_PLUGIN", MagicCookieValue: "e7c2a4d08f1b4c6f"},
 		VersionedPlugins: map[int]plugin.PluginSet{1: {"cram": liar{lie: l}}},
@@ -109,6 +138,9 @@ func TestLies(t *testing.T) {
 			}
 			if err == nil {
 				t.Fatal("believed")
+			}
+			if s := err.Error(); len(s) > 32<<10 || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }) {
+				t.Errorf("an error of %d bytes that does not print: %.200q", len(s), s)
 			}
 			for _, want := range []string{c.Path, l.tensor, l.cause} {
 				if !strings.Contains(err.Error(), want) {

@@ -62,9 +62,7 @@ func parse(d *protocol.Description) (Info, error) {
 	if b := d.GetBackend(); b != nil {
 		info.Backend = &BackendInfo{Name: b.GetName(), Level: b.GetLevel(), Deterministic: b.GetDeterministic(), Threads: int(b.GetThreads()), Ops: b.GetOps()}
 		checks = append(checks, words("the backend's name", b.GetName()), words("the backend's level", b.GetLevel()))
-		for _, op := range b.GetOps() {
-			checks = append(checks, words("an op's name", op))
-		}
+		checks = append(checks, words("its list of ops", strings.Join(b.GetOps(), " ")))
 	}
 	return info, errors.Join(checks...)
 }

@@ -175,11 +175,11 @@ func (l *link) explain(err error) error {
 	}
 	switch {
 	case status.Code(err) == codes.Unavailable && !l.command.Insecure:
-		return fmt.Errorf("no connection with mutual TLS: %s; a plugin without it needs Command.Insecure", status.Convert(err).Message())
+		return fmt.Errorf("no connection with mutual TLS: %s; a plugin without it needs Command.Insecure", message(err))
 	case status.Code(err) == codes.Unimplemented:
-		return fmt.Errorf("it does not serve version %d of the protocol: %s", version, status.Convert(err).Message())
+		return fmt.Errorf("it does not serve version %d of the protocol: %s", version, message(err))
 	}
-	return err
+	return quoted{err}
 }
 
 // heartbeat kills a plugin that leaves a health check unanswered, until the process ends.
@@ -197,7 +197,7 @@ func (l *link) heartbeat() {
 		_, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 		cancel()
 		if err != nil && l.alive.Err() == nil {
-			l.kill(fmt.Sprintf("a health check was not answered within %v (Command.Heartbeat): %s", l.command.Heartbeat, status.Convert(err).Message()))
+			l.kill(fmt.Sprintf("a health check was not answered within %v (Command.Heartbeat): %s", l.command.Heartbeat, message(err)))
 		}
 	}
 }
@@ -226,7 +226,7 @@ func (l *link) call(ctx context.Context, what string, remote func(ctx context.Co
 	})
 	defer late.Stop()
 	err := remote(l.alive, id)
-	said, remotely := status.FromError(err)
+	_, remotely := status.FromError(err)
 	switch code := status.Code(err); {
 	case err == nil:
 		return nil
@@ -235,11 +235,11 @@ func (l *link) call(ctx context.Context, what string, remote func(ctx context.Co
 	case code == codes.Canceled && ctx.Err() != nil:
 		return fmt.Errorf("plugins: %s: %s: %w", l.command.Path, what, ctx.Err())
 	case code == codes.DataLoss:
-		return fmt.Errorf("plugins: %s: %s: %w: %s", l.command.Path, what, backends.ErrLost, said.Message())
+		return fmt.Errorf("plugins: %s: %s: %w: %s", l.command.Path, what, backends.ErrLost, message(err))
 	case !remotely: // an error of the host's own
 		return err
 	default:
-		return fmt.Errorf("plugins: %s: %s: %s", l.command.Path, what, said.Message())
+		return fmt.Errorf("plugins: %s: %s: %s", l.command.Path, what, message(err))
 	}
 }
 

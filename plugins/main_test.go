@@ -133,7 +133,7 @@ func play(r string) {
 	case "silent": // no plugin at all
 		time.Sleep(time.Hour)
 	case "ends":
-		fmt.Fprintln(os.Stderr, "wrong arguments")
+		fmt.Fprintln(os.Stderr, "wrong arguments \x1b[2J\u202e")
 		os.Exit(4)
 	case "cpu":
 		b, err := cpu.New(cpu.Options{})

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/protocol/v1"
 	"github.com/compressaware/cram/sdk/compress"
@@ -47,6 +48,14 @@ func Serve(p Plugin) {
 func serve(p Plugin) error {
 	if p.Compressor == nil && p.Backend == nil {
 		return errors.New("plugins: Serve: the plugin has neither Compressor nor Backend")
+	}
+	if p.Compressor != nil {
+		if err := compress.CheckCompressor(p.Compressor); err != nil {
+			return fmt.Errorf("plugins: Serve: %w", err)
+		}
+	}
+	if p.Backend != nil && null.Is(p.Backend) {
+		return fmt.Errorf("plugins: Serve: the backend is a nil %T", p.Backend)
 	}
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		return fmt.Errorf("this is the cram plugin %s %s and is started by cram: cram plugin info %s", p.Name, p.Version, os.Args[0])

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -38,8 +39,10 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 	if net == nil {
 		return nil, errors.New("sdk: Compress: the network is nil")
 	}
-	if i := slices.Index(cs, nil); i >= 0 {
-		return nil, fmt.Errorf("sdk: Compress: compressor %d is nil", i)
+	for i, compressor := range cs {
+		if err := compress.CheckCompressor(compressor); err != nil {
+			return nil, fmt.Errorf("sdk: Compress: compressor %d: %w", i, err)
+		}
 	}
 	dense, err := net.level(Dense)
 	if err != nil {
@@ -79,6 +82,9 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 func (c *Calibration) defaults() error {
 	if c.Samples < 0 || c.Batch < 0 || c.Batches < 0 {
 		return fmt.Errorf("sdk: Calibration: Samples, Batch and Batches are %d, %d and %d, must be 0 or more", c.Samples, c.Batch, c.Batches)
+	}
+	if c.Set != nil && null.Is(c.Set) {
+		return fmt.Errorf("sdk: Calibration.Set is a nil %T; leave it out to keep the statistics", c.Set)
 	}
 	if c.Samples == 0 {
 		c.Samples = 1000

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
@@ -242,13 +243,17 @@ func TestCompressRefuses(t *testing.T) {
 		says []string
 	}{
 		"nothing":         {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
-		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1 is nil"}},
+		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "is nil"}},
+		"hidden nil":      {net, sdk.Calibration{}, []compress.Compressor{half, (*compress.TopK)(nil)}, []string{"compressor 1", "is nil"}},
 		"nil network":     {nil, sdk.Calibration{}, []compress.Compressor{half}, []string{"network is nil"}},
 		"twice":           {net, sdk.Calibration{}, []compress.Compressor{half, half}, []string{"topk:0.5", "twice"}},
 		"no dense level":  {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
-		"sparsity":        {net, sdk.Calibration{}, []compress.Compressor{compress.TopK(2)}, []string{"topk:2", "sparsity is 2"}},
+		"sparsity":        {net, sdk.Calibration{}, []compress.Compressor{half, compress.TopK(2)}, []string{"compressor 1", "topk:2", "sparsity is 2"}},
 		"compressor":      {net, sdk.Calibration{}, []compress.Compressor{answer(nil, boom)}, []string{"compressor own", "boom"}},
 		"answer":          {net, sdk.Calibration{}, []compress.Compressor{answer(make([]compress.Compressed, 2), nil)}, []string{"own", "2 weights"}},
+		"hidden set":      {net, sdk.Calibration{Set: hiddenSet()}, []compress.Compressor{half}, []string{"Calibration.Set", "nil"}},
+		"empty network":   {new(sdk.Network), sdk.Calibration{}, []compress.Compressor{half}, []string{"Network is empty", "Open"}},
+		"nil backend":     {net, sdk.Calibration{Set: set, Backend: (*cpu.Backend)(nil)}, []compress.Compressor{half}, []string{"a nil *cpu.Backend"}},
 		"negative batch":  {net, sdk.Calibration{Set: set, Batch: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
 		"no batches":      {net, sdk.Calibration{Set: set, Batches: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
 		"images of other": {net, sdk.Calibration{Set: other}, []compress.Compressor{half}, []string{"tuning of topk:0.5", "[N 3 24 24]"}},
@@ -296,6 +301,8 @@ func TestFromWeightsRefuses(t *testing.T) {
 	_, err = sdk.FromWeights(model, info, bad)
 	wantError(t, err, "fc1.bias", "wants 16 bytes, has 0")
 	_, err = sdk.FromWeights(nil, info, weights())
+	wantError(t, err, "model is nil")
+	_, err = sdk.FromWeights((*models.MLP)(nil), info, weights())
 	wantError(t, err, "model is nil")
 	_, err = sdk.FromWeights(model, sdk.Info{}, weights())
 	wantError(t, err, "fc1.weight")

@@ -21,6 +21,9 @@ const (
 // Save writes the network to one file that holds all its levels, replacing what was at path only once the new file is whole
 // and on disk.
 func (n *Network) Save(path string) error {
+	if n.empty() {
+		return errNoNetwork
+	}
 	if err := checkpoint.Save(path, n.file()); err != nil {
 		return fmt.Errorf("sdk: save: %w", err)
 	}

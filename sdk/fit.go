@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -99,7 +100,7 @@ func fits(validation data.Set, example []int) error {
 // defaults replaces zero fields by what their comments say.
 func (t *Trainer) defaults() error {
 	switch {
-	case t.Model == nil:
+	case null.Is(t.Model):
 		return errors.New("sdk: Trainer.Model is nil: give it a network, for example models.ResNet20(10)")
 	case t.Epochs < 1:
 		return fmt.Errorf("sdk: Trainer.Epochs is %d, must be at least 1", t.Epochs)

@@ -242,6 +242,16 @@ func TestTrainerRefuses(t *testing.T) {
 		"normalise":    {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
 		"sparsity":     {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
 		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0] is nil"}},
+		"hidden nil":   {func(tr *sdk.Trainer) { tr.Model = (*models.ResNet)(nil) }, []string{"Trainer.Model is nil"}},
+		"nil layer":    {func(tr *sdk.Trainer) { tr.Model = nn.Sequential{(*nn.Linear)(nil)} }, []string{"0 is a nil Model"}},
+		"nil rule":     {func(tr *sdk.Trainer) { tr.Rule = (*optim.SGD)(nil) }, []string{"Trainer.Rule", "rule is nil"}},
+		"nil schedule": {func(tr *sdk.Trainer) { tr.Schedule = (*optim.Cosine)(nil) }, []string{"Trainer.Schedule", "schedule is nil"}},
+		"nil move":     {func(tr *sdk.Trainer) { tr.Estimator.Points[1].Move = (*optim.Ascend)(nil) }, []string{"Move is a nil *optim.Ascend"}},
+		"nil operator": {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, (*compress.NM)(nil)) }, []string{"Trainer.Estimator", "compressor is nil"}},
+		"nil crop":     {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{(*data.RandomCrop)(nil)} }, []string{"Transforms[0] is nil"}},
+		"nil backend":  {func(tr *sdk.Trainer) { tr.Backend = (*cpu.Backend)(nil) }, []string{"a nil *cpu.Backend", "the CPU"}},
+		"zero backend": {func(tr *sdk.Trainer) { tr.Backend = new(cpu.Backend) }, []string{"closed"}},
+		"zero init":    {func(tr *sdk.Trainer) { tr.Init = new(sdk.Network) }, []string{"Network is empty"}},
 		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "Out is 0"}},
 		"own schedule": {func(tr *sdk.Trainer) { tr.Schedule = broken{} }, []string{"epoch 0, step 0", "broken", "NaN"}},
 		"own move":     {func(tr *sdk.Trainer) { tr.Estimator.Points[1].Move = forgetful{} }, []string{"move forgetful", "7 of 8 parameters"}},
@@ -260,6 +270,10 @@ func TestTrainerRefuses(t *testing.T) {
 	}
 	_, err := tinyTrainer().Fit(t.Context(), nil, nil)
 	wantError(t, err, "training set", "nil")
+	_, err = tinyTrainer().Fit(t.Context(), hiddenSet(), nil)
+	wantError(t, err, "training set", "nil")
+	_, err = tinyTrainer().Fit(t.Context(), train, hiddenSet())
+	wantError(t, err, "validation set", "nil")
 	small, err := data.FromSlices([]int{3, 8, 8}, make([]float32, 3*8*8), []int{0}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +286,9 @@ func TestTrainerRefuses(t *testing.T) {
 	_, err = tr.Fit(t.Context(), train, nil)
 	wantError(t, err, "Trainer.Checkpoint.Path", "missing")
 }
+
+// hiddenSet returns a set that is nil behind its interface.
+func hiddenSet() data.Set { return (*struct{ data.Set })(nil) }
 
 // broken is a schedule without a Check.
 type broken struct{}

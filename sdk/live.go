@@ -13,7 +13,7 @@ import (
 
 // A Live is the Predictor of a service that changes its model while it answers: [Live.Swap] puts another in its place without a gap.
 // Every call is answered by one Predictor from beginning to end, the one that was in place when it began, which is closed when the
-// last such call is done. The zero value has no Predictor yet. It is safe for concurrent use.
+// last such call is done. The zero value has no Predictor yet, nil never will. It is safe for concurrent use.
 //
 //	var live sdk.Live
 //	err := live.Swap(first)
@@ -35,6 +35,9 @@ type served struct {
 // Use calls do with the Predictor in place, which stays open until do returns: what it answers and what it says about itself belong
 // together. do must not swap or close the Live, which would wait for itself.
 func (l *Live) Use(do func(*Predictor) error) error {
+	if do == nil {
+		return errors.New("sdk: Live.Use: the function is nil")
+	}
 	s, err := l.enter()
 	if err != nil {
 		return err
@@ -44,6 +47,9 @@ func (l *Live) Use(do func(*Predictor) error) error {
 }
 
 func (l *Live) enter() (*served, error) {
+	if l == nil {
+		return nil, errNoLive
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	switch {
@@ -68,7 +74,7 @@ func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, e
 // Swap puts p in place at once, then waits for the calls that the one before still answers and closes it. From then on p is the Live's to
 // close. An error means that p was not taken and what answered still does, unless it wraps [ErrRetired].
 func (l *Live) Swap(p *Predictor) error {
-	if p == nil || p.exec == nil {
+	if p.empty() {
 		return fmt.Errorf("sdk: Live.Swap: %w", errEmpty)
 	}
 	old, err := l.replace(p)
@@ -81,7 +87,12 @@ func (l *Live) Swap(p *Predictor) error {
 // ErrRetired is what the error of Swap wraps when the new Predictor is in place and closing the old one failed.
 var ErrRetired = errors.New("closing the Predictor that was replaced")
 
+var errNoLive = errors.New("sdk: the Live is nil; make one with new(sdk.Live)")
+
 func (l *Live) replace(p *Predictor) (old *served, err error) {
+	if l == nil {
+		return nil, errNoLive
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -108,6 +119,9 @@ func (s *served) retire() error {
 
 // Close waits for the calls in flight and closes the Predictor in place. Calls after it return backends.ErrClosed.
 func (l *Live) Close() error {
+	if l == nil {
+		return nil
+	}
 	l.mu.Lock()
 	old := l.current
 	l.current, l.closed = nil, true

@@ -179,6 +179,8 @@ func TestLiveRefuses(t *testing.T) {
 	var live sdk.Live
 	_, err := live.Predict(t.Context(), x)
 	wantError(t, err, "no Predictor yet", "Swap")
+	wantError(t, live.Use(nil), "function is nil")
+	wantError(t, (*sdk.Live)(nil).Swap(p), "Live is nil")
 	if err := live.Swap(p); err != nil {
 		t.Fatal(err)
 	}

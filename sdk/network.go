@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -16,7 +17,7 @@ import (
 // leaves them with batch-norm statistics of its own.
 //
 // Fit returns one with the single level "dense", [Compress] one with a level for each compressor, [Open] what a file
-// holds. A Network never changes and is safe for concurrent use.
+// holds. A Network never changes and is safe for concurrent use. The zero Network, and nil, have no levels and answer with errors.
 type Network struct {
 	info     Info
 	programs programs
@@ -32,6 +33,10 @@ type Info = checkpoint.Meta
 // Input is what a network wants to be fed, a part of [Info].
 type Input = checkpoint.Input
 
+var errNoNetwork = errors.New("sdk: the Network is empty; make one with Open, Trainer.Fit, Compress or FromWeights")
+
+func (n *Network) empty() bool { return n == nil || n.programs.infer == nil }
+
 // A level holds a value for every parameter and statistic of the programs.
 type level struct {
 	name    string
@@ -42,10 +47,18 @@ type level struct {
 }
 
 // Info returns what the network says about itself. The result must not be changed.
-func (n *Network) Info() Info { return n.info }
+func (n *Network) Info() Info {
+	if n.empty() {
+		return Info{}
+	}
+	return n.info
+}
 
 // Levels returns the names of the levels.
 func (n *Network) Levels() []string {
+	if n.empty() {
+		return nil
+	}
 	names := make([]string, len(n.levels))
 	for i, l := range n.levels {
 		names[i] = l.name
@@ -62,6 +75,9 @@ func (n *Network) Report(levelName string) (compress.Report, error) {
 
 // level finds a level by name; "" is the only one there is.
 func (n *Network) level(name string) (level, error) {
+	if n.empty() {
+		return level{}, errNoNetwork
+	}
 	if name == "" && len(n.levels) == 1 {
 		return n.levels[0], nil
 	}
@@ -107,7 +123,7 @@ func (n *Network) initial(decls []nn.Decl) (map[string]graph.Tensor, error) {
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
 // model by its name, float32, in the model's shapes, and nothing else. info.Input must say the shape of one example.
 func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*Network, error) {
-	if model == nil {
+	if null.Is(model) {
 		return nil, errors.New("sdk: FromWeights: the model is nil")
 	}
 	input := graph.Batch(info.Input.Shape...)

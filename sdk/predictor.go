@@ -16,7 +16,7 @@ import (
 )
 
 // A Predictor answers with a network at one level. It is safe for concurrent use, and its answers do not depend on who
-// else calls it. Close it when done.
+// else calls it. Close it when done. The zero Predictor, and nil, have nothing to say of themselves and answer with errors.
 type Predictor struct {
 	info           Info
 	level          string
@@ -28,6 +28,8 @@ type Predictor struct {
 }
 
 var errEmpty = errors.New("the Predictor is empty; make one with LoadSparse or Network.Predictor")
+
+func (p *Predictor) empty() bool { return p == nil || p.exec == nil }
 
 // An Option changes how a Predictor is made.
 type Option func(*options)
@@ -95,16 +97,36 @@ func (n *Network) predictor(ctx context.Context, o options) (*Predictor, error) 
 }
 
 // Info returns what the network says about itself: input shape, class names, provenance.
-func (p *Predictor) Info() Info { return p.info }
+func (p *Predictor) Info() Info {
+	if p.empty() {
+		return Info{}
+	}
+	return p.info
+}
 
 // Level returns the name of the level that answers.
-func (p *Predictor) Level() string { return p.level }
+func (p *Predictor) Level() string {
+	if p.empty() {
+		return ""
+	}
+	return p.level
+}
 
 // Backend says what runs the network: backend, instruction set, threads.
-func (p *Predictor) Backend() backends.Info { return p.device.Info() }
+func (p *Predictor) Backend() backends.Info {
+	if p.empty() {
+		return backends.Info{}
+	}
+	return p.device.Info()
+}
 
 // Plan reports the kernel that was chosen for each layer.
-func (p *Predictor) Plan() backends.Plan { return p.exec.Plan() }
+func (p *Predictor) Plan() backends.Plan {
+	if p.empty() {
+		return nil
+	}
+	return p.exec.Plan()
+}
 
 // Predict returns the network's outputs, logits [n classes] for a classifier, for a batch x of n ≥ 1 examples: a float32
 // tensor [n, shape of one example] of raw values (images: CHW in [0, 1]; normalisation is part of the network). One
@@ -112,7 +134,7 @@ func (p *Predictor) Plan() backends.Plan { return p.exec.Plan() }
 //
 // A wrong type or shape, or a NaN or infinity in x unless [AllowNonFinite], is an error.
 func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense, error) {
-	if p.exec == nil {
+	if p.empty() {
 		return nil, fmt.Errorf("sdk: Predict: %w", errEmpty)
 	}
 	dims, values, err := dense.From(x)
@@ -150,7 +172,7 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 
 // Evaluate scores the network on a data set of raw examples, in batches of the given size.
 func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int) (Score, error) {
-	if p.exec == nil {
+	if p.empty() {
 		return Score{}, fmt.Errorf("sdk: Evaluate: %w", errEmpty)
 	}
 	s, err := evaluate(ctx, p.exec, set, batch)
@@ -162,6 +184,9 @@ func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int) (Scor
 
 // Close frees what the Predictor holds. Calls after it return backends.ErrClosed.
 func (p *Predictor) Close() error {
+	if p == nil {
+		return nil
+	}
 	var errs []error
 	if p.exec != nil {
 		errs = append(errs, p.exec.Close())

@@ -178,6 +178,9 @@ func TestPredictRefuses(t *testing.T) {
 		})
 	}
 	var empty sdk.Predictor
+	if i := empty.Info(); i.Model != "" || empty.Level() != "" || empty.Backend() != (backends.Info{}) || empty.Plan() != nil || empty.Widened() != nil {
+		t.Error("an empty Predictor has something to say")
+	}
 	_, err := empty.Predict(t.Context(), images(pixels(t, 1)))
 	wantError(t, err, "Predict", "LoadSparse")
 	_, err = empty.Evaluate(t.Context(), shapes(t, 1, 0), 1)

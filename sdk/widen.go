@@ -33,4 +33,9 @@ func (n *Network) Widened(levelName string) (map[string]graph.DType, error) {
 }
 
 // Widened is [Network.Widened] of the level that answers.
-func (p *Predictor) Widened() map[string]graph.DType { return p.widened }
+func (p *Predictor) Widened() map[string]graph.DType {
+	if p.empty() {
+		return nil
+	}
+	return p.widened
+}

@@ -21,7 +21,7 @@ type Options struct {
 	Profile bool
 }
 
-// Backend is the CPU as a [backends.Backend].
+// Backend is the CPU as a [backends.Backend]. The zero value, and nil, are one that is closed; [New] makes one.
 type Backend struct {
 	level   kernels.Level
 	threads int
@@ -70,12 +70,15 @@ func chooseLevel(name string) (kernels.Level, error) {
 
 // Info says which instructions and how many workers the backend uses.
 func (b *Backend) Info() backends.Info {
+	if b == nil {
+		b = &Backend{}
+	}
 	return backends.Info{Name: "cpu", Level: b.level.String(), Deterministic: true, Threads: b.threads}
 }
 
 // NewSession returns a session without slots.
 func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
-	if b.closed.Load() {
+	if b == nil || b.pool == nil || b.closed.Load() {
 		return nil, backends.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
@@ -86,7 +89,7 @@ func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
 
 // Close ends the workers, once runs in flight have ended. Later calls on the backend, its sessions and executables return [backends.ErrClosed].
 func (b *Backend) Close() error {
-	if b.closed.CompareAndSwap(false, true) {
+	if b != nil && b.pool != nil && b.closed.CompareAndSwap(false, true) {
 		b.pool.close()
 	}
 	return nil

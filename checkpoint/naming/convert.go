@@ -70,6 +70,9 @@ func (r Report) Err() error {
 // report lists what is wrong and no weights are returned; the error is for files that cannot be read.
 func Convert(want map[string][]int, from Source) (map[string]graph.Tensor, Report, error) {
 	var r Report
+	if from == nil {
+		return nil, r, errors.New("naming: the source is nil; give an open file, for example of package safetensors")
+	}
 	have := map[string]string{} // the file's name, by the name without prefix
 	names := from.Names()
 	r.Prefix = commonPrefix(names)

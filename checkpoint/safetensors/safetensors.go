@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +21,7 @@ import (
 // MaxHeader is the largest header accepted, in bytes, the limit of the format's own implementation.
 const MaxHeader = 100_000_000
 
-// A File is an open safetensors file. Its methods are safe for concurrent use.
+// A File is an open safetensors file. Its methods are safe for concurrent use. The zero File, and nil, hold no tensors.
 type File struct {
 	r        io.ReaderAt
 	closer   io.Closer
@@ -62,6 +63,9 @@ func Open(path string) (*File, error) {
 
 // New reads the header of a file of the given size.
 func New(r io.ReaderAt, size int64) (*File, error) {
+	if r == nil {
+		return nil, errors.New("safetensors: the reader is nil")
+	}
 	var prefix [8]byte
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, fmt.Errorf("safetensors: header length: %w", err)
@@ -140,14 +144,29 @@ func (e entry) check(data int64) error {
 	return nil
 }
 
+var errEmpty = errors.New("safetensors: the File is empty; make one with Open or New")
+
 // Names returns the names of the tensors in the order of the file.
-func (f *File) Names() []string { return slices.Clone(f.names) }
+func (f *File) Names() []string {
+	if f == nil {
+		return nil
+	}
+	return slices.Clone(f.names)
+}
 
 // Metadata returns the free text that the file carries, nil when there is none.
-func (f *File) Metadata() map[string]string { return f.metadata }
+func (f *File) Metadata() map[string]string {
+	if f == nil {
+		return nil
+	}
+	return f.metadata
+}
 
 // Tensor reads one tensor.
 func (f *File) Tensor(name string) (graph.Tensor, error) {
+	if f == nil || f.r == nil {
+		return graph.Tensor{}, errEmpty
+	}
 	e, ok := f.entries[name]
 	if !ok {
 		return graph.Tensor{}, fmt.Errorf("safetensors: no tensor %q", name)
@@ -168,6 +187,9 @@ func (f *File) Tensor(name string) (graph.Tensor, error) {
 
 // Tensors reads every tensor.
 func (f *File) Tensors() (map[string]graph.Tensor, error) {
+	if f == nil || f.r == nil {
+		return nil, errEmpty
+	}
 	all := make(map[string]graph.Tensor, len(f.names))
 	for _, name := range f.names {
 		t, err := f.Tensor(name)
@@ -181,7 +203,7 @@ func (f *File) Tensors() (map[string]graph.Tensor, error) {
 
 // Close closes the file that Open opened.
 func (f *File) Close() error {
-	if f.closer == nil {
+	if f == nil || f.closer == nil {
 		return nil
 	}
 	return f.closer.Close()

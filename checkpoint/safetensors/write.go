@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,9 @@ import (
 // gives equal bytes: tensors stand as the format's own library puts them, wide types first, then by name, and the header is padded
 // with spaces so that they begin at a multiple of eight. Bits have no place in the format and are an error.
 func Write(w io.Writer, tensors map[string]graph.Value, metadata map[string]string) error {
+	if w == nil {
+		return errors.New("safetensors: the writer is nil")
+	}
 	names := slices.SortedFunc(maps.Keys(tensors), func(a, b string) int {
 		return cmp.Or(cmp.Compare(tensors[b].DType.Bytes(1), tensors[a].DType.Bytes(1)), cmp.Compare(a, b))
 	})

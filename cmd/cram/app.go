@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/compressaware/cram/internal/printable"
 )
 
 // app is what all commands share.
@@ -32,10 +35,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == nil:
 		return 0
 	case !a.acting || errors.As(err, &usage):
-		fmt.Fprintf(stderr, "cram: %v\nSee %s -h.\n", err, cmd.CommandPath())
+		a.note("cram: %v\nSee %s -h.", err, cmd.CommandPath())
 		return 2
 	default:
-		fmt.Fprintf(stderr, "cram: %v\n", err)
+		a.note("cram: %v", err)
 		return 1
 	}
 }
@@ -89,11 +92,13 @@ type result interface{ text() string }
 
 func (a *app) print(r result) error {
 	if !a.json {
-		_, err := fmt.Fprintln(a.stdout, r.text())
+		_, err := fmt.Fprintln(a.stdout, printable.Lines(r.text(), math.MaxInt))
 		return err
 	}
 	return json.NewEncoder(a.stdout).Encode(r)
 }
 
-// note tells people something that is not a result.
-func (a *app) note(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+// note tells people something that is not a result. Like what print shows them it may hold the words of a file or a plugin.
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintln(a.stderr, printable.Lines(fmt.Sprintf(format, args...), math.MaxInt))
+}

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == steady {
 		serveSteady()
 	}
+	if len(os.Args) == 2 && os.Args[1] == stuck {
+		serveStuck()
+	}
 	if os.Getenv("CRAM_TEST_AS_COMMAND") != "" {
 		main()
 	}
@@ -114,6 +117,11 @@ func TestErrors(t *testing.T) {
 		{[]string{"verify", "no.cram"}, 1, "no.cram"},
 		{[]string{"import", "no.safetensors", "--model", "resnet20", "--out", "x"}, 1, "no.safetensors"},
 		{[]string{"import", "no.safetensors", "--model", "resnet20", "--out", "x", "--mean", "1"}, 2, "std"},
+		{[]string{"plugin", "info", "./p@sha256:12"}, 2, `SHA-256 is "12", want 64`},
+		{[]string{"plugin", "test", "./p@sha256:" + strings.Repeat("x", 64)}, 2, "hexadecimal"},
+		{[]string{"plugin", "test", "./p", "--timeout", "0s"}, 2, "--timeout is 0s"},
+		{with("--levels", "plugin:./p@sha256:"), 2, "SHA-256"},
+		{with("--backend", "plugin:./p@sha256:00?x"), 2, "SHA-256"},
 		{[]string{"bench", "train", "--steps", "0"}, 2, "--steps 0"},
 		{[]string{"data", "fetch", "shapes"}, 1, "nothing to fetch"},
 		{[]string{"data", "fetch", "cifar11"}, 2, "cifar10"},

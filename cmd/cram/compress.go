@@ -86,6 +86,7 @@ func (a *app) runCompress(ctx context.Context, file string, f compressFlags) err
 	if err != nil {
 		return err
 	}
+	a.noteDenseWidened(file, net)
 	if f.data.name != "" {
 		set, err := f.data.open()
 		if err != nil {

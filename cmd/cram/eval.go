@@ -86,6 +86,11 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 		levels = []string{f.level}
 	}
 	for _, level := range levels {
+		stored, err := net.Widened(level)
+		if err != nil {
+			return err
+		}
+		a.noteWidened(file, level, stored)
 		r, err := measure(ctx, net, level, backend, set, f.batch)
 		if err != nil {
 			return err

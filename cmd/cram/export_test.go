@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,6 +115,22 @@ func TestConvert(t *testing.T) {
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)
+		}
+		said := "half.cram: level dense: tensors stored in 16 bits are widened to f32 (4 " + d + ")"
+		for _, args := range [][]string{
+			{"eval", half, "--data", "shapes", "--limit", "10"},
+			{"predict", half, "--level", "dense", shape(t, dir, 1), shape(t, dir, 1)},
+			{"compress", half, "--with", "0.5", "--out", dense},
+			{"train", "--init", half, "--model", "small-cnn", "--data", "shapes", "--limit", "10", "--epochs", "1", "--out", dense},
+		} {
+			if o := try(t.Context(), args...); o.code != 0 || strings.Count(o.stderr, said) != 1 {
+				t.Errorf("%v: %+v, want %q once", args, o, said)
+			}
+			i := slices.Index(args, half)
+			args[i] = file
+			if o := try(t.Context(), args...); o.code != 0 || strings.Contains(o.stderr, "widened") {
+				t.Errorf("%v: %+v, want nothing said of widening", args, o)
+			}
 		}
 		full := must(t, "eval", file, "--level", "topk:0.9", "--data", "shapes", "--limit", "200")[0]
 		small := must(t, "eval", half, "--level", "topk:0.9", "--data", "shapes", "--limit", "200")[0]

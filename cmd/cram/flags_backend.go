@@ -26,7 +26,9 @@ func (f *backendFlags) open(ctx context.Context) (backends.Backend, error) {
 	if f.threads < 0 {
 		return nil, usagef("--threads is %d, must be 0 or more", f.threads)
 	}
-	if command, ok := pluginCommand(f.name); ok {
+	if command, ok, err := pluginCommand(f.name); err != nil {
+		return nil, err
+	} else if ok {
 		if f.threads != 0 {
 			return nil, usagef("--threads %d is for the cpu backend; give a plugin its own arguments: %s", f.threads, pluginForm)
 		}

@@ -31,7 +31,9 @@ func (l *levels) Type() string { return "levels" }
 func (l *levels) Set(text string) error {
 	var list []compress.Compressor
 	for _, name := range splitOutsideBrackets(text) {
-		if command, ok := pluginCommand(name); ok {
+		if command, ok, err := pluginCommand(name); err != nil {
+			return err
+		} else if ok {
 			list = append(list, unlaunched{name, command})
 			continue
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"strings"
@@ -10,24 +12,38 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// pluginForm is how a plugin is written where a compressor or a backend goes.
+// pluginForm is how a plugin is written where a compressor or a backend goes, programForm where only a plugin can stand.
 const (
 	pluginPrefix = "plugin:"
 	pluginForm   = pluginPrefix + "PROGRAM?ARG&ARG"
+	programForm  = "PROGRAM[@sha256:SUM][?ARG&ARG]"
 )
 
 // pluginCommand returns the command of "plugin:PROGRAM?ARG&ARG", and whether text is one.
-func pluginCommand(text string) (plugins.Command, bool) {
+func pluginCommand(text string) (c plugins.Command, ok bool, err error) {
 	program, ok := strings.CutPrefix(text, pluginPrefix)
-	if !ok {
-		return plugins.Command{}, false
+	if ok {
+		c, err = programCommand(program)
 	}
-	path, args, given := strings.Cut(program, "?")
+	return c, ok, err
+}
+
+// programCommand returns the command of "PROGRAM@sha256:SUM?ARG&ARG", of which only the program must be there. With the sum that and
+// nothing else is run.
+func programCommand(text string) (plugins.Command, error) {
+	program, args, given := strings.Cut(text, "?")
+	path, sum, pinned := strings.Cut(program, "@sha256:")
 	c := plugins.Command{Path: path, Log: slog.Default()}
 	if given {
 		c.Args = strings.Split(args, "&")
 	}
-	return c, true
+	if pinned {
+		var err error
+		if c.SHA256, err = hex.DecodeString(sum); err != nil || len(c.SHA256) != sha256.Size {
+			return c, usagef("plugin %s: the SHA-256 is %q, want %d hexadecimal digits, as sha256sum prints them", path, sum, 2*sha256.Size)
+		}
+	}
+	return c, nil
 }
 
 // unlaunched stands for a compressor plugin on the command line until its program runs.

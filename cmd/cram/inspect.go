@@ -7,12 +7,12 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/internal/printable"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -115,16 +115,13 @@ func (r provenance) text() string {
 	}
 	lines := make([]string, len(rows))
 	for i, row := range rows {
-		lines[i] = fmt.Sprintf("%-9s %s", row[0], printable(row[1]))
+		lines[i] = fmt.Sprintf("%-9s %s", row[0], oneLine(row[1]))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// printable returns s with whatever would move the cursor, break the line or turn the writing around as an escape: a file may say anything of itself.
-func printable(s string) string {
-	quoted := strconv.QuoteToGraphic(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-}
+// oneLine keeps a text of the file, whose length the format bounds, from looking like the lines after it. Names print by the format.
+func oneLine(s string) string { return printable.Line(s, math.MaxInt) }
 
 // printLevel prints one level and, if asked, its tensors before it.
 func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error {
@@ -198,7 +195,7 @@ func (r levelSize) text() string {
 	s := fmt.Sprintf("level %-16s %d tensors, %.1f %% zeros, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, 100*r.Sparsity,
 		size(r.Bytes), 100*float64(r.Bytes)/float64(max(r.DenseBytes, 1)), size(r.DenseBytes))
 	for _, key := range slices.Sorted(maps.Keys(r.Notes)) {
-		s += fmt.Sprintf("\n  %s: %s", key, printable(r.Notes[key]))
+		s += fmt.Sprintf("\n  %s: %s", key, oneLine(r.Notes[key]))
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,21 +19,25 @@ import (
 func (a *app) plugin() *cobra.Command {
 	cmd := group("plugin", "Ask and test compressors and backends in programs of their own")
 	info := &cobra.Command{
-		Use:     "info PROGRAM[?ARG&ARG]",
+		Use:     "info " + programForm,
 		Short:   "Say what a plugin says of itself",
 		Example: "  cram plugin info ./small",
 		Args:    cobra.ExactArgs(1),
 		RunE:    a.action(a.runPluginInfo),
 	}
+	var timeout time.Duration
 	test := &cobra.Command{
-		Use:   "test PROGRAM[?ARG&ARG]",
+		Use:   "test " + programForm,
 		Short: "Hold a plugin to everything that cram expects of one",
 		Long: `Run package plugins/plugintest against a program: it is started and stopped many times, and the suite of its kind runs through
 the process boundary. The output is that of go test -v.`,
 		Example: "  cram plugin test ./small",
 		Args:    cobra.ExactArgs(1),
-		RunE:    a.action(a.runPluginTest),
+		RunE: a.action(func(ctx context.Context, args []string) error {
+			return a.runPluginTest(ctx, args[0], timeout)
+		}),
 	}
+	test.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long one call may take before the plugin is killed")
 	cmd.AddCommand(info, test)
 	return cmd
 }
@@ -90,7 +95,10 @@ func word(yes bool, one, other string) string {
 }
 
 func (a *app) runPluginInfo(ctx context.Context, args []string) error {
-	command, _ := pluginCommand(pluginPrefix + args[0])
+	command, err := programCommand(args[0])
+	if err != nil {
+		return err
+	}
 	info, err := plugins.Describe(ctx, command)
 	if err != nil {
 		return err
@@ -117,8 +125,15 @@ type tested struct {
 func (r tested) text() string { return r.Program + word(r.Passed, " passes", " fails") }
 
 // runPluginTest runs the suite, which is written for go test, as go test does: testing.Main reports and ends the process.
-func (a *app) runPluginTest(ctx context.Context, args []string) error {
-	command, _ := pluginCommand(pluginPrefix + args[0])
+func (a *app) runPluginTest(ctx context.Context, program string, timeout time.Duration) error {
+	command, err := programCommand(program)
+	if err != nil {
+		return err
+	}
+	if timeout <= 0 {
+		return usagef("--timeout is %v, must be above 0", timeout)
+	}
+	command.CallTimeout = timeout
 	testing.Init()
 	if err := flag.CommandLine.Parse([]string{"-test.v"}); err != nil {
 		return err
@@ -130,7 +145,7 @@ func (a *app) runPluginTest(ctx context.Context, args []string) error {
 	all := func(_, _ string) (bool, error) { return true, nil }
 	testing.Main(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) {
 		passed := t.Run("suite", func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) })
-		if err := a.print(tested{args[0], passed}); err != nil {
+		if err := a.print(tested{program, passed}); err != nil {
 			t.Error(err)
 		}
 	}}}, nil, nil)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +39,15 @@ func serveSteady() {
 	plugins.Serve(plugins.Plugin{Name: "steady", Version: "1", Compressor: compress.Uniform(0.8)})
 }
 
+// stuck is the argument that makes the test binary a plugin whose compressor never answers.
+const stuck = "stuck-plugin"
+
+func serveStuck() {
+	plugins.Serve(plugins.Plugin{Name: "stuck", Version: "1", Compressor: compress.Func("stuck", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		select {}
+	})})
+}
+
 // small builds the example, which is a module of its own.
 func small(t *testing.T) string {
 	t.Helper()
@@ -66,6 +77,22 @@ func TestPlugin(t *testing.T) {
 	if z, ok := zeros["conv2.weight"].(float64); !ok || z == 0 {
 		t.Errorf("zeros of the level: %v", zeros)
 	}
+	program, err := os.ReadFile(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := fmt.Sprintf("%s@sha256:%x", small, sha256.Sum256(program))
+	if got := must(t, "plugin", "info", pinned)[0]["compressor"].(map[string]any)["name"]; got != "small:0.01" {
+		t.Errorf("the pinned plugin's compressor is %v", got)
+	}
+	if err := os.WriteFile(small, append(program, 0), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"plugin", "info", pinned}, {"compress", net, "--with", "plugin:" + pinned, "--out", pruned}, {"eval", net, "--data", "shapes", "--backend", "plugin:" + pinned}} {
+		if o := try(t.Context(), args...); o.code != 1 || !strings.Contains(o.stderr, "not the program that was pinned") {
+			t.Errorf("%v of another program: %+v", args, o)
+		}
+	}
 	if o := try(t.Context(), "plugin", "info", filepath.Join(dir, "none")); o.code != 1 || !strings.Contains(o.stderr, "none") {
 		t.Errorf("info of no program: %+v", o)
 	}
@@ -88,10 +115,15 @@ func TestPluginTest(t *testing.T) {
 	}{
 		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/answers_the_same_again"},
 		{self + "?" + moody, false, "--- FAIL: Plugin/suite/shared/Compressor/answers_the_same_again"},
+		{self + "?" + stuck, false, "no answer within 500ms"},
 		{"./no-such-program", false, "no-such-program"},
 	} {
+		timeout := "1m"
+		if strings.HasSuffix(c.program, stuck) {
+			timeout = "500ms"
+		}
 		var stderr strings.Builder
-		cmd := exec.CommandContext(t.Context(), cram, "plugin", "test", c.program, "--json")
+		cmd := exec.CommandContext(t.Context(), cram, "plugin", "test", c.program, "--timeout", timeout, "--json")
 		cmd.Stderr = &stderr
 		stdout, err := cmd.Output()
 		if (err == nil) != c.passed || !strings.Contains(stderr.String(), c.want) {

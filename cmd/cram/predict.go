@@ -76,6 +76,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 		return err
 	}
 	defer p.Close()
+	a.noteWidened(file, p.Level(), p.Widened())
 	for _, name := range images {
 		guesses, err := classify(ctx, p, name)
 		if err != nil {

@@ -120,6 +120,9 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 		return err
 	}
 	defer t.Backend.Close()
+	if t.Init != nil {
+		a.noteDenseWidened(f.init, t.Init)
+	}
 	if _, err := os.Stat(t.Checkpoint.Path); err == nil {
 		a.note("going on from %s", t.Checkpoint.Path)
 	}

@@ -45,6 +45,9 @@ func Run(t *testing.T, command plugins.Command, o Options) {
 	for name, c := range ways {
 		c.Stream = name == "streamed"
 		t.Run(name, func(t *testing.T) {
+			if !t.Run("Call", func(t *testing.T) { testCall(t, c, info) }) {
+				return // the rest would wait for the same, time after time
+			}
 			if info.Compressor != nil {
 				t.Run("Compressor", func(t *testing.T) { compresstest.Run(t, launch(t, c), o.Compressor) })
 				t.Run("Declared", func(t *testing.T) { testDeclared(t, c) })
@@ -62,6 +65,27 @@ func Run(t *testing.T, command plugins.Command, o Options) {
 				})
 			}
 		})
+	}
+}
+
+// testCall: a first call is answered at all.
+func testCall(t *testing.T, command plugins.Command, info plugins.Info) {
+	if info.Compressor != nil {
+		ask(t, launch(t, command), network(t, 0))
+	}
+	if info.Backend != nil {
+		b, err := plugins.LaunchBackend(t.Context(), command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		s, err := b.NewSession(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

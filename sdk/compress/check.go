@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -35,6 +36,9 @@ func wrongCount(got, want int) string {
 // weights, of type bit and the weight's shape, with zeros behind the last element; values of the weight's type and shape,
 // zero outside the mask, and finite wherever the weight is. It cannot see whether c changed w.
 func Check(c Compressor, w []Weight, out []Compressed) error {
+	if null.Is(c) {
+		return &AnswerError{Cause: "there is no compressor"}
+	}
 	if len(out) != len(w) {
 		return &AnswerError{Compressor: c.String(), Cause: wrongCount(len(out), len(w))}
 	}

@@ -21,9 +21,16 @@ type function struct {
 
 func (f function) String() string { return f.name }
 
-func (f function) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
+func (f function) valid() error {
 	if f.name == "" || f.f == nil {
-		return nil, fmt.Errorf("compress: Func(%q, f): want a name and a function", f.name)
+		return fmt.Errorf("Func(%q, f): want a name and a function", f.name)
+	}
+	return nil
+}
+
+func (f function) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
+	if err := CheckCompressor(f); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

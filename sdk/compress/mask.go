@@ -12,15 +12,15 @@ import (
 // wrapping the masks, is below; masks and nodes are its two forms and see only the weights that it masks.
 type masker interface {
 	Compressor
-	valid() error       // of its own parameters
+	valid() error       // what is wrong with its own parameters, or nil
 	skip(m Meta) string // why a prunable weight stays dense, or ""
 	masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error)
 	nodes(b *graph.Builder, w []Sym) []graph.Node
 }
 
 func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, error) {
-	if err := c.valid(); err != nil {
-		return nil, fmt.Errorf("compress: %v: %w", c, err)
+	if err := CheckCompressor(c); err != nil {
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func buildMasked(b *graph.Builder, c masker, w []Sym) []SymCompressed {
 	for i, x := range w {
 		out[i].Value = x.W
 	}
-	if err := c.valid(); err != nil {
-		b.Fail("compress: %v: %w", c, err)
+	if err := CheckCompressor(c); err != nil {
+		b.Fail("%w", err)
 		return out
 	}
 	var at []int

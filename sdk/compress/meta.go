@@ -5,6 +5,9 @@ import "github.com/compressaware/cram/sdk/graph"
 // Metas returns what a compressor may know of each parameter of a program: of its slots of kind [graph.Param], in the order
 // in which the program declares them, which for a traced model is the order of its forward pass.
 func Metas(p *graph.Program) []Meta {
+	if p == nil {
+		return nil
+	}
 	var out []Meta
 	first, last := -1, -1
 	for _, s := range p.Slots {

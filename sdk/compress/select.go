@@ -2,10 +2,12 @@ package compress
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -42,25 +44,25 @@ func (s selection) rule() string { return s.word + "(" + strings.Join(s.patterns
 
 func (s selection) String() string { return fmt.Sprintf("%s:%v", s.rule(), s.inner) }
 
-// valid checks what needs no weights.
+// valid checks what needs no weights, the inner compressor's settings among it.
 func (s selection) valid() error {
-	if s.inner == nil {
-		return fmt.Errorf("compress: %s: no compressor to apply", s.rule())
+	if null.Is(s.inner) {
+		return errors.New("no compressor to apply")
 	}
 	if len(s.patterns) == 0 {
-		return fmt.Errorf("compress: %v: no patterns; want %s(conv1.weight,layer*.weight):COMPRESSOR", s, s.word)
+		return fmt.Errorf("no patterns; want %s(conv1.weight,layer*.weight):COMPRESSOR", s.word)
 	}
 	for _, p := range s.patterns {
 		if _, err := path.Match(p, ""); err != nil || p == "" || strings.ContainsAny(p, "(), \t\n") {
-			return fmt.Errorf("compress: %v: malformed pattern %q; want characters of names, *, ? and [classes]", s, p)
+			return fmt.Errorf("malformed pattern %q; want characters of names, *, ? and [classes]", p)
 		}
 	}
-	return nil
+	return fault(s.inner)
 }
 
 // choose returns the indices of the n weights that the inner compressor sees.
 func (s selection) choose(n int, meta func(int) Meta) ([]int, error) {
-	if err := s.valid(); err != nil {
+	if err := CheckCompressor(s); err != nil {
 		return nil, err
 	}
 	var at []int

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/null"
 )
 
 // Loader cuts a set into batches, prepared in the background while the last one is in use.
@@ -47,7 +48,7 @@ func (l Loader) Shape() ([]int, error) {
 // shapes returns the dimensions before and after each transform.
 func (l Loader) shapes() ([][]int, error) {
 	switch {
-	case l.Set == nil:
+	case null.Is(l.Set):
 		return nil, fmt.Errorf("data: Loader.Set is nil: give it a data set")
 	case l.Set.Len() < 1:
 		return nil, fmt.Errorf("data: Loader.Set is empty")
@@ -60,7 +61,7 @@ func (l Loader) shapes() ([][]int, error) {
 	}
 	shapes := [][]int{slices.Clone(l.Set.Shape())}
 	for i, t := range l.Transforms {
-		if t == nil {
+		if null.Is(t) {
 			return nil, fmt.Errorf("data: Loader.Transforms[%d] is nil", i)
 		}
 		out, err := t.Shape(shapes[i])
@@ -79,7 +80,7 @@ func (l Loader) shapes() ([][]int, error) {
 
 // Batches returns the number of batches in an epoch, 0 if Set is nil or Batch below one.
 func (l Loader) Batches() int {
-	if l.Set == nil || l.Batch < 1 {
+	if null.Is(l.Set) || l.Batch < 1 {
 		return 0
 	}
 	if l.DropLast {

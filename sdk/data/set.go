@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/null"
 )
 
 // Set is a finite, indexable collection of labelled examples. All methods are safe for concurrent use.
@@ -109,7 +110,7 @@ func (m *memory) Read(i int, dst []float32) (int, error) {
 // Subset returns the examples of set at the given indices, in that order; an index may repeat. Use it to hold out a
 // validation part or to shorten a run. It is an error if indices is empty or one is out of range.
 func Subset(set Set, indices []int) (Set, error) {
-	if set == nil {
+	if null.Is(set) {
 		return nil, fmt.Errorf("data: subset of a nil Set")
 	}
 	if len(indices) == 0 {
@@ -126,7 +127,7 @@ func Subset(set Set, indices []int) (Set, error) {
 // Sample returns n examples of set drawn without replacement, a function of the seed. It is an error if n is below
 // one or above the number of examples.
 func Sample(set Set, n int, seed uint64) (Set, error) {
-	if set == nil {
+	if null.Is(set) {
 		return nil, fmt.Errorf("data: sample of a nil Set")
 	}
 	if n < 1 || n > set.Len() {

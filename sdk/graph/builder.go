@@ -17,22 +17,29 @@ type Node struct {
 func (n Node) None() bool { return n.b == nil }
 
 // A Builder appends instructions to a program. The first mistake sticks: every later call is a no-op that returns a
-// Node, and [Builder.Program] returns the error. A Builder is for one goroutine.
+// Node, and [Builder.Program] returns the error. A nil Builder has made one already. A Builder is for one goroutine.
 type Builder struct {
 	p     Program
 	slots map[string]Node
 	err   error
 }
 
-// NewBuilder returns an empty builder.
-func NewBuilder() *Builder { return &Builder{slots: map[string]Node{}} }
+// NewBuilder returns an empty builder, like new(Builder).
+func NewBuilder() *Builder { return &Builder{} }
+
+var errNoBuilder = errors.New("graph: the Builder is nil; make one with NewBuilder")
 
 // Err returns the first mistake, or nil.
-func (b *Builder) Err() error { return b.err }
+func (b *Builder) Err() error {
+	if b == nil {
+		return errNoBuilder
+	}
+	return b.err
+}
 
 // Fail records a mistake, unless there is one already, with the place outside this package that caused it.
 func (b *Builder) Fail(format string, args ...any) {
-	if b.err == nil {
+	if b.Err() == nil {
 		b.err = fmt.Errorf("%w (at %s)", fmt.Errorf(format, args...), caller())
 	}
 }
@@ -55,8 +62,8 @@ func caller() string {
 
 // Program verifies and returns what was built. The builder must not be used afterwards.
 func (b *Builder) Program() (*Program, error) {
-	if b.err != nil {
-		return nil, b.err
+	if err := b.Err(); err != nil {
+		return nil, err
 	}
 	if len(b.p.Outputs) == 0 && len(b.p.Updates) == 0 {
 		return nil, errors.New("graph: program has neither outputs nor updates; call Output or Update")
@@ -71,7 +78,7 @@ func (b *Builder) Program() (*Program, error) {
 
 // Type returns the type of n; the zero Type when n is none or foreign or the builder has failed.
 func (b *Builder) Type(n Node) Type {
-	if n.b != b || b.err != nil {
+	if n.b != b || b.Err() != nil {
 		return Type{}
 	}
 	return b.p.Types[n.id]
@@ -82,6 +89,9 @@ func (b *Builder) Shape(n Node) Shape { return b.Type(n).Shape }
 
 // Input declares a tensor that is fed at each run.
 func (b *Builder) Input(name string, d DType, s Shape) Node {
+	if b.Err() != nil {
+		return Node{b, 0}
+	}
 	for _, in := range b.p.Inputs {
 		if in.Name == name {
 			b.Fail("graph: input %q is declared twice", name)
@@ -97,6 +107,9 @@ func (b *Builder) Input(name string, d DType, s Shape) Node {
 // Slot declares a tensor that lives in the session and returns its value at the start of the run.
 // Declaring the same slot again, in the same way, returns the same node.
 func (b *Builder) Slot(s Slot) Node {
+	if b.Err() != nil {
+		return Node{b, 0}
+	}
 	if n, ok := b.slots[s.Name]; ok {
 		old, _ := b.p.Slot(s.Name)
 		if old.Kind != s.Kind || old.Role != s.Role || !old.Type.Equal(s.Type) {
@@ -109,6 +122,9 @@ func (b *Builder) Slot(s Slot) Node {
 	}
 	n := b.source(OpSlot, Source{Name: s.Name, DType: s.DType, Shape: s.Shape})
 	if b.err == nil {
+		if b.slots == nil {
+			b.slots = map[string]Node{}
+		}
 		b.slots[s.Name] = n
 		b.p.Slots = append(b.p.Slots, s)
 	}
@@ -176,7 +192,7 @@ func (b *Builder) source(op Op, a Source) Node {
 // owns reports whether n is a value of b, failing with what otherwise.
 func (b *Builder) owns(what string, n Node) bool {
 	switch {
-	case b.err != nil:
+	case b.Err() != nil:
 		return false
 	case n.b == nil:
 		b.Fail("graph: %s: node is none", what)
@@ -194,6 +210,9 @@ func (b *Builder) emit(op Op, attr Attr, in ...Node) []Node {
 	outs := make([]Node, def.Outs(len(in)))
 	for i := range outs {
 		outs[i] = Node{b, 0}
+	}
+	if b.Err() != nil {
+		return outs
 	}
 	ids, types := make([]ID, len(in)), make([]Type, len(in))
 	for i, n := range in {

@@ -3,6 +3,9 @@ package graph
 // WithFloat returns a copy of p in which every value of type F32 has type d (F32 or F64 for running, BF16 or F16 for
 // storage). Tests use it to run a program in double precision.
 func (p *Program) WithFloat(d DType) (*Program, error) {
+	if p == nil {
+		return nil, errNoProgram
+	}
 	swap := func(t DType) DType {
 		if t == F32 {
 			return d

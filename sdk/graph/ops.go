@@ -114,6 +114,9 @@ func (d Def) Infer(in []Type, attr Attr) ([]Type, error) {
 	if reflect.TypeOf(attr) != reflect.TypeOf(d.Attr) {
 		return nil, fmt.Errorf("takes attribute %T, got %T", d.Attr, attr)
 	}
+	if d.infer == nil {
+		return nil, errors.New("is in no table; take it from Ops")
+	}
 	out, err := d.infer(in, attr)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -87,7 +88,7 @@ type Update struct {
 }
 
 // A Program is a straight line of instructions. Inputs are fed each run, slots are read, outputs are returned
-// and updates are written last, all together: a run that fails changes no slot.
+// and updates are written last, all together: a run that fails changes no slot. A nil Program has nothing in it and passes no check.
 type Program struct {
 	Code    []Instr
 	Types   []Type // by ID
@@ -97,8 +98,13 @@ type Program struct {
 	Updates []Update
 }
 
+var errNoProgram = errors.New("graph: the Program is nil; make one with a Builder, or Decode")
+
 // Slot returns the declaration of the named slot.
 func (p *Program) Slot(name string) (Slot, bool) {
+	if p == nil {
+		return Slot{}, false
+	}
 	for _, s := range p.Slots {
 		if s.Name == name {
 			return s, true
@@ -109,6 +115,9 @@ func (p *Program) Slot(name string) (Slot, bool) {
 
 // Bind checks the tensors fed to the inputs, in order, and solves the symbols of the program from them.
 func (p *Program) Bind(in []Tensor) (Sizes, error) {
+	if p == nil {
+		return nil, errNoProgram
+	}
 	if len(in) != len(p.Inputs) {
 		return nil, fmt.Errorf("graph: program has %d inputs %v, got %d tensors", len(p.Inputs), p.Inputs, len(in))
 	}
@@ -130,6 +139,9 @@ func (p *Program) Bind(in []Tensor) (Sizes, error) {
 
 // BindOutputs returns the tensors that a run with these sizes puts its outputs in: the caller's out, checked, or new ones where out is nil.
 func (p *Program) BindOutputs(sizes Sizes, out []Tensor) ([]Tensor, error) {
+	if p == nil {
+		return nil, errNoProgram
+	}
 	if out != nil && len(out) != len(p.Outputs) {
 		return nil, fmt.Errorf("graph: program has %d outputs, got %d tensors to put them in", len(p.Outputs), len(out))
 	}
@@ -159,6 +171,9 @@ func (p *Program) BindOutputs(sizes Sizes, out []Tensor) ([]Tensor, error) {
 
 // Count returns how many instructions have the given op.
 func (p *Program) Count(op Op) int {
+	if p == nil {
+		return 0
+	}
 	n := 0
 	for _, i := range p.Code {
 		if i.Op == op {

@@ -111,10 +111,10 @@ func view[T float32 | float64 | int32 | int64](t Tensor, d DType) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(p)), len(t.Data)/size)
 }
 
-// Bit returns element i of a Bit tensor.
+// Bit returns element i of a Bit tensor. Like an index of a slice, i must be in range.
 func (t Tensor) Bit(i int) bool { return t.Data[i>>3]>>(i&7)&1 == 1 }
 
-// SetBit sets element i of a Bit tensor to one.
+// SetBit sets element i of a Bit tensor to one; i must be in range.
 func (t Tensor) SetBit(i int) { t.Data[i>>3] |= 1 << (i & 7) }
 
 // Len returns the number of elements.

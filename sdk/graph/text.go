@@ -10,6 +10,9 @@ import (
 //
 //	%3 f32[N 10] = matmul %1 %2 {trans_a=false trans_b=true}
 func (p *Program) String() string {
+	if p == nil {
+		return ""
+	}
 	var b strings.Builder
 	for _, i := range p.Code {
 		for j, o := range i.Out {

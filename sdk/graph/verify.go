@@ -5,6 +5,9 @@ import "fmt"
 // Verify checks everything a backend relies on: known ops with their attributes and arity, operands defined before use,
 // types as the shape rules give them, unique names, updates of declared slots with their type.
 func (p *Program) Verify() error {
+	if p == nil {
+		return errNoProgram
+	}
 	next := ID(0)
 	inputs, slots := map[string]ID{}, map[string]ID{}
 	for k, i := range p.Code {

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -44,7 +45,7 @@ func (m Mode) String() string {
 }
 
 // A Pass is one forward pass: a [graph.Builder] that also knows parameters and statistics by name. The exported fields
-// are set before the model's Forward is called; [Pass.At] hands them on.
+// are set before the model's Forward is called; [Pass.At] hands them on. [NewPass] makes one: an empty one fails.
 //
 // A pass never writes anything: next values of statistics gather in Stats, and who made the pass commits them with
 // [graph.Builder.Update] or drops them.
@@ -99,11 +100,19 @@ func (p *Pass) At(scope string) *Pass {
 
 // Apply appends m with its names inside the given scope: m.Forward(p.At(scope), x).
 func (p *Pass) Apply(scope string, m Model, x graph.Node) graph.Node {
-	if m == nil {
+	if null.Is(m) {
 		p.Fail("nn: %s is a nil Model", p.full(scope))
 		return x
 	}
 	return m.Forward(p.At(scope), x)
+}
+
+// made fails unless NewPass has made the pass.
+func (p *Pass) made() bool {
+	if p.declared == nil {
+		p.Fail("nn: the Pass is empty; make one with NewPass")
+	}
+	return p.declared != nil
 }
 
 // full returns the full name of what is called name in this scope.
@@ -140,6 +149,9 @@ func (p *Pass) Stat(name string, init Init, dims ...int) graph.Node {
 
 // SetStat moves a statistic that [Pass.Stat] has declared: it records next as its value after the pass.
 func (p *Pass) SetStat(name string, next graph.Node) {
+	if !p.made() {
+		return
+	}
 	full := p.full(name)
 	i, ok := p.declared.index[full]
 	switch {
@@ -157,9 +169,17 @@ func (p *Pass) SetStat(name string, next graph.Node) {
 }
 
 // Decls returns the parameters and statistics that the pass asked for, in order of first use.
-func (p *Pass) Decls() []Decl { return append([]Decl(nil), p.declared.decls...) }
+func (p *Pass) Decls() []Decl {
+	if p.declared == nil {
+		return nil
+	}
+	return append([]Decl(nil), p.declared.decls...)
+}
 
 func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init Init, dims []int) graph.Node {
+	if !p.made() {
+		return graph.Node{}
+	}
 	full := p.full(name)
 	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}}, init}
 	switch {
@@ -191,6 +211,9 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 
 // stream returns the number of a stream of random numbers that nothing else in the pass uses.
 func (p *Pass) stream() int {
+	if !p.made() {
+		return 0
+	}
 	p.declared.streams++
 	return p.declared.streams - 1
 }

@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/compressaware/cram/internal/null"
 )
 
 // CheckRule returns an error that names every setting of r that is out of range. A rule of one's own takes part by a method
 // Check() error; one without it passes.
 func CheckRule(r Rule) error {
-	switch c := r.(type) {
-	case nil:
+	if null.Is(r) {
 		return errors.New("optim: the rule is nil; give one, for example optim.SGD{Momentum: 0.9}")
-	case interface{ Check() error }:
+	}
+	if c, ok := r.(interface{ Check() error }); ok {
 		return c.Check()
 	}
 	return nil
@@ -21,10 +23,10 @@ func CheckRule(r Rule) error {
 // CheckSchedule returns an error that names every setting of s that is out of range or does not fit a training of
 // length.Epochs and length.Steps. A schedule of one's own takes part by a method Check(Progress) error; one without it passes.
 func CheckSchedule(s Schedule, length Progress) error {
-	switch c := s.(type) {
-	case nil:
+	if null.Is(s) {
 		return errors.New("optim: the schedule is nil; give one, for example optim.Cosine{Peak: 0.1}")
-	case interface{ Check(Progress) error }:
+	}
+	if c, ok := s.(interface{ Check(Progress) error }); ok {
 		return c.Check(length)
 	}
 	return nil

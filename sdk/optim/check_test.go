@@ -55,6 +55,7 @@ func TestCheckRule(t *testing.T) {
 		{optim.Groups{}, []string{"no group"}},
 		{optim.Groups{{Name: "some", Rule: optim.SGD{Momentum: 3}}, {Name: "rest", Match: optim.All}}, []string{`Match of group "some"`, "Momentum is 3", `group "rest"`, "rule is nil"}},
 		{nil, []string{"rule is nil"}},
+		{(*optim.SGD)(nil), []string{"rule is nil"}},
 		{unchecked{}, nil},
 	} {
 		holds(t, c.rule, optim.CheckRule(c.rule), c.says...)
@@ -91,6 +92,7 @@ func TestCheckSchedule(t *testing.T) {
 		{optim.MultiStep{Base: 1, Milestones: []int{3}, Gamma: 0.1}, nil},
 		{optim.MultiStep{Milestones: []int{1, -3}, Gamma: nan}, []string{"Base is 0", "Gamma is NaN", "Milestones[1] is epoch -3"}},
 		{nil, []string{"schedule is nil"}},
+		{(*optim.Cosine)(nil), []string{"schedule is nil"}},
 	} {
 		holds(t, c.schedule, optim.CheckSchedule(c.schedule, length), c.says...)
 	}
@@ -119,7 +121,15 @@ func TestCheckEstimator(t *testing.T) {
 		{mixed(1, nan), []string{"mixing weight of point 1 is NaN"}},
 		{points(optim.Point{Move: optim.Ascend{Rho: 1}}), []string{"the first point moves"}},
 		{refresh, []string{"refresh is -1"}},
-		{optim.CrAM(.1, topk, nil), []string{"compressor of point 1 is nil"}},
+		{optim.CrAM(.1, topk, nil), []string{"point 1", "compressor is nil"}},
+		{optim.CrAM(.1, (*compress.TopK)(nil)), []string{"point 1", "compressor is nil"}},
+		{points(optim.Point{}, optim.Point{Move: (*optim.Ascend)(nil)}), []string{"point 1", "Move is a nil *optim.Ascend"}},
+		{optim.CrAM(.1, topk, compress.TopK(1.5)), []string{"point 1", "topk:1.5", "0 (keep all) to 1"}},
+		{optim.CrAM(.1, compress.Block{Size: -1}), []string{"block-1:0", "at least 1"}},
+		{optim.CrAM(.1, compress.NM{N: 4, M: 2}), []string{"nm:4:2", "1 ≤ N ≤ M"}},
+		{optim.CrAM(.1, compress.Only(compress.Uniform(-1), "conv*")), []string{"only(conv*):uniform:-1", "0 (keep all) to 1"}},
+		{optim.CrAM(.1, compress.Func("own", nil)), []string{"own", "a function"}},
+		{optim.CrAM(.1, picky{topk}), []string{"picky", "never"}},
 		{optim.SAM(-.1), []string{"point 1", "Rho is -0.1"}},
 		{optim.CrAMPlus(nan, topk), []string{"Rho is NaN"}},
 		{optim.CrAM(inf), []string{"Rho is +Inf"}},
@@ -133,6 +143,12 @@ func TestCheckEstimator(t *testing.T) {
 		t.Errorf("a Move of one's own is not asked: %v", err)
 	}
 }
+
+// picky is a compressor of one's own whose settings are never right.
+type picky struct{ compress.Compressor }
+
+func (picky) String() string { return "picky" }
+func (picky) Check() error   { return errors.New("never") }
 
 // failing is a move whose settings are never right.
 type failing struct{ err error }

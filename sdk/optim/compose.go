@@ -19,6 +19,9 @@ func (c Clip) String() string { return fmt.Sprintf("clip(%g, %v)", c.MaxNorm, c.
 
 // Update returns the next weights.
 func (c Clip) Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Node {
+	if len(g) == 0 {
+		return nil
+	}
 	d := b.Type(g[0]).DType
 	limit := b.Div(b.Const(d, c.MaxNorm, nil), b.Shift(b.Norm(g...), 1e-6))
 	scale := b.Min(limit, b.Const(d, 1, nil))

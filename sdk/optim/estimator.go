@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -120,7 +121,8 @@ func (e Estimator) Combine(b *graph.Builder, g []Grads) Grads {
 	return out
 }
 
-// Check returns an error unless the estimator can be run. A Move of one's own takes part by a method Check() error.
+// Check returns an error unless the estimator can be run and all that it holds is in range: [compress.CheckCompressor] says it of
+// compressors, and a Move of one's own takes part by a method Check() error.
 func (e Estimator) Check() error {
 	if len(e.Points) == 0 || len(e.Mix) != len(e.Points) {
 		return fmt.Errorf("optim: estimator %q has %d points and %d mixing weights; want one weight a point", e.Name, len(e.Points), len(e.Mix))
@@ -134,6 +136,9 @@ func (e Estimator) Check() error {
 		if m := e.Mix[i]; math.IsNaN(m) || math.IsInf(m, 0) {
 			return fmt.Errorf("optim: estimator %q: the mixing weight of point %d is %g, want a finite number", e.Name, i, m)
 		}
+		if p.Move != nil && null.Is(p.Move) {
+			return fmt.Errorf("optim: estimator %q: point %d: Move is a nil %T; leave it out to stay at the weights", e.Name, i, p.Move)
+		}
 		if m, ok := p.Move.(interface{ Check() error }); ok {
 			if err := m.Check(); err != nil {
 				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, err)
@@ -143,8 +148,8 @@ func (e Estimator) Check() error {
 			return fmt.Errorf("optim: estimator %q: refresh is %d, must be 0 or more", e.Name, p.Refresh)
 		}
 		for _, c := range p.Compress {
-			if c == nil {
-				return fmt.Errorf("optim: estimator %q: a compressor of point %d is nil", e.Name, i)
+			if err := compress.CheckCompressor(c); err != nil {
+				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, err)
 			}
 		}
 	}
@@ -160,14 +165,14 @@ func (e Estimator) String() string {
 	for i, p := range e.Points {
 		at := "θ"
 		if p.Move != nil {
-			at = p.Move.String()
+			at = fmt.Sprint(p.Move)
 		}
 		set := ""
 		if len(p.Compress) > 0 {
 			at = "C(" + at + ")"
 			names := make([]string, len(p.Compress))
 			for j, c := range p.Compress {
-				names[j] = c.String()
+				names[j] = fmt.Sprint(c)
 			}
 			set = " C∈{" + strings.Join(names, ", ") + "}"
 			if p.Refresh > 1 {

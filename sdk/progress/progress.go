@@ -13,12 +13,14 @@ import (
 )
 
 // A Display shows the steps and epochs of one training, or the files of one download. Its methods are for one goroutine
-// at a time, which is how sdk.Trainer and data.Fetch call them.
+// at a time, which is how sdk.Trainer and data.Fetch call them. The zero Display, and nil, show nothing.
 type Display struct {
 	view
 	now   func() time.Time
 	speed speed
 }
+
+func (d *Display) blank() bool { return d == nil || d.view == nil }
 
 // A view is one way of showing.
 type view interface {
@@ -28,8 +30,11 @@ type view interface {
 	close() error
 }
 
-// New returns a Display on w: a bar when w is a terminal, log lines otherwise.
+// New returns a Display on w: a bar when w is a terminal, log lines otherwise, nothing when it is nil.
 func New(w io.Writer) *Display {
+	if w == nil {
+		return &Display{}
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return &Display{view: newBar(w), now: time.Now}
 	}
@@ -38,22 +43,37 @@ func New(w io.Writer) *Display {
 
 // Step shows one training step; use it as sdk.Trainer.OnStep. It never fails.
 func (d *Display) Step(s sdk.Step) error {
+	if d.blank() {
+		return nil
+	}
 	d.step(s, d.speed.add(s.Examples, d.now()))
 	return nil
 }
 
 // Epoch shows one finished epoch; use it as sdk.Trainer.OnEpoch. It never fails.
 func (d *Display) Epoch(e sdk.Epoch) error {
+	if d.blank() {
+		return nil
+	}
 	d.epoch(describe(e, d.speed.mean()))
 	d.speed = speed{}
 	return nil
 }
 
 // Bytes shows how much of a file is there; use it as data.FetchOptions.Progress.
-func (d *Display) Bytes(file string, done, total int64) { d.bytes(file, done, total) }
+func (d *Display) Bytes(file string, done, total int64) {
+	if !d.blank() {
+		d.bytes(file, done, total)
+	}
+}
 
 // Close leaves the terminal clean. The Display must not be used afterwards.
-func (d *Display) Close() error { return d.close() }
+func (d *Display) Close() error {
+	if d.blank() {
+		return nil
+	}
+	return d.close()
+}
 
 // A field is one named number of an epoch, formatted for people.
 type field struct{ name, value string }

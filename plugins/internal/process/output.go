@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -65,11 +66,19 @@ func (o *output) line(raw []byte) {
 	if len(raw) == 0 {
 		return
 	}
-	line := strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?") // no longer than it was
+	line := strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?")) // no longer than it was
 	o.tail.add(line)
 	o.logging.Lock()
 	defer o.logging.Unlock()
 	o.log(line)
+}
+
+// printable replaces what could make a terminal or a log show what is not there.
+func printable(r rune) rune {
+	if r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }
 
 // end ends both of go-plugin's readers.

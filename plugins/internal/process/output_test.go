@@ -58,8 +58,8 @@ func TestReadersEndWithoutHandshake(t *testing.T) {
 func TestLines(t *testing.T) {
 	var log []string
 	o := newOutput(func(line string) { log = append(log, line) })
-	o.drainStderr(strings.NewReader("one\n\ntwo\r\n" + strings.Repeat("x", 2*maxLine+5) + "\nbad \xff\xfe bytes\nlast"))
-	want := []string{"one", "", "two", strings.Repeat("x", maxLine), strings.Repeat("x", maxLine), "xxxxx", "bad ? bytes", "last"}
+	o.drainStderr(strings.NewReader("one\n\ntwo\r\n" + strings.Repeat("x", 2*maxLine+5) + "\nbad \xff\xfe bytes\na\tb\rc \x1b[2J\u202e\nlast"))
+	want := []string{"one", "", "two", strings.Repeat("x", maxLine), strings.Repeat("x", maxLine), "xxxxx", "bad ? bytes", "a\tb?c ?[2J?", "last"}
 	if len(log) != len(want) {
 		t.Fatalf("%d lines, expected %d", len(log), len(want))
 	}

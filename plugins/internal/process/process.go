@@ -54,7 +54,7 @@ type Spec struct {
 	Dir    string            // working folder; "" is the host's
 	Env    []string          // NAME=VALUE, all of the environment but what go-plugin adds
 	SHA256 []byte            // of the program's file, 32 bytes; nil: not pinned
-	Log    func(line string) // gets the output, one line at a time, without newlines, valid UTF-8, at most 8 KiB; must not block; nil: nobody
+	Log    func(line string) // gets the output, one line at a time, without newlines, what prints of it and ? for the rest, at most 8 KiB; must not block; nil: nobody
 }
 
 type stage int
@@ -164,7 +164,7 @@ func (p *Process) State() string {
 	return "running"
 }
 
-// Tail returns the last lines of the child's output, at most 8 KiB of valid UTF-8. It is complete once Exited is closed.
+// Tail returns the last lines of the child's output, at most 8 KiB, ? for what does not print. It is complete once Exited is closed.
 func (p *Process) Tail() string { return p.output.tail.String() }
 
 // Destroy kills the whole process group and waits, for at most some seconds, until the child is reaped. It may be called at any time and often.

@@ -1,0 +1,31 @@
+package compress
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/compressaware/cram/internal/null"
+)
+
+// CheckCompressor returns an error that names c and says which of its settings is out of range, before c has seen a weight. A compressor
+// of one's own takes part by a method Check() error; one without it passes.
+func CheckCompressor(c Compressor) error {
+	if null.Is(c) {
+		return errors.New("compress: the compressor is nil; give one, for example compress.TopK(0.9)")
+	}
+	if err := fault(c); err != nil {
+		return fmt.Errorf("compress: %v: %w", c, err)
+	}
+	return nil
+}
+
+// fault returns what is wrong with the settings of c, which is not nil.
+func fault(c Compressor) error {
+	switch c := c.(type) {
+	case interface{ Check() error }:
+		return c.Check()
+	case interface{ valid() error }:
+		return c.valid()
+	}
+	return nil
+}
