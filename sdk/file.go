@@ -24,10 +24,10 @@ const (
 // and on disk.
 func (n *Network) Save(path string) error {
 	if n.empty() {
-		return errNoNetwork
+		return fmt.Errorf("sdk: Save: %w", errNoNetwork)
 	}
 	if err := checkpoint.Save(path, n.file()); err != nil {
-		return fmt.Errorf("sdk: save: %w", err)
+		return fmt.Errorf("sdk: %w", err)
 	}
 	return nil
 }
