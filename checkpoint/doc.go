@@ -2,7 +2,8 @@
 // were made from, and, while training, the state that resumes it.
 //
 // A [File] is the content in memory. [Save] writes it so that a crash leaves the old file or the new one, never half of either;
-// [Open] gives a [Reader], which looks at nothing but what it is asked for.
+// [Open] gives a [Reader], which looks at nothing but what it is asked for; so do [OpenFS], [OpenMapped] and, for whatever can be read at any
+// place, [NewReader].
 //
 //	err := checkpoint.Save("net.cram", &checkpoint.File{Programs: programs, Levels: levels})
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/internal/null"
@@ -50,7 +51,7 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 	}
 	tensors, err := dense.decode()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: Compress: %w", err)
 	}
 	if err := c.defaults(); err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 	}
 	answer, err := c.Compress(ctx, weights)
 	if err != nil {
-		return nil, compress.Report{}, fmt.Errorf("sdk: compressor %v: %w", c, err)
+		return nil, compress.Report{}, naming(c, err)
 	}
 	report, err := compress.NewReport(c, weights, answer)
 	if err != nil {
@@ -125,6 +126,14 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 		out[metas[i].Name] = t
 	}
 	return out, report, nil
+}
+
+// naming says which compressor an error is of, unless it does so itself.
+func naming(c compress.Compressor, err error) error {
+	if strings.Contains(err.Error(), c.String()) {
+		return fmt.Errorf("sdk: %w", err)
+	}
+	return fmt.Errorf("sdk: compressor %v: %w", c, err)
 }
 
 // encode stores a level's tensors so that zeros take no room, in the pattern's own encoding where it has one.

@@ -17,14 +17,14 @@ type device struct {
 // openDevice returns the caller's backend, or the CPU with all its cores when b is nil.
 func openDevice(b backends.Backend) (device, error) {
 	if b != nil && null.Is(b) {
-		return device{}, fmt.Errorf("sdk: the backend is a nil %T; leave it out to run on the CPU", b)
+		return device{}, fmt.Errorf("the backend is a nil %T; leave it out to run on the CPU", b)
 	}
 	if b != nil {
 		return device{Backend: b}, nil
 	}
 	own, err := cpu.New(cpu.Options{})
 	if err != nil {
-		return device{}, fmt.Errorf("sdk: %w", err)
+		return device{}, err
 	}
 	return device{own, true}, nil
 }

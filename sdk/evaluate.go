@@ -35,13 +35,13 @@ func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batc
 		}
 		logits := out[0]
 		if len(logits.Dims) != 2 || logits.Dims[0] != len(b.Y) {
-			return Score{}, fmt.Errorf("sdk: want logits [%d classes], got %v", len(b.Y), logits.Dims)
+			return Score{}, fmt.Errorf("want logits [%d classes], got %v", len(b.Y), logits.Dims)
 		}
 		classes := logits.Dims[1]
 		for i, label := range b.Y {
 			row := logits.F32()[i*classes:][:classes]
 			if int(label) >= classes {
-				return Score{}, fmt.Errorf("sdk: label %d, but the network has %d classes", label, classes)
+				return Score{}, fmt.Errorf("label %d, but the network has %d classes", label, classes)
 			}
 			if argmax(row) == int(label) {
 				correct++

@@ -22,10 +22,10 @@ const (
 // and on disk.
 func (n *Network) Save(path string) error {
 	if n.empty() {
-		return errNoNetwork
+		return fmt.Errorf("sdk: Save: %w", errNoNetwork)
 	}
 	if err := checkpoint.Save(path, n.file()); err != nil {
-		return fmt.Errorf("sdk: save: %w", err)
+		return fmt.Errorf("sdk: %w", err)
 	}
 	return nil
 }
@@ -86,8 +86,9 @@ func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
 	return through("LoadSparseFS", name, r, err, o.serve)
 }
 
-// Mmap makes [LoadSparse] map its file into memory instead of reading it, see [checkpoint.OpenMapped]. The Predictor keeps nothing of the
-// mapping, which ends with the call. It is an error where there is no path, and on systems without mmap.
+// Mmap makes [LoadSparse] map its file into memory instead of reading it; [checkpoint.OpenMapped] says when that is worth it, and what becomes of a
+// file that is truncated meanwhile. The Predictor keeps nothing of the mapping, which ends with the call. The option is an error where
+// there is no path, and on systems without mmap.
 func Mmap() Option { return func(o *options) { o.mapped = true } }
 
 // through makes use of a file that was opened, or could not be, and closes it. Errors name the door that the caller came through, and the

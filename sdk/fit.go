@@ -74,7 +74,7 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 		return nil, err
 	}
 	if f.device, err = openDevice(t.Backend); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: Trainer.Backend: %w", err)
 	}
 	if f.info, err = f.describe(example); err != nil {
 		return nil, errors.Join(err, f.close())
@@ -164,7 +164,7 @@ func (f *fit) open(ctx context.Context) error {
 	}
 	if f.Init != nil {
 		if initial, err = f.Init.initial(decls); err != nil {
-			return err
+			return fmt.Errorf("sdk: initial weights: %w", err)
 		}
 	}
 	for _, d := range decls {

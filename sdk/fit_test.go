@@ -103,6 +103,13 @@ func wantError(t testing.TB, err error, says ...string) {
 		t.Errorf("got no error, want one that says %q", says)
 		return
 	}
+	for _, pkg := range []string{"sdk", "checkpoint", "graph", "nn", "optim", "compress", "data", "cpu", "backends"} {
+		for line := range strings.Lines(err.Error()) {
+			if strings.Count(": "+line, ": "+pkg+": ") > 1 {
+				t.Errorf("error %q says %q twice", err, pkg)
+			}
+		}
+	}
 	for _, s := range says {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("error %q does not say %q", err, s)

@@ -114,7 +114,7 @@ func (r *recipe) lower(v variant) ([]segment, error) {
 // update ends the step with the next values of the trained params.
 func (c *cut) update(next []graph.Node) {
 	if len(next) != len(c.train) {
-		c.b.Fail("sdk: rule %v answered for %d of %d parameters, want all, in order", c.rule, len(next), len(c.train))
+		c.b.Fail("rule %v answered for %d of %d parameters, want all, in order", c.rule, len(next), len(c.train))
 		return
 	}
 	for j, i := range c.train {
@@ -151,7 +151,7 @@ func (c *cut) move(p optim.Point) []graph.Node {
 	}
 	moved := p.Move.Apply(c.b, c.trained(c.weights), c.grads)
 	if len(moved) != len(c.train) {
-		c.b.Fail("sdk: move %v answered for %d of %d parameters, want all, in order", p.Move, len(moved), len(c.train))
+		c.b.Fail("move %v answered for %d of %d parameters, want all, in order", p.Move, len(moved), len(c.train))
 		return at
 	}
 	for j, i := range c.train {
@@ -168,7 +168,7 @@ func (c *cut) compress(s compress.Symbolic, at, keep []graph.Node) {
 	}
 	out := s.Build(c.b, syms)
 	if len(out) != len(syms) {
-		c.b.Fail("sdk: compressor %v answered for %d of %d weights", s, len(out), len(syms))
+		c.b.Fail("compressor %v answered for %d of %d weights", s, len(out), len(syms))
 		return
 	}
 	for i, o := range out {
@@ -201,7 +201,7 @@ func (c *cut) remember(point, draw int, before, at, keep []graph.Node) {
 		mask := keep[p]
 		if mask.None() {
 			if at[p] != before[p] {
-				c.b.Fail("sdk: %v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", c.estimator.Points[point].Compress[draw], m.Name)
+				c.b.Fail("%v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", c.estimator.Points[point].Compress[draw], m.Name)
 			}
 			zero := c.b.ConstLike(at[p], 0)
 			mask = c.b.Less(zero, c.b.Shift(zero, 1))

@@ -33,7 +33,7 @@ type Info = checkpoint.Meta
 // Input is what a network wants to be fed, a part of [Info].
 type Input = checkpoint.Input
 
-var errNoNetwork = errors.New("sdk: the Network is empty; make one with Open, Trainer.Fit, Compress or FromWeights")
+var errNoNetwork = errors.New("the Network is empty; make one with Open, Trainer.Fit, Compress or FromWeights")
 
 func (n *Network) empty() bool { return n == nil || n.programs.infer == nil }
 
@@ -70,7 +70,10 @@ func (n *Network) Levels() []string {
 // from a file.
 func (n *Network) Report(levelName string) (compress.Report, error) {
 	l, err := n.level(levelName)
-	return l.report, err
+	if err != nil {
+		return compress.Report{}, fmt.Errorf("sdk: Report: %w", err)
+	}
+	return l.report, nil
 }
 
 // level finds a level by name; "" is the only one there is.
@@ -95,7 +98,7 @@ func (l level) decode() (map[string]graph.Tensor, error) {
 	for name, v := range l.tensors {
 		t, err := v.Decode()
 		if err != nil {
-			return nil, fmt.Errorf("sdk: level %s: %s: %w", l.name, name, err)
+			return nil, fmt.Errorf("level %s: %s: %w", l.name, name, err)
 		}
 		out[name] = t
 	}
@@ -111,13 +114,12 @@ func newNetwork(info Info, p programs, tensors map[string]graph.Value) *Network 
 func (n *Network) initial(decls []nn.Decl) (map[string]graph.Tensor, error) {
 	dense, err := n.level(Dense)
 	if err != nil {
-		return nil, fmt.Errorf("sdk: initial weights: %w", err)
-	}
-	tensors, err := dense.decode()
-	if err != nil {
 		return nil, err
 	}
-	return tensors, matches(decls, dense.tensors)
+	if err := matches(decls, dense.tensors); err != nil {
+		return nil, err
+	}
+	return dense.decode()
 }
 
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
@@ -140,7 +142,7 @@ func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*N
 		values[name] = graph.DenseValue(t.Clone())
 	}
 	if err := matches(decls, values); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: FromWeights: %w", err)
 	}
 	_, stats := split(decls)
 	p, err := trace(m, input, stats)
@@ -171,7 +173,7 @@ func matches(decls []nn.Decl, tensors map[string]graph.Value) error {
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("sdk: weights do not fit the model: %w", errors.Join(wrong...))
+		return fmt.Errorf("weights do not fit the model: %w", errors.Join(wrong...))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
 		return m.Model.Forward(p, x)
 	}
 	if s := p.Shape(x); len(s) < 2 || s[1].C != len(m.mean) || len(m.mean) != len(m.std) {
-		p.Fail("sdk: normalisation has %d means and %d standard deviations for input %v: want one of each a channel", len(m.mean), len(m.std), s)
+		p.Fail("normalisation has %d means and %d standard deviations for input %v: want one of each a channel", len(m.mean), len(m.std), s)
 		return x
 	}
 	channels := func(values []float32) graph.Node {

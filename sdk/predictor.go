@@ -58,9 +58,13 @@ func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true
 func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: %w", err)
 	}
-	return n.predictor(ctx, o)
+	p, err := n.predictor(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: Predictor: %w", err)
+	}
+	return p, nil
 }
 
 // gather applies options, of a call that is given a path or one that is not.
@@ -68,7 +72,7 @@ func gather(opts []Option, path bool) (options, error) {
 	var o options
 	for i, set := range opts {
 		if set == nil {
-			return o, fmt.Errorf("sdk: option %d of a Predictor is nil", i)
+			return o, fmt.Errorf("option %d of a Predictor is nil", i)
 		}
 		set(&o)
 	}
@@ -91,7 +95,7 @@ func (n *Network) predictor(ctx context.Context, o options) (*Predictor, error) 
 		p.exec, err = p.session.Compile(ctx, n.programs.infer, backends.Options{Const: l.tensors, Pin: o.pin})
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("sdk: level %s: %w", l.name, err), p.Close())
+		return nil, errors.Join(fmt.Errorf("level %s: %w", l.name, err), p.Close())
 	}
 	return p, nil
 }

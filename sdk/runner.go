@@ -94,7 +94,7 @@ func (r *runner) call(ctx context.Context, s segment, feed, out map[string]graph
 	}
 	answer, err := s.host.Compress(ctx, weights)
 	if err != nil {
-		return nil, fmt.Errorf("sdk: compressor %v: %w", s.host, err)
+		return nil, naming(s.host, err)
 	}
 	if err := compress.Check(s.host, weights, answer); err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)

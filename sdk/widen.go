@@ -29,7 +29,10 @@ func (p programs) widen(tensors map[string]graph.Value) (map[string]graph.Value,
 // It is empty for a network that no file was opened for. The result must not be changed.
 func (n *Network) Widened(levelName string) (map[string]graph.DType, error) {
 	l, err := n.level(levelName)
-	return l.widened, err
+	if err != nil {
+		return nil, fmt.Errorf("sdk: Widened: %w", err)
+	}
+	return l.widened, nil
 }
 
 // Widened is [Network.Widened] of the level that answers.

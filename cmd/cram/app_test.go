@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +61,76 @@ func must(t *testing.T, args ...string) []map[string]any {
 		t.Fatalf("cram %s printed nothing", strings.Join(args, " "))
 	}
 	return objects
+}
+
+// stutters fails where an error names a package or a file twice.
+func stutters(t *testing.T, stderr string) {
+	t.Helper()
+	for line := range strings.Lines(stderr) {
+		seen := map[string]bool{}
+		for _, part := range strings.Split(line, ": ") {
+			subject := strings.TrimPrefix(part, "open ")
+			if seen[subject] {
+				t.Errorf("%q says %q twice", line, subject)
+			}
+			seen[subject] = true
+		}
+	}
+}
+
+// TestFileErrors: whatever is wrong with a file, the error names it, and once.
+func TestFileErrors(t *testing.T) {
+	file, dir := twoLevels(t), t.TempDir()
+	whole := read(t, file)
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	flipped := slices.Clone(whole)
+	flipped[len(flipped)-1] ^= 1
+	out, picture := filepath.Join(dir, "out"), shape(t, dir, 1)
+	for _, bad := range []string{
+		filepath.Join(dir, "none"), dir, write("junk", []byte("junk")), write("short", whole[:500]), write("flipped", flipped),
+	} {
+		for _, args := range [][]string{
+			{"eval", bad, "--data", "shapes"}, {"predict", bad, picture, "--level", "dense"}, {"compress", bad, "--with", "0.5", "--out", out},
+			{"convert", bad, "--out", out}, {"export", bad, "--level", "dense", "--format", "onnx", "--out", out},
+			{"train", "--init", bad, "--model", "small-cnn", "--data", "shapes", "--epochs", "1", "--out", out},
+			{"verify", bad}, {"predict", file, bad, "--level", "dense"}, {"import", bad, "--model", "small-cnn", "--out", out},
+		} {
+			o := try(t.Context(), args...)
+			stutters(t, o.stderr)
+			if o.code != 1 || !strings.Contains(o.stdout+o.stderr, bad) {
+				t.Errorf("cram %s: %+v", strings.Join(args, " "), o)
+			}
+		}
+	}
+	for _, args := range [][]string{
+		{"eval", file, "--data", "shapes", "--level", "topk:0.7"}, {"predict", file, picture}, {"inspect", file, "--level", "topk:0.7"},
+		{"inspect", file, "--program", "none"}, {"convert", file, "--level", "none", "--out", out}, {"export", file, "--format", "onnx", "--out", out},
+	} {
+		o := try(t.Context(), args...)
+		stutters(t, o.stderr)
+		if o.code != 1 || !strings.Contains(o.stderr, file) {
+			t.Errorf("cram %s: %+v", strings.Join(args, " "), o)
+		}
+	}
+	for _, args := range [][]string{
+		{"compress", file, "--with", "only(none*):topk:0.5", "--out", out}, {"compress", file, "--with", "0.5", "--out", filepath.Join(out, "nowhere")},
+		{"compress", file, "--with", "plugin:./none", "--out", out}, {"eval", file, "--data", "cifar10", "--data-dir", out},
+		{"train", "--model", "small-cnn", "--data", "shapes", "--rho", "-1", "--epochs", "1", "--out", out},
+		{"train", "--model", "small-cnn", "--data", "shapes", "--momentum", "2", "--clip", "1", "--epochs", "1", "--out", out},
+		{"train", "--model", "resnet20", "--init", file, "--data", "shapes", "--epochs", "1", "--out", out},
+	} {
+		o := try(t.Context(), args...)
+		stutters(t, o.stderr)
+		if o.code != 1 {
+			t.Errorf("cram %s: %+v", strings.Join(args, " "), o)
+		}
+	}
 }
 
 func TestErrors(t *testing.T) {
@@ -127,6 +199,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"data", "fetch", "cifar11"}, 2, "cifar10"},
 	} {
 		o := try(t.Context(), c.args...)
+		stutters(t, o.stderr)
 		if o.code != c.code || !strings.Contains(o.stderr, c.want) || o.stdout != "" {
 			t.Errorf("cram %s: exit code %d, stdout %q, stderr %q; want %d and %q", strings.Join(c.args, " "), o.code, o.stdout, o.stderr, c.code, c.want)
 		}

@@ -75,11 +75,11 @@ func (a *app) runConvert(file string, f convertFlags) error {
 		return err
 	}
 	defer r.Close()
-	if state, err := r.State(); err != nil || state != nil {
-		if err == nil {
-			err = fmt.Errorf("%s is a training in progress; finish it first", file)
-		}
-		return err
+	switch state, err := r.State(); {
+	case err != nil:
+		return fmt.Errorf("%s: %w", file, err)
+	case state != nil:
+		return fmt.Errorf("%s is a training in progress; finish it first", file)
 	}
 	out := checkpoint.File{Meta: r.Meta(), Programs: map[string]*graph.Program{}}
 	for _, name := range r.Programs() {

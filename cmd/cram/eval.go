@@ -88,7 +88,7 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 	for _, level := range levels {
 		stored, err := net.Widened(level)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		a.noteWidened(file, level, stored)
 		r, err := measure(ctx, net, level, backend, set, f.batch)

@@ -55,7 +55,7 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	}
 	state, err := r.State()
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	m := r.Meta()
 	if err := a.print(provenance{
@@ -71,7 +71,7 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	}
 	for _, name := range levels {
 		if err := a.printLevel(r, name, a.json || len(levels) == 1); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
 	return nil
@@ -214,7 +214,7 @@ func (a *app) printProgram(r *checkpoint.Reader, file, name string) error {
 	}
 	p, err := r.Program(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	return a.print(programText{name, p.String()})
 }

@@ -80,7 +80,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 	for _, name := range images {
 		guesses, err := classify(ctx, p, name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return err
 		}
 		if err := a.print(prediction{name, p.Level(), guesses[:min(f.top, len(guesses))]}); err != nil {
 			return err
@@ -98,11 +98,11 @@ func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, err
 	}
 	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(append([]int{1}, input.Shape...)...), tensor.WithBacking(x)))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", image, err)
 	}
 	logits, ok := y.Data().([]float32)
 	if !ok || len(y.Shape()) != 2 {
-		return nil, fmt.Errorf("the network's output is %v %v, not logits of one image", y.Dtype(), y.Shape())
+		return nil, fmt.Errorf("%s: the network's output is %v %v, not logits of one image", image, y.Dtype(), y.Shape())
 	}
 	guesses := make([]guess, len(logits))
 	for label, probability := range softmax(logits) {

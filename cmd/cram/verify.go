@@ -73,7 +73,9 @@ func judge(file string) (verdict, error) {
 	r, err := checkpoint.Open(file)
 	if err == nil {
 		defer r.Close()
-		err = r.Verify()
+		if err = r.Verify(); err != nil {
+			err = fmt.Errorf("%s: %w", file, err)
+		}
 	}
 	var format *checkpoint.FormatError
 	switch {
@@ -82,7 +84,7 @@ func judge(file string) (verdict, error) {
 	case errors.As(err, &format):
 		v.Offset, v.Problem = &format.Offset, format.Problem
 	default:
-		return v, fmt.Errorf("%s: %w", file, err)
+		return v, err
 	}
 	return v, nil
 }

@@ -9,7 +9,7 @@
 // "block4:0.8", "only(layer*.weight):topk:0.9". The command line and a checkpoint's levels share it. [Func] makes an operator
 // of a caller's own function, and package compresstest tells whether it keeps the contract.
 //
-// What a compressor answers is checked ([Check]) before anything uses it; [Apply] gives the compressed weights themselves,
+// Its settings are checked before it runs ([CheckCompressor]), what it answers before anything uses it ([Check]); [Apply] gives the compressed weights themselves,
 // [NewReport] says what became of each.
 package compress
 

@@ -186,3 +186,11 @@ func ExampleReport() {
 	// fc2.weight  1×3    3        3     0.00 %    dense: input channels 3 are not a multiple of 4
 	// total              11       7     36.36 %
 }
+
+func ExampleCheckCompressor() {
+	fmt.Println(compress.CheckCompressor(compress.TopK(0.9)))
+	fmt.Println(compress.CheckCompressor(compress.Only(compress.TopK(90), "layer*.weight")))
+	// Output:
+	// <nil>
+	// compress: only(layer*.weight):topk:90: sparsity is 90, want 0 (keep all) to 1 (keep none)
+}

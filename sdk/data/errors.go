@@ -1,6 +1,9 @@
 package data
 
-import "fmt"
+import (
+	"fmt"
+	"io/fs"
+)
 
 // FileError says which file of a data set is unfit, where in it, and what to do.
 type FileError struct {
@@ -20,7 +23,9 @@ func (e *FileError) Error() string {
 	if e.Reason != "" {
 		s += ": " + e.Reason
 	}
-	if e.Err != nil {
+	if p, ok := e.Err.(*fs.PathError); ok && p.Path == e.File { // the file is named already
+		s += ": " + p.Err.Error()
+	} else if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
 	if e.Remedy != "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/compressaware/cram/internal/null"
 )
@@ -52,6 +53,12 @@ func (f *faults) err() error {
 	return fmt.Errorf("optim: %v: %w", f.of, errors.Join(f.errs...))
 }
 
+// within is an error of this package inside one that begins with its name.
+type within struct{ error }
+
+func (w within) Error() string { return strings.TrimPrefix(w.error.Error(), "optim: ") }
+func (w within) Unwrap() error { return w.error }
+
 // positive and notNegative hold for finite numbers only.
 func positive(v float64) bool    { return v > 0 && v <= math.MaxFloat64 }
 func notNegative(v float64) bool { return v >= 0 && v <= math.MaxFloat64 }
@@ -95,7 +102,7 @@ func (gs Groups) Check() error {
 	for _, g := range gs {
 		f.unless(g.Match != nil, "Match of group %q is nil; optim.All matches every parameter", g.Name)
 		if err := CheckRule(g.Rule); err != nil {
-			f.unless(false, "group %q: %w", g.Name, err)
+			f.unless(false, "group %q: %w", g.Name, within{err})
 		}
 	}
 	return f.err()

@@ -22,6 +22,13 @@ func holds(t *testing.T, of any, err error, says ...string) {
 		}
 		return
 	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			if strings.Count(": "+line, ": optim: ") > 1 {
+				t.Errorf("%q says optim twice", line)
+			}
+		}
+	}
 	for _, s := range says {
 		if err == nil || !strings.Contains(err.Error(), s) {
 			t.Errorf("%v: error %v does not say %q", of, err, s)

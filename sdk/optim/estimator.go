@@ -141,7 +141,7 @@ func (e Estimator) Check() error {
 		}
 		if m, ok := p.Move.(interface{ Check() error }); ok {
 			if err := m.Check(); err != nil {
-				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, err)
+				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, within{err})
 			}
 		}
 		if p.Refresh < 0 {

@@ -33,6 +33,12 @@ func resolve(name string) (string, error) {
 		return "", errors.New("process: the path of the program is empty")
 	}
 	path, err := exec.LookPath(name)
+	if failed, ok := err.(*exec.Error); ok {
+		err = failed.Err // the messages below have the name
+		if at, ok := err.(*fs.PathError); ok {
+			err = at.Err
+		}
+	}
 	switch {
 	case errors.Is(err, syscall.EISDIR):
 		return "", fmt.Errorf("process: %s is a folder: name the program in it", name)

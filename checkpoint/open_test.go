@@ -1,0 +1,72 @@
+package checkpoint
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+// BenchmarkOpen reads a ResNet-50 of random weights, dense and pruned, from a file that the system has in its cache, through both doors: opened
+// for one reading, and kept open for many.
+func BenchmarkOpen(b *testing.B) {
+	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Batch(3, 224, 224))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tensors := map[string]graph.Tensor{}
+	for i, d := range decls {
+		dims, _ := d.Shape.Dims()
+		tensors[d.Name] = random(b, uint32(i), dims...)
+	}
+	doors := []struct {
+		name string
+		open func(string) (*Reader, error)
+	}{{"Open", Open}, {"OpenMapped", OpenMapped}}
+	for _, sparsity := range []float64{0, .9} {
+		level := pruned(b, tensors, sparsity)
+		path := filepath.Join(b.TempDir(), "net.cram")
+		if err := Save(path, &File{Levels: []Level{level}}); err != nil {
+			b.Fatal(err)
+		}
+		bytes := int64(0)
+		for _, v := range level.Tensors {
+			bytes += int64(v.Bytes())
+		}
+		for _, door := range doors {
+			opened := func(b *testing.B) *Reader {
+				r, err := door.open(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return r
+			}
+			read := func(b *testing.B, r *Reader) {
+				if _, err := r.Level(""); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.Run(level.Name+"/once/"+door.name, func(b *testing.B) {
+				b.SetBytes(bytes)
+				for b.Loop() {
+					r := opened(b)
+					read(b, r)
+					if err := r.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run(level.Name+"/again/"+door.name, func(b *testing.B) {
+				b.SetBytes(bytes)
+				r := opened(b)
+				defer r.Close()
+				read(b, r)
+				for b.Loop() {
+					read(b, r)
+				}
+			})
+		}
+	}
+}
