@@ -286,7 +286,7 @@ func TestNotMapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, says := range map[string]string{pipe: "not a regular file", dir: "not a regular file", empty: "empty", garbage: "not a checkpoint", os.DevNull: "not a regular file"} {
+	for path, says := range map[string]string{pipe: "not a regular file", dir: "not a regular file", empty: "not a checkpoint", garbage: "not a checkpoint", os.DevNull: "not a regular file"} {
 		if r, err := OpenMapped(path); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, %v, want an error that says %q", path, r, err, says)
 		}

@@ -41,7 +41,8 @@ func (m *mapping) open() error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("not a regular file: %v", info.Mode())
 	case info.Size() == 0:
-		return damaged(0, "the file is empty")
+		m.memory = []byte{} // of no bytes there is no mapping
+		return nil
 	}
 	m.memory, err = syscall.Mmap(int(m.file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
 	return os.NewSyscallError("mmap", err)
@@ -102,7 +103,10 @@ func (m *mapping) Close() error {
 	if m.memory == nil {
 		return m.file.Close() // which says that it is closed
 	}
-	err := os.NewSyscallError("munmap", syscall.Munmap(m.memory))
+	var err error
+	if len(m.memory) > 0 {
+		err = os.NewSyscallError("munmap", syscall.Munmap(m.memory))
+	}
 	m.memory = nil
 	return errors.Join(err, m.file.Close())
 }

@@ -62,7 +62,7 @@ var zeros = []any{
 
 var functions = []any{
 	sdk.Accuracy, sdk.LowLoss, sdk.Compress, sdk.FromWeights, sdk.Open, sdk.AllowNonFinite, sdk.Level, sdk.On, sdk.Pin, sdk.LoadSparse, sdk.LoadSparseFS,
-	sdk.LoadSparseFrom,
+	sdk.LoadSparseFrom, sdk.Mmap, sdk.OpenFS, sdk.OpenFrom,
 	graph.Count, graph.Uniform, graph.NewBuilder, graph.ParseDType, graph.Lookup, graph.Ops, graph.Sym, graph.ParseEncoding, graph.Decode, graph.Batch, graph.Of,
 	graph.FromF32, graph.FromF64, graph.FromI32, graph.FromI64, graph.New, graph.Scalar, graph.DenseValue,
 	compress.Apply, compress.Check, compress.CheckCompressor, compress.Mask, compress.Values, compress.Except, compress.Func, compress.Only, compress.Parse,
@@ -75,7 +75,7 @@ var functions = []any{
 	data.DecodeImage, data.Fetch, data.Image, data.KnownSets, data.Lookup, data.NewRandom, data.CIFAR10, data.FashionMNIST, data.Folder, data.FromDense,
 	data.FromSlices, data.MNIST, data.Sample, data.Shapes, data.Subset,
 	progress.New,
-	checkpoint.Save, checkpoint.Write, checkpoint.NewReader, checkpoint.Open, naming.Convert, naming.Tables, onnx.Write, onnx.Fold, safetensors.Write,
+	checkpoint.Save, checkpoint.Write, checkpoint.NewReader, checkpoint.Open, checkpoint.OpenFS, checkpoint.OpenMapped, naming.Convert, naming.Tables, onnx.Write, onnx.Fold, safetensors.Write,
 	safetensors.New, safetensors.Open, cpu.New, reference.New,
 	plugins.LaunchBackend, plugins.LaunchCompressor, plugins.Describe,
 }
