@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestMain lets the test binary be the command itself, for tests that kill it, and a plugin.
+// TestMain lets the test binary be the command itself, for tests that kill it, a plugin, and a peer.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == moody {
 		serveMoody()
@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 2 && os.Args[1] == stuck {
 		serveStuck()
+	}
+	if len(os.Args) > 2 && os.Args[1] == peer {
+		servePeer(os.Args[2])
 	}
 	if os.Getenv("CRAM_TEST_AS_COMMAND") != "" {
 		main()
@@ -45,7 +48,7 @@ func try(ctx context.Context, args ...string) outcome {
 // must runs a command line with --json that has to succeed, and returns the objects it printed.
 func must(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
-	o := try(t.Context(), append(args, "--json")...)
+	o := try(t.Context(), append([]string{"--json"}, args...)...)
 	if o.code != 0 {
 		t.Fatalf("cram %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
 	}

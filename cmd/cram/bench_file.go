@@ -1,23 +1,15 @@
 package main
 
 import (
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
@@ -26,32 +18,37 @@ type benchFileFlags struct {
 	model    string
 	sparsity []float64
 	rounds   int
-	dir      string
 }
 
 func (a *app) benchFile() *cobra.Command {
 	var f benchFileFlags
 	cmd := &cobra.Command{
-		Use:   "file",
-		Short: "Compare sizes of files, and time saving and loading",
+		Use:   "file [-- PEER...]",
+		Short: "Compare sizes of files, and time saving, loading and serving",
 		Long: `Write a model with random weights, dense and pruned by global magnitude, as a checkpoint of one level, as safetensors, and as gzip
-of the safetensors, and print the sizes. Saving includes the flush to the disk, loading decodes nothing; both are medians. With --dir the
-safetensors files stay there, for another reader to be timed on.`,
-		Example: `  cram bench file --model resnet50 --sparsity 0.8,0.9,0.95`,
-		Args:    cobra.NoArgs,
-		RunE:    a.action(func(ctx context.Context, _ []string) error { return a.runBenchFile(ctx, f) }),
+of the safetensors, and print the sizes. Then time, in rounds in which everything takes its turn, and print medians of:
+
+  save    write the checkpoint under a name that is free, and flush it to the disk
+  load    read it into encoded tensors and check all of it
+  serve   make a Predictor of the file, beside reading its bytes and repacking, that is making one of the encoded tensors in memory
+
+Files are read from the page cache. PEER is a command to time beside. It prints a line that names it; then, for each line "load PATH" or
+"save PATH" of its standard input, it loads the safetensors file, or saves what it loaded last and flushes it, and prints the seconds
+that took.`,
+		Example: `  cram bench file --model resnet50 --sparsity 0.8,0.9,0.95
+  cram bench file -- python3 .ci/safetensors_peer.py`,
+		RunE: a.action(func(ctx context.Context, peer []string) error { return a.runBenchFile(ctx, f, peer) }),
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.model, "model", "resnet50", "network: "+strings.Join(models.Names(), ", "))
 	fs.Float64SliceVar(&f.sparsity, "sparsity", []float64{0, 0.8, 0.9, 0.95}, "fractions of zeros")
-	fs.IntVar(&f.rounds, "rounds", 5, "how often to save and to load")
-	fs.StringVar(&f.dir, "dir", "", "folder to leave the files in")
+	fs.IntVar(&f.rounds, "rounds", 5, "rounds")
 	return cmd
 }
 
-// A fileSize is one row of bench file.
-type fileSize struct {
+// A fileRow is one row of bench file. Times are medians in seconds.
+type fileRow struct {
 	Model    string  `json:"model"`
 	Sparsity float64 `json:"sparsity"`
 	Bytes    int64   `json:"bytes"`
@@ -59,16 +56,35 @@ type fileSize struct {
 	Gzip     int64   `json:"gzip_bytes"` // of the pruned safetensors, level 6
 	Save     float64 `json:"save_s"`
 	Load     float64 `json:"load_s"`
+	Read     float64 `json:"read_s"`
+	Repack   float64 `json:"repack_s"`
+	Serve    float64 `json:"serve_s"`
+
+	Peer     string  `json:"peer,omitempty"` // its own name
+	PeerSave float64 `json:"peer_save_s,omitempty"`
+	PeerLoad float64 `json:"peer_load_s,omitempty"`
 }
 
-func (r fileSize) text() string {
-	share := func(n int64) string { return fmt.Sprintf("%s (%.1f %%)", size(n), 100*float64(n)/float64(r.Dense)) }
-	rate := func(s float64) string { return fmt.Sprintf("%.3f s, %.0f MB/s", s, float64(r.Bytes)/1e6/s) }
-	return fmt.Sprintf("%s, %g %% zeros: %s; dense safetensors %s, gzip of the pruned %s; save %s; load %s",
-		r.Model, 100*r.Sparsity, share(r.Bytes), size(r.Dense), share(r.Gzip), rate(r.Save), rate(r.Load))
+func (r fileRow) text() string {
+	time := func(s float64, bytes int64) string {
+		return fmt.Sprintf("%.1f ms (%.0f MB/s)", 1e3*s, float64(bytes)/1e6/s)
+	}
+	beside := func(s, peer float64) string {
+		if r.Peer == "" {
+			return time(s, r.Bytes)
+		}
+		return fmt.Sprintf("%s, %.2f times the %s of %s", time(s, r.Bytes), s/peer, time(peer, r.Dense), r.Peer)
+	}
+	share := func(bytes int64) string {
+		return fmt.Sprintf("%s (%.1f %%)", size(bytes), 100*float64(bytes)/float64(r.Dense))
+	}
+	return fmt.Sprintf("%s, %g %% zeros: %s of the dense safetensors' %s; gzip of the pruned %s\n  save %s\n  load %s\n"+
+		"  serve %.1f ms, %.2f times the %.1f ms of reading and %.1f ms of repacking",
+		r.Model, 100*r.Sparsity, share(r.Bytes), size(r.Dense), share(r.Gzip), beside(r.Save, r.PeerSave), beside(r.Load, r.PeerLoad),
+		1e3*r.Serve, r.Serve/(r.Read+r.Repack), 1e3*r.Read, 1e3*r.Repack)
 }
 
-func (a *app) runBenchFile(ctx context.Context, f benchFileFlags) error {
+func (a *app) runBenchFile(ctx context.Context, f benchFileFlags, command []string) error {
 	if f.rounds < 1 {
 		return usagef("--rounds is %d, must be at least 1", f.rounds)
 	}
@@ -76,15 +92,22 @@ func (a *app) runBenchFile(ctx context.Context, f benchFileFlags) error {
 	if err != nil {
 		return err
 	}
-	dir := f.dir
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "cram-bench-*"); err != nil {
+	dir, err := os.MkdirTemp("", "cram-bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var peer *filePeer
+	row := fileRow{Model: f.model}
+	if len(command) > 0 {
+		if peer, err = startFilePeer(ctx, command, a.stderr); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer peer.close()
+		row.Peer = peer.name
 	}
-	for _, p := range f.sparsity {
-		c, err := compress.Parse(fmt.Sprintf("topk:%g", p))
+	for _, sparsity := range f.sparsity {
+		c, err := compress.Parse(fmt.Sprintf("topk:%g", sparsity))
 		if err != nil {
 			return usageError{err}
 		}
@@ -92,8 +115,8 @@ func (a *app) runBenchFile(ctx context.Context, f benchFileFlags) error {
 		if err != nil {
 			return err
 		}
-		row := fileSize{Model: f.model, Sparsity: p}
-		if err := row.measure(level, filepath.Join(dir, fmt.Sprintf("%s-%g", f.model, p)), f.rounds); err != nil {
+		row.Sparsity = sparsity
+		if err := newBenchFiles(ctx, level, peer, dir).measure(&row, f.rounds); err != nil {
 			return err
 		}
 		if err := a.print(row); err != nil {
@@ -118,77 +141,4 @@ func random(name string) (*sdk.Network, error) {
 		return nil, err
 	}
 	return sdk.FromWeights(m, sdk.Info{Model: name, Recipe: "random weights", Input: sdk.Input{Shape: []int{shape[1].C, shape[2].C, shape[3].C}}}, weights)
-}
-
-// measure writes and reads the files of one level.
-func (r *fileSize) measure(level *sdk.Network, stem string, rounds int) error {
-	file := stem + ".cram"
-	var save, load []float64
-	var tensors map[string]graph.Value
-	for range rounds {
-		begin := time.Now()
-		if err := level.Save(file); err != nil {
-			return err
-		}
-		save = append(save, time.Since(begin).Seconds())
-		begin = time.Now()
-		c, err := checkpoint.Open(file)
-		if err != nil {
-			return err
-		}
-		l, err := c.Level("")
-		if err != nil {
-			return err
-		}
-		load = append(load, time.Since(begin).Seconds())
-		tensors = l.Tensors
-		if err := c.Close(); err != nil {
-			return err
-		}
-	}
-	slices.Sort(save)
-	slices.Sort(load)
-	r.Save, r.Load = save[rounds/2], load[rounds/2]
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	r.Bytes = info.Size()
-	return r.compare(stem, tensors)
-}
-
-// compare writes the tensors as safetensors and measures its gzip. Zeros take as much room there as anything.
-func (r *fileSize) compare(stem string, tensors map[string]graph.Value) error {
-	file := stem + ".safetensors"
-	if err := replace(file, func(w io.Writer) error { return safetensors.Write(w, tensors, nil) }); err != nil {
-		return err
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	r.Dense = info.Size()
-	in, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	var n counter
-	z := gzip.NewWriter(&n)
-	if _, err := io.Copy(z, in); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	r.Gzip = int64(n)
-	return nil
-}
-
-// A counter counts what is written to it.
-type counter int64
-
-func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
 }

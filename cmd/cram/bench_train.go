@@ -119,10 +119,10 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 	if _, err := t.Fit(ctx, set, nil); err != nil {
 		return err
 	}
-	median, fastest := clock.median(), slices.Min(clock.times)
+	middle, fastest := median(clock.times), slices.Min(clock.times)
 	return a.print(stepTime{
 		Model: f.model, Method: f.method.name, Batch: f.batch, Steps: f.steps,
-		Step: median, Fastest: fastest, PerSecond: float64(f.batch) / median,
+		Step: middle, Fastest: fastest, PerSecond: float64(f.batch) / middle,
 		Backend: info.Name, Instructions: info.Level, Threads: info.Threads,
 	})
 }
@@ -150,10 +150,10 @@ func (w *stopwatch) tick(s sdk.Step) error {
 	return nil
 }
 
-func (w *stopwatch) median() float64 {
-	times := slices.Sorted(slices.Values(w.times))
-	n := len(times)
-	return (times[(n-1)/2] + times[n/2]) / 2
+func median(times []float64) float64 {
+	sorted := slices.Sorted(slices.Values(times))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // noise returns a set of steps equal batches of uniform noise, held in memory once.
