@@ -29,7 +29,7 @@ func FuzzCode(f *testing.F) {
 func dice() (throws [][]byte) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20 {
-		b := make([]byte, 1500)
+		b := make([]byte, 1000)
 		for i := range b {
 			b[i] = byte(random.Uint32())
 		}
@@ -54,30 +54,30 @@ func TestDice(t *testing.T) {
 
 // grow returns the program that dice make, empty when they make none.
 func grow(t *testing.T, dice []byte) *graph.Program {
-	g, last := growing{dice: dice}, &graph.Program{}
-	for len(g.dice) > 0 && len(g.code) < 32 {
+	g, last, form := growing{dice: dice}, &graph.Program{}, []byte(nil)
+	for len(g.dice) > 0 && len(g.code) < 24 {
 		next := g
 		next.instr(t)
-		form := next.program(t)
-		p, err := graph.Decode(form)
+		b := next.program(t)
+		p, err := graph.Decode(b)
 		if err != nil {
 			g.dice = next.dice
 			continue
 		}
-		g, last = next, p
-		g.types = p.Types
-		for id, x := range p.Types {
+		g, last, form = next, p, b
+		for id, x := range p.Types[len(g.types):] {
 			n := 1.0
 			for _, d := range x.Shape {
 				n *= float64(d.C)
 				if d.C < 1 || n > 1<<46 {
-					t.Fatalf("value %d is %v in\n%v", id, x, p)
+					t.Fatalf("value %d is %v in\n%v", len(g.types)+id, x, p)
 				}
 			}
 		}
-		if again, err := p.Encode(); err != nil || !bytes.Equal(again, form) {
-			t.Fatalf("decodes, but encodes to something else: %v\n%v", err, p)
-		}
+		g.types = p.Types
+	}
+	if again, err := last.Encode(); form != nil && (err != nil || !bytes.Equal(again, form)) {
+		t.Fatalf("decodes, but encodes to something else: %v\n%v", err, last)
 	}
 	return last
 }
