@@ -1,184 +1,449 @@
-"""Reads cram checkpoints of version 1, as ../FORMAT.md describes them, with msgpack and numpy.
+"""Reads cram checkpoints of version 1. It follows ../FORMAT.md, was written from that page alone, and needs msgpack and numpy.
 
-    f = Checkpoint(open("net.cram", "rb").read())
-    weights = f.level("topk:0.9")        # {name: numpy array}
+    f = cram.open("net.cram")
+    f.meta["model"], list(f.levels), f.programs["infer"], f.state
+    t = f.levels["topk:0.9"].tensors["fc.weight"]      # t.array(), t.dtype, t.extents, t.form, t.stored
 
-bf16 tensors come as uint16 (their upper halves of float32), bits as bool. Programs come as what MessagePack makes of them.
-Everything that is read is checked; what is wrong is a ValueError that says at which byte.
+How a file is read, from the outside in:
+
+ 1. The frame (open): "cram", the version, a checksum, the header, and then chunks of raw bytes, each at a multiple of 64. The
+    lengths of the chunks say where they must be, so there is one place to look and everything else is refused.
+ 2. The header (Checkpoint): one MessagePack map, which any MessagePack library decodes. It is canonical if encoding what was decoded
+    gives the same bytes: that checks shortest forms, keys that come twice and the width of floats in one comparison.
+ 3. The parts (Part): an index says which elements are stored, the values are these elements, all others are zero.
+ 4. The tensors (put_together): several parts are a stack, each fills other elements, and perhaps a mask lies over them.
+
+open checks all of it, down to the values, so what it returns needs no further care. Whatever is wrong is a FormatError that names the byte of the file or
+the place in the header. Programs are decoded and must be canonical; whether their operations fit together is for those who run them.
 """
 import math
+import pathlib
+import re
+from collections import namedtuple
+from dataclasses import dataclass
 
 import msgpack
 import numpy as np
 
-ALIGN, CHUNK, MAX_HEADER, RUN = 64, 128 << 20, 4 << 20, 1 << 16
-MAGIC = b"\xa4cram\x01"
-DTYPES = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": "<u2", "i8": "i1", "i32": "<i4", "i64": "<i8", "bit": "?"}
-FIELDS = ["meta", "programs", "tensors", "parts", "levels", "state"]
+MAX_CHUNK = 128 << 20
+MAX_ELEMENTS = 1 << 46
+RUN = 1 << 16  # elements that share a count in an index16
 
-TABLE = []
-for byte in range(256):
-    for _ in range(8):
-        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-    TABLE.append(byte)
+SIZES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i8": 1, "i32": 4, "i64": 8, "bit": 1}  # bytes of an element; in a file, bits are packed
+VIEWS = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": "<f4", "i8": "i1", "i32": "<i4", "i64": "<i8", "bit": "?"}  # what array() gives
+SPARSE = ["bitmask", "index16"]
+
+
+class FormatError(ValueError):
+    """The bytes are not a cram file of version 1."""
+
+
+def need(ok, problem):
+    if not ok:
+        raise FormatError(problem)
+
+
+TABLE = np.arange(256, dtype=np.uint32)
+for _ in range(8):
+    TABLE = TABLE >> 1 ^ (TABLE & 1) * np.uint32(0x82F63B78)
 
 
 def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return crc ^ 0xFFFFFFFF
+    """The Castagnoli checksum.
+
+    It goes byte by byte, which Python does slowly. So the data is cut into rows, and numpy takes every row one byte further at once. Then
+    the rows are joined: a CRC is linear, so the state behind a row is what the row alone gives, xor what the state before it becomes over
+    as many zeros. bits holds what each of the 32 bits of a state becomes.
+    """
+    data = np.frombuffer(data, np.uint8)
+    rows = max(1, math.isqrt(len(data)))
+    length = len(data) // rows
+    positions = np.arange(32, dtype=np.uint32)
+    bits = np.uint32(1) << positions
+    states = np.zeros(rows, np.uint32)
+    states[0] = 0xFFFFFFFF
+    for column in np.ascontiguousarray(data[: rows * length].reshape(rows, length).T):
+        states = TABLE[(states ^ column) & 255] ^ states >> 8
+        bits = TABLE[bits & 255] ^ bits >> 8
+    crc = states[0]
+    for state in states[1:]:
+        crc = np.bitwise_xor.reduce(bits[(crc >> positions) & 1 == 1]) ^ state
+    for byte in data[rows * length :]:
+        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    return int(crc) ^ 0xFFFFFFFF
 
 
-def want(ok, at, problem):
-    if not ok:
-        raise ValueError(f"byte {at}: {problem}")
+def decode(data, at, single_floats):
+    """The canonical MessagePack value that data, which begins at byte `at` of the file, must be."""
+    try:
+        value = msgpack.unpackb(data, timestamp=3, ext_hook=lambda code, content: object())  # extension types cannot be encoded again
+        again = msgpack.packb(value, use_single_float=single_floats)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as e:
+        raise FormatError(f"at byte {at}: no MessagePack value: {e}") from e
+    if again != data:
+        same = next((i for i, (a, b) in enumerate(zip(data, again)) if a != b), min(len(data), len(again)))
+        raise FormatError(f"at byte {at + same}: not canonical MessagePack")
+    return value
 
 
-def bin_head(n):
-    """The bytes that begin a MessagePack binary of n bytes, in their shortest form."""
-    code, width = (0xC4, 1) if n < 1 << 8 else (0xC5, 2) if n < 1 << 16 else (0xC6, 4)
-    return bytes([code]) + n.to_bytes(width, "big")
+def fields(value, where, *keys):
+    need(type(value) is dict and tuple(value) == keys, f"{where}: want a map of {', '.join(keys)}, in this order")
+    return value.values()
 
 
-def bits(data, n, at):
-    """The first n bits of data, least significant first; the rest must be zero."""
-    b = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-    want(len(data) == (n + 7) // 8 and not b[n:].any(), at, f"want {n} bits and zeros to the end of the byte")
-    return b[:n].astype(bool)
+def array(value, where, length=None):
+    need(type(value) is list and length in (None, len(value)), f"{where}: want an array" + (f" of {length}" if length else ""))
+    return value
+
+
+def integer(value, where, low, high):
+    need(type(value) is int and low <= value <= high, f"{where}: want an integer from {low} to {high}")
+    return value
+
+
+def text(value, where):
+    need(type(value) is str and len(value.encode()) <= 64 << 10, f"{where}: want a text of at most 64 KiB")
+
+
+def name(value, where):
+    need(type(value) is str and 1 <= len(value.encode()) <= 255 and value.isprintable(), f"{where}: want a name")  # of this Python's Unicode
+    return value
+
+
+def ascending(values, where):
+    need(all(a < b for a, b in zip(values, values[1:])), f"{where}: not in order, or one comes twice")
+
+
+def named(value, where, check, *args):
+    """A map from names to what check accepts."""
+    need(type(value) is dict, f"{where}: want a map")
+    ascending([name(key, where).encode() for key in value], where)
+    for key, v in value.items():
+        check(v, f"{where}[{key!r}]", *args)
+    return value
+
+
+def extents(value, where):
+    need(len(array(value, where)) <= 16, f"{where}: more than 16 extents")
+    need(math.prod(integer(extent, where, 1, MAX_ELEMENTS) for extent in value) <= MAX_ELEMENTS, f"{where}: too many elements")
+    return value
+
+
+@dataclass
+class Blob:
+    """A run of bytes, in chunks of (offset, length, checksum). open fills in what they hold, and where in the file that begins."""
+
+    where: str
+    chunks: list
+    bytes: bytes = b""
+    at: int = 0
+
+
+Form = namedtuple("Form", "kind n m axis", defaults=(0, 0, 0))  # n, m and axis belong to nm:N:M:A
+Level = namedtuple("Level", "notes tensors")
+State = namedtuple("State", "ints tensors")
+
+
+def parse_form(value, where, dtype, extents, *more):
+    """The form of a tensor or, with more forms, of a part of one."""
+    match = type(value) is str and re.fullmatch("nm:([1-9][0-9]{0,2}):([1-9][0-9]{0,2}):(0|[1-9][0-9]?)", value)
+    need(match or value in ["dense", *SPARSE, *more], f"{where}: form {value!r} is unknown or does not belong here")
+    need(dtype != "bit" or value == "dense", f"{where}: bits have the form dense")
+    if not match:
+        return Form(value)
+    n, m, axis = map(int, match.groups())
+    need(n <= m <= 256 and axis < len(extents) and extents[axis] % m == 0, f"{where}: form {value!r} does not fit {extents}")
+    return Form("nm", n, m, axis)
+
+
+@dataclass
+class Part:
+    """What the file stores of a tensor. Elements are handled as unsigned integers, where zero is zero in every bit."""
+
+    tensor: int  # in the header's table
+    dtype: str
+    extents: list
+    form: Form
+    index: Blob
+    values: Blob
+
+    @property
+    def n(self):
+        return math.prod(self.extents)
+
+    def need(self, ok, problem):
+        blob = self.index if self.index.chunks else self.values
+        need(ok, f"at byte {blob.at}: {blob.where}: {problem}")
+
+    def bits(self, packed, n):
+        """n zeros and ones, eight to a byte, least significant first."""
+        self.need(len(packed.bytes) == (n + 7) // 8, f"{len(packed.bytes)} bytes for {n} bits")
+        bits = np.unpackbits(np.frombuffer(packed.bytes, np.uint8), bitorder="little")
+        self.need(not bits[n:].any(), "bits behind the last are not zero")
+        return bits[:n]
+
+    def elements(self):
+        """The stored elements, in the order in which they are stored."""
+        if self.dtype == "bit":
+            return self.bits(self.values, self.n)
+        self.need(len(self.values.bytes) % SIZES[self.dtype] == 0, f"{len(self.values.bytes)} bytes are not a whole number of elements")
+        return np.frombuffer(self.values.bytes, f"<u{SIZES[self.dtype]}")
+
+    def places(self, free=None):
+        """Where the stored elements belong; free tells which elements the parts before have left."""
+        match self.form.kind:
+            case "dense":
+                self.check(self.n)
+                return slice(None)
+            case "rest":
+                places = np.flatnonzero(free)
+            case "bitmask":
+                places = np.flatnonzero(self.bits(self.index, self.n))
+            case "index16":
+                places = self.index16()
+            case "nm":
+                places = self.nm()
+        self.check(len(places))
+        return places
+
+    def check(self, stored):
+        have = len(self.elements())
+        self.need(have == stored, f"{have} values for {stored} elements")
+        self.need(not self.index.bytes or self.form.kind not in ("dense", "rest"), f"an index for the form {self.form.kind}")
+
+    def index16(self):
+        runs = (self.n + RUN - 1) // RUN
+        index = self.index.bytes
+        self.need(len(index) >= 4 * runs, f"an index of {len(index)} bytes for {runs} runs")
+        counts = np.frombuffer(index, "<u4", runs).astype(np.int64)
+        self.need(len(index) == 4 * runs + 2 * int(counts.sum()), f"an index of {len(index)} bytes for counts of {counts.sum()}")
+        places = np.frombuffer(index, "<u2", offset=4 * runs) + np.repeat(np.arange(runs) * RUN, counts)
+        self.need((np.diff(places) > 0).all(), "places do not ascend")
+        self.need(not len(places) or places[-1] < self.n, "a place behind the last element")
+        return places
+
+    def nm(self):
+        n, m = self.form.n, self.form.m
+        groups, width = self.n // m, (m - 1).bit_length()
+        self.check(groups * n)
+        within = self.bits(self.index, groups * n * width).reshape(groups, n, width) @ (1 << np.arange(width))
+        self.need((np.diff(within, axis=1) > 0).all(), "places do not ascend")
+        self.need((within < m).all(), "a place behind the last of its group")
+        inner = math.prod(self.extents[self.form.axis + 1 :])
+        group = np.arange(groups)
+        first = group // inner * m * inner + group % inner
+        return (first[:, None] + within * inner).reshape(-1)
+
+
+def put_together(parts):
+    """The elements that parts make. A part that is alone may store zeros, a sparse one in a stack may not."""
+    made = np.zeros(parts[0].n, f"<u{SIZES[parts[0].dtype]}")
+    if len(parts) == 1:
+        made[parts[0].places()] = parts[0].elements()
+        return made
+    free = np.ones(len(made), bool)
+    for part in parts:
+        if part.form.kind == "mask":
+            part.need(not part.values.bytes, "values for a mask")
+            made[part.bits(part.index, part.n) == 0] = 0
+            continue
+        places = part.places(free)
+        if part.form.kind in SPARSE:
+            part.need(free[places].all(), "stores an element that a part before it stores")
+            part.need(part.elements().all(), "stores a zero, in a stack")
+        made[places] = part.elements()
+        free[places] = False
+    return made
+
+
+@dataclass
+class Tensor:
+    """A tensor of a level, or of the training state."""
+
+    where: str
+    dtype: str
+    extents: list
+    form: str
+    stored: int | None  # elements; in a training state, the file does not say
+    parts: list
+
+    def array(self):
+        """The tensor, dense. bf16 becomes float32, which is exact; bits become bool."""
+        elements = put_together(self.parts)
+        if self.dtype == "bf16":
+            elements = elements.astype("<u4") << 16
+        return elements.view(VIEWS[self.dtype]).reshape(self.extents)
+
+    def check(self):
+        form = parse_form(self.form, self.where, self.dtype, self.extents)
+        stored = self.count(form)
+        need(self.stored in (None, stored), f"{self.where}: stores {stored} elements, not {self.stored}")
+        self.stored = stored
+
+    def count(self, form):
+        """How many elements the tensor stores in its form; checks that the parts make such a tensor."""
+        first = self.parts[0]
+        if len(self.parts) == 1:
+            need(first.form == form, f"{self.where}: has the form {self.form}, its only part has not")
+            first.places()
+            return len(first.elements())
+        kinds = [part.form.kind for part in self.parts]
+        if kinds[-1] == "mask":
+            kinds.pop()
+        stack = kinds[:-1] if kinds[-1] == "rest" else kinds
+        fit = kinds in (["dense"], ["nm"]) or stack and all(kind in SPARSE for kind in stack)
+        need(fit, f"{self.where}: parts of these forms do not go together")
+        size = sum(len(part.index.bytes) + len(part.values.bytes) for part in self.parts)
+        need(first.n * SIZES[self.dtype] <= (64 << 20) + 4096 * size, f"{self.where}: {first.n} elements from {size} bytes")
+        made = put_together(self.parts)
+        if form.kind == "dense":
+            return first.n
+        if form.kind != "nm":
+            return int(np.count_nonzero(made))
+        groups = made.reshape(-1, form.m, math.prod(self.extents[form.axis + 1 :]))
+        need(np.count_nonzero(groups, axis=1).max() <= form.n, f"{self.where}: more than {form.n} of {form.m} elements are not zero")
+        return first.n // form.m * form.n
 
 
 class Checkpoint:
-    def __init__(self, data):
-        self.b = data
-        want(data[:6] == MAGIC, 0, "not a cram file of version 1")
-        want(data[6:8] == b"\xc4\x04", 6, "want a checksum of 4 bytes")
-        want(len(data) > 12 and data[12] in (0xC4, 0xC5, 0xC6), 12, "want the header")
-        width = {0xC4: 1, 0xC5: 2, 0xC6: 4}[data[12]]
-        size = int.from_bytes(data[13 : 13 + width], "big")
-        self.end = 13 + width + size
-        want(size <= MAX_HEADER and self.end <= len(data) and bin_head(size) == data[12 : 13 + width], 12, f"a header of {size} bytes")
-        header = data[13 + width : self.end]
-        want(crc32c(header) == int.from_bytes(data[8:12], "little"), 13 + width, "checksum of the header")
-        self.h = msgpack.unpackb(header)
-        # All floats of a header are 32 bits wide, so packing it again shows whether it is canonical; a key twice would be gone.
-        want(list(self.h) == FIELDS and msgpack.packb(self.h, use_single_float=True) == header, 13 + width, "the header is not canonical")
-        self.data = -(-self.end // ALIGN) * ALIGN + ALIGN
-        self._lay_out()
+    """A file: meta, programs and levels by name, and state, which may be None. Made from the header, each value checked as it comes."""
 
-    def _lay_out(self):
-        """Finds the place of every chunk, which follows from the lengths, and checks it and what stands between them."""
-        h, at = self.h, self.end
-        blobs = [code for _, code in h["programs"]]
-        blobs += [b for p in h["parts"] for b in p[2:4]]
-        blobs += [b for t in (h["state"] or {"tensors": []})["tensors"] for b in t[4:6]]
-        for blob in blobs:
-            for k, (offset, n, _) in enumerate(blob):
-                want(0 < n <= CHUNK and (n == CHUNK or k == len(blob) - 1), at, f"a chunk of {n} bytes")
-                head = bin_head(n)
-                place = self.data if at == self.end else -(-(at + 2 + len(head)) // ALIGN) * ALIGN
-                zeros = place - at - 2 - len(head)
-                want(self.data + offset == place, at, f"a chunk at offset {offset}, want {place - self.data}")
-                want(self.b[at:place] == bin_head(zeros) + bytes(zeros) + head, at, "padding")
-                at = place + n
-        want(at == len(self.b), at, f"the file has {len(self.b)} bytes")
+    def __init__(self, header):
+        self.blobs = []  # in the order of the file
+        self.meta, programs, tensors, parts, levels, state = fields(header, "header", "meta", "programs", "tensors", "parts", "levels", "state")
+        self.check_meta()
+        programs = [array(program, f"programs[{i}]", 2) for i, program in enumerate(array(programs, "programs"))]
+        self.programs = {name(key, "programs"): self.blob(code, f"program {key!r}") for key, code in programs}
+        ascending([key.encode() for key, _ in programs], "programs")
+        self.tensors = [self.tensor(array(t, f"tensors[{i}]", 3), f"tensors[{i}]") for i, t in enumerate(array(tensors, "tensors"))]
+        ascending([(key.encode(), *kind) for key, *kind in self.tensors], "tensors")
+        self.parts = [self.part(p, f"parts[{i}]") for i, p in enumerate(array(parts, "parts"))]
+        need({part.tensor for part in self.parts} == set(range(len(tensors))), "tensors: one is in no part")
+        self.levels = {}
+        for i, level in enumerate(array(levels, "levels")):
+            self.add_level(level, f"levels[{i}]")
+        need(len(levels) <= 64, "levels: more than 64")
+        need({number for _, _, e in levels for *_, numbers in e for number in numbers} == set(range(len(parts))), "parts: one is in no level")
+        self.state = None if state is None else self.training(state)
 
-    def _read(self, blob):
-        out = []
-        for offset, n, crc in blob:
-            piece = self.b[self.data + offset : self.data + offset + n]
-            want(crc32c(piece) == crc, self.data + offset, f"checksum of the {n} bytes from here")
-            out.append(piece)
-        return b"".join(out)
+    def check_meta(self):
+        *texts, seed, versions, given, extra = fields(self.meta, "meta", "model", "recipe", "data", "seed", "versions", "input", "extra")
+        for value in texts:
+            text(value, "meta")
+        integer(seed, "meta.seed", 0, 2**64 - 1)
+        named(versions, "meta.versions", text)
+        named(extra, "meta.extra", text)
+        shape, mean, std, classes = fields(given, "meta.input", "shape", "mean", "std", "classes")
+        extents(shape, "meta.input.shape")
+        numbers = array(mean, "meta.input.mean") + array(std, "meta.input.std", len(mean))
+        need(all(type(x) is float and math.isfinite(x) for x in numbers), "meta.input: mean and std are finite floats")
+        for label in array(classes, "meta.input.classes"):
+            name(label, "meta.input.classes")
 
-    def program(self, name):
-        return self._read(dict(self.h["programs"])[name])
+    def blob(self, value, where):
+        chunks = [array(chunk, where, 3) for chunk in array(value, where)]
+        for i, (offset, length, crc) in enumerate(chunks):
+            integer(offset, f"{where}: offset", 0, 2**63 - 1)
+            integer(length, f"{where}: length", 1 if i == len(chunks) - 1 else MAX_CHUNK, MAX_CHUNK)
+            integer(crc, f"{where}: checksum", 0, 2**32 - 1)
+        self.blobs.append(Blob(where, chunks))
+        return self.blobs[-1]
 
-    def levels(self):
-        return [name for name, _, _ in self.h["levels"]]
+    def tensor(self, value, where):
+        key, dtype, shape = value
+        need(type(dtype) is str and dtype in SIZES, f"{where}: dtype {dtype!r} is unknown")
+        return name(key, where), dtype, extents(shape, where)
 
-    def level(self, name):
-        entries = next(entries for n, _, entries in self.h["levels"] if n == name)
-        return {self.h["tensors"][t][0]: self._assemble(t, form, stored, parts) for t, form, stored, parts in entries}
+    def part(self, value, where):
+        tensor, form, index, values = array(value, where, 4)
+        _, dtype, shape = self.tensors[integer(tensor, f"{where}: tensor", 0, len(self.tensors) - 1)]
+        form = parse_form(form, where, dtype, shape, "rest", "mask")
+        return Part(tensor, dtype, shape, form, self.blob(index, f"{where}: index"), self.blob(values, f"{where}: values"))
 
-    def state(self):
-        if self.h["state"] is None:
-            return None
-        tensors = {}
-        for name, dtype, dims, form, index, values in self.h["state"]["tensors"]:
-            x, _ = self._part(dtype, dims, form, index, values, None)
-            tensors[name] = x.view(DTYPES[dtype]).reshape(dims)
-        return self.h["state"]["ints"], tensors
+    def add_level(self, value, where):
+        key, notes, entries = array(value, where, 3)
+        need(name(key, where) not in self.levels, f"{where}: a level before it has the same name")
+        self.levels[key] = level = Level(named(notes, f"{where}: notes", text), {})
+        for entry in array(entries, where):
+            tensor, form, stored, numbers = array(entry, where, 4)
+            label, dtype, shape = self.tensors[integer(tensor, f"{where}: tensor", 0, len(self.tensors) - 1)]
+            need(label not in level.tensors, f"{where}: tensor {label!r} comes twice")
+            integer(stored, f"{where}: stored", 0, MAX_ELEMENTS)
+            parts = [self.parts[integer(number, f"{where}: part", 0, len(self.parts) - 1)] for number in array(numbers, where)]
+            need(parts and all(part.tensor == tensor for part in parts), f"{where}: tensor {label!r} has no parts, or those of another")
+            ascending(numbers, f"{where}: parts")
+            level.tensors[label] = Tensor(f"level {key!r}, tensor {label!r}", dtype, shape, form, stored, parts)
+        ascending([tensor for tensor, *_ in entries], f"{where}: tensors")
 
-    def _assemble(self, tensor, form, stored, parts):
-        _, dtype, dims = self.h["tensors"][tensor]
-        sum_, count = None, 0
-        for p in parts:
-            of, kind, index, values = self.h["parts"][p]
-            want(of == tensor, self.end, f"part {p} is of another tensor")
-            if len(parts) > 1 and kind in ("bitmask", "index16"):
-                part, _ = self._part(dtype, dims, kind, index, values, None)
-                want(np.count_nonzero(part) * part.itemsize == sum(n for _, n, _ in values), self.end, f"part {p} stores a zero")
-                want(sum_ is None or not (sum_.astype(bool) & part.astype(bool)).any(), self.end, f"part {p} stores an element again")
-                sum_ = part if sum_ is None else sum_ | part
-            else:
-                sum_, count = self._part(dtype, dims, kind, index, values, sum_)
-        kind = form.split(":")[0]
-        if len(parts) > 1:
-            n, m = map(int, form.split(":")[1:3]) if kind == "nm" else (1, 1)
-            count = np.count_nonzero(sum_) if kind in ("bitmask", "index16") else sum_.size * n // m
-        want(count == stored, self.end, f"{count} elements are stored, the header says {stored}")
-        return sum_.view(DTYPES[dtype]).reshape(dims)
+    def training(self, value):
+        ints, tensors = fields(value, "state", "ints", "tensors")
+        state = State(named(ints, "state.ints", integer, -(2**63), 2**63 - 1), {})
+        for i, t in enumerate(array(tensors, "state.tensors")):
+            where = f"state.tensors[{i}]"
+            *t, form, index, values = array(t, where, 6)
+            key, dtype, shape = self.tensor(t, where)
+            blobs = self.blob(index, f"{where}: index"), self.blob(values, f"{where}: values")
+            part = Part(-1, dtype, shape, parse_form(form, where, dtype, shape), *blobs)
+            state.tensors[key] = Tensor(f"state, tensor {key!r}", dtype, shape, form, None, [part])
+        ascending([t[0].encode() for t in tensors], "state.tensors")
+        return state
 
-    def _part(self, dtype, dims, form, index, values, before):
-        """All elements, as unsigned words, after this part on top of those before; and how many the part stores."""
-        at = self.data + (index or values or [[0]])[0][0]
-        n, size = math.prod(dims), np.dtype(DTYPES[dtype]).itemsize
-        index, values = self._read(index), self._read(values)
-        if dtype == "bit":
-            want(form == "dense" and not index, at, f"bits as {form}")
-            return bits(values, n, at), n
-        values = np.frombuffer(values, f"<u{size}")
-        kind, *numbers = form.split(":")
-        if kind == "mask":
-            want(before is not None and not len(values), at, "a mask of nothing")
-            return np.where(bits(index, n, at), before, before.dtype.type(0)), 0
-        if kind == "rest":
-            want(before is not None and not index, at, "a rest after nothing")
-            out, where = before.copy(), np.flatnonzero(before == 0)
-        else:
-            out = np.zeros(n, f"<u{size}")
-            where = {"dense": self._dense, "bitmask": self._bitmask, "index16": self._index16, "nm": self._nm}[kind](index, n, dims, at, *map(int, numbers))
-        want(len(where) == len(values), at, f"{len(values)} values for {len(where)} elements")
-        out[where] = values
-        return out, len(where)
+    def check_content(self):
+        for key, code in self.programs.items():
+            program = decode(code.bytes, code.at, single_floats=False)
+            version, *_ = fields(program, f"program {key!r}", "version", "code", "inputs", "slots", "outputs", "updates")
+            need(type(version) is int and version == 1, f"program {key!r}: version {version!r} is unknown")
+            self.programs[key] = program
+        for holder in [*self.levels.values(), self.state]:
+            for tensor in holder.tensors.values() if holder else ():
+                tensor.check()
 
-    @staticmethod
-    def _dense(index, n, dims, at):
-        want(not index, at, "an index of a dense tensor")
-        return np.arange(n)
 
-    @staticmethod
-    def _bitmask(index, n, dims, at):
-        return np.flatnonzero(bits(index, n, at))
+def binary(length):
+    """What begins a MessagePack binary: the shortest of its three forms."""
+    code, width = (0xC4, 1) if length < 1 << 8 else (0xC5, 2) if length < 1 << 16 else (0xC6, 4)
+    return bytes([code]) + length.to_bytes(width, "big")
 
-    @staticmethod
-    def _index16(index, n, dims, at):
-        runs = -(-n // RUN)
-        want(len(index) >= 4 * runs and len(index) % 2 == 0, at, f"want {runs} counts")
-        counts, places = np.frombuffer(index[: 4 * runs], "<u4"), np.frombuffer(index[4 * runs :], "<u2")
-        want(counts.sum() == len(places), at, f"counts of {counts.sum()}, {len(places)} places")
-        where = np.repeat(np.arange(runs) * RUN, counts) + places
-        last = np.repeat(np.minimum((np.arange(runs) + 1) * RUN, n), counts)
-        want((np.diff(where) > 0).all() and (where < last).all(), at, "places are not ascending in their runs")
-        return where
 
-    @staticmethod
-    def _nm(index, n, dims, at, keep, m, axis):
-        want(axis < len(dims) and 1 <= keep <= m <= 256 and dims[axis] % m == 0, at, f"{keep}:{m} along axis {axis} of {dims}")
-        width, stored = (m - 1).bit_length(), n // m * keep
-        places = (bits(index, stored * width, at).reshape(stored, width) << np.arange(width)).sum(1).reshape(-1, keep)
-        want((places < m).all() and (np.diff(places) > 0).all(), at, "places are not ascending in their groups")
-        inner = math.prod(dims[axis + 1 :])
-        group = np.arange(n // m)[:, None]
-        return (group // inner * m * inner + group % inner + places * inner).ravel()
+def read_header(file):
+    """The header, decoded, and where it ends."""
+    need(file[:5] == b"\xa4cram", "at byte 0: not a cram file")
+    need(file[5:6] == b"\x01", "at byte 5: a version that this reader does not know")
+    need(file[6:8] == b"\xc4\x04" and len(file) > 13, "at byte 6: want a checksum of 4 bytes and a header")
+    length = int.from_bytes(file[13 : 13 + {0xC5: 2, 0xC6: 4}.get(file[12], 1)], "big")
+    begin, end = 12 + len(binary(length)), 12 + len(binary(length)) + length
+    need(file[12:begin] == binary(length), "at byte 12: want a binary, in the shortest form")
+    need(length <= 4 << 20 and end <= len(file), f"at byte 12: a header of {length} bytes, the file has {len(file)}")
+    need(crc32c(file[begin:end]) == int.from_bytes(file[8:12], "little"), f"at byte {begin}: the checksum of the header does not match")
+    return decode(bytes(file[begin:end]), begin, single_floats=True), end
+
+
+def read_chunks(file, end, blobs):
+    """Walks the chunks along the one layout that their lengths have; end is where what stands before ends, at first the header."""
+    data = begin = (end + 63) // 64 * 64 + 64
+    for blob in blobs:
+        pieces = []
+        for offset, length, crc in blob.chunks:
+            head = binary(length)
+            begin = begin or (end + 2 + len(head) + 63) // 64 * 64
+            zeros = begin - len(head) - 2 - end
+            blob.at = blob.at or begin
+            need(data + offset == begin, f"{blob.where}: a chunk at byte {data + offset} that belongs at {begin}")
+            need(file[end:begin] == binary(zeros) + bytes(zeros) + head, f"at byte {end}: not the padding and the length of {blob.where}")
+            end = begin + length
+            need(end <= len(file), f"at byte {len(file)}: the file ends within {blob.where}")
+            need(crc32c(file[begin:end]) == crc, f"at byte {begin}: the checksum of {blob.where} does not match")
+            pieces.append(file[begin:end])
+            begin = None
+        blob.bytes = b"".join(pieces)
+    need(end == len(file), f"at byte {end}: bytes behind the last chunk")
+
+
+def open(source):
+    """Opens a checkpoint, which is a path or bytes, and checks all of it."""
+    file = memoryview(source if isinstance(source, bytes) else pathlib.Path(source).read_bytes())
+    header, end = read_header(file)
+    f = Checkpoint(header)
+    read_chunks(file, end, f.blobs)
+    f.check_content()
+    return f

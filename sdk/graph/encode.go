@@ -23,13 +23,23 @@ const (
 // Encode returns the program in its MessagePack form, the same bytes for equal programs. It verifies first.
 //
 //	{"version": 1,
-//	 "code":    [[op, [operand…], attribute or nil]…],     attribute: a map of its fields, in order, named as in String
-//	 "inputs":  [name…],
-//	 "slots":   [[name, kind, role]…],
+//	 "code":    [[op, [operand…], attribute or nil]…],
+//	 "inputs":  [name…],                  of every instruction "input", in the order in which a run is fed
+//	 "slots":   [[name, kind, role]…],    of every instruction "slot"
 //	 "outputs": [[name, value]…],
-//	 "updates": [[slot, value]…]}
+//	 "updates": [[slot name, value]…]}
 //
-// Values are numbered from 0 in the order in which the code computes them. Their types are not written: they follow from the code.
+// Ops are the texts of the constants of [Op]; [Ops] says what each takes and means. Operands, outputs and updates give values by number, and values are
+// numbered from 0 in the order in which the code computes them. An instruction computes one, but batch_norm, batch_norm_grad, layer_norm and
+// layer_norm_grad three, and topk_mask and block_mask one for each operand. Types are not written: they follow from the code. A kind is "param", "stat",
+// "moment" or "scratch", a role "other", "kernel", "embedding", "norm" or "bias".
+//
+// An attribute is a map of all fields of the op's struct, in order, with names in lower case and "_" before every capital but the first: TransA is
+// "trans_a", and only DType is "dtype". Floats have 64 bits, a DType is its text ("f32"), a Shape and a list of integers are arrays. An extent of a shape
+// is an integer, or [c, symbols] for c times the product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
+//
+// Integers and lengths have their shortest form, those that are not negative an unsigned one. Names are 1 to 255 bytes of printable characters. A program
+// has at most 8 MiB, 65,536 instructions and 262,144 operands, a shape or list 16 entries, an integer a magnitude of 2³¹, a value 2⁴⁶ elements for N = 1.
 func (p *Program) Encode() ([]byte, error) {
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)

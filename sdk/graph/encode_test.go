@@ -124,6 +124,24 @@ func TestAttrKinds(t *testing.T) {
 	}
 }
 
+// TestResults holds the numbers of results that Program.Encode documents: readers without the table number the values by them.
+func TestResults(t *testing.T) {
+	for _, def := range graph.Ops() {
+		for operands := 1; operands <= 3; operands++ {
+			want := 1
+			switch def.Op {
+			case graph.OpBatchNorm, graph.OpBatchNormGrad, graph.OpLayerNorm, graph.OpLayerNormGrad:
+				want = 3
+			case graph.OpTopKMask, graph.OpBlockMask:
+				want = operands
+			}
+			if got := def.Outs(operands); got != want {
+				t.Errorf("%s of %d operands has %d results; Encode documents %d", def.Op, operands, got, want)
+			}
+		}
+	}
+}
+
 func TestDecodeTruncated(t *testing.T) {
 	b, err := everything(t).Encode()
 	if err != nil {
