@@ -96,7 +96,7 @@ func TestImportMobileNet(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "m.cram")
 	r := must(t, "import", "--model", "mobilenet_v1_0.75", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5",
 		"--labels", filepath.Join(dir, labels), filepath.Join(dir, weights), "--out", out)[0]
-	if r["library"] != "keras" || r["tensors"] != 137.0 {
+	if r["library"] != "keras 2" || r["tensors"] != 137.0 {
 		t.Errorf("import printed %v", r)
 	}
 	list := photos(t, dir)
