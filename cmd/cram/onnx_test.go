@@ -51,7 +51,9 @@ func TestForONNXRuntime(t *testing.T) {
 	t.Run("published-mobilenet", func(t *testing.T) {
 		from := testdata.Dir(t, mobilenet, labels)
 		net := importedNet(t, "mobilenet_v1_0.75", filepath.Join(from, mobilenet), ".5,.5,.5", ".5,.5,.5", "--labels", filepath.Join(from, labels))
-		writeONNX(t, filepath.Join(dir, "published-mobilenet"), net, pictures(t, 224), "dense", "topk:0.5")
+		a := pictures(t, 224)
+		a.tune = append(a.tune, "--batches", "100")
+		writeONNX(t, filepath.Join(dir, "published-mobilenet"), net, a, "dense", "topk:0.5")
 	})
 }
 
@@ -112,18 +114,20 @@ func writeRandom(t *testing.T, path, name string) (side int) {
 	r := data.NewRandom(2)
 	for _, d := range decls {
 		w := weights[d.Name].F32()
-		if d.Role == graph.Kernel {
-			if s := d.Shape; len(s) == 4 && s[1].C == 1 { // depthwise kernels begin small, and pruning would take them all
-				for i := range w {
-					w[i] *= float32(math.Sqrt(float64(s[0].C)))
-				}
+		if d.Role == graph.Kernel { // all of mean square 1, so that pruning takes from each alike
+			square := 0.0
+			for _, v := range w {
+				square += float64(v) * float64(v)
+			}
+			for i := range w {
+				w[i] /= float32(math.Sqrt(square / float64(len(w))))
 			}
 			continue
 		}
 		for i := range w { // gains and variances around 1, the rest around 0
 			w[i] *= 0.7 + 0.6*r.Float32()
 			if w[i] == 0 {
-				w[i] = (r.Float32() - 0.5) / 10
+				w[i] = r.Float32() - 0.5
 			}
 		}
 	}

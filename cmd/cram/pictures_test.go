@@ -55,7 +55,7 @@ func cifar(t *testing.T, from string) album {
 func photographs(t *testing.T, from string, side int) album {
 	t.Helper()
 	dir := t.TempDir()
-	a := album{tune: []string{"--data", "folder:" + dir, "--image-size", strconv.Itoa(side), "--batch", "5", "--batches", "15"}}
+	a := album{tune: []string{"--data", "folder:" + dir, "--image-size", strconv.Itoa(side), "--batch", "5", "--batches", "10"}}
 	class := filepath.Join(dir, "train", "all")
 	if from == "" {
 		draw(t, class, 5)
