@@ -10,7 +10,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Source is a file of tensors, such as *safetensors.File.
+// A Source is a file of tensors, such as *safetensors.File. It leaves what Tensor returns to the caller.
 type Source interface {
 	Names() []string
 	Tensor(name string) (graph.Tensor, error)
@@ -154,12 +154,14 @@ func (l Layout) ours(t graph.Tensor, want []int) (graph.Tensor, error) {
 	if theirs == nil || !slices.Equal(l.squeezed(theirs, want), want) {
 		return t, fmt.Errorf("has shape %v", t.Dims)
 	}
-	v, err := graph.DenseValue(t).Cast(graph.F32)
-	if err != nil {
-		return t, fmt.Errorf("has type %v; want f32, f16 or bf16", t.DType)
-	}
-	if t, err = v.Decode(); err != nil {
-		return t, err
+	if t.DType != graph.F32 {
+		v, err := graph.DenseValue(t).Cast(graph.F32)
+		if err != nil {
+			return t, fmt.Errorf("has type %v; want f32, f16 or bf16", t.DType)
+		}
+		if t, err = v.Decode(); err != nil {
+			return t, err
+		}
 	}
 	switch l {
 	case HWIO:

@@ -54,20 +54,25 @@ func Tables() []Table {
 			{"conv_pw_{i}_bn.*", "mobilenet_v1.layer.{2i-1}.normalization.*", AsIs},
 			{"conv_preds.*", "classifier.*", AsIs},
 		}},
-		{"keras", "MobileNet v1", []Rule{
-			{"conv_dw_{i}.weight", "conv_dw_{i}/depthwise_kernel", HWC},
-			{"*_bn.weight", "*_bn/gamma", AsIs},
-			{"*_bn.bias", "*_bn/beta", AsIs},
-			{"*_bn.running_mean", "*_bn/moving_mean", AsIs},
-			{"*_bn.running_var", "*_bn/moving_variance", AsIs},
-			{"conv_preds.bias", "conv_preds/bias", AsIs},
-			{"conv*.weight", "conv*/kernel", HWIO},
-		}},
+		kerasMobileNet("keras 2", "conv_dw_{i}/depthwise_kernel"), // and what converters made of it
+		kerasMobileNet("keras 3", "conv_dw_{i}/kernel"),
 	}
 }
 
+func kerasMobileNet(library, depthwise string) Table {
+	return Table{library, "MobileNet v1", []Rule{
+		{"conv_dw_{i}.weight", depthwise, HWC},
+		{"*_bn.weight", "*_bn/gamma", AsIs},
+		{"*_bn.bias", "*_bn/beta", AsIs},
+		{"*_bn.running_mean", "*_bn/moving_mean", AsIs},
+		{"*_bn.running_var", "*_bn/moving_variance", AsIs},
+		{"conv_preds.bias", "conv_preds/bias", AsIs},
+		{"conv*.weight", "conv*/kernel", HWIO},
+	}}
+}
+
 // leftOut are the endings of what other libraries store beside weights.
-var leftOut = []string{".num_batches_tracked"}
+var leftOut = []string{".num_batches_tracked", "seed_generator/seed_generator_state"}
 
 // prefixes stand before every name of a file where something was wrapped around the network.
 var prefixes = []string{"module.", "_orig_mod.", "model."}

@@ -50,11 +50,11 @@ func export(m Model) (*exporter, error) {
 		}
 		row, ok := rows[i.Op]
 		if !ok {
-			return nil, fmt.Errorf("operation %s has no form in ONNX here; it is at %%%d of the program", i.Op, i.Out[0])
+			return nil, fmt.Errorf("operation %s at %%%d has no form in ONNX here: leave it out of what is exported, or serve the network with cram", i.Op, i.Out[0])
 		}
 		for k, id := range i.Out {
 			if k > 0 && live[id] {
-				return nil, fmt.Errorf("operation %s: its result %d is used, and only the first has a form in ONNX here", i.Op, k)
+				return nil, fmt.Errorf("operation %s at %%%d: its result %d is used, and only the first has a form in ONNX here", i.Op, i.Out[0], k)
 			}
 		}
 		if err := row(e, i); err != nil {
@@ -130,10 +130,10 @@ func (e *exporter) operands(i graph.Instr) []string {
 	return names
 }
 
-// ints makes a constant vector of int64.
+// ints makes a constant vector of int64, at least one.
 func (e *exporter) ints(values ...int64) string {
 	t, err := graph.FromI64(values)
-	if err != nil { // never: a vector has the length of its data
+	if err != nil { // never: none of the callers has an empty vector
 		return ""
 	}
 	return e.add(initializer{"ints", t.Dims, graph.DenseValue(t)})
@@ -156,6 +156,14 @@ func filled(d graph.DType, x float64, dims ...int) (graph.Tensor, error) {
 	case graph.F64:
 		for k := range t.F64() {
 			t.F64()[k] = x
+		}
+	case graph.I32:
+		for k := range t.I32() {
+			t.I32()[k] = int32(x)
+		}
+	case graph.I64:
+		for k := range t.I64() {
+			t.I64()[k] = int64(x)
 		}
 	default:
 		err = fmt.Errorf("constants of type %v are not supported", d)

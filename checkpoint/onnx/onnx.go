@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -17,7 +18,7 @@ const (
 
 // A Model is what Write writes: a program that only infers, and a value for each of its slots.
 type Model struct {
-	Name     string
+	Name     string // "": cram
 	Program  *graph.Program
 	Tensors  map[string]graph.Value // float ones may be stored in 16 bits
 	Metadata map[string]string
@@ -77,7 +78,7 @@ func (e *exporter) graphHead(m Model) message {
 	for _, n := range e.nodes {
 		g.bytes(graphNode, n.encode())
 	}
-	g.string(graphName, m.Name)
+	g.string(graphName, cmp.Or(m.Name, "cram"))
 	for _, in := range m.Program.Inputs {
 		g.bytes(graphInput, port(e.names[in.ID], m.Program.Types[in.ID]))
 	}
@@ -102,7 +103,13 @@ func (t initializer) dtype() graph.DType {
 	return t.value.DType
 }
 
-func (t initializer) bytes() int { return t.dtype().Bytes(t.value.Len()) }
+// bytes is the size of data: a byte for each bit.
+func (t initializer) bytes() int {
+	if t.dtype() == graph.Bit {
+		return t.value.Len()
+	}
+	return t.dtype().Bytes(t.value.Len())
+}
 
 func (t initializer) data() ([]byte, error) {
 	v, err := t.value.Cast(t.dtype())
@@ -110,5 +117,14 @@ func (t initializer) data() ([]byte, error) {
 		return nil, err
 	}
 	x, err := v.Decode()
-	return x.Data, err
+	if err != nil || x.DType != graph.Bit {
+		return x.Data, err
+	}
+	wide := make([]byte, x.Len())
+	for k := range wide {
+		if x.Bit(k) {
+			wide[k] = 1
+		}
+	}
+	return wide, nil
 }

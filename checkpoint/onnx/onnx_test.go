@@ -104,16 +104,9 @@ func fields(t *testing.T, m []byte, field protowire.Number) (found [][]byte) {
 func TestRefuses(t *testing.T) {
 	lacking := network(t)
 	delete(lacking.Tensors, "gamma")
-	b := graph.NewBuilder()
-	b.Output("y", b.Expm1(b.Input("x", graph.F32, graph.Batch(2))))
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for want, m := range map[string]onnx.Model{
-		"operation expm1 has no form": {Program: p},
-		`tensor "gamma"`:              lacking,
-		"only infers":                 {},
+		`tensor "gamma"`: lacking,
+		"only infers":    {},
 	} {
 		var b bytes.Buffer
 		if err := onnx.Write(&b, m); err == nil || !strings.Contains(err.Error(), want) || b.Len() > 0 {

@@ -21,9 +21,9 @@ func init() {
 		graph.OpSlot:  slot,
 		graph.OpConst: constant,
 
-		graph.OpNeg: named("Neg"), graph.OpExp: named("Exp"), graph.OpLog: named("Log"), graph.OpSqrt: named("Sqrt"),
+		graph.OpNeg: named("Neg"), graph.OpExp: named("Exp"), graph.OpExpm1: expm1, graph.OpLog: named("Log"), graph.OpSqrt: named("Sqrt"),
 		graph.OpTanh: named("Tanh"), graph.OpSigmoid: named("Sigmoid"), graph.OpErf: named("Erf"), graph.OpAbs: named("Abs"),
-		graph.OpRelu: named("Relu"), graph.OpScale: withNumber("Mul"), graph.OpShift: withNumber("Add"),
+		graph.OpRelu: named("Relu"), graph.OpScale: withNumber("Mul"), graph.OpShift: withNumber("Add"), graph.OpCast: cast,
 
 		graph.OpAdd: named("Add"), graph.OpSub: named("Sub"), graph.OpMul: named("Mul"), graph.OpDiv: named("Div"),
 		graph.OpMax: named("Max"), graph.OpMin: named("Min"), graph.OpLess: named("Less"),
@@ -43,9 +43,12 @@ func init() {
 
 		graph.OpSum:            sum,
 		graph.OpReduceMax:      reduceMax,
+		graph.OpArgMax:         argMax,
+		graph.OpCount:          count,
 		graph.OpSoftmax:        named("Softmax"), // over the last axis by default
 		graph.OpBatchNormInfer: batchNorm,
 		graph.OpLayerNorm:      layerNorm,
+		graph.OpKeep:           keep,
 	}
 }
 
@@ -66,6 +69,28 @@ func withNumber(op string) row {
 	}
 }
 
+// expm1 is tanh(x/2)·(e^x+1), which is exact near zero as e^x-1 is not.
+func expm1(e *exporter, i graph.Instr) error {
+	d := e.p.Types[i.In[0]].DType
+	half, err := e.number(d, 0.5)
+	if err != nil {
+		return err
+	}
+	one, err := e.number(d, 1)
+	if err != nil {
+		return err
+	}
+	x := e.use(i.In[0])
+	tanh := e.node("tanh", "Tanh", []string{e.node("half", "Mul", []string{x, half})})
+	e.emit(i, "Mul", []string{tanh, e.node("sum", "Add", []string{e.node("exp", "Exp", []string{x}), one})})
+	return nil
+}
+
+func cast(e *exporter, i graph.Instr) error {
+	e.emit(i, "Cast", e.operands(i), attr{"to", dataTypes[i.Attr.(graph.To).DType]})
+	return nil
+}
+
 func input(e *exporter, i graph.Instr) error {
 	e.names[i.Out[0]] = e.fresh(i.Attr.(graph.Source).Name)
 	return nil
@@ -83,15 +108,21 @@ func slot(e *exporter, i graph.Instr) error {
 	return v.Check()
 }
 
-// constant is a scalar where its shape is symbolic: whatever reads it repeats it.
+// constant is a scalar where its shape is symbolic and whatever reads it repeats it.
 func constant(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.Fill)
 	dims, fixed := a.Shape.Dims()
-	if !fixed && !e.repeats(i.Out[0]) {
-		return fmt.Errorf("a constant of the symbolic shape %v", a.Shape)
-	}
 	t, err := filled(a.DType, a.Value, dims...)
-	e.constant[i.Out[0]] = initializer{"const", dims, graph.DenseValue(t)}
+	if err != nil {
+		return err
+	}
+	c := initializer{"const", dims, graph.DenseValue(t)}
+	if fixed || e.repeats(i.Out[0]) {
+		e.constant[i.Out[0]] = c
+		return nil
+	}
+	shape, err := e.shape(a.Shape)
+	e.emit(i, "Expand", []string{e.add(c), shape})
 	return err
 }
 
@@ -110,7 +141,7 @@ func matMul(e *exporter, i graph.Instr) error {
 	perm[rank-2], perm[rank-1] = perm[rank-1], perm[rank-2]
 	for k, transposed := range []bool{a.TransA, a.TransB} {
 		if transposed {
-			in[k] = e.node("transposed", "Transpose", in[k:k+1], attr{"perm", perm})
+			in[k] = e.node("transposed", "Transpose", []string{in[k]}, attr{"perm", perm})
 		}
 	}
 	e.emit(i, "MatMul", in)
@@ -174,6 +205,10 @@ func reshape(e *exporter, i graph.Instr) error {
 		e.constant[i.Out[0]] = c
 		return nil
 	}
+	if len(s) == 0 {
+		e.emit(i, "Squeeze", e.operands(i))
+		return nil
+	}
 	dims, err := extents(s)
 	if err != nil {
 		return err
@@ -205,19 +240,44 @@ func broadcast(e *exporter, i graph.Instr) error {
 		}
 		return nil
 	}
-	from, to := e.p.Types[i.In[0]].Shape, i.Attr.(graph.Reshaped).Shape
-	dims := make([]int64, len(to))
-	for k, d := range to {
-		dims[k] = int64(d.C)
-		if at := k - (len(to) - len(from)); !d.Fixed() {
-			if at < 0 || from[at] != d {
-				return fmt.Errorf("%v repeats along a symbolic extent of %v", from, to)
-			}
-			dims[k] = 1 // Expand keeps the larger of both
+	from, to := e.p.Types[i.In[0]].Shape, slices.Clone(i.Attr.(graph.Reshaped).Shape)
+	for k, d := range from {
+		if at := k + len(to) - len(from); !d.Fixed() && to[at] == d {
+			to[at] = graph.Dim{C: 1} // Expand keeps the larger of both
 		}
 	}
-	e.emit(i, "Expand", append(e.operands(i), e.ints(dims...)))
-	return nil
+	shape, err := e.shape(to)
+	e.emit(i, "Expand", append(e.operands(i), shape))
+	return err
+}
+
+// shape makes a vector of extents; symbolic ones are those of an input at run time.
+func (e *exporter) shape(s graph.Shape) (string, error) {
+	extents, fixed := make([]string, len(s)), make([]int64, len(s))
+	symbolic := false
+	for k, d := range s {
+		if fixed[k] = int64(d.C); d.Fixed() {
+			continue
+		}
+		symbolic = true
+		for _, in := range e.p.Inputs {
+			if ax := slices.Index(e.p.Types[in.ID].Shape, d); ax >= 0 {
+				extents[k] = e.node("extent", "Gather", []string{e.node("shape", "Shape", []string{e.use(in.ID)}), e.ints(int64(ax))})
+			}
+		}
+		if extents[k] == "" {
+			return "", fmt.Errorf("shape %v: no input has the extent %v", s, d)
+		}
+	}
+	if !symbolic {
+		return e.ints(fixed...), nil
+	}
+	for k := range extents {
+		if extents[k] == "" {
+			extents[k] = e.ints(fixed[k])
+		}
+	}
+	return e.node("shape", "Concat", extents, attr{"axis", int64(0)}), nil
 }
 
 // repeats reports whether every reader of a repeated value is an operation of two operands whose other one has the full shape.
@@ -301,6 +361,9 @@ func concat(e *exporter, i graph.Instr) error {
 
 func sum(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.AxesAttr)
+	if len(a.Axes) == 0 { // which to ONNX means all
+		return named("Identity")(e, i)
+	}
 	e.emit(i, "ReduceSum", append(e.operands(i), e.ints(wide(a.Axes)...)), attr{"keepdims", flag(a.Keep)})
 	return nil
 }
@@ -308,7 +371,34 @@ func sum(e *exporter, i graph.Instr) error {
 // reduceMax has its axes in an attribute before opset 18.
 func reduceMax(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.AxesAttr)
+	if len(a.Axes) == 0 {
+		return named("Identity")(e, i)
+	}
 	e.emit(i, "ReduceMax", e.operands(i), attr{"axes", wide(a.Axes)}, attr{"keepdims", flag(a.Keep)})
+	return nil
+}
+
+// argMax gives int64 in ONNX.
+func argMax(e *exporter, i graph.Instr) error {
+	index := e.node("index", "ArgMax", e.operands(i), attr{"axis", int64(-1)}, attr{"keepdims", int64(0)})
+	e.emit(i, "Cast", []string{index}, attr{"to", dataTypes[graph.I32]})
+	return nil
+}
+
+// count is a constant unless an extent is symbolic.
+func count(e *exporter, i graph.Instr) error {
+	x, axes := e.p.Types[i.In[0]], i.Attr.(graph.AxesAttr).Axes
+	n, fixed := 1, true
+	for _, ax := range axes {
+		n, fixed = n*x.Shape[ax].C, fixed && x.Shape[ax].Fixed()
+	}
+	if fixed {
+		t, err := filled(x.DType, float64(n))
+		e.constant[i.Out[0]] = initializer{"count", nil, graph.DenseValue(t)}
+		return err
+	}
+	extents := e.node("extents", "Gather", []string{e.node("shape", "Shape", e.operands(i)), e.ints(wide(axes)...)})
+	e.emit(i, "Cast", []string{e.node("product", "ReduceProd", []string{extents}, attr{"keepdims", int64(0)})}, attr{"to", dataTypes[x.DType]})
 	return nil
 }
 
@@ -323,3 +413,10 @@ func layerNorm(e *exporter, i graph.Instr) error {
 }
 
 func epsilon(i graph.Instr) attr { return attr{"epsilon", float32(i.Attr.(graph.Eps).Eps)} }
+
+func keep(e *exporter, i graph.Instr) error {
+	zero, err := e.number(e.p.Types[i.In[0]].DType, 0)
+	in := e.operands(i)
+	e.emit(i, "Where", []string{in[1], in[0], zero})
+	return err
+}

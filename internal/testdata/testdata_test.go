@@ -9,10 +9,11 @@ import (
 // recorder notes how a test ended and leaves it by a panic, as the real methods leave it by runtime.Goexit.
 type recorder struct {
 	testing.TB
-	skipped, failed bool
+	skipped, failed, logged bool
 }
 
 func (r *recorder) Helper()               {}
+func (r *recorder) Logf(string, ...any)   { r.logged = true }
 func (r *recorder) Skipf(string, ...any)  { r.skipped = true; panic(r) }
 func (r *recorder) Fatalf(string, ...any) { r.failed = true; panic(r) }
 
@@ -44,6 +45,14 @@ func TestDir(t *testing.T) {
 			}()
 			if r.skipped != c.skipped || r.failed != c.failed {
 				t.Errorf("skipped %v, failed %v; want %v, %v", r.skipped, r.failed, c.skipped, c.failed)
+			}
+			r, found := recorder{}, ""
+			func() {
+				defer func() { recover() }()
+				found = Find(&r, c.entry)
+			}()
+			if r.skipped || r.failed != c.failed || r.logged != c.skipped || (found == dir) != (!c.skipped && !c.failed) {
+				t.Errorf("Find is %q: skipped %v, failed %v, logged %v", found, r.skipped, r.failed, r.logged)
 			}
 		})
 	}

@@ -1,0 +1,103 @@
+package naming_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/compressaware/cram/checkpoint/naming"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
+	"github.com/compressaware/cram/sdk/nn/models"
+)
+
+// listed is a file of zeros under the names and shapes of one of testdata's lists, which testdata/names.py writes.
+type listed struct {
+	names []string
+	dims  map[string][]int
+	zeros []float32 // that all tensors share, as VGG's would be half a gigabyte
+}
+
+func (l listed) Names() []string { return l.names }
+
+func (l listed) Tensor(name string) (graph.Tensor, error) {
+	dims, ok := l.dims[name]
+	if !ok {
+		return graph.Tensor{}, fmt.Errorf("no tensor %q", name)
+	}
+	return graph.FromF32(l.zeros[:graph.Count(dims)], dims...)
+}
+
+func readList(t *testing.T, path string, zeros []float32) listed {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listed{dims: map[string][]int{}, zeros: zeros}
+	for line := range strings.Lines(string(content)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		field := strings.Fields(line)
+		dims := []int{}
+		for _, text := range field[1:] {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatal(path, err)
+			}
+			dims = append(dims, n)
+		}
+		l.names, l.dims[field[0]] = append(l.names, field[0]), dims
+	}
+	return l
+}
+
+// TestLibraries imports what the libraries of today save, by the names and shapes of testdata: all of it, and nothing else.
+func TestLibraries(t *testing.T) {
+	// By whose table, where it is not the library's own: timm's ResNet has torchvision's names.
+	tables := map[string]string{"timm-resnet18": "torchvision", "timm-resnet50": "torchvision", "keras-mobilenet_v1_0.75": "keras 3"}
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 11 {
+		t.Fatal(files, err)
+	}
+	zeros := make([]float32, 4096*25088)
+	for _, path := range files {
+		stem := strings.TrimSuffix(filepath.Base(path), ".txt")
+		t.Run(stem, func(t *testing.T) {
+			library, model, _ := strings.Cut(stem, "-")
+			if table := tables[stem]; table != "" {
+				library = table
+			}
+			m, input, err := models.New(model, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decls, _, err := nn.Declare(m, input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string][]int{}
+			for _, d := range decls {
+				want[d.Name], _ = d.Shape.Dims()
+			}
+			from := readList(t, path, zeros)
+			weights, report, err := naming.Convert(want, from)
+			if err != nil || report.Err() != nil {
+				t.Fatal(err, report.Err())
+			}
+			if report.Library != library || len(weights)+len(report.LeftOut) != len(from.names) || report.Tensors != len(want) {
+				t.Errorf("by the names of %s, want %s: %d weights and %d left out of %d", report.Library, library, len(weights), len(report.LeftOut), len(from.names))
+			}
+			for name, x := range weights {
+				if !slices.Equal(x.Dims, want[name]) {
+					t.Errorf("%s is %v, want %v", name, x.Dims, want[name])
+				}
+			}
+		})
+	}
+}
