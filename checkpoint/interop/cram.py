@@ -1,4 +1,4 @@
-"""Reads cram checkpoints of version 1. It follows ../FORMAT.md, was written from that page alone, and needs msgpack and numpy.
+"""Reads cram checkpoints of version 1. It follows ../FORMAT.md, was first written from that page alone, and needs msgpack and numpy.
 
     f = cram.open("net.cram")
     f.meta["model"], list(f.levels), f.programs["infer"], f.state
