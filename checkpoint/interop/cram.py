@@ -27,6 +27,7 @@ import numpy as np
 
 MAX_CHUNK = 128 << 20
 MAX_ELEMENTS = 1 << 46
+MAX_LINES = 1 << 17
 RUN = 1 << 16  # elements that share a count in an index16
 
 SIZES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i8": 1, "i32": 4, "i64": 8, "bit": 1}  # bytes of an element; in a file, bits are packed
@@ -235,8 +236,17 @@ class Part:
         return (first[:, None] + within * inner).reshape(-1)
 
 
+def stored_by(stack):
+    """How many elements sparse parts store: different ones, and no zeros. However large the tensor, this takes memory for them alone."""
+    places = np.concatenate([part.places() for part in stack])
+    stack[-1].need(len(np.unique(places)) == len(places), "stores an element that a part before it stores")
+    for part in stack:
+        part.need(part.elements().all(), "stores a zero, in a stack")
+    return len(places)
+
+
 def put_together(parts):
-    """The elements that parts make. A part that is alone may store zeros, a sparse one in a stack may not."""
+    """The elements that parts make."""
     made = np.zeros(parts[0].n, f"<u{SIZES[parts[0].dtype]}")
     if len(parts) == 1:
         made[parts[0].places()] = parts[0].elements()
@@ -248,9 +258,6 @@ def put_together(parts):
             made[part.bits(part.index, part.n) == 0] = 0
             continue
         places = part.places(free)
-        if part.form.kind in SPARSE:
-            part.need(free[places].all(), "stores an element that a part before it stores")
-            part.need(part.elements().all(), "stores a zero, in a stack")
         made[places] = part.elements()
         free[places] = False
     return made
@@ -287,14 +294,16 @@ class Tensor:
             need(first.form == form, f"{self.where}: has the form {self.form}, its only part has not")
             first.places()
             return len(first.elements())
-        kinds = [part.form.kind for part in self.parts]
-        if kinds[-1] == "mask":
-            kinds.pop()
-        stack = kinds[:-1] if kinds[-1] == "rest" else kinds
-        fit = kinds in (["dense"], ["nm"]) or stack and all(kind in SPARSE for kind in stack)
-        need(fit, f"{self.where}: parts of these forms do not go together")
         size = sum(len(part.index.bytes) + len(part.values.bytes) for part in self.parts)
-        need(first.n * SIZES[self.dtype] <= (64 << 20) + 4096 * size, f"{self.where}: {first.n} elements from {size} bytes")
+        need(form.kind != "bitmask" or (first.n + 7) // 8 <= (64 << 20) + 16 * size, f"{self.where}: a bitmask of {first.n} bits from {size} bytes")
+        stack = [part for part in self.parts if part.form.kind in SPARSE]
+        stored = stored_by(stack) if stack else 0
+        if len(stack) == len(self.parts):
+            need(form.kind in SPARSE, f"{self.where}: sparse parts do not make {self.form}")
+            return stored
+        above = [part.form.kind for part in self.parts[len(stack) :]]
+        need(self.parts[: len(stack)] == stack and above in (["rest"], ["rest", "mask"]) if stack else above == ["dense", "mask"],
+             f"{self.where}: parts of these forms do not go together")
         made = put_together(self.parts)
         if form.kind == "dense":
             return first.n
@@ -325,6 +334,7 @@ class Checkpoint:
         need(len(levels) <= 64, "levels: more than 64")
         need({number for _, _, e in levels for *_, numbers in e for number in numbers} == set(range(len(parts))), "parts: one is in no level")
         self.state = None if state is None else self.training(state)
+        self.check_lines(header)
 
     def check_meta(self):
         *texts, seed, versions, given, extra = fields(self.meta, "meta", "model", "recipe", "data", "seed", "versions", "input", "extra")
@@ -339,6 +349,13 @@ class Checkpoint:
         need(all(type(x) is float and math.isfinite(x) for x in numbers), "meta.input: mean and std are finite floats")
         for label in array(classes, "meta.input.classes"):
             name(label, "meta.input.classes")
+
+    def check_lines(self, header):
+        *_, versions, given, extra = header["meta"].values()
+        _, *lists = given.values()
+        lists += [versions, extra, *(header[key] for key in ("programs", "tensors", "parts", "levels")), *(blob.chunks for blob in self.blobs)]
+        lists += [x for _, *of_level in header["levels"] for x in of_level] + list((header["state"] or {}).values())
+        need(sum(map(len, lists)) <= MAX_LINES, f"header: more than {MAX_LINES} lines")
 
     def blob(self, value, where):
         chunks = [array(chunk, where, 3) for chunk in array(value, where)]
