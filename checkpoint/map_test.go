@@ -162,7 +162,7 @@ func TestTruncatedByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	var whole, refused atomic.Int64
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
