@@ -16,8 +16,9 @@ type stack struct {
 	tensor tensor
 	layers []layer
 	run    int // that comes next
-	// The present run: which of its elements are stored, and these at their places among others that mean nothing.
+	// The present run: which of its elements are stored, whether any is, and these at their places among others that mean nothing.
 	stored [runLength / 64]uint64
+	some   bool
 	values []byte
 }
 
@@ -67,7 +68,10 @@ func (s *stack) runs() int { return (s.len() + runLength - 1) / runLength }
 // next puts the next run together and returns how many elements it has.
 func (s *stack) next() (n int, err error) {
 	n = min(runLength, s.len()-s.run*runLength)
-	clear(s.stored[:])
+	if s.some {
+		clear(s.stored[:])
+		s.some = false
+	}
 	for i := range s.layers {
 		if err := s.add(&s.layers[i], n); err != nil {
 			return 0, err
@@ -107,6 +111,7 @@ func (s *stack) put(l *layer, i int) error {
 		return damaged(l.at, "tensor %v: two parts store element %d", s.tensor, s.run*runLength+i)
 	}
 	*word |= bit
+	s.some = true
 	size := s.tensor.dtype.Bytes(1)
 	copy(s.values[i*size:(i+1)*size], l.values)
 	l.values = l.values[size:]
@@ -127,6 +132,9 @@ func (s *stack) encode(f form, stored int64) (graph.Value, error) {
 		n, err := s.next()
 		if err != nil {
 			return graph.Value{}, err
+		}
+		if f.kind == index16 && !s.some {
+			continue
 		}
 		before := len(values)
 		for w, word := range s.stored[:(n+63)/64] {
