@@ -3,6 +3,9 @@
 //
 // The reader trusts nothing: the header is bounded, and names, types, shapes and ranges are checked before a tensor's
 // bytes are touched; ranges must lie inside the file, fit their shape, and neither overlap nor leave holes.
+//
+// Weighed instead and not taken: github.com/nlpodyssey/safetensors, as careful, but it wants the whole file in one []byte, where a reader
+// here takes one tensor at a time from an io.ReaderAt, and has no released version.
 package safetensors
 
 import (
