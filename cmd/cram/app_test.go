@@ -15,14 +15,14 @@ import (
 
 // TestMain lets the test binary be the command itself, for tests that kill it, a plugin, and a peer.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == stuck {
+		serveStuck()
+	}
 	if len(os.Args) == 2 && os.Args[1] == moody {
 		serveMoody()
 	}
 	if len(os.Args) == 2 && os.Args[1] == steady {
 		serveSteady()
-	}
-	if len(os.Args) == 2 && os.Args[1] == stuck {
-		serveStuck()
 	}
 	if len(os.Args) > 2 && os.Args[1] == peer {
 		servePeer(os.Args[2])

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/compressaware/cram/checkpoint"
+)
+
+// TestHostileTexts: a file says of itself what it likes, and a terminal sees it as what it is.
+func TestHostileTexts(t *testing.T) {
+	r, err := checkpoint.Open(twoLevels(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := r.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const hostile = "\x1b[2J\r\u202e\nlevel fake"
+	const shown = `\x1b[2J\r\u202e\nlevel fake`
+	f.Meta.Model, f.Meta.Recipe, f.Meta.Data = hostile, hostile, hostile
+	f.Meta.Versions = map[string]string{"go": hostile}
+	f.Meta.Extra = map[string]string{"author": hostile}
+	f.Levels[1].Notes = map[string]string{"conv1.weight": hostile}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "hostile.cram")
+	if err := checkpoint.Save(file, f); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args  []string
+		shown int // times that the text is shown
+	}{
+		{[]string{"inspect", file}, 6},
+		{[]string{"inspect", file, "--level", "topk:0.9"}, 6},
+		{[]string{"verify", file}, 0},
+		{[]string{"eval", file, "--data", "shapes", "--limit", "10"}, 0},
+		{[]string{"predict", file, "--level", "dense", shape(t, dir, 1)}, 0},
+		{[]string{"export", file, "--level", "dense", "--format", "safetensors", "--out", filepath.Join(dir, "none", "\x1b[2J")}, 0},
+		{[]string{"train", "--init", file, "--model", "\x1b[2J", "--data", "shapes", "--epochs", "1", "--out", file}, 0},
+		{[]string{"inspect", file + "\x1b[2J"}, 0},
+		{[]string{"\x1b[2J"}, 0},
+	} {
+		o := try(t.Context(), c.args...)
+		both := o.stdout + o.stderr
+		if i := strings.IndexFunc(both, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("cram %q prints %q", c.args, both[max(i-20, 0):min(i+20, len(both))])
+		}
+		if n := strings.Count(both, shown); n != c.shown {
+			t.Errorf("cram %q shows the text %d times, want %d:\n%s", c.args, n, c.shown, both)
+		}
+		if strings.Contains(both, "\nlevel fake") {
+			t.Errorf("cram %q lets a text look like a level", c.args)
+		}
+	}
+}
