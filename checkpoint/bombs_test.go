@@ -215,9 +215,6 @@ func withinBound(t *testing.T, name string, b []byte) error {
 		if used > bound(len(b)+described) {
 			t.Errorf("%s: %s takes %d KiB of memory, the file has %d KiB and describes %d", name, what, used>>10, len(b)>>10, described>>10)
 		}
-		if testing.Verbose() {
-			t.Logf("%s: %s takes %d KiB of memory, the file has %d KiB and describes %d; %v", name, what, used>>10, len(b)>>10, described>>10, err)
-		}
 		return err
 	}
 	var r *Reader
