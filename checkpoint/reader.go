@@ -25,7 +25,7 @@ type Reader struct {
 // NewReader reads the table of contents of a checkpoint of size bytes, and nothing else.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if r == nil || size < 0 {
-		return nil, fmt.Errorf("checkpoint: want a reader of a number of bytes, got %T of %d", r, size)
+		return nil, fmt.Errorf("checkpoint: want a reader and its size of 0 or more, got %T and %d", r, size)
 	}
 	c := &Reader{r: r}
 	start, err := c.bytes(0, min(size, int64(preamble)+5))

@@ -56,7 +56,7 @@ func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true
 func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: %w", err)
 	}
 	return n.predictor(ctx, o)
 }
@@ -66,12 +66,12 @@ func gather(opts []Option, path bool) (options, error) {
 	var o options
 	for i, set := range opts {
 		if set == nil {
-			return o, fmt.Errorf("sdk: option %d of a Predictor is nil", i)
+			return o, fmt.Errorf("option %d of a Predictor is nil", i)
 		}
 		set(&o)
 	}
 	if o.mapped && !path {
-		return o, errors.New("sdk: Mmap is for LoadSparse: without the path of a file there is nothing to map")
+		return o, errors.New("Mmap is for LoadSparse: without the path of a file there is nothing to map")
 	}
 	return o, nil
 }
