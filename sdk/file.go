@@ -54,7 +54,7 @@ func OpenFS(fsys fs.FS, name string) (*Network, error) {
 func LoadSparse(path string, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, true)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
 	}
 	open := checkpoint.Open
 	if o.mapped {
@@ -69,7 +69,7 @@ func LoadSparse(path string, opts ...Option) (*Predictor, error) {
 func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
 	}
 	c, err := checkpoint.NewReader(r, size)
 	return through("LoadSparseFrom", "", c, err, o.serve)
@@ -80,7 +80,7 @@ func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, erro
 func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: LoadSparseFS: %w", err)
 	}
 	r, err := checkpoint.OpenFS(fsys, name)
 	return through("LoadSparseFS", name, r, err, o.serve)

@@ -95,7 +95,7 @@ func TestDoors(t *testing.T) {
 			wantError(t, err, "sdk: LoadSparse", d.file, "dense, topk:0.9")
 		}
 		_, err = d.load(nil)
-		wantError(t, err, "option 0", "nil")
+		wantError(t, err, "sdk: LoadSparse", "option 0", "nil")
 	}
 	for name, d := range doors(t, b[:len(b)-9]) {
 		var bad *checkpoint.FormatError
@@ -130,7 +130,7 @@ func TestMmap(t *testing.T) {
 	for name, d := range doors(t, b) {
 		if name != "path" {
 			_, err := d.load(level, sdk.Mmap())
-			wantError(t, err, "Mmap is for LoadSparse", "path")
+			wantError(t, err, "sdk: LoadSparse", "Mmap is for LoadSparse", "path")
 			continue
 		}
 		p, err := d.load(level, sdk.Mmap())
@@ -149,7 +149,7 @@ func TestMmap(t *testing.T) {
 		wantError(t, err, filepath.Dir(d.file), "not a regular file")
 	}
 	_, err := net.Predictor(t.Context(), level, sdk.Mmap())
-	wantError(t, err, "Mmap is for LoadSparse")
+	wantError(t, err, "sdk: Mmap is for LoadSparse")
 }
 
 // A recorder records what is read: offsets and lengths.

@@ -77,7 +77,7 @@ func gather(opts []Option, path bool) (options, error) {
 		set(&o)
 	}
 	if o.mapped && !path {
-		return o, errors.New("sdk: Mmap is for LoadSparse: without the path of a file there is nothing to map")
+		return o, errors.New("Mmap is for LoadSparse: without the path of a file there is nothing to map")
 	}
 	return o, nil
 }
