@@ -43,9 +43,12 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	crc := p.Bin()
 	n := int64(p.BinHeader())
 	at := int64(len(magic) + p.Offset())
+	var where *pack.Error
 	switch {
-	case p.Err() != nil || len(crc) != 4:
-		return nil, damaged(int64(len(magic)), "want a checksum of 4 bytes and a table of contents: %v", p.Err())
+	case errors.As(p.Err(), &where):
+		return nil, damaged(int64(len(magic)+where.Offset), "want a checksum of 4 bytes and a table of contents: %s", where.Problem)
+	case len(crc) != 4:
+		return nil, damaged(int64(len(magic)), "want a checksum of 4 bytes, got %d", len(crc))
 	case n > maxHeader || n > size-at:
 		return nil, damaged(at, "a table of contents of %d bytes; the file has %d left, the limit is %d", n, size-at, maxHeader)
 	}
@@ -59,7 +62,6 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	}
 	var end int64
 	if c.head, end, err = decodeHeader(head); err != nil {
-		var where *pack.Error
 		if errors.As(err, &where) {
 			return nil, damaged(at+int64(where.Offset), "table of contents: %s", where.Problem)
 		}
