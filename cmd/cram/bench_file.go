@@ -26,7 +26,7 @@ func (a *app) benchFile() *cobra.Command {
 		Use:   "file [-- PEER...]",
 		Short: "Compare sizes of files, and time saving, loading and serving",
 		Long: `Write a model with random weights, dense and pruned by global magnitude, as a checkpoint of one level, as safetensors, and as gzip
-of the safetensors, and print the sizes. Then time, in rounds in which everything takes its turn, and print medians of:
+of the safetensors, and print the sizes. Then time, in rounds in which everything takes its turn, there and back, and print medians of:
 
   save    write the checkpoint under a name that is free, and flush it to the disk
   load    read it into encoded tensors and check all of it

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/compressaware/cram/checkpoint"
@@ -39,22 +40,23 @@ func (b benchFiles) measure(r *fileRow, rounds int) error {
 	steps := []struct {
 		median *float64
 		take   func() (seconds float64, err error)
+		times  []float64
 	}{
-		{&r.Save, b.save}, {&r.PeerLoad, b.peerLoad}, {&r.Load, b.load}, {&r.PeerSave, b.peerSave},
-		{&r.Read, b.read}, {&r.Repack, b.repack}, {&r.Serve, b.serve},
+		{&r.Save, b.save, nil}, {&r.PeerLoad, b.peerLoad, nil}, {&r.Load, b.load, nil}, {&r.PeerSave, b.peerSave, nil},
+		{&r.Read, b.read, nil}, {&r.Repack, b.repack, nil}, {&r.Serve, b.serve, nil},
 	}
-	times := make([][]float64, len(steps))
 	for range rounds {
-		for i, s := range steps {
-			t, err := s.take()
+		for i := range steps {
+			t, err := steps[i].take()
 			if err != nil {
 				return err
 			}
-			times[i] = append(times[i], t)
+			steps[i].times = append(steps[i].times, t)
 		}
+		slices.Reverse(steps) // what comes second finds memory at hand
 	}
-	for i, s := range steps {
-		*s.median = median(times[i])
+	for _, s := range steps {
+		*s.median = median(s.times)
 	}
 	return nil
 }
