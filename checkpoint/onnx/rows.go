@@ -12,44 +12,39 @@ import (
 // A row emits the nodes of one instruction.
 type row func(e *exporter, i graph.Instr) error
 
-// rows is filled by init, because rows look at each other.
-var rows map[graph.Op]row
+var rows = map[graph.Op]row{
+	graph.OpInput: input,
+	graph.OpSlot:  slot,
+	graph.OpConst: constant,
 
-func init() {
-	rows = map[graph.Op]row{
-		graph.OpInput: input,
-		graph.OpSlot:  slot,
-		graph.OpConst: constant,
+	graph.OpNeg: named("Neg"), graph.OpExp: named("Exp"), graph.OpExpm1: expm1, graph.OpLog: named("Log"), graph.OpSqrt: named("Sqrt"),
+	graph.OpTanh: named("Tanh"), graph.OpSigmoid: named("Sigmoid"), graph.OpErf: named("Erf"), graph.OpAbs: named("Abs"),
+	graph.OpRelu: named("Relu"), graph.OpScale: withNumber("Mul"), graph.OpShift: withNumber("Add"), graph.OpCast: cast,
 
-		graph.OpNeg: named("Neg"), graph.OpExp: named("Exp"), graph.OpExpm1: expm1, graph.OpLog: named("Log"), graph.OpSqrt: named("Sqrt"),
-		graph.OpTanh: named("Tanh"), graph.OpSigmoid: named("Sigmoid"), graph.OpErf: named("Erf"), graph.OpAbs: named("Abs"),
-		graph.OpRelu: named("Relu"), graph.OpScale: withNumber("Mul"), graph.OpShift: withNumber("Add"), graph.OpCast: cast,
+	graph.OpAdd: named("Add"), graph.OpSub: named("Sub"), graph.OpMul: named("Mul"), graph.OpDiv: named("Div"),
+	graph.OpMax: named("Max"), graph.OpMin: named("Min"), graph.OpLess: named("Less"),
 
-		graph.OpAdd: named("Add"), graph.OpSub: named("Sub"), graph.OpMul: named("Mul"), graph.OpDiv: named("Div"),
-		graph.OpMax: named("Max"), graph.OpMin: named("Min"), graph.OpLess: named("Less"),
+	graph.OpMatMul:  matMul,
+	graph.OpConv:    conv,
+	graph.OpMaxPool: pool("MaxPool"),
+	graph.OpAvgPool: pool("AveragePool"),
 
-		graph.OpMatMul:  matMul,
-		graph.OpConv:    conv,
-		graph.OpMaxPool: pool("MaxPool"),
-		graph.OpAvgPool: pool("AveragePool"),
+	graph.OpReshape:   reshape,
+	graph.OpTranspose: transpose,
+	graph.OpBroadcast: broadcast,
+	graph.OpSlice:     slice,
+	graph.OpPad:       pad,
+	graph.OpConcat:    concat,
+	graph.OpGather:    named("Gather"),
 
-		graph.OpReshape:   reshape,
-		graph.OpTranspose: transpose,
-		graph.OpBroadcast: broadcast,
-		graph.OpSlice:     slice,
-		graph.OpPad:       pad,
-		graph.OpConcat:    concat,
-		graph.OpGather:    named("Gather"),
-
-		graph.OpSum:            sum,
-		graph.OpReduceMax:      reduceMax,
-		graph.OpArgMax:         argMax,
-		graph.OpCount:          count,
-		graph.OpSoftmax:        named("Softmax"), // over the last axis by default
-		graph.OpBatchNormInfer: batchNorm,
-		graph.OpLayerNorm:      layerNorm,
-		graph.OpKeep:           keep,
-	}
+	graph.OpSum:            sum,
+	graph.OpReduceMax:      reduceMax,
+	graph.OpArgMax:         argMax,
+	graph.OpCount:          count,
+	graph.OpSoftmax:        named("Softmax"), // over the last axis by default
+	graph.OpBatchNormInfer: batchNorm,
+	graph.OpLayerNorm:      layerNorm,
+	graph.OpKeep:           keep,
 }
 
 // named is an operation that ONNX has under another name.

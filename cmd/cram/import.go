@@ -75,7 +75,7 @@ func (r imported) text() string {
 		s += fmt.Sprintf(", all after %q", r.Prefix)
 	}
 	if len(r.LeftOut) > 0 {
-		s += fmt.Sprintf(", %d that are no weights left out", len(r.LeftOut))
+		s += fmt.Sprintf(", %d left out that are no weights", len(r.LeftOut))
 	}
 	if len(r.Widened) > 0 {
 		s += fmt.Sprintf(", %d widened to float32", len(r.Widened))
