@@ -41,7 +41,8 @@ func (c Block) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 // Build is the graph form of Compress.
 func (c Block) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, c, w) }
 
-func (c Block) valid() error {
+// Check returns an error unless the settings are in range.
+func (c Block) Check() error {
 	if c.Size < 0 {
 		return fmt.Errorf("size is %d, want at least 1", c.Size)
 	}

@@ -21,7 +21,7 @@ type function struct {
 
 func (f function) String() string { return f.name }
 
-func (f function) valid() error {
+func (f function) Check() error {
 	if f.name == "" || f.f == nil {
 		return fmt.Errorf("Func(%q, f): want a name and a function", f.name)
 	}

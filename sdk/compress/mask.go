@@ -12,7 +12,7 @@ import (
 // wrapping the masks, is below; masks and nodes are its two forms and see only the weights that it masks.
 type masker interface {
 	Compressor
-	valid() error       // what is wrong with its own parameters, or nil
+	Check() error       // what is wrong with its own parameters, or nil
 	skip(m Meta) string // why a prunable weight stays dense, or ""
 	masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error)
 	nodes(b *graph.Builder, w []Sym) []graph.Node

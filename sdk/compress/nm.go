@@ -35,7 +35,8 @@ func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 // Build is the graph form of Compress.
 func (c NM) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, c, w) }
 
-func (c NM) valid() error {
+// Check returns an error unless the settings are in range.
+func (c NM) Check() error {
 	if c.N < 1 || c.N > c.M {
 		return fmt.Errorf("want 1 ≤ N ≤ M, as in nm:2:4")
 	}

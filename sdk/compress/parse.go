@@ -59,7 +59,7 @@ func parse(s string) (Compressor, error) {
 		return nil, fmt.Errorf("no such compressor; want %s", Forms)
 	}
 	if err == nil {
-		err = c.valid()
+		err = c.Check()
 	}
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func parseSelection(word, rest string) (Compressor, error) {
 		return nil, err
 	}
 	s := selection{word, strings.Split(list, ","), c}
-	if err := s.valid(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	return newSelection(word, c, s.patterns), nil

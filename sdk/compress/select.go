@@ -44,8 +44,8 @@ func (s selection) rule() string { return s.word + "(" + strings.Join(s.patterns
 
 func (s selection) String() string { return fmt.Sprintf("%s:%v", s.rule(), s.inner) }
 
-// valid checks what needs no weights, the inner compressor's settings among it.
-func (s selection) valid() error {
+// Check checks what needs no weights, the inner compressor's settings among it.
+func (s selection) Check() error {
 	if null.Is(s.inner) {
 		return errors.New("no compressor to apply")
 	}

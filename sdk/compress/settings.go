@@ -21,11 +21,8 @@ func CheckCompressor(c Compressor) error {
 
 // fault returns what is wrong with the settings of c, which is not nil.
 func fault(c Compressor) error {
-	switch c := c.(type) {
-	case interface{ Check() error }:
+	if c, ok := c.(interface{ Check() error }); ok {
 		return c.Check()
-	case interface{ valid() error }:
-		return c.valid()
 	}
 	return nil
 }

@@ -28,7 +28,9 @@ func (p TopK) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 // Build is the graph form of Compress.
 func (p TopK) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, p, w) }
 
-func (p TopK) valid() error     { return validSparsity(float64(p)) }
+// Check returns an error unless the settings are in range.
+func (p TopK) Check() error { return validSparsity(float64(p)) }
+
 func (p TopK) skip(Meta) string { return "" }
 
 func (p TopK) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error) {

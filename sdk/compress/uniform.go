@@ -25,7 +25,8 @@ func (p Uniform) Compress(ctx context.Context, w []Weight) ([]Compressed, error)
 // Build is the graph form of Compress.
 func (p Uniform) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, p, w) }
 
-func (p Uniform) valid() error { return validSparsity(float64(p)) }
+// Check returns an error unless the settings are in range.
+func (p Uniform) Check() error { return validSparsity(float64(p)) }
 
 func (p Uniform) skip(m Meta) string {
 	switch {
