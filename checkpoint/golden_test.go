@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -104,9 +105,27 @@ func kinds(t testing.TB) map[string]*File {
 
 // holds describes the content of a file as the .json beside it does, for readers in other languages, too.
 type holds struct {
+	Meta     holdsMeta                    `json:"meta"`
 	Programs map[string]string            `json:"programs"` // SHA-256 of their bytes
 	Levels   map[string]map[string]holder `json:"levels"`
 	State    *holdsState                  `json:"state"`
+}
+
+type holdsMeta struct {
+	Model    string            `json:"model"`
+	Recipe   string            `json:"recipe"`
+	Data     string            `json:"data"`
+	Seed     uint64            `json:"seed"`
+	Versions map[string]string `json:"versions"`
+	Input    holdsInput        `json:"input"`
+	Extra    map[string]string `json:"extra"`
+}
+
+type holdsInput struct {
+	Shape   []int     `json:"shape"`
+	Mean    []float64 `json:"mean"`
+	Std     []float64 `json:"std"`
+	Classes []string  `json:"classes"`
 }
 
 type holdsState struct {
@@ -117,6 +136,8 @@ type holdsState struct {
 // A holder describes a tensor.
 type holder struct {
 	Dims   []int  `json:"dims"`
+	Form   string `json:"form"`
+	Stored int    `json:"stored"` // elements
 	SHA256 string `json:"sha256"` // of its elements, dense
 }
 
@@ -129,11 +150,11 @@ func describe(t testing.TB, f *File) holds {
 	tensors := func(values map[string]graph.Value) map[string]holder {
 		out := map[string]holder{}
 		for name, v := range values {
-			out[name] = holder{append([]int{}, v.Dims...), sum(decoded(t, v).Data)}
+			out[name] = holder{append([]int{}, v.Dims...), formOf(v).String(), v.Stored(), sum(decoded(t, v).Data)}
 		}
 		return out
 	}
-	h := holds{Programs: map[string]string{}, Levels: map[string]map[string]holder{}}
+	h := holds{Meta: describeMeta(f.Meta), Programs: map[string]string{}, Levels: map[string]map[string]holder{}}
 	for name, p := range f.Programs {
 		code, err := p.Encode()
 		if err != nil {
@@ -148,6 +169,24 @@ func describe(t testing.TB, f *File) holds {
 		h.State = &holdsState{f.State.Ints, tensors(f.State.Tensors)}
 	}
 	return h
+}
+
+// describeMeta writes what is empty as such, since a file does not tell it from nil, and numbers in full.
+func describeMeta(m Meta) holdsMeta {
+	texts := func(m map[string]string) map[string]string {
+		out := map[string]string{}
+		maps.Copy(out, m)
+		return out
+	}
+	numbers := func(xs []float32) []float64 {
+		out := []float64{}
+		for _, x := range xs {
+			out = append(out, float64(x))
+		}
+		return out
+	}
+	in := holdsInput{append([]int{}, m.Input.Shape...), numbers(m.Input.Mean), numbers(m.Input.Std), append([]string{}, m.Input.Classes...)}
+	return holdsMeta{m.Model, m.Recipe, m.Data, m.Seed, texts(m.Versions), in, texts(m.Extra)}
 }
 
 // TestGoldenKinds holds that committed files of every kind load for ever, with the content that stands beside them.

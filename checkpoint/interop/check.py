@@ -1,6 +1,6 @@
 """check.py FOLDER… reads every NAME.cram in the folders with cram.py.
 
-Beside a file that is whole lies NAME.json, and what is found is compared with it: programs, the tensors of all levels, the state. A file without one is an
+Beside a file that is whole lies NAME.json, and what is found is compared with it: meta, programs, the tensors of all levels, the state. A file without one is an
 attack, sealed with right checksums, and must be refused. The elastic file is then damaged byte by byte, and cut short at each: all that must be refused, too.
 """
 import hashlib
@@ -28,7 +28,7 @@ def described(t):
         raw = (raw >> 16).astype("<u2")
     else:
         raw = x
-    return {"dims": list(x.shape), "sha256": sha256(raw.tobytes())}
+    return {"dims": list(x.shape), "form": t.form, "stored": t.stored, "sha256": sha256(raw.tobytes())}
 
 
 def all_described(holder):
@@ -38,6 +38,7 @@ def all_described(holder):
 def content(source):
     f = cram.open(source)
     return {
+        "meta": f.meta,
         "programs": {name: sha256(msgpack.packb(program)) for name, program in f.programs.items()},
         "levels": {name: all_described(level) for name, level in f.levels.items()},
         "state": f.state and {"ints": f.state.ints, "tensors": all_described(f.state)},
