@@ -16,11 +16,13 @@ import (
 // is the bytes of the file and of what it describes. (All levels of a file add up in that count: the files here have few.) Small files claim tensors of gigabytes, and headers are as full as they may be.
 func TestMemory(t *testing.T) {
 	const huge = 1 << 32
+	most := func(dtype graph.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a file of nothing may claim
 	index16Of := func(dtype graph.DType) *draft {
 		d := &draft{}
-		d.tensors = []tensor{{"w", dtype, []int{huge}}}
+		n := most(dtype)
+		d.tensors = []tensor{{"w", dtype, []int{n}}}
 		for i := range 3 {
-			index, values := few(dtype, huge, i*(huge/4)+i)
+			index, values := few(dtype, n, i*(n/4)+i)
 			d.part(0, form{kind: index16}, index, values)
 		}
 		return d
@@ -44,10 +46,10 @@ func TestMemory(t *testing.T) {
 		d.levels = []level{{name: "a", entries: []entry{{0, f, int64(n), []int{0}}}}}
 		return d
 	}
-	state := func(dtype graph.DType) *draft {
+	state := func(dtype graph.DType, n int) *draft {
 		d := &draft{}
-		index, values := few(dtype, huge, huge/2)
-		d.state = &state{tensors: []stateTensor{{tensor{"m", dtype, []int{huge}}, form{kind: index16}, chunks(index), chunks(values)}}}
+		index, values := few(dtype, n, n/2)
+		d.state = &state{tensors: []stateTensor{{tensor{"m", dtype, []int{n}}, form{kind: index16}, chunks(index), chunks(values)}}}
 		d.contents = [][]byte{index, values}
 		return d
 	}
@@ -55,31 +57,35 @@ func TestMemory(t *testing.T) {
 		d    *draft
 		want string // of the error, or "" when the file is legal
 	}{
-		"index16 of 4 Gi elements":            {stack(graph.F32, form{kind: index16}, 0), ""},
-		"a stack of them":                     {stack(graph.F32, form{kind: index16}, 0, 1), ""},
-		"a stack of 64 bits":                  {stack(graph.F64, form{kind: index16}, 0, 1, 2), ""},
-		"a bitmask of a stack":                {stack(graph.F32, form{kind: bitmask}, 0, 1), "a bitmask is to be put together from"},
-		"a dense tensor of a stack":           {stack(graph.F32, form{}, 0, 1), "sparse parts do not make dense"},
-		"N:M of a stack":                      {stack(graph.F32, form{grouped, 1, 256, 0}, 0, 1), "sparse parts do not make nm:1:256:0"},
-		"a rest over a stack":                 {over(form{kind: rest}, nil, make([]byte, 99)), "the rest has 99 bytes, want 4294967293"},
-		"a mask over a stack":                 {over(form{kind: masked}, nil, nil), "do not fit encoding mask"},
-		"N:M of 64 Mi elements":               {groups(1<<18, 1<<8), ""},
-		"a state of 4 Gi elements":            {state(graph.F32), ""},
-		"a state of 4 Gi elements of 64 bits": {state(graph.F64), ""},
-		"a dense tensor that is not there":    {claim(huge, form{}), "do not fit encoding dense"},
-		"a bitmask that is not there":         {claim(huge, form{kind: bitmask}), "do not fit encoding bitmask"},
-		"an index16 that is not there":        {claim(huge, form{kind: index16}), "do not fit encoding index16"},
-		"N:M that is not there":               {claim(huge, form{grouped, 1, 256, 0}), "do not fit encoding nm"},
-		"a tensor beyond all bounds":          {claim(maxElements+1, form{}), "from 1 to"},
-		"32,767 tensors":                      {manyTensors(maxLines/4 - 1), ""},
-		"32,768 tensors":                      {manyTensors(maxLines / 4), "more than 131072 lines"},
-		"tensors of rank 16":                  {manyTensors(maxLines/8, make16(1)...), ""},
-		"a stack of 30,000":                   {deepStack(30000, 2), ""},
-		"131,000 classes":                     {meta131k(func(m *Meta, name string) { m.Input.Classes = append(m.Input.Classes, name) }), ""},
-		"131,000 notes of nothing":            {meta131k(func(m *Meta, name string) { m.Extra[name] = "" }), ""},
-		"texts as long as they may be":        {longTexts(), ""},
-		"131,073 classes":                     {meta131k(func(m *Meta, name string) { m.Input.Classes = append(m.Input.Classes, name, name+"'") }), "more than 131072 lines"},
-		"more levels than 64":                 {manyLevels(65), "65 levels, the limit is 64"},
+		"index16 of 64 Mi elements":            {stack(graph.F32, form{kind: index16}, 0), ""},
+		"a stack of them":                      {stack(graph.F32, form{kind: index16}, 0, 1), ""},
+		"a stack of 64 bits":                   {stack(graph.F64, form{kind: index16}, 0, 1, 2), ""},
+		"a bitmask of a stack":                 {stack(graph.F32, form{kind: bitmask}, 0, 1), ""},
+		"a dense tensor of a stack":            {stack(graph.F32, form{}, 0, 1), "sparse parts do not make dense"},
+		"N:M of a stack":                       {stack(graph.F32, form{grouped, 1, 256, 0}, 0, 1), "sparse parts do not make nm:1:256:0"},
+		"a rest over a stack":                  {over(form{kind: rest}, nil, make([]byte, 99)), "the rest has 99 bytes, want 268435453"},
+		"a mask over a stack":                  {over(form{kind: masked}, nil, nil), "do not fit encoding mask"},
+		"N:M of 64 Mi elements":                {groups(1<<18, 1<<8), ""},
+		"a state of 64 Mi elements":            {state(graph.F32, most(graph.F32)), ""},
+		"a state of 32 Mi elements of 64 bits": {state(graph.F64, most(graph.F64)), ""},
+		"a state of 4 Gi elements":             {state(graph.F32, huge), "state: its tensors take 17179869184 bytes written out"},
+		"index16 of 4 Gi elements":             {sparse(huge), "its tensors take 17179869184 bytes written out"},
+		"index16 of 128 Mi elements":           {sparse(1 << 27), "its tensors take 536870912 bytes written out"},
+		"index16 of 32 Ti elements":            {sparse(1 << 45), "do not fit"},
+		"a dense tensor that is not there":     {claim(huge, form{}), "do not fit encoding dense"},
+		"a bitmask that is not there":          {claim(huge, form{kind: bitmask}), "do not fit encoding bitmask"},
+		"an index16 that is not there":         {claim(huge, form{kind: index16}), "do not fit encoding index16"},
+		"N:M that is not there":                {claim(huge, form{grouped, 1, 256, 0}), "do not fit encoding nm"},
+		"a tensor beyond all bounds":           {claim(maxElements+1, form{}), "from 1 to"},
+		"32,767 tensors":                       {manyTensors(maxLines/4 - 1), ""},
+		"32,768 tensors":                       {manyTensors(maxLines / 4), "more than 131072 lines"},
+		"tensors of rank 16":                   {manyTensors(maxLines/8, make16(1)...), ""},
+		"a stack of 30,000":                    {deepStack(30000, 2), ""},
+		"131,000 classes":                      {meta131k(func(m *Meta, name string) { m.Input.Classes = append(m.Input.Classes, name) }), ""},
+		"131,000 notes of nothing":             {meta131k(func(m *Meta, name string) { m.Extra[name] = "" }), ""},
+		"texts as long as they may be":         {longTexts(), ""},
+		"131,073 classes":                      {meta131k(func(m *Meta, name string) { m.Input.Classes = append(m.Input.Classes, name, name+"'") }), "more than 131072 lines"},
+		"more levels than 64":                  {manyLevels(65), "65 levels, the limit is 64"},
 	} {
 		err := withinBound(t, name, c.d.bytes(t))
 		var bad *FormatError
@@ -135,6 +141,16 @@ func claim(n int, f form) *draft {
 	d.tensors = []tensor{{"w", graph.F32, []int{n}}}
 	d.part(0, f, []byte{1}, make([]byte, 64))
 	d.levels = []level{{name: "a", entries: []entry{{0, f, int64(n), []int{0}}}}}
+	return d
+}
+
+// sparse returns a file of one index16 of n elements that stores one, or, where its index would be too long to write, says so.
+func sparse(n int) *draft {
+	d := &draft{}
+	index, values := few(graph.F32, min(n, 1<<32), 0)
+	d.tensors = []tensor{{"w", graph.F32, []int{n}}}
+	d.part(0, form{kind: index16}, index, values)
+	d.levels = []level{{name: "a", entries: []entry{{0, form{kind: index16}, 1, []int{0}}}}}
 	return d
 }
 

@@ -104,10 +104,20 @@ func (f form) follows(before form) bool {
 	return before.sparse() && (f.sparse() || f.kind == rest)
 }
 
-// tooThin reports whether a mask over t takes more than a reader will make of so many bytes: a few counts of index16 can claim
-// a tensor of any size, and are no reason to make a bitmask of it.
-func tooThin(t tensor, bytes int64) bool {
-	return int64(graph.Bit.Bytes(graph.Count(t.dims))) > 64<<20+16*bytes
+// A proportion is what the tensors of a level, or of a state, take in the file and written out dense, in bytes.
+type proportion struct{ stored, dense int64 }
+
+func (p *proportion) add(t tensor) {
+	p.dense = min(p.dense+int64(t.dtype.Bytes(graph.Count(t.dims))), 1<<60)
+}
+
+// check refuses tensors that are next to nothing in the file: whoever loads them may write them out, and a small file of unknown
+// origin must not take all of its memory.
+func (p *proportion) check() error {
+	if p.dense > 256<<20+1024*p.stored {
+		return fmt.Errorf("its tensors take %d bytes written out, of which %d are stored; the limit is 256 MiB and 1,024 times what is stored (a bitmask stores more than an index16)", p.dense, p.stored)
+	}
+	return nil
 }
 
 // A tensor is a line of the header's table of tensors.

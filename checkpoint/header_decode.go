@@ -279,6 +279,7 @@ func (d *headerDecoder) level(used []bool) level {
 	n := d.array()
 	l.entries = make([]entry, 0, n)
 	last := -1
+	var p proportion
 	for range n {
 		e := d.entry(used)
 		if e.tensor <= last {
@@ -292,6 +293,13 @@ func (d *headerDecoder) level(used []bool) level {
 		}
 		last = e.tensor
 		l.entries = append(l.entries, e)
+		p.add(d.h.tensors[e.tensor])
+		for _, k := range e.parts {
+			p.stored += d.h.parts[k].index.len() + d.h.parts[k].values.len()
+		}
+	}
+	if err := p.check(); err != nil {
+		r.Fail("level %q: %v", l.name, err)
 	}
 	return l
 }
@@ -331,7 +339,7 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 		return
 	}
 	e.parts = make([]int, 0, n)
-	last, bytes := int64(-1), int64(0)
+	last := int64(-1)
 	var top form
 	for range n {
 		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
@@ -353,15 +361,12 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 		}
 		used[i], last, top = true, i, p.form
 		e.parts = append(e.parts, int(i))
-		bytes += p.index.len() + p.values.len()
 	}
 	switch {
 	case n == 1 && e.form != top:
 		r.Fail("tensor %v: its one part is %v, the result %v", t, top, e.form)
 	case n > 1 && top.sparse() && !e.form.sparse():
 		r.Fail("tensor %v: sparse parts do not make %v", t, e.form)
-	case n > 1 && e.form.kind == bitmask && tooThin(t, bytes):
-		r.Fail("tensor %v: a bitmask is to be put together from %d bytes only", t, bytes)
 	}
 }
 
@@ -411,6 +416,7 @@ func (d *headerDecoder) state() *state {
 	last = ""
 	n = d.array()
 	s.tensors = make([]stateTensor, 0, n)
+	var p proportion
 	for range n {
 		r.ArrayOf(6)
 		t := stateTensor{tensor: d.tensor(d.next(&last)), form: d.form(), index: d.blob(), values: d.blob()}
@@ -421,6 +427,11 @@ func (d *headerDecoder) state() *state {
 			r.Fail("state tensor %v as %v: %v", t.tensor, t.form, err)
 		}
 		s.tensors = append(s.tensors, t)
+		p.add(t.tensor)
+		p.stored += t.index.len() + t.values.len()
+	}
+	if err := p.check(); err != nil {
+		r.Fail("state: %v", err)
 	}
 	return s
 }

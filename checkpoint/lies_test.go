@@ -137,3 +137,8 @@ func TestPreambles(t *testing.T) {
 		refused(t, name, c.b, c.want)
 	}
 }
+
+// TestOutOfProportion: whoever loads these eight kilobytes may write them out.
+func TestOutOfProportion(t *testing.T) {
+	refused(t, "an index16 of half a gigabyte", sparse(1<<27).bytes(t), "its tensors take 536870912 bytes written out")
+}

@@ -217,7 +217,7 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 			return nil, err
 		}
 		// Dense would leave no room for the parts below.
-		if f = formOf(small); f.kind == dense || v.value.Encoding == graph.Bitmask && tooThin(t, int64(small.Bytes())) {
+		if f = formOf(small); f.kind == dense {
 			f.kind = bitmask
 		}
 	}

@@ -139,6 +139,10 @@ class Blob:
     bytes: bytes = b""
     at: int = 0
 
+    @property
+    def length(self):
+        return sum(length for _, length, _ in self.chunks)
+
 
 Form = namedtuple("Form", "kind n m axis", defaults=(0, 0, 0))  # n, m and axis belong to nm:N:M:A
 Level = namedtuple("Level", "notes tensors")
@@ -294,8 +298,6 @@ class Tensor:
             need(first.form == form, f"{self.where}: has the form {self.form}, its only part has not")
             first.places()
             return len(first.elements())
-        size = sum(len(part.index.bytes) + len(part.values.bytes) for part in self.parts)
-        need(form.kind != "bitmask" or (first.n + 7) // 8 <= (64 << 20) + 16 * size, f"{self.where}: a bitmask of {first.n} bits from {size} bytes")
         stack = [part for part in self.parts if part.form.kind in SPARSE]
         stored = stored_by(stack) if stack else 0
         if len(stack) == len(self.parts):
@@ -312,6 +314,13 @@ class Tensor:
         groups = made.reshape(-1, form.m, math.prod(self.extents[form.axis + 1 :]))
         need(np.count_nonzero(groups, axis=1).max() <= form.n, f"{self.where}: more than {form.n} of {form.m} elements are not zero")
         return first.n // form.m * form.n
+
+
+def check_proportion(tensors):
+    """A small file must not claim all memory of whoever writes its tensors out."""
+    stored = sum(part.index.length + part.values.length for t in tensors for part in t.parts)
+    dense = sum((math.prod(t.extents) + 7) // 8 if t.dtype == "bit" else math.prod(t.extents) * SIZES[t.dtype] for t in tensors)
+    need(dense <= (256 << 20) + 1024 * stored, f"tensors of {dense} bytes, of which {stored} are stored")
 
 
 class Checkpoint:
@@ -335,6 +344,8 @@ class Checkpoint:
         need({number for _, _, e in levels for *_, numbers in e for number in numbers} == set(range(len(parts))), "parts: one is in no level")
         self.state = None if state is None else self.training(state)
         self.check_lines(header)
+        for holder in [*self.levels.values(), self.state]:
+            check_proportion(holder.tensors.values() if holder else ())
 
     def check_meta(self):
         *texts, seed, versions, given, extra = fields(self.meta, "meta", "model", "recipe", "data", "seed", "versions", "input", "extra")

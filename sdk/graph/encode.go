@@ -15,6 +15,7 @@ const (
 	maxInstrs       = 1 << 16
 	maxOperands     = 1 << 17 // over all instructions
 	maxAxes         = 1 << 18 // over all values
+	maxConstants    = 1 << 26 // bytes of all constants, every symbol being 1
 	maxRank         = 16
 	maxExtent       = 1 << 31 // of one axis, and of any integer of an attribute: no shape rule can overflow
 	maxElements     = 1 << 46 // of one value, every symbol being 1
@@ -39,7 +40,7 @@ const (
 // is an integer, or [c, symbols] for c times the product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
 //
 // Integers and lengths have their shortest form, those that are not negative an unsigned one. Names are 1 to 255 bytes of printable characters. A program
-// has at most 8 MiB, 65,536 instructions and 262,144 operands, a shape or list 16 entries, an integer a magnitude of 2³¹, a value 2⁴⁶ elements for N = 1.
+// has at most 8 MiB, 65,536 instructions, 131,072 operands, 262,144 axes of values and 64 MiB of constants, a shape or list 16 entries, an integer a magnitude of 2³¹, a value 2⁴⁶ elements for N = 1.
 func (p *Program) Encode() ([]byte, error) {
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
@@ -97,7 +98,7 @@ func encodePort(w *pack.Writer, name string, id ID) {
 
 // Decode is the inverse of [Program.Encode]. It is safe on bytes from anywhere: what it returns is bounded in size and
 // verified, everything else is an error that says at which byte, and bytes that Encode would not have written are refused.
-// A program has at most 8 MiB, 65,536 instructions, 131,072 operands and 262,144 axes of values.
+// A program has at most 8 MiB, 65,536 instructions, 131,072 operands, 262,144 axes of values and, for N = 1, 64 MiB of constants.
 func Decode(b []byte) (*Program, error) {
 	if len(b) > maxProgramBytes {
 		return nil, fmt.Errorf("graph: decode program: %d bytes, the limit is %d", len(b), maxProgramBytes)
@@ -118,6 +119,7 @@ type decoder struct {
 	p             Program
 	operands      int           // so far
 	axes          int           // of values so far
+	constants     int           // their bytes so far
 	inputs, slots map[string]ID // declared by the code
 }
 
@@ -251,6 +253,13 @@ func (d *decoder) instr() {
 			r.Fail("values of more than %d axes", maxAxes)
 			return
 		}
+		if i.Op == OpConst {
+			d.constants += t.DType.Bytes(elements(t.Shape))
+		}
+		if d.constants > maxConstants {
+			r.Fail("constants of more than %d bytes", maxConstants)
+			return
+		}
 		i.Out[j] = ID(len(p.Types))
 		p.Types = append(p.Types, t)
 	}
@@ -265,6 +274,15 @@ func (d *decoder) instr() {
 		seen[s.Name] = i.Out[0]
 	}
 	p.Code = append(p.Code, i)
+}
+
+// elements counts those of s, every symbol being 1.
+func elements(s Shape) int {
+	n := 1
+	for _, d := range s {
+		n *= d.C
+	}
+	return n
 }
 
 // bounded returns an error unless s is within the bounds of a decoded program.

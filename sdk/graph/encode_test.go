@@ -271,6 +271,8 @@ func TestDecodeMemory(t *testing.T) {
 		"many operands":                {1, 1, []any{"topk_mask", zeros(131072), attr("keep", 1)}, ""},
 		"too many operands":            {1, 1, []any{"topk_mask", zeros(131073), attr("keep", 1)}, "more than 131072 operands"},
 		"many operands that are wrong": {16, 1, []any{"topk_mask", zeros(131072), attr("keep", -1)}, "and 131068 more"},
+		"constants of 64 MiB":          {1, 1, []any{"const", zeros(0), attr("dtype", "f32", "shape", []int{1 << 24}, "value", 1.5)}, ""},
+		"constants of more":            {1, 2, []any{"const", zeros(0), attr("dtype", "f32", "shape", []int{1 << 24}, "value", 1.5)}, "constants of more than 67108864 bytes"},
 		"many operands of rank 16":     {16, 1, []any{"concat", zeros(131072), attr("axis", 99)}, "and 131068 more"},
 	} {
 		var b bytes.Buffer
