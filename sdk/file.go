@@ -51,6 +51,9 @@ func OpenFS(fsys fs.FS, name string) (*Network, error) {
 
 // LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that level and the program that
 // infers, nothing else, and the weights stay encoded until the backend packs them.
+//
+// A file may come from anybody: it is refused unless all of it that is read is right, and its weights may not claim more than 256 MiB and 1,024 times what it
+// stores. What Predict needs for the values in between is up to its program.
 func LoadSparse(path string, opts ...Option) (*Predictor, error) {
 	o, err := gather(opts, true)
 	if err != nil {
