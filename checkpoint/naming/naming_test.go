@@ -87,6 +87,26 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// TestHostileNames: a name of a file can forge no line of the report.
+func TestHostileNames(t *testing.T) {
+	x := counting(t, 1)
+	r := Report{
+		Library: "PyTorch", Unexpected: []string{"a\nfc.bias is missing", "b\u202egnp", "c is missing", `d"`, "", "θ.weight"},
+		Unfit: []Unfit{{"fc.bias", "e\r\x1b[2J", []int{3}, "has shape [4]"}}, Missing: []Missing{{"f", "g\nh"}},
+	}
+	want := strings.Join([]string{
+		`naming: 8 names do not fit, read by the names of PyTorch: "g\nh" is missing (here: f)`, `"a\nfc.bias is missing" is unexpected`,
+		`"b\u202egnp" is unexpected`, `"c is missing" is unexpected`, `"d\"" is unexpected`, `"" is unexpected`, `θ.weight is unexpected`,
+		`"e\r\x1b[2J": has shape [4] (here: fc.bias [3])`,
+	}, "\n")
+	if got := r.Err().Error(); got != want {
+		t.Errorf("the report says\n%s\nwant\n%s", got, want)
+	}
+	if _, r, err := Convert(map[string][]int{"w": {1}}, file{"w": x, "x\ny": x}); err != nil || r.Err() == nil || strings.Contains(r.Err().Error(), "\n") {
+		t.Error(r.Err(), err)
+	}
+}
+
 // TestStrict lists all that is wrong in one report, by the file's own names.
 func TestStrict(t *testing.T) {
 	half, err := graph.DenseValue(counting(t, 2)).Cast(graph.F16)
