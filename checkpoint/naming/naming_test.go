@@ -38,7 +38,7 @@ func counting(t *testing.T, dims ...int) graph.Tensor {
 // TestNames spells some names out; TestLibraries holds the tables against all.
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ library, family, ours, theirs string }{
-		{"torchvision", "", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
+		{"PyTorch", "", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
 		{"transformers", "ResNet", "conv1.weight", "resnet.embedder.embedder.convolution.weight"},
 		{"transformers", "ResNet", "bn1.running_var", "resnet.embedder.embedder.normalization.running_var"},
 		{"transformers", "ResNet", "layer3.5.conv2.weight", "resnet.encoder.stages.2.layers.5.layer.1.convolution.weight"},
