@@ -165,8 +165,16 @@ func TestRoundTrip(t *testing.T) {
 		if err := r.Verify(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		if r.HasState() != (f.State != nil) {
+			t.Errorf("%s: HasState is %v", name, r.HasState())
+		}
 		if again := write(t, got); !bytes.Equal(b, again) {
 			t.Errorf("%s: writing what was read gives other bytes", name)
+		}
+	}
+	for _, r := range []*Reader{nil, {}} {
+		if r.HasState() {
+			t.Errorf("an empty Reader has a state")
 		}
 	}
 }

@@ -223,6 +223,9 @@ func (c *Reader) Level(name string) (*Level, error) {
 	return out, nil
 }
 
+// HasState says whether the file holds a training in progress, without reading its state.
+func (c *Reader) HasState() bool { return !c.empty() && c.head.state != nil }
+
 // State reads the training state; nil when the file has none.
 func (c *Reader) State() (*State, error) {
 	if c.empty() {

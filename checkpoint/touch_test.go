@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -121,6 +122,12 @@ func (m fileMap) readings(t testing.TB) map[string]reading {
 	for _, x := range m.r.head.state.tensors {
 		state = append(state, m.blobs(x.index, x.values)...)
 	}
+	all["whether there is a state"] = reading{func(r *Reader) error {
+		if !r.HasState() {
+			return errors.New("the file has none")
+		}
+		return nil
+	}, nil}
 	all["state"] = reading{func(r *Reader) error { _, err := r.State(); return err }, state}
 	return all
 }

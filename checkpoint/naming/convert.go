@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compressaware/cram/sdk/graph"
@@ -43,21 +44,29 @@ type Unfit struct {
 	Why    string `json:"why"`
 }
 
-// Err returns an error that lists everything that does not fit, or nil.
+// plain returns a name as it is, or quoted where a line with it could be taken for others: a file names its tensors as it likes.
+func plain(name string) string {
+	if quoted := strconv.Quote(name); quoted[1:len(quoted)-1] != name || strings.Contains(name, " ") || name == "" {
+		return quoted
+	}
+	return name
+}
+
+// Err returns an error that lists everything that does not fit, or nil. Names that could mislead stand in quotes.
 func (r Report) Err() error {
 	var wrong []error
 	for _, m := range r.Missing {
 		if m.Name == m.Theirs {
-			wrong = append(wrong, fmt.Errorf("%s is missing", m.Name))
+			wrong = append(wrong, fmt.Errorf("%s is missing", plain(m.Name)))
 		} else {
-			wrong = append(wrong, fmt.Errorf("%s is missing (here: %s)", m.Theirs, m.Name))
+			wrong = append(wrong, fmt.Errorf("%s is missing (here: %s)", plain(m.Theirs), plain(m.Name)))
 		}
 	}
 	for _, name := range r.Unexpected {
-		wrong = append(wrong, fmt.Errorf("%s is unexpected", name))
+		wrong = append(wrong, fmt.Errorf("%s is unexpected", plain(name)))
 	}
 	for _, u := range r.Unfit {
-		wrong = append(wrong, fmt.Errorf("%s: %s (here: %s %v)", u.Theirs, u.Why, u.Name, u.Want))
+		wrong = append(wrong, fmt.Errorf("%s: %s (here: %s %v)", plain(u.Theirs), u.Why, plain(u.Name), u.Want))
 	}
 	if len(wrong) == 0 {
 		return nil

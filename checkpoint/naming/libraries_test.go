@@ -59,8 +59,9 @@ func readList(t *testing.T, path string, zeros []float32) listed {
 
 // TestLibraries imports what the libraries of today save, by the names and shapes of testdata: all of it, and nothing else.
 func TestLibraries(t *testing.T) {
-	// By whose table, where it is not the library's own: timm's ResNet has torchvision's names.
-	tables := map[string]string{"timm-resnet18": "torchvision", "timm-resnet50": "torchvision", "keras-mobilenet_v1_0.75": "keras 3"}
+	// By whose table, where it is not the library's own: torchvision's names, and those of timm's ResNet, are PyTorch's.
+	tables := map[string]string{"timm-resnet18": "PyTorch", "timm-resnet50": "PyTorch", "torchvision-resnet18": "PyTorch", "torchvision-resnet50": "PyTorch",
+		"torchvision-vgg16-bn": "PyTorch", "keras-mobilenet_v1_0.75": "keras 3"}
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 11 {
 		t.Fatal(files, err)

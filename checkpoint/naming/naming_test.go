@@ -38,7 +38,7 @@ func counting(t *testing.T, dims ...int) graph.Tensor {
 // TestNames spells some names out; TestLibraries holds the tables against all.
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ library, family, ours, theirs string }{
-		{"torchvision", "", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
+		{"PyTorch", "", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
 		{"transformers", "ResNet", "conv1.weight", "resnet.embedder.embedder.convolution.weight"},
 		{"transformers", "ResNet", "bn1.running_var", "resnet.embedder.embedder.normalization.running_var"},
 		{"transformers", "ResNet", "layer3.5.conv2.weight", "resnet.encoder.stages.2.layers.5.layer.1.convolution.weight"},
@@ -84,6 +84,26 @@ func TestLayouts(t *testing.T) {
 		if x := got[name]; !slices.Equal(x.F32(), elements) || !slices.Equal(x.Dims, want[name]) {
 			t.Errorf("%s is %v %v, want %v", name, x.Dims, x.F32(), elements)
 		}
+	}
+}
+
+// TestHostileNames: a name of a file can forge no line of the report.
+func TestHostileNames(t *testing.T) {
+	x := counting(t, 1)
+	r := Report{
+		Library: "PyTorch", Unexpected: []string{"a\nfc.bias is missing", "b\u202egnp", "c is missing", `d"`, "", "θ.weight"},
+		Unfit: []Unfit{{"fc.bias", "e\r\x1b[2J", []int{3}, "has shape [4]"}}, Missing: []Missing{{"f", "g\nh"}},
+	}
+	want := strings.Join([]string{
+		`naming: 8 names do not fit, read by the names of PyTorch: "g\nh" is missing (here: f)`, `"a\nfc.bias is missing" is unexpected`,
+		`"b\u202egnp" is unexpected`, `"c is missing" is unexpected`, `"d\"" is unexpected`, `"" is unexpected`, `θ.weight is unexpected`,
+		`"e\r\x1b[2J": has shape [4] (here: fc.bias [3])`,
+	}, "\n")
+	if got := r.Err().Error(); got != want {
+		t.Errorf("the report says\n%s\nwant\n%s", got, want)
+	}
+	if _, r, err := Convert(map[string][]int{"w": {1}}, file{"w": x, "x\ny": x}); err != nil || r.Err() == nil || strings.Contains(r.Err().Error(), "\n") {
+		t.Error(r.Err(), err)
 	}
 }
 

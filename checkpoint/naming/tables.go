@@ -27,7 +27,7 @@ type Table struct {
 // Tables returns all tables, in the order in which they are preferred.
 func Tables() []Table {
 	return []Table{
-		{"torchvision", "", []Rule{{"*", "*", AsIs}}}, // and timm's ResNet, and what cram exports
+		{"PyTorch", "", []Rule{{"*", "*", AsIs}}}, // names as PyTorch's users know them: torchvision's and timm's ResNet, and cram's own
 		{"transformers", "ResNet", []Rule{
 			{"conv1.*", "resnet.embedder.embedder.convolution.*", AsIs},
 			{"bn1.*", "resnet.embedder.embedder.normalization.*", AsIs},

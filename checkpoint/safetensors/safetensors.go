@@ -1,7 +1,7 @@
 // Package safetensors reads and writes Hugging Face's safetensors files: eight bytes of little-endian header length, a JSON header that
 // maps each tensor's name to its dtype, shape and byte range, and the tensors themselves.
 //
-// The reader trusts nothing: the header is bounded, and names, types, shapes and ranges are checked before a tensor's
+// The reader trusts nothing: the header is bounded and has no key twice, and names, types, shapes and ranges are checked before a tensor's
 // bytes are touched; ranges must lie inside the file, fit their shape, and neither overlap nor leave holes.
 //
 // Weighed instead and not taken: github.com/nlpodyssey/safetensors, as careful, but it wants the whole file in one []byte, where a reader
@@ -44,13 +44,20 @@ var dtypes = map[string]graph.DType{
 	"F32": graph.F32, "F64": graph.F64, "F16": graph.F16, "BF16": graph.BF16, "I8": graph.I8, "I32": graph.I32, "I64": graph.I64,
 }
 
-// Open opens the file at path. Close it when done.
+// Open opens the file at path, which must be a regular file. Close it when done.
 func Open(path string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+		return nil, fmt.Errorf("safetensors: %s: not a regular file: %v", path, info.Mode())
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
-	info, err := f.Stat()
+	info, err = f.Stat()
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("safetensors: %w", err)
@@ -70,15 +77,18 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		return nil, errors.New("safetensors: the reader is nil")
 	}
 	var prefix [8]byte
-	if _, err := r.ReadAt(prefix[:], 0); err != nil {
+	if err := fill(r, prefix[:], 0); err != nil {
 		return nil, fmt.Errorf("safetensors: header length: %w", err)
+	}
+	if bytes.HasPrefix(prefix[:], []byte(checkpoint)) {
+		return nil, errors.New("safetensors: this is a cram checkpoint, not a safetensors file; it needs no import")
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > MaxHeader || int64(n) > size-8 {
 		return nil, fmt.Errorf("safetensors: header length is %d, file has %d bytes", n, size)
 	}
 	header := make([]byte, n)
-	if _, err := r.ReadAt(header, 8); err != nil {
+	if err := fill(r, header, 8); err != nil {
 		return nil, fmt.Errorf("safetensors: header: %w", err)
 	}
 	f := &File{r: r, base: 8 + int64(n), entries: map[string]entry{}}
@@ -88,25 +98,38 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
+// checkpoint is how a checkpoint of cram begins.
+const checkpoint = "\xa4cram"
+
+// fill reads all of b. With the last bytes of a file, an io.ReaderAt may return io.EOF or nothing.
+func fill(r io.ReaderAt, b []byte, at int64) error {
+	n, err := r.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	return fmt.Errorf("read %d bytes at byte %d: got %d: %w", len(b), at, n, err)
+}
+
 func (f *File) parse(header []byte, data int64) error {
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(header, &raw); err != nil {
+	raw, err := object(header)
+	if err != nil {
 		return err
 	}
 	for name, text := range raw {
 		if name == "__metadata__" {
+			if _, err := object(text); err != nil {
+				return fmt.Errorf("metadata: %w", err)
+			}
 			if err := json.Unmarshal(text, &f.metadata); err != nil {
 				return fmt.Errorf("metadata: %w", err)
 			}
 			continue
 		}
-		var e entry
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&e); err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
+		e, err := parseEntry(text)
+		if err == nil {
+			err = e.check(data)
 		}
-		if err := e.check(data); err != nil {
+		if err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
 		f.entries[name] = e
@@ -136,12 +159,12 @@ func (e entry) check(data int64) error {
 	}
 	n := int64(1)
 	for _, v := range e.Shape {
-		if v < 1 || n > data/v+1 {
-			return fmt.Errorf("shape %v is out of range", e.Shape)
+		if v < 1 || n > data/v/int64(d.Bytes(1)) {
+			return fmt.Errorf("shape %v is out of range: the file has %d bytes of tensors", e.Shape, data)
 		}
 		n *= v
 	}
-	if e.Offsets[0] < 0 || e.Offsets[1] > data || e.Offsets[1]-e.Offsets[0] != int64(d.Bytes(int(n))) {
+	if e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] || e.Offsets[1] > data || e.Offsets[1]-e.Offsets[0] != int64(d.Bytes(int(n))) {
 		return fmt.Errorf("bytes %v do not hold %s%v", e.Offsets, e.DType, e.Shape)
 	}
 	return nil
@@ -182,7 +205,7 @@ func (f *File) Tensor(name string) (graph.Tensor, error) {
 	if err != nil {
 		return t, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
-	if _, err := f.r.ReadAt(t.Data, f.base+e.Offsets[0]); err != nil {
+	if err := fill(f.r, t.Data, f.base+e.Offsets[0]); err != nil {
 		return graph.Tensor{}, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
 	return t, nil

@@ -3,7 +3,10 @@ package safetensors_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +31,40 @@ func ExampleNew() {
 	// Output: [w] [2] [1 2] <nil>
 }
 
+// eager returns io.EOF along with the last bytes, as an io.ReaderAt may.
+type eager []byte
+
+func (e eager) ReadAt(b []byte, at int64) (int, error) {
+	n := copy(b, e[min(at, int64(len(e))):])
+	if at+int64(n) == int64(len(e)) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func TestEager(t *testing.T) {
+	for _, b := range [][]byte{
+		file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, []byte{0, 0, 128, 63, 0, 0, 0, 64}), // ends with a tensor
+		file(`{}`, nil), // ends with the header
+	} {
+		f, err := safetensors.New(eager(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := f.Tensors()
+		if err != nil {
+			t.Error(err)
+		}
+		if x, ok := all["w"]; ok && !slices.Equal(x.F32(), []float32{1, 2}) {
+			t.Error(x.F32())
+		}
+	}
+	b := file(`{}`, nil)
+	if _, err := safetensors.New(eager(b[:9]), int64(len(b))); !errors.Is(err, io.EOF) {
+		t.Errorf("a file that ends early: %v", err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	eight := make([]byte, 8)
 	for name, c := range map[string]struct {
@@ -45,6 +82,21 @@ func TestRefuses(t *testing.T) {
 		"hole":           {file(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, eight), "hole"},
 		"overlap":        {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, eight), "overlap"},
 		"tail":           {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, eight), "end at byte"},
+		"bytes overflow": {file(`{"w":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}}`, nil), "out of range"},
+		"too large":      {file(`{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, eight), "out of range"},
+		"backwards":      {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, eight), "do not hold"},
+		"tensor twice": {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}`, eight),
+			`"w" stands there twice`},
+		"escaped twice": {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\u0077":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}`, eight),
+			`"w" stands there twice`},
+		"field twice":    {file(`{"w":{"dtype":"I32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, eight), `"dtype" stands there twice`},
+		"other case":     {file(`{"w":{"dtype":"I32","Dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, eight), `unknown field "Dtype"`},
+		"metadata twice": {file(`{"__metadata__":{"a":"1","a":"2"}}`, nil), `"a" stands there twice`},
+		"three offsets":  {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8,9]}}`, eight), "want two"},
+		"no shape":       {file(`{"w":{"dtype":"F32","data_offsets":[0,4]}}`, eight[:4]), `lacks "shape"`},
+		"no object":      {file(`[]`, nil), "want a JSON object"},
+		"two objects":    {file(`{}{}`, nil), "follow"},
+		"checkpoint":     {[]byte("\xa4cram\x01\xc4\x04"), "cram checkpoint"},
 		"unknown field":  {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}`, eight), "unknown field"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -179,7 +179,10 @@ func gzipped(path string) (int64, error) {
 	if _, err := io.Copy(z, in); err != nil {
 		return 0, err
 	}
-	return int64(n), z.Close()
+	if err := z.Close(); err != nil { // which writes the end
+		return 0, err
+	}
+	return int64(n), nil
 }
 
 // A counter counts what is written to it.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,6 +39,23 @@ func servePeer(wrong string) {
 		}
 	}
 	os.Exit(0)
+}
+
+func TestGzipped(t *testing.T) {
+	content := []byte(strings.Repeat("cram", 1000))
+	path := filepath.Join(t.TempDir(), "f")
+	write(t, path, content)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := gzipped(path); n != int64(b.Len()) || err != nil {
+		t.Errorf("%d bytes, %v; want %d", n, err, b.Len())
+	}
 }
 
 func readable(path string) bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -52,13 +53,17 @@ A training in progress cannot be converted: its state belongs to its weights.`,
 type converted struct {
 	Level     string  `json:"level"`
 	Lossless  bool    `json:"lossless"`             // every weight is the number it was
-	MaxChange float64 `json:"max_change,omitempty"` // the largest |new - old|
+	MaxChange float64 `json:"max_change,omitempty"` // the largest |new - old|, left out where it is unbounded: JSON has no infinity
+	Unbounded bool    `json:"unbounded,omitempty"`  // a weight is infinite or NaN now, or was, and is another
 	Tensor    string  `json:"tensor,omitempty"`     // where
 }
 
 func (r converted) text() string {
 	if r.Lossless {
 		return r.Level + ": lossless"
+	}
+	if r.Unbounded {
+		return fmt.Sprintf("%s: changed without bound in %s: a weight that is infinite or NaN now, or was, is another", r.Level, r.Tensor)
 	}
 	return fmt.Sprintf("%s: rounded, by at most %.3g in %s", r.Level, r.MaxChange, r.Tensor)
 }
@@ -70,15 +75,17 @@ func (a *app) runConvert(file string, f convertFlags) error {
 	if f.dtype != "" && !slices.Contains([]string{"f32", "f16", "bf16"}, f.dtype) {
 		return usagef("--dtype is %q, must be f32, f16 or bf16", f.dtype)
 	}
+	for i, name := range f.levels {
+		if slices.Contains(f.levels[:i], name) {
+			return usagef("--level names %q twice; a file has a level once", name)
+		}
+	}
 	r, err := checkpoint.Open(file)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	switch state, err := r.State(); {
-	case err != nil:
-		return fmt.Errorf("%s: %w", file, err)
-	case state != nil:
+	if r.HasState() {
 		return fmt.Errorf("%s is a training in progress; finish it first", file)
 	}
 	out := checkpoint.File{Meta: r.Meta(), Programs: map[string]*graph.Program{}}
@@ -98,17 +105,21 @@ func (a *app) runConvert(file string, f convertFlags) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		result := converted{Level: name, Lossless: true}
-		for tensor, v := range l.Tensors {
+		result, most := converted{Level: name, Lossless: true}, 0.0
+		for _, tensor := range slices.Sorted(maps.Keys(l.Tensors)) {
+			v := l.Tensors[tensor]
 			if l.Tensors[tensor], err = f.convert(v, kernels[tensor]); err != nil {
 				return fmt.Errorf("%s: level %s: %s: %w", file, name, tensor, err)
 			}
-			change, err := difference(v, l.Tensors[tensor])
+			change, changed, err := difference(v, l.Tensors[tensor])
 			if err != nil {
 				return fmt.Errorf("%s: level %s: %s: %w", file, name, tensor, err)
 			}
-			if change > result.MaxChange {
-				result = converted{name, false, change, tensor}
+			if changed && (result.Lossless || change > most) {
+				result, most = converted{Level: name, Tensor: tensor}, change
+				if result.Unbounded = math.IsInf(change, 1); !result.Unbounded {
+					result.MaxChange = change
+				}
 			}
 		}
 		out.Levels = append(out.Levels, *l)
@@ -187,24 +198,33 @@ func (f convertFlags) convert(v graph.Value, kernel bool) (graph.Value, error) {
 	return t.Encode(e)
 }
 
-// difference returns the largest |x - y| of two values of one shape, 0 where their type was never changed.
-func difference(x, y graph.Value) (float64, error) {
+// difference returns the largest |x - y| of two values of one shape, and whether any element is another number. NaN is the same as NaN, and
+// whatever else is not finite and differs is infinitely far away. Only a change of type changes numbers.
+func difference(x, y graph.Value) (most float64, changed bool, err error) {
 	if x.DType == y.DType {
-		return 0, nil
+		return 0, false, nil
 	}
 	var t [2]graph.Tensor
 	for k, v := range []graph.Value{x, y} {
 		wide, err := v.Cast(graph.F32)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if t[k], err = wide.Decode(); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	most := 0.0
+	after := t[1].F32()
 	for i, a := range t[0].F32() {
-		most = max(most, math.Abs(float64(a)-float64(t[1].F32()[i])))
+		b := after[i]
+		if math.Float32bits(a) == math.Float32bits(b) || a != a && b != b {
+			continue
+		}
+		d := math.Abs(float64(a) - float64(b))
+		if math.IsNaN(d) {
+			d = math.Inf(1)
+		}
+		most, changed = max(most, d), true
 	}
-	return most, nil
+	return most, changed, nil
 }

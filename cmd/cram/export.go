@@ -26,8 +26,8 @@ func (a *app) export() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FILE --format safetensors|onnx --out FILE",
 		Short: "Write a level for other tools",
-		Long: `Write one level for other tools, dense with its zeros. safetensors holds the weights alone, under the names that the model has, which are
-torchvision's for its networks. onnx (opset 17) holds the whole network, the normalisation of its input included: it takes a batch
+		Long: `Write one level for other tools, dense with its zeros. safetensors holds the weights alone, under the names that PyTorch's users know:
+torchvision's and timm's for ResNets, torchvision's for VGG16, and cram's own for its own networks. onnx (opset 17) holds the whole network, the normalisation of its input included: it takes a batch
 of raw values from 0 to 1 and gives logits.`,
 		Example: `  cram export net90.cram --format onnx --fold-bn --out net90.onnx
   cram export levels.cram --level topk:0.9 --format safetensors --out net90.safetensors`,
@@ -66,8 +66,14 @@ func (a *app) runExport(file string, f exportFlags) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if err := replace(f.out, func(w io.Writer) error { return write(w, r, level) }); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	err = replace(f.out, func(w io.Writer) error {
+		if err := write(w, r, level); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return a.printWritten(f.out)
 }
@@ -96,20 +102,27 @@ func metadata(r *checkpoint.Reader, l *checkpoint.Level) map[string]string {
 	return map[string]string{"model": m.Model, "recipe": m.Recipe, "data": m.Data, "level": l.Name, "format": "pt"}
 }
 
-// replace writes a file beside path and renames it to path once it is whole.
+// replace writes a file beside path, flushes it to the disk, and renames it to path once it is whole. An error of the disk names path; one of
+// write, which no disk caused, is returned as it is.
 func replace(path string, write func(io.Writer) error) error {
 	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
-		return err
+		return fmt.Errorf("save %s: %w", path, err)
 	}
 	b := bufio.NewWriterSize(out, 1<<20)
-	if err = write(b); err == nil {
-		err = b.Flush()
+	wrong := write(b)
+	if err = b.Flush(); err != nil {
+		wrong = nil // it is what became of the disk's error, which a bufio.Writer repeats
+	} else if wrong == nil {
+		err = errors.Join(out.Chmod(0o644), out.Sync())
 	}
-	if err = errors.Join(err, out.Chmod(0o644), out.Close()); err == nil {
+	if err = errors.Join(err, out.Close()); err == nil && wrong == nil {
 		err = os.Rename(out.Name(), path)
 	}
 	if err != nil {
+		err = fmt.Errorf("save %s: %w", path, err)
+	}
+	if err = errors.Join(wrong, err); err != nil {
 		return errors.Join(err, os.Remove(out.Name()))
 	}
 	return nil

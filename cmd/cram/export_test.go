@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,6 +69,46 @@ func TestExportSafetensors(t *testing.T) {
 	}
 	if o := try(t.Context(), "export", file, "--level", "dense", "--format", "tf", "--out", out); o.code != 2 || !strings.Contains(o.stderr, "safetensors or onnx") {
 		t.Errorf("another format: %+v", o)
+	}
+}
+
+// TestExportNowhere: what is wrong with --out is not blamed on the file that was read.
+func TestExportNowhere(t *testing.T) {
+	file, dir := twoLevels(t), t.TempDir()
+	write(t, filepath.Join(dir, "file"), nil)
+	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{filepath.Join(dir, "none", "w"), filepath.Join(dir, "file", "w"), filepath.Join(dir, "folder")} {
+		for _, format := range []string{"safetensors", "onnx"} {
+			o := try(t.Context(), "export", file, "--level", "dense", "--format", format, "--out", out)
+			stutters(t, o.stderr)
+			if o.code != 1 || !strings.HasPrefix(o.stderr, "cram: save "+out+": ") || strings.Contains(o.stderr, file) {
+				t.Errorf("%s to %s: %+v", format, out, o)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.tmp")); left != nil {
+		t.Errorf("export left %v", left)
+	}
+}
+
+// TestReplace tells what writes from what holds: the first speaks for itself, and the old file stays.
+func TestReplace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w")
+	write(t, path, []byte("old"))
+	wrong := errors.New("the input is wrong")
+	err := replace(path, func(w io.Writer) error {
+		if _, err := w.Write([]byte("new")); err != nil {
+			t.Error(err)
+		}
+		return wrong
+	})
+	if !errors.Is(err, wrong) || strings.Contains(err.Error(), path) || string(read(t, path)) != "old" {
+		t.Errorf("%v, and the file holds %q", err, read(t, path))
+	}
+	if left, _ := filepath.Glob(path + ".*"); left != nil {
+		t.Errorf("replace left %v", left)
 	}
 }
 

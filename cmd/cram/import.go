@@ -33,10 +33,10 @@ func (a *app) importWeights() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.safetensors --model NAME --out FILE",
 		Short: "Make a network of weights that were trained elsewhere",
-		Long: `Make a network of the weights in a safetensors file. Names may be torchvision's, those of transformers (ResNet, MobileNet v1),
-timm (ResNet, VGG) or Keras (MobileNet v1): those that fit best are taken, and then names and shapes must be exactly the model's;
-every one that is missing, unexpected or of another shape is listed. A prefix such as "module." that all names share is taken off,
-PyTorch's num_batches_tracked counters are left out, and 16-bit weights become float32.
+		Long: `Make a network of the weights in a safetensors file. Names may be PyTorch's (torchvision's, timm's for ResNet, and cram's own), those
+of transformers (ResNet, MobileNet v1), timm (VGG) or Keras (MobileNet v1): those that fit best are taken, and then names and shapes
+must be exactly the model's; every one that is missing, unexpected or of another shape is listed. A prefix such as "module." that all
+names share is taken off, PyTorch's num_batches_tracked counters are left out, and 16-bit weights become float32.
 
 --mean and --std are what the training normalised its images with, which count from 0 to 1. An input x/127.5-1 is 0.5 for both.`,
 		Example: `  cram import --model resnet20a --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 weights.safetensors --out r.cram

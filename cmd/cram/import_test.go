@@ -77,6 +77,24 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// TestImportForeign: a file of our own is told from one that is damaged, and a foreign one's names forge no line.
+func TestImportForeign(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "x.cram")
+	if o := try(t.Context(), "import", twoLevels(t), "--model", "small-cnn", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "is a cram checkpoint") {
+		t.Errorf("a checkpoint: %+v", o)
+	}
+	x, err := graph.New(graph.F32, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := filepath.Join(t.TempDir(), "w.safetensors")
+	writeSafetensors(t, weights, map[string]graph.Tensor{"a\nwrote x.cram": x, "b\u202e": x})
+	o := try(t.Context(), "import", weights, "--model", "small-cnn", "--out", out)
+	if o.code != 1 || !strings.Contains(o.stderr, `"a\nwrote x.cram" is unexpected`) || !strings.Contains(o.stderr, `"b\u202e" is unexpected`) {
+		t.Errorf("hostile names: %+v", o)
+	}
+}
+
 // TestImportPublished imports real weights from a file that PyTorch's users made.
 func TestImportPublished(t *testing.T) {
 	dir := testdata.Dir(t, "weights/resnet20-12fca82f.safetensors")

@@ -26,8 +26,13 @@ func (a *app) inspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a file holds: provenance, levels, tensors, programs",
-		Long: `Show where a network comes from, its levels, and each tensor's shape, encoding, zeros and bytes in the file, beside what the
-dense tensor would take. Tensors are those of --level, or of every level with --json.`,
+		Long: `Show where a network comes from, its levels, and each tensor's shape, encoding, zeros and bytes in the file, of those that
+the dense tensor would take, in f32 where the file stores 16 bits. Tensors are those of --level, of the only level, or of every level
+with --json.
+
+A level's bytes are what reading it alone takes. Levels of one file share what they have in common, and each counts it, so that they
+sum to more than the file. Where they are stored so, a level takes an index beside its values, too: one with few zeros, such as dense
+in a file with sparse levels, can come to more than 100 % of dense.`,
 		Example: `  cram inspect net90.cram
   cram inspect levels.cram --level topk:0.9
   cram inspect net90.cram --program infer
@@ -53,15 +58,11 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	if err != nil {
 		return err
 	}
-	state, err := r.State()
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
 	m := r.Meta()
 	if err := a.print(provenance{
 		File: file, Bytes: info.Size(), Model: m.Model, Recipe: m.Recipe, Data: m.Data, Seed: m.Seed, Versions: m.Versions, Extra: m.Extra,
 		Shape: m.Input.Shape, Mean: m.Input.Mean, Std: m.Input.Std, Classes: m.Input.Classes,
-		Programs: r.Programs(), Training: state != nil,
+		Programs: r.Programs(), Training: r.HasState(),
 	}); err != nil {
 		return err
 	}
@@ -176,8 +177,8 @@ type tensorSize struct {
 func (r tensorSize) text() string {
 	const width = 20
 	filled := int(math.Round(width * (1 - r.Sparsity)))
-	return fmt.Sprintf("  %-36s %-16s %-10s %s%s %5.1f %% zeros %10s", r.Tensor, r.DType+fmt.Sprint(r.Dims), r.Encoding,
-		strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*r.Sparsity, size(r.Bytes))
+	return fmt.Sprintf("  %-36s %-16s %-10s %s%s %5.1f %% zeros %10s of %s", r.Tensor, r.DType+fmt.Sprint(r.Dims), r.Encoding,
+		strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*r.Sparsity, size(r.Bytes), size(r.DenseBytes))
 }
 
 // A levelSize is the sum over a level's tensors.
@@ -192,7 +193,11 @@ type levelSize struct {
 }
 
 func (r levelSize) text() string {
-	s := fmt.Sprintf("level %-16s %d tensors, %.1f %% zeros, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, 100*r.Sparsity,
+	noun := "tensors"
+	if r.Tensors == 1 {
+		noun = "tensor"
+	}
+	s := fmt.Sprintf("level %-16s %d %s, %.1f %% zeros, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, noun, 100*r.Sparsity,
 		size(r.Bytes), 100*float64(r.Bytes)/float64(max(r.DenseBytes, 1)), size(r.DenseBytes))
 	for _, key := range slices.Sorted(maps.Keys(r.Notes)) {
 		s += fmt.Sprintf("\n  %s: %s", key, oneLine(r.Notes[key]))

@@ -83,9 +83,7 @@ func TestWholePath(t *testing.T) {
 		t.Fatal(err)
 	}
 	content[len(content)/2] ^= 1
-	if err := os.WriteFile(small, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, small, content)
 	if o := try(t.Context(), "verify", small, net); o.code != 1 || !strings.Contains(o.stdout, "small.cram: damaged at byte") || !strings.Contains(o.stdout, "net.cram: intact") {
 		t.Errorf("verify of a damaged file: %+v", o)
 	}
@@ -216,6 +214,13 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestBenchTrain(t *testing.T) {

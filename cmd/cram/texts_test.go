@@ -11,17 +11,7 @@ import (
 
 // TestHostileTexts: a file says of itself what it likes, and a terminal sees it as what it is.
 func TestHostileTexts(t *testing.T) {
-	r, err := checkpoint.Open(twoLevels(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := r.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
+	f := readAll(t, twoLevels(t))
 	const hostile = "\x1b[2J\r\u202e\nlevel fake"
 	const shown = `\x1b[2J\r\u202e\nlevel fake`
 	f.Meta.Model, f.Meta.Recipe, f.Meta.Data = hostile, hostile, hostile

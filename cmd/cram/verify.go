@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +18,8 @@ func (a *app) verify() *cobra.Command {
 		Use:   "verify FILE...",
 		Short: "Check every byte of a file",
 		Long: `Check every byte of a file: that checksums match, padding is zero, programs are valid and every tensor of every level
-decodes. The checksums find damage, not forgery. The exit code is 1 if a file is damaged.`,
+decodes. The checksums find damage, not forgery. The exit code is 1 if a file is damaged or cannot be read;
+the files after it are checked all the same.`,
 		Example: `  cram verify net.cram
   cram verify --json *.cram`,
 		Args: cobra.MinimumNArgs(1),
@@ -26,65 +29,80 @@ decodes. The checksums find damage, not forgery. The exit code is 1 if a file is
 
 // A verdict says whether a file is intact, or where it is not.
 type verdict struct {
-	File    string `json:"file"`
-	Bytes   int64  `json:"bytes"`
-	Intact  bool   `json:"intact"`
-	Offset  *int64 `json:"offset,omitempty"` // byte at which the damage shows
-	Problem string `json:"problem,omitempty"`
+	File       string `json:"file"`
+	Bytes      int64  `json:"bytes"`
+	Intact     bool   `json:"intact"`
+	Unreadable bool   `json:"unreadable,omitempty"`
+	Offset     *int64 `json:"offset,omitempty"` // byte at which the damage shows
+	Problem    string `json:"problem,omitempty"`
 }
 
 func (r verdict) text() string {
 	if r.Intact {
 		return fmt.Sprintf("%s: intact, %s", r.File, size(r.Bytes))
 	}
-	if r.Offset != nil {
-		return fmt.Sprintf("%s: damaged at byte %d of %d: %s", r.File, *r.Offset, r.Bytes, r.Problem)
+	if r.Unreadable {
+		return fmt.Sprintf("%s: cannot be read: %s", r.File, r.Problem)
 	}
-	return fmt.Sprintf("%s: damaged: %s", r.File, r.Problem)
+	return fmt.Sprintf("%s: damaged at byte %d of %d: %s", r.File, *r.Offset, r.Bytes, r.Problem)
 }
 
 func (a *app) runVerify(files []string) error {
-	damaged := 0
+	damaged, unreadable := 0, 0
 	for _, file := range files {
-		v, err := judge(file)
-		if err != nil {
-			return err
-		}
-		if !v.Intact {
+		v := judge(file)
+		switch {
+		case v.Unreadable:
+			unreadable++
+		case !v.Intact:
 			damaged++
 		}
 		if err := a.print(v); err != nil {
 			return err
 		}
 	}
-	if damaged > 0 {
-		return fmt.Errorf("%d of %d files damaged; restore them from where they came", damaged, len(files))
+	switch n := len(files); {
+	case damaged > 0 && unreadable > 0:
+		return fmt.Errorf("%d of %d files damaged, %d cannot be read; restore them from where they came", damaged, n, unreadable)
+	case damaged > 0:
+		return fmt.Errorf("%d of %d files damaged; restore them from where they came", damaged, n)
+	case unreadable > 0:
+		return fmt.Errorf("%d of %d files cannot be read", unreadable, n)
 	}
 	return nil
 }
 
-// judge returns an error where the file cannot be read at all.
-func judge(file string) (verdict, error) {
+// judge says what state a file is in, whatever it is.
+func judge(file string) verdict {
+	v := verdict{File: file}
 	info, err := os.Stat(file)
-	if err != nil {
-		return verdict{}, err
+	if err == nil && !info.Mode().IsRegular() { // a pipe would keep us waiting
+		err = fmt.Errorf("not a regular file: %v", info.Mode())
 	}
-	v := verdict{File: file, Bytes: info.Size()}
-	r, err := checkpoint.Open(file)
 	if err == nil {
-		defer r.Close()
-		if err = r.Verify(); err != nil {
-			err = fmt.Errorf("%s: %w", file, err)
-		}
+		v.Bytes = info.Size()
+		err = check(file)
 	}
 	var format *checkpoint.FormatError
+	var system *fs.PathError
 	switch {
 	case err == nil:
 		v.Intact = true
 	case errors.As(err, &format):
 		v.Offset, v.Problem = &format.Offset, format.Problem
+	case errors.As(err, &system): // which says the path again
+		v.Unreadable, v.Problem = true, system.Err.Error()
 	default:
-		return v, err
+		v.Unreadable, v.Problem = true, strings.TrimPrefix(err.Error(), file+": ")
 	}
-	return v, nil
+	return v
+}
+
+// check reads every byte of a file.
+func check(file string) error {
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Verify(), r.Close())
 }
