@@ -59,7 +59,7 @@ func TestLiveSwaps(t *testing.T) {
 	if err := live.Swap(load(t, files[0], sdk.Pin(plans[0]))); err != nil {
 		t.Fatal(err)
 	}
-	heap, resident := heapInUse(), residentMemory(t) // with one model, before anybody asks
+	heap, resident := heapInUse(), int64(0) // with one model, before anybody asks
 	var askers sync.WaitGroup
 	var stop atomic.Bool
 	var answers [2]atomic.Int64
@@ -95,6 +95,9 @@ func TestLiveSwaps(t *testing.T) {
 		if err := live.Swap(load(t, files[k%2], sdk.Pin(plans[k%2]))); err != nil {
 			t.Fatal(err)
 		}
+		if k == swaps/10 {
+			resident = residentMemory(t) // with all that so many askers at once take
+		}
 	}
 	goroutines := runtime.NumGoroutine()
 	stop.Store(true)
@@ -104,9 +107,10 @@ func TestLiveSwaps(t *testing.T) {
 	if after > heap+1<<20 {
 		t.Errorf("the heap grew from %d to %d bytes in %d swaps", heap, after, swaps)
 	}
-	// What 32 askers at once leave behind, stacks, fragments of the heap and the runtime's own tables, has a size that the swaps do not change.
-	if residentAfter > resident+32<<20 {
-		t.Errorf("resident memory grew from %d to %d bytes in %d swaps", resident, residentAfter, swaps)
+	// The margin is for fragments of the heap and the runtime's own tables, whose size no number of swaps changes. Models that
+	// are kept take 30 MB in 150 swaps.
+	if residentAfter > resident+8<<20 {
+		t.Errorf("resident memory grew from %d to %d bytes in the last nine tenths of %d swaps", resident, residentAfter, swaps)
 	}
 	for i := range answers {
 		if answers[i].Load() == 0 {

@@ -3,7 +3,10 @@ package safetensors_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,6 +29,34 @@ func ExampleNew() {
 	w, err := f.Tensor("w")
 	fmt.Println(f.Names(), w.Dims, w.F32(), err)
 	// Output: [w] [2] [1 2] <nil>
+}
+
+// A file is closed when its tensors have been taken, which stay.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "cram")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "w.safetensors")
+	b := file(`{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, []byte{0, 0, 128, 63, 0, 0, 0, 64})
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tensors, err := f.Tensors()
+	if err := errors.Join(err, f.Close()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(f.Metadata(), tensors["w"].F32())
+	// Output: map[format:pt] [1 2]
 }
 
 func TestRefuses(t *testing.T) {
