@@ -96,11 +96,8 @@ func saved() (path string, remove func()) {
 }
 
 func ExampleReader_Tensors() {
-	var file bytes.Buffer
-	if err := checkpoint.Write(&file, &checkpoint.File{Levels: levels()}); err != nil {
-		log.Fatal(err)
-	}
-	r, err := checkpoint.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	file := written(&checkpoint.File{Levels: levels()})
+	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -121,11 +118,8 @@ func ExampleReader_Tensors() {
 }
 
 func ExampleReader_Level() {
-	var file bytes.Buffer
-	if err := checkpoint.Write(&file, &checkpoint.File{Levels: levels()}); err != nil {
-		log.Fatal(err)
-	}
-	r, err := checkpoint.NewReader(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	file := written(&checkpoint.File{Levels: levels()})
+	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -143,4 +137,99 @@ func ExampleReader_Level() {
 	// Output:
 	// bitmask 4 of 16
 	// [0 0.9 0 0 -0.8 0 0 0 0 0 0.7 0 0 0 0.6 0]
+}
+
+// One file holds several levels with their notes, the programs that run them, and where a training stood.
+func ExampleReader_File() {
+	all := levels()
+	all[1].Notes = map[string]string{"fc.bias": "not pruned"}
+	file := written(&checkpoint.File{
+		Programs: map[string]*graph.Program{"infer": linear()},
+		Levels:   all,
+		State:    &checkpoint.State{Ints: map[string]int64{"step": 3}},
+	})
+	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	f, err := r.File()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(f.Levels), "levels,", len(f.Programs), "program, step", f.State.Ints["step"])
+	// Output: 2 levels, 1 program, step 3
+}
+
+// Notes are read without the level's tensors.
+func ExampleReader_Notes() {
+	all := levels()
+	all[1].Notes = map[string]string{"fc.bias": "not pruned"}
+	file := written(&checkpoint.File{Levels: all})
+	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Notes("topk:0.75"))
+	// Output: map[fc.bias:not pruned] <nil>
+}
+
+// A file that is only for serving has no state.
+func ExampleReader_State() {
+	for _, state := range []*checkpoint.State{{Ints: map[string]int64{"step": 3}}, nil} {
+		file := written(&checkpoint.File{State: state})
+		r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			log.Fatal(err)
+		}
+		s, err := r.State()
+		if err != nil {
+			log.Fatal(err)
+		}
+		if s != nil {
+			fmt.Println("step", s.Ints["step"])
+		} else {
+			fmt.Println("no training")
+		}
+	}
+	// Output:
+	// step 3
+	// no training
+}
+
+func ExampleReader_Program() {
+	file := written(&checkpoint.File{Programs: map[string]*graph.Program{"infer": linear()}})
+	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := r.Program("infer")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, s := range p.Slots {
+		fmt.Println(r.Programs(), "wants", s.Name, s.Type.DType, s.Type.Shape)
+	}
+	// Output: [infer] wants fc.weight f32 [2 8]
+}
+
+// linear returns the program of a layer of 2 outputs.
+func linear() *graph.Program {
+	b := graph.NewBuilder()
+	x := b.Input("x", graph.F32, graph.Batch(8))
+	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(2, 8)}})
+	b.Output("logits", b.MatMul(x, w, false, true))
+	p, err := b.Program()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return p
+}
+
+// written returns the bytes of a file.
+func written(f *checkpoint.File) []byte {
+	var file bytes.Buffer
+	if err := checkpoint.Write(&file, f); err != nil {
+		log.Fatal(err)
+	}
+	return file.Bytes()
 }

@@ -170,6 +170,54 @@ func TestRandomFlips(t *testing.T) {
 	group.Wait()
 }
 
+// TestEveryBitFlipIsRefused flips every bit of a small file with every form of part, programs and a state; each must be blamed on its place.
+func TestEveryBitFlipIsRefused(t *testing.T) {
+	b := small(t)
+	regions := regionsOf(t, b)
+	for bit := range 8 * len(b) {
+		b[bit/8] ^= 1 << (bit % 8)
+		if err := blame(regions, verify(b), int64(bit/8)); err != nil {
+			t.Fatalf("bit %d of byte %d: %v", bit%8, bit/8, err)
+		}
+		b[bit/8] ^= 1 << (bit % 8)
+	}
+}
+
+// TestEveryTruncationIsRefused cuts the small file after each of its bytes. The error names a place that is left, and from the table of contents on how
+// much is; what is cut after that is missed where the file ends. So is a byte too many where it should.
+func TestEveryTruncationIsRefused(t *testing.T) {
+	b := small(t)
+	head := regionsOf(t, b)[1]
+	for n := range len(b) + 2 {
+		cut := append(bytes.Clone(b), 0)[:n]
+		first, last, says := 0, n, ""
+		switch {
+		case n == len(b):
+			continue
+		case n >= head.end:
+			first, last = min(n, len(b)), min(n, len(b))
+			says = fmt.Sprintf("the file has %d bytes, its table of contents says %d", n, len(b))
+		case n >= head.begin:
+			first, last = head.begin, head.begin
+			says = fmt.Sprintf("a table of contents of %d bytes; the file has %d left", head.end-head.begin, n-head.begin)
+		}
+		var bad *checkpoint.FormatError
+		err := verify(cut)
+		if !errors.As(err, &bad) || bad.Offset < int64(first) || bad.Offset > int64(last) || !strings.Contains(err.Error(), says) {
+			t.Fatalf("the first %d of %d bytes: want it refused at byte %d to %d as %q: %v", n, len(b), first, last, says, err)
+		}
+	}
+}
+
+func small(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := checkpoint.Write(&out, checkpoint.Small(t)); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 func verify(b []byte) error {
 	r, err := checkpoint.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {

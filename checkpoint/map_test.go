@@ -279,7 +279,8 @@ func TestMappingReadAt(t *testing.T) {
 	}
 }
 
-func TestNotMapped(t *testing.T) {
+// TestIrregularFiles: what is not a regular file is refused at once and for the same reason by both doors, a pipe that nobody writes to as well.
+func TestIrregularFiles(t *testing.T) {
 	dir := t.TempDir()
 	pipe, empty, garbage := filepath.Join(dir, "pipe"), filepath.Join(dir, "empty"), filepath.Join(dir, "garbage")
 	err := errors.Join(syscall.Mkfifo(pipe, 0o666), os.WriteFile(empty, nil, 0o666), os.WriteFile(garbage, []byte("garbage garbage"), 0o666))
@@ -287,12 +288,19 @@ func TestNotMapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, says := range map[string]string{pipe: "not a regular file", dir: "not a regular file", empty: "not a checkpoint", garbage: "not a checkpoint", os.DevNull: "not a regular file"} {
-		if r, err := OpenMapped(path); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
+		r, err := Open(path)
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, %v, want an error that says %q", path, r, err, says)
+			continue
+		}
+		if _, mapped := OpenMapped(path); mapped == nil || mapped.Error() != err.Error() {
+			t.Errorf("%s: OpenMapped says %v, Open %v", path, mapped, err)
 		}
 	}
-	if _, err := OpenMapped(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
+	for _, open := range []func(string) (*Reader, error){Open, OpenMapped} {
+		if _, err := open(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a missing file: %v", err)
+		}
 	}
 }
 

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
 )
+
+const dontWait = syscall.O_NONBLOCK
 
 // A mapping is a file in memory. Reads copy out of it.
 type mapping struct {
@@ -21,31 +24,18 @@ type mapping struct {
 }
 
 func mapFile(path string) (opened, int64, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // waits for no pipe
+	f, size, err := openRegular(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	m := &mapping{file: f}
-	if err := m.open(); err != nil {
-		return nil, 0, errors.Join(err, f.Close())
+	m := &mapping{file: f, memory: []byte{}}
+	if size == 0 { // of no bytes there is no mapping
+		return m, 0, nil
 	}
-	return m, int64(len(m.memory)), nil
-}
-
-func (m *mapping) open() error {
-	info, err := m.file.Stat()
-	if err != nil {
-		return err
+	if m.memory, err = syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED); err != nil {
+		return nil, 0, errors.Join(&fs.PathError{Op: "mmap", Path: path, Err: err}, f.Close())
 	}
-	switch {
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("not a regular file: %v", info.Mode())
-	case info.Size() == 0:
-		m.memory = []byte{} // of no bytes there is no mapping
-		return nil
-	}
-	m.memory, err = syscall.Mmap(int(m.file.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
-	return os.NewSyscallError("mmap", err)
+	return m, size, nil
 }
 
 func (m *mapping) ReadAt(b []byte, at int64) (n int, err error) {

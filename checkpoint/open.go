@@ -9,17 +9,29 @@ import (
 	"os"
 )
 
-// Open opens the file at path. Close it when done.
+// Open opens the file at path. Close it when done. Folders, pipes and whatever else is not a regular file are refused.
 func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	info, err := f.Stat()
+	return owned(path, f, size)
+}
+
+// openRegular opens a regular file and returns its size. It waits for nobody: opening a pipe would, until somebody writes to it.
+func openRegular(path string) (*os.File, int64, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|dontWait, 0)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", errors.Join(err, f.Close()))
+		return nil, 0, err
 	}
-	return owned(path, f, info.Size())
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("not a regular file: %v", info.Mode())}
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
 }
 
 // OpenMapped is [Open] by mapping the file into memory instead of reading it by system calls. The mapping is only a source: what the
@@ -33,12 +45,11 @@ func Open(path string) (*Reader, error) {
 // and wraps [io.ErrUnexpectedEOF]; what is cut off the last page reads as zeros, which the checksums refuse. Reading
 // works again once the file has its content back. [Save] replaces files and truncates none: a mapping keeps the one it was made of.
 //
-// Empty files, folders and whatever else is not a regular file are refused, and on systems without mmap every file is: the error wraps
-// [errors.ErrUnsupported] there, use [Open].
+// It refuses what Open refuses, and on systems without mmap every file: the error wraps [errors.ErrUnsupported] there, use [Open].
 func OpenMapped(path string) (*Reader, error) {
 	m, size, err := mapFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: map %s: %w", path, err)
+		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	return owned(path, m, size)
 }

@@ -1,7 +1,6 @@
 package sdk_test
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
@@ -176,10 +176,7 @@ func ExampleOpen() {
 
 // As for LoadSparseFrom, the bytes may have come into the program by go:embed.
 func ExampleOpenFrom() {
-	path := exampleFile()
-	defer os.RemoveAll(filepath.Dir(path))
-	file := must(os.ReadFile(path))
-	net, err := sdk.OpenFrom(bytes.NewReader(file), int64(len(file)))
+	net, err := sdk.OpenFrom(bytes.NewReader(network), int64(len(network)))
 	fmt.Println(net.Levels(), err)
 	// Output: [dense topk:0.9] <nil>
 }
@@ -209,42 +206,23 @@ func ExampleLoadSparse() {
 	// topk:0.9 [disc ring square]
 }
 
-// A program that carries its network in itself:
-//
-//	//go:embed net.cram
-//	var file []byte
-func ExampleLoadSparseFrom() {
-	path := exampleFile()
+// A file may store weights in 16 bits, as cram convert --dtype f16 has it. They are computed with as float32, and who opens the file can see which.
+func ExampleNetwork_Widened() {
+	path := halvedFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	file := must(os.ReadFile(path)) // stands for what go:embed gives
-	p, err := sdk.LoadSparseFrom(bytes.NewReader(file), int64(len(file)), sdk.Level("topk:0.9"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-	fmt.Println(p.Level(), p.Info().Input.Shape)
-	// Output: topk:0.9 [3 24 24]
+	net := must(sdk.Open(path))
+	widened, err := net.Widened("topk:0.9")
+	fmt.Println(widened, err)
+	// Output: map[fc.weight:f16] <nil>
 }
 
-// Any file system serves: an embed.FS, a folder, here a zip archive.
-func ExampleLoadSparseFS() {
-	path := exampleFile()
+func ExamplePredictor_Widened() {
+	path := halvedFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	var archive bytes.Buffer
-	w := zip.NewWriter(&archive)
-	must(must(w.Create("models/shapes.cram")).Write(must(os.ReadFile(path))))
-	if err := w.Close(); err != nil {
-		log.Fatal(err)
-	}
-	fsys := must(zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len())))
-
-	p, err := sdk.LoadSparseFS(fsys, "models/shapes.cram", sdk.Level("topk:0.9"))
-	if err != nil {
-		log.Fatal(err)
-	}
+	p := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
 	defer p.Close()
-	fmt.Println(p.Level(), p.Info().Input.Shape)
-	// Output: topk:0.9 [3 24 24]
+	fmt.Println(p.Widened())
+	// Output: map[fc.weight:f16]
 }
 
 func ExampleMmap() {
@@ -431,6 +409,21 @@ func exampleFile() string {
 	small := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, compress.Dense{}, compress.TopK(.9)))
 	path := filepath.Join(must(os.MkdirTemp("", "cram")), "net.cram")
 	if err := small.Save(path); err != nil {
+		log.Fatal(err)
+	}
+	return path
+}
+
+// halvedFile is exampleFile with the weights of its last layer in 16 bits.
+func halvedFile() string {
+	path := exampleFile()
+	r := must(checkpoint.Open(path))
+	f := must(r.File())
+	r.Close()
+	for _, l := range f.Levels {
+		l.Tensors["fc.weight"] = must(l.Tensors["fc.weight"].Cast(graph.F16))
+	}
+	if err := checkpoint.Save(path, f); err != nil {
 		log.Fatal(err)
 	}
 	return path

@@ -258,6 +258,7 @@ func (e *exporter) shape(s graph.Shape) (string, error) {
 		for _, in := range e.p.Inputs {
 			if ax := slices.Index(e.p.Types[in.ID].Shape, d); ax >= 0 {
 				extents[k] = e.node("extent", "Gather", []string{e.node("shape", "Shape", []string{e.use(in.ID)}), e.ints(int64(ax))})
+				break
 			}
 		}
 		if extents[k] == "" {

@@ -176,6 +176,30 @@ func TestRefusesOthers(t *testing.T) {
 	}
 }
 
+// TestExtentOfOneInput: an extent that several inputs have is taken from one of them, and no node is left over.
+func TestExtentOfOneInput(t *testing.T) {
+	b := graph.NewBuilder()
+	x, z := b.Input("x", graph.F32, graph.Batch(3)), b.Input("z", graph.F32, graph.Batch(3))
+	b.Output("y", b.Concat(1, x, b.ConstLike(x, 1), z))
+	p, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := export(Model{Program: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, node := range e.nodes {
+		if node.op == "Shape" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d nodes ask for a shape, want 1", n)
+	}
+}
+
 func (c rowCase) run(t *testing.T, stem string) {
 	b := graph.NewBuilder()
 	m := Model{Name: c.name, Tensors: map[string]graph.Value{}}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +65,34 @@ func TestEager(t *testing.T) {
 	if _, err := safetensors.New(eager(b[:9]), int64(len(b))); !errors.Is(err, io.EOF) {
 		t.Errorf("a file that ends early: %v", err)
 	}
+}
+
+// A file is closed when its tensors have been taken, which stay.
+func ExampleOpen() {
+	dir, err := os.MkdirTemp("", "cram")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "w.safetensors")
+	b := file(`{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, []byte{0, 0, 128, 63, 0, 0, 0, 64})
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tensors, err := f.Tensors()
+	if err := errors.Join(err, f.Close()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(f.Metadata(), tensors["w"].F32())
+	// Output: map[format:pt] [1 2]
 }
 
 func TestRefuses(t *testing.T) {

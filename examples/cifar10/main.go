@@ -44,6 +44,7 @@ func main() {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	defer stop()
 	if err := run(ctx, *dir, *out, estimator, *seed, *epochs); err != nil {
 		log.Fatal(err)

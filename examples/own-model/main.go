@@ -59,6 +59,7 @@ func main() {
 	epochs := flag.Int("epochs", 6, "passes over the training images")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	defer stop()
 	if err := train(ctx, *out, *epochs); err != nil {
 		log.Fatal(err)

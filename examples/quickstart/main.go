@@ -39,6 +39,7 @@ var levels = []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
 	defer stop()
 	dir, err := os.MkdirTemp("", "quickstart")
 	if err != nil {

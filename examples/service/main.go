@@ -11,7 +11,7 @@
 // sdk.Network.Save does; one that is written in place does not load until it is whole.
 //
 // SIGTERM or an interrupt stops it: it is no longer ready at once, goes on answering for -drain so that a load balancer can notice, takes no
-// new connections then, and gives the requests in flight -grace to finish. Logs are JSON, one object a line, on standard error.
+// new connections then, and gives the requests in flight -grace to finish. A second signal ends it at once. Logs are JSON, one object a line, on standard error.
 package main
 
 import (
@@ -51,6 +51,7 @@ func main() {
 	}
 	c.file = flag.Arg(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, c, log)
 	stop()
 	if err != nil {
