@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
@@ -17,40 +21,50 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// pathological writes a network to file in which every text is a way to name the canary, an executable, and returns the names of its levels. A copy
-// with a training's state goes to trained.
-func pathological(t *testing.T, file, trained, canary string) (levels []string) {
-	t.Helper()
-	net, err := random("small-cnn")
-	if err == nil {
-		net, err = sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.Dense{}, compress.TopK(.9))
-	}
-	if err == nil {
-		err = net.Save(file)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := checkpoint.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := r.File()
-	if err := errors.Join(err, r.Close()); err != nil {
-		t.Fatal(err)
-	}
+// waysTo returns ways to name the canary, an executable.
+func waysTo(canary string) []string {
 	relative := "../" + filepath.Base(filepath.Dir(canary)) + "/" + filepath.Base(canary)
-	names := []string{
+	return []string{
 		canary, relative, "./" + relative, "../../../../../../../.." + canary, "file://" + canary, "plugin:" + canary, "plugin:" + canary + "?" + canary,
 		"folder:" + filepath.Dir(canary), "|" + canary, "$(" + canary + ")", "`" + canary + "`", "; " + canary + " #", `C:\` + filepath.Base(canary), "~/" + relative, "@" + canary,
 		"--backend=plugin:" + canary,
 	}
+}
+
+// lure makes every text of f that may say anything a way to name the canary, and adds levels, at which f is as at its last one, and programs of such names.
+func lure(f *checkpoint.File, ways []string, canary string) {
 	texts := map[string]string{}
-	for i, w := range names {
-		texts[w] = names[(i+1)%len(names)]
+	for i, w := range ways {
+		texts[w] = ways[(i+1)%len(ways)]
 	}
-	renamed := func(tensor string) string { return relative + "/" + tensor }
-	for _, p := range f.Programs {
+	for i := range f.Levels {
+		f.Levels[i].Notes = texts
+	}
+	level := f.Levels[len(f.Levels)-1]
+	f.Levels = f.Levels[:1] // dense, which compress and train begin with
+	for i, w := range ways {
+		level.Name = w
+		f.Levels = append(f.Levels, level)
+		f.Programs[w] = f.Programs["reset"]
+		f.Meta.Input.Classes = append(f.Meta.Input.Classes[:i:i], w)
+	}
+	for len(f.Meta.Input.Classes) < 1000 {
+		f.Meta.Input.Classes = append(f.Meta.Input.Classes, fmt.Sprint(canary, len(f.Meta.Input.Classes)))
+	}
+	versions := maps.Clone(texts)
+	maps.Copy(versions, f.Meta.Versions)
+	f.Meta.Versions = versions
+}
+
+// claim makes the rest of what f says of itself such texts: what a training looks at before it goes on.
+func claim(f *checkpoint.File, canary string) {
+	f.Meta.Model, f.Meta.Recipe, f.Meta.Data, f.Meta.Extra = canary, "plugin:"+canary, "folder:"+filepath.Dir(canary), f.Levels[0].Notes
+}
+
+// rename gives every tensor of f a name that is a path.
+func rename(f *checkpoint.File, renamed func(tensor string) string) {
+	for _, name := range []string{"infer", "tune", "reset"} {
+		p := f.Programs[name]
 		for i := range p.Code {
 			if s, ok := p.Code[i].Attr.(graph.Source); ok && p.Code[i].Op == graph.OpSlot {
 				s.Name = renamed(s.Name)
@@ -69,28 +83,52 @@ func pathological(t *testing.T, file, trained, canary string) (levels []string) 
 		for name, v := range l.Tensors {
 			tensors[renamed(name)] = v
 		}
-		f.Levels[i].Tensors, f.Levels[i].Notes = tensors, texts
+		f.Levels[i].Tensors = tensors
 	}
-	sparse := f.Levels[1]
-	f.Levels = f.Levels[:1] // dense, which compress begins with
-	for i, w := range names {
-		sparse.Name = w
-		f.Levels = append(f.Levels, sparse)
-		f.Programs[w] = f.Programs["reset"]
-		f.Meta.Input.Classes = append(f.Meta.Input.Classes[:i:i], w)
-	}
-	for len(f.Meta.Input.Classes) < 1000 {
-		f.Meta.Input.Classes = append(f.Meta.Input.Classes, fmt.Sprint(canary, len(f.Meta.Input.Classes)))
-	}
-	f.Meta.Model, f.Meta.Recipe, f.Meta.Data, f.Meta.Versions, f.Meta.Extra = canary, "plugin:"+canary, "folder:"+filepath.Dir(canary), texts, texts
-	if err := checkpoint.Save(file, f); err != nil {
+}
+
+// content returns what a file holds.
+func content(t *testing.T, path string) *checkpoint.File {
+	t.Helper()
+	r, err := checkpoint.Open(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	f.State = &checkpoint.State{Ints: map[string]int64{canary: 1, relative: 2}, Tensors: map[string]graph.Value{canary: f.Levels[0].Tensors[renamed("conv1.weight")]}}
-	if err := checkpoint.Save(trained, f); err != nil {
+	f, err := r.File()
+	if err := errors.Join(err, r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return names
+	return f
+}
+
+func save(t *testing.T, path string, f *checkpoint.File) {
+	t.Helper()
+	if err := checkpoint.Save(path, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pathological writes a network to file in which every text names the canary. A copy with a training's state goes to trained.
+func pathological(t *testing.T, file, trained, canary string) {
+	t.Helper()
+	net, err := random("small-cnn")
+	if err == nil {
+		net, err = sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.Dense{}, compress.TopK(.9))
+	}
+	if err == nil {
+		err = net.Save(file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ways := content(t, file), waysTo(canary)
+	lure(f, ways, canary)
+	claim(f, canary)
+	renamed := func(tensor string) string { return ways[1] + "/" + tensor }
+	rename(f, renamed)
+	save(t, file, f)
+	f.State = &checkpoint.State{Ints: map[string]int64{canary: 1, ways[1]: 2}, Tensors: map[string]graph.Value{canary: f.Levels[0].Tensors[renamed("conv1.weight")]}}
+	save(t, trained, f)
 }
 
 // TestNothingInAFileIsAPath lets every command that reads a network loose on one whose every text names a canary. None may open it, run it, or write
@@ -98,7 +136,8 @@ func pathological(t *testing.T, file, trained, canary string) (levels []string) 
 func TestNothingInAFileIsAPath(t *testing.T) {
 	root := t.TempDir()
 	cage, work := filepath.Join(root, "cage"), filepath.Join(root, "work")
-	canary, file, trained, out := filepath.Join(cage, "canary"), filepath.Join(work, "net.cram"), filepath.Join(work, "trained.cram"), filepath.Join(work, "out")
+	canary, out := filepath.Join(cage, "canary"), filepath.Join(work, "out")
+	file, initial, trained := filepath.Join(work, "net.cram"), filepath.Join(work, "initial.cram"), filepath.Join(work, "trained.cram")
 	for _, dir := range []string{cage, work, out} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -107,10 +146,21 @@ func TestNothingInAFileIsAPath(t *testing.T) {
 	if err := os.WriteFile(canary, []byte("#!/bin/sh\necho sang >>"+root+"/sang\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	levels := pathological(t, file, trained, canary)
+	levels := waysTo(canary)
+	pathological(t, file, trained, canary)
 	picture := shape(t, work, 1)
 	t.Chdir(work)
+	train := []string{"train", "--model", "small-cnn", "--data", "shapes", "--limit", "32", "--batch", "16", "--method", "sgd", "--epochs"}
+	whole, resumed := filepath.Join(work, "whole.cram"), filepath.Join(out, "resumed.cram")
+	must(t, append(train, "2", "--keep", "2", "--out", whole)...)
+	first, part := content(t, whole), content(t, whole+".part.step2") // whose tensors have names that a training knows
+	lure(first, levels, canary)
+	claim(first, canary)
+	save(t, initial, first)
+	lure(part, levels, canary)
+	part.State.Ints[canary] = 1
 	before := tree(t, root)
+	save(t, resumed+".part", part)
 	quiet := watch(t, cage, root)
 	run := func(args ...string) {
 		t.Helper()
@@ -137,6 +187,23 @@ func TestNothingInAFileIsAPath(t *testing.T) {
 	run("export", file, "--level="+levels[1], "--format", "safetensors", "--out", to("net.safetensors"))
 	run("export", file, "--level="+levels[5], "--format", "onnx", "--fold-bn", "--out", to("net.onnx"))
 	run("compress", file, "--with", "dense,0.5", "--data", "shapes", "--batches", "1", "--out", to("less.cram"))
+	run(append(train, "1", "--init", initial, "--out", to("begun.cram"))...)
+	run(append(train, "2", "--keep", "2", "--out", to("resumed.cram"))...)
+	made[filepath.Join("work", "out", "resumed.cram.part.step4")] = true // after step 2, where it went on
+	if !bytes.Equal(read(t, resumed), read(t, whole)) {
+		t.Error("the training did not go on from the checkpoint")
+	}
+	var live sdk.Live // as a service has it
+	p, err := sdk.LoadSparse(file, sdk.Level(levels[5]))
+	if err == nil {
+		err = live.Swap(p)
+	}
+	if err == nil {
+		_, err = live.Predict(t.Context(), tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.Of(tensor.Float32)))
+	}
+	if err := errors.Join(err, live.Close()); err != nil {
+		t.Errorf("serving: %v", err)
+	}
 	quiet()
 	after := tree(t, root)
 	for path := range made {

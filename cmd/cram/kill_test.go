@@ -65,7 +65,7 @@ func killTraining(t *testing.T, args []string, kills int, takes time.Duration, w
 			resumed++
 		}
 		signal := os.Signal(os.Kill)
-		if attempt%4 == 3 {
+		if attempt%4 == 1 {
 			signal = syscall.SIGTERM
 		}
 		c := training(args, dir)
