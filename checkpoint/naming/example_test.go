@@ -17,7 +17,7 @@ func ExampleTables() {
 		fmt.Printf("%-12s  %-12s  %s is %s\n", t.Library, t.Family, rule.Ours, rule.Theirs)
 	}
 	// Output:
-	// torchvision                 * is *
+	// PyTorch                     * is *
 	// transformers  ResNet        conv1.* is resnet.embedder.embedder.convolution.*
 	// timm          VGG           features.* is features.*
 	// transformers  MobileNet v1  conv1.* is mobilenet_v1.conv_stem.convolution.*
