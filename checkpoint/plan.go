@@ -105,11 +105,11 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 			v.standAlone()
 			continue
 		}
-		mask, err := v.value.Mask()
+		mask, _, err := v.mask()
 		if err != nil {
 			return nil, err
 		}
-		v.parts = append(slices.Clone(over.parts), measured(form{kind: masked}, mask.Data, nil, maskOf(v.value)))
+		v.parts = append(slices.Clone(over.parts), measured(form{kind: masked}, mask, nil, v.mask))
 	}
 	return at, nil
 }
@@ -273,11 +273,19 @@ func complement(t tensor, below, v *variant) (index, values []byte, err error) {
 	return nil, values, nil
 }
 
-func maskOf(v graph.Value) source {
-	return func() ([]byte, []byte, error) {
-		mask, err := v.Mask()
-		return mask.Data, nil, err
+// mask returns which elements of v are not zero. A zero that v stores is none: what the mask lies over may have something else there.
+func (v *variant) mask() (index, values []byte, err error) {
+	w, err := v.words()
+	if err != nil {
+		return nil, nil, err
 	}
+	index = make([]byte, graph.Bit.Bytes(w.len()))
+	for i := range w.len() {
+		if w.at(i) != 0 {
+			index[i/8] |= 1 << (i % 8)
+		}
+	}
+	return index, nil, nil
 }
 
 // words are the elements of a tensor as bytes, whatever their type.

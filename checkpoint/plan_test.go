@@ -1,0 +1,40 @@
+package checkpoint
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/compressaware/cram/sdk/graph"
+)
+
+// TestStoredZerosOverOthers writes levels that store zeros where another level of the same tensor has something else, as a group of 2:4 does of which one
+// element or none is left. What the level reads back is zero there, however its parts lie over the other's.
+func TestStoredZerosOverOthers(t *testing.T) {
+	w := random(t, 1, 2, 8, 3)
+	thin := decoded(t, topK(t, w, .9)) // most groups of four have less than two elements left
+	groups, err := thin.EncodeNM(2, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	padded := topK(t, w, .5) // a bitmask, of whose elements every other becomes a zero that is stored
+	padded.Values = bytes.Clone(padded.Values)
+	for i := 0; i < len(padded.Values); i += 8 {
+		clear(padded.Values[i : i+4])
+	}
+	for name, v := range map[string]graph.Value{"2:4": groups, "bitmask": padded} {
+		f := &File{}
+		for level, v := range map[string]graph.Value{"dense": graph.DenseValue(w), "sparse": v, "other": twoOfFour(t, w), "stack": topK(t, w, .7)} {
+			f.Levels = append(f.Levels, Level{Name: level, Tensors: map[string]graph.Value{"w": v}})
+		}
+		r := read(t, write(t, f))
+		for _, l := range f.Levels {
+			got, err := r.Level(l.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(decoded(t, got.Tensors["w"]).Data, decoded(t, l.Tensors["w"]).Data) {
+				t.Errorf("%s: level %s is read as other values than were written", name, l.Name)
+			}
+		}
+	}
+}
