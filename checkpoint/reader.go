@@ -23,7 +23,8 @@ type Reader struct {
 	data int64 // first content
 }
 
-// NewReader reads the table of contents of a checkpoint of size bytes, and nothing else.
+// NewReader reads the table of contents of a checkpoint of size bytes, and nothing else. A level is read by several goroutines at once, as io.ReaderAt
+// allows.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if r == nil || size < 0 {
 		return nil, fmt.Errorf("checkpoint: want a reader and its size of 0 or more, got %T and %d", r, size)
@@ -206,19 +207,23 @@ func (c *Reader) find(name string) (*level, error) {
 
 // Level reads the named level, and nothing that it does not need. The empty name means the only level; when there are
 // several, or none of that name, the error is a [*LevelError] that lists them. Tensors have the encoding in which they were
-// saved; one that shares its values with other levels stores no zeros, whatever it did before, but in an N:M group.
+// saved; one that shares its values with other levels stores no zeros, whatever it did before, but in an N:M group. They are read on all cores.
 func (c *Reader) Level(name string) (*Level, error) {
 	l, err := c.find(name)
 	if err != nil {
 		return nil, err
 	}
-	out := &Level{Name: l.name, Notes: maps.Clone(l.notes), Tensors: make(map[string]graph.Value, len(l.entries))}
-	for _, e := range l.entries {
-		v, err := c.assemble(e)
-		if err != nil {
-			return nil, err
-		}
-		out.Tensors[c.head.tensors[e.tensor].name] = v
+	values := make([]graph.Value, len(l.entries))
+	err = each(len(values), func(i int) (err error) {
+		values[i], err = c.assemble(l.entries[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &Level{Name: l.name, Notes: maps.Clone(l.notes), Tensors: make(map[string]graph.Value, len(values))}
+	for i, e := range l.entries {
+		out.Tensors[c.head.tensors[e.tensor].name] = values[i]
 	}
 	return out, nil
 }

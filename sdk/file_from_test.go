@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -155,11 +156,14 @@ func TestMmap(t *testing.T) {
 // A recorder records what is read: offsets and lengths.
 type recorder struct {
 	bytes.Reader
+	sync.Mutex
 	reads [][2]int64
 }
 
 func (r *recorder) ReadAt(b []byte, at int64) (int, error) {
+	r.Lock()
 	r.reads = append(r.reads, [2]int64{at, int64(len(b))})
+	r.Unlock()
 	return r.Reader.ReadAt(b, at)
 }
 
