@@ -254,7 +254,7 @@ func (d *decoder) instr() {
 			return
 		}
 		if i.Op == OpConst {
-			d.constants += t.DType.Bytes(elements(t.Shape))
+			d.constants += t.DType.Bytes(t.Shape.Size().C)
 		}
 		if d.constants > maxConstants {
 			r.Fail("constants of more than %d bytes", maxConstants)
@@ -274,15 +274,6 @@ func (d *decoder) instr() {
 		seen[s.Name] = i.Out[0]
 	}
 	p.Code = append(p.Code, i)
-}
-
-// elements counts those of s, every symbol being 1.
-func elements(s Shape) int {
-	n := 1
-	for _, d := range s {
-		n *= d.C
-	}
-	return n
 }
 
 // bounded returns an error unless s is within the bounds of a decoded program.
