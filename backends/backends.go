@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -45,9 +46,9 @@ type Backend interface {
 type Session interface {
 	// Set gives a slot its value, decoding it if encoded. A slot that no program declared yet takes the value's type;
 	// one that exists must have it.
-	Set(ctx context.Context, slot string, v graph.Value) error
+	Set(ctx context.Context, slot string, v array.Value) error
 	// Get returns a copy of a slot's value.
-	Get(ctx context.Context, slot string) (graph.Tensor, error)
+	Get(ctx context.Context, slot string) (array.Tensor, error)
 	// Compile prepares a program. Slots that it declares and nobody set spring up filled with zeros.
 	Compile(ctx context.Context, p *graph.Program, o Options) (Executable, error)
 	Close() error
@@ -57,7 +58,7 @@ type Session interface {
 type Options struct {
 	// Const holds slots that never change while the executable lives, in whatever encoding: a backend packs, folds or
 	// keeps them sparse here. They are not slots of the session, and updating them is an error.
-	Const map[string]graph.Value
+	Const map[string]array.Value
 	// Pin fixes the kernel of the named choices, as reported by an earlier Plan. nil: by a fixed rule of shapes and
 	// counts of nonzeros, and by timing only where Const makes a weight frozen.
 	Pin Plan
@@ -71,7 +72,7 @@ type Executable interface {
 	// Run feeds in, one tensor for each input of the program in order, and returns the outputs in order. Where out is
 	// not nil its tensors, of the right type, receive the outputs and are returned. Run may be called concurrently
 	// when the program has no updates. On error no slot has changed, unless the error is ErrLost.
-	Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error)
+	Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error)
 	Plan() Plan
 	Close() error
 }

@@ -4,15 +4,15 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // value reads a tensor that stands alone.
-func (c *Reader) value(t tensor, f form, index, values blob) (graph.Value, error) {
+func (c *Reader) value(t tensor, f form, index, values blob) (array.Value, error) {
 	v := f.value(t, make([]byte, index.len()), nil)
 	v.Dims = slices.Clone(t.dims)
 	if f.kind == dense { // aligned memory, so that a backend need not copy
-		x, err := graph.New(t.dtype, t.dims...)
+		x, err := array.New(t.dtype, t.dims...)
 		if err != nil {
 			return v, damaged(c.at(values), "tensor %v: %v", t, err)
 		}
@@ -36,7 +36,7 @@ func (c *Reader) value(t tensor, f form, index, values blob) (graph.Value, error
 }
 
 // assemble reads the parts of a tensor and puts them together.
-func (c *Reader) assemble(e entry) (graph.Value, error) {
+func (c *Reader) assemble(e entry) (array.Value, error) {
 	t := c.head.tensors[e.tensor]
 	parts := make([]part, len(e.parts))
 	for i, k := range e.parts {
@@ -49,13 +49,13 @@ func (c *Reader) assemble(e entry) (graph.Value, error) {
 	case top.form.sparse():
 		s, err := c.stack(t, parts)
 		if err != nil {
-			return graph.Value{}, err
+			return array.Value{}, err
 		}
 		return s.encode(e.form, e.stored)
 	}
 	x, err := c.whole(t, parts)
 	if err != nil {
-		return graph.Value{}, err
+		return array.Value{}, err
 	}
 	v, err := e.form.encode(x)
 	if err != nil {
@@ -68,13 +68,13 @@ func (c *Reader) assemble(e entry) (graph.Value, error) {
 }
 
 // whole puts together parts that store every element, and applies the mask over them if there is one.
-func (c *Reader) whole(t tensor, parts []part) (x graph.Tensor, err error) {
+func (c *Reader) whole(t tensor, parts []part) (x array.Tensor, err error) {
 	var mask *part
 	if n := len(parts) - 1; parts[n].form.kind == masked {
 		mask, parts = &parts[n], parts[:n]
 	}
 	if len(parts) == 1 {
-		var v graph.Value
+		var v array.Value
 		if v, err = c.value(t, parts[0].form, parts[0].index, parts[0].values); err == nil {
 			x, err = v.Decode()
 		}
@@ -84,7 +84,7 @@ func (c *Reader) whole(t tensor, parts []part) (x graph.Tensor, err error) {
 	if err != nil || mask == nil {
 		return x, err
 	}
-	keep, err := c.value(tensor{t.name, graph.Bit, t.dims}, form{kind: dense}, nil, mask.index)
+	keep, err := c.value(tensor{t.name, array.Bit, t.dims}, form{kind: dense}, nil, mask.index)
 	if err != nil {
 		return x, err
 	}
@@ -98,14 +98,14 @@ func (c *Reader) whole(t tensor, parts []part) (x graph.Tensor, err error) {
 }
 
 // filled puts together a stack of sparse parts and the rest.
-func (c *Reader) filled(t tensor, sparse []part, rest part) (graph.Tensor, error) {
+func (c *Reader) filled(t tensor, sparse []part, rest part) (array.Tensor, error) {
 	s, err := c.stack(t, sparse)
 	if err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	values := make([]byte, rest.values.len())
 	if err := c.read(rest.values, values); err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	return s.fill(values)
 }

@@ -9,15 +9,15 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/internal/pack"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestMemory holds what reading takes, counted by what is allocated and so stricter than what is held at once: 64 MiB plus twice what is legal, which
 // is the bytes of the file and of what it describes. (All levels of a file add up in that count: the files here have few.) Small files claim tensors of gigabytes, and headers are as full as they may be.
 func TestMemory(t *testing.T) {
 	const huge = 1 << 32
-	most := func(dtype graph.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a file of nothing may claim
-	index16Of := func(dtype graph.DType) *draft {
+	most := func(dtype array.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a file of nothing may claim
+	index16Of := func(dtype array.DType) *draft {
 		d := &draft{}
 		n := most(dtype)
 		d.tensors = []tensor{{"w", dtype, []int{n}}}
@@ -27,26 +27,26 @@ func TestMemory(t *testing.T) {
 		}
 		return d
 	}
-	stack := func(dtype graph.DType, result form, parts ...int) *draft {
+	stack := func(dtype array.DType, result form, parts ...int) *draft {
 		d := index16Of(dtype)
 		d.levels = []level{{name: "a", entries: []entry{{0, result, int64(len(parts)), parts}}}, {name: "b", entries: []entry{{0, form{kind: index16}, 3, []int{0, 1, 2}}}}}
 		return d
 	}
 	over := func(f form, index, values []byte) *draft { // one more part over a stack
-		d := index16Of(graph.I8)
+		d := index16Of(array.I8)
 		d.part(0, f, index, values)
 		d.levels = []level{{name: "a", entries: []entry{{0, form{kind: index16}, 3, []int{0, 1, 2, 3}}}}}
 		return d
 	}
 	groups := func(dims ...int) *draft { // 1:256 of i8, all at place 0
 		d := &draft{}
-		d.tensors = []tensor{{"w", graph.I8, dims}}
-		n, f := graph.Count(dims)/256, form{grouped, 1, 256, 0}
+		d.tensors = []tensor{{"w", array.I8, dims}}
+		n, f := array.Count(dims)/256, form{grouped, 1, 256, 0}
 		d.part(0, f, make([]byte, n), make([]byte, n))
 		d.levels = []level{{name: "a", entries: []entry{{0, f, int64(n), []int{0}}}}}
 		return d
 	}
-	state := func(dtype graph.DType, n int) *draft {
+	state := func(dtype array.DType, n int) *draft {
 		d := &draft{}
 		index, values := few(dtype, n, n/2)
 		d.state = &state{tensors: []stateTensor{{tensor{"m", dtype, []int{n}}, form{kind: index16}, chunks(index), chunks(values)}}}
@@ -57,18 +57,18 @@ func TestMemory(t *testing.T) {
 		d    *draft
 		want string // of the error, or "" when the file is legal
 	}{
-		"index16 of 64 Mi elements":            {stack(graph.F32, form{kind: index16}, 0), ""},
-		"a stack of them":                      {stack(graph.F32, form{kind: index16}, 0, 1), ""},
-		"a stack of 64 bits":                   {stack(graph.F64, form{kind: index16}, 0, 1, 2), ""},
-		"a bitmask of a stack":                 {stack(graph.F32, form{kind: bitmask}, 0, 1), ""},
-		"a dense tensor of a stack":            {stack(graph.F32, form{}, 0, 1), "sparse parts do not make dense"},
-		"N:M of a stack":                       {stack(graph.F32, form{grouped, 1, 256, 0}, 0, 1), "sparse parts do not make nm:1:256:0"},
+		"index16 of 64 Mi elements":            {stack(array.F32, form{kind: index16}, 0), ""},
+		"a stack of them":                      {stack(array.F32, form{kind: index16}, 0, 1), ""},
+		"a stack of 64 bits":                   {stack(array.F64, form{kind: index16}, 0, 1, 2), ""},
+		"a bitmask of a stack":                 {stack(array.F32, form{kind: bitmask}, 0, 1), ""},
+		"a dense tensor of a stack":            {stack(array.F32, form{}, 0, 1), "sparse parts do not make dense"},
+		"N:M of a stack":                       {stack(array.F32, form{grouped, 1, 256, 0}, 0, 1), "sparse parts do not make nm:1:256:0"},
 		"a rest over a stack":                  {over(form{kind: rest}, nil, make([]byte, 99)), "the rest has 99 bytes, want 268435453"},
 		"a mask over a stack":                  {over(form{kind: masked}, nil, nil), "do not fit encoding mask"},
 		"N:M of 64 Mi elements":                {groups(1<<18, 1<<8), ""},
-		"a state of 64 Mi elements":            {state(graph.F32, most(graph.F32)), ""},
-		"a state of 32 Mi elements of 64 bits": {state(graph.F64, most(graph.F64)), ""},
-		"a state of 4 Gi elements":             {state(graph.F32, huge), "state: its tensors take 17179869184 bytes written out"},
+		"a state of 64 Mi elements":            {state(array.F32, most(array.F32)), ""},
+		"a state of 32 Mi elements of 64 bits": {state(array.F64, most(array.F64)), ""},
+		"a state of 4 Gi elements":             {state(array.F32, huge), "state: its tensors take 17179869184 bytes written out"},
 		"index16 of 4 Gi elements":             {sparse(huge), "its tensors take 17179869184 bytes written out"},
 		"index16 of 128 Mi elements":           {sparse(1 << 27), "its tensors take 536870912 bytes written out"},
 		"index16 of 32 Ti elements":            {sparse(1 << 45), "do not fit"},
@@ -129,7 +129,7 @@ func (d *draft) bytes(t testing.TB) []byte {
 }
 
 // few returns the index and the values of an index16 of n elements that stores one.
-func few(dtype graph.DType, n, stored int) (index, values []byte) {
+func few(dtype array.DType, n, stored int) (index, values []byte) {
 	index = make([]byte, (n+runLength-1)/runLength*4)
 	binary.LittleEndian.PutUint32(index[stored/runLength*4:], 1)
 	return binary.LittleEndian.AppendUint16(index, uint16(stored%runLength)), bytes.Repeat([]byte{1}, dtype.Bytes(1))
@@ -138,7 +138,7 @@ func few(dtype graph.DType, n, stored int) (index, values []byte) {
 // claim returns a file of one tensor of n elements and a few bytes.
 func claim(n int, f form) *draft {
 	d := &draft{}
-	d.tensors = []tensor{{"w", graph.F32, []int{n}}}
+	d.tensors = []tensor{{"w", array.F32, []int{n}}}
 	d.part(0, f, []byte{1}, make([]byte, 64))
 	d.levels = []level{{name: "a", entries: []entry{{0, f, int64(n), []int{0}}}}}
 	return d
@@ -147,8 +147,8 @@ func claim(n int, f form) *draft {
 // sparse returns a file of one index16 of n elements that stores one, or, where its index would be too long to write, says so.
 func sparse(n int) *draft {
 	d := &draft{}
-	index, values := few(graph.F32, min(n, 1<<32), 0)
-	d.tensors = []tensor{{"w", graph.F32, []int{n}}}
+	index, values := few(array.F32, min(n, 1<<32), 0)
+	d.tensors = []tensor{{"w", array.F32, []int{n}}}
 	d.part(0, form{kind: index16}, index, values)
 	d.levels = []level{{name: "a", entries: []entry{{0, form{kind: index16}, 1, []int{0}}}}}
 	return d
@@ -159,7 +159,7 @@ func manyTensors(n int, dims ...int) *draft {
 	d := &draft{}
 	d.levels = []level{{name: "a"}}
 	for i := range n {
-		d.tensors = append(d.tensors, tensor{fmt.Sprintf("%06d", i), graph.I8, dims})
+		d.tensors = append(d.tensors, tensor{fmt.Sprintf("%06d", i), array.I8, dims})
 		d.part(i, form{}, nil, []byte{1})
 		d.levels[0].entries = append(d.levels[0].entries, entry{i, form{}, 1, []int{i}})
 	}
@@ -177,7 +177,7 @@ func make16(extent int) []int {
 // deepStack returns a file of one element in so many parts, none of which stores it, that so many levels stack up.
 func deepStack(parts, levels int) *draft {
 	d := &draft{}
-	d.tensors = []tensor{{"w", graph.I8, nil}}
+	d.tensors = []tensor{{"w", array.I8, nil}}
 	var all []int
 	for range parts {
 		all = append(all, d.part(0, form{kind: bitmask}, []byte{0}, nil))
@@ -220,7 +220,7 @@ func manyLevels(n int) *draft {
 func withinBound(t *testing.T, name string, b []byte) error {
 	t.Helper()
 	described := 0 // bytes of what the last call returned
-	count := func(values map[string]graph.Value) {
+	count := func(values map[string]array.Value) {
 		for _, v := range values {
 			described += v.Bytes()
 		}

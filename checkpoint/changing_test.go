@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A meddler takes what is written and calls meddle during the n-th write, counting from 1, once the bytes are taken.
@@ -28,9 +28,9 @@ func (m *meddler) Write(b []byte) (int, error) {
 // error, or it holds what the tensors were before.
 func TestATensorThatChanges(t *testing.T) {
 	const size = 3*pieceBytes/4 + 12345
-	f := &File{Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{}}}}
+	f := &File{Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{}}}}
 	for _, name := range []string{"a", "b"} {
-		f.Levels[0].Tensors[name] = graph.DenseValue(random(t, uint32(name[0]), size))
+		f.Levels[0].Tensors[name] = array.DenseValue(random(t, uint32(name[0]), size))
 	}
 	before := write(t, f)
 	whole, refused := 0, 0
@@ -67,13 +67,13 @@ func TestATensorThatChanges(t *testing.T) {
 // when the header was made, is not.
 func TestATensorThatGrows(t *testing.T) {
 	x := random(t, 1, 1<<16)
-	lower, err := x.Clone().Encode(graph.Bitmask)
+	lower, err := x.Clone().Encode(array.Bitmask)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &File{Levels: []Level{
-		{Name: "lower", Tensors: map[string]graph.Value{"w": lower}},
-		{Name: "upper", Tensors: map[string]graph.Value{"w": graph.DenseValue(x)}}}}
+		{Name: "lower", Tensors: map[string]array.Value{"w": lower}},
+		{Name: "upper", Tensors: map[string]array.Value{"w": array.DenseValue(x)}}}}
 	before := slices.Clone(lower.Values)
 	m := meddler{n: 1, meddle: func() { clear(lower.Values[:4]) }}
 	if err := Write(&m, f); !errors.Is(err, errChanged) {

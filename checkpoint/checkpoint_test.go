@@ -12,15 +12,16 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // random returns a tensor of elements in (-1, 1), none of them zero, that no release of Go changes.
-func random(t testing.TB, seed uint32, dims ...int) graph.Tensor {
+func random(t testing.TB, seed uint32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := graph.New(graph.F32, dims...)
+	x, err := array.New(array.F32, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func random(t testing.TB, seed uint32, dims ...int) graph.Tensor {
 }
 
 // topK returns x with the given share of elements, those of the smallest |x|, set to zero.
-func topK(t testing.TB, x graph.Tensor, sparsity float64) graph.Value {
+func topK(t testing.TB, x array.Tensor, sparsity float64) array.Value {
 	t.Helper()
 	y := x.Clone()
 	data := y.F32()
@@ -62,10 +63,10 @@ func topK(t testing.TB, x graph.Tensor, sparsity float64) graph.Value {
 }
 
 // twoOfFour returns x with all but two of each four along axis 1 set to zero.
-func twoOfFour(t testing.TB, x graph.Tensor) graph.Value {
+func twoOfFour(t testing.TB, x array.Tensor) array.Value {
 	t.Helper()
 	y := x.Clone()
-	inner := graph.Count(x.Dims[2:])
+	inner := array.Count(x.Dims[2:])
 	for i := range y.F32() {
 		if i/inner%4 >= 2 {
 			y.F32()[i] = 0
@@ -81,8 +82,8 @@ func twoOfFour(t testing.TB, x graph.Tensor) graph.Value {
 func tinyProgram(t testing.TB) *graph.Program {
 	t.Helper()
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(8))
-	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(4, 8)}})
+	x := b.Input("x", array.F32, graph.Batch(8))
+	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(4, 8)}})
 	b.Output("logits", b.MatMul(x, w, false, true))
 	p, err := b.Program()
 	if err != nil {
@@ -104,19 +105,19 @@ func meta() Meta {
 func elastic(t testing.TB) *File {
 	t.Helper()
 	w, fc := random(t, 1, 16, 8, 3, 3), random(t, 2, 4, 8)
-	bias := graph.DenseValue(random(t, 3, 4))
-	level := func(seed uint32, name string, cw, cfc graph.Value) Level {
-		return Level{Name: name, Tensors: map[string]graph.Value{
-			"conv.weight": cw, "fc.weight": cfc, "fc.bias": bias, "bn.mean": graph.DenseValue(random(t, seed, 16)),
+	bias := array.DenseValue(random(t, 3, 4))
+	level := func(seed uint32, name string, cw, cfc array.Value) Level {
+		return Level{Name: name, Tensors: map[string]array.Value{
+			"conv.weight": cw, "fc.weight": cfc, "fc.bias": bias, "bn.mean": array.DenseValue(random(t, seed, 16)),
 		}}
 	}
-	mask, err := graph.New(graph.Bit, 16, 8, 3, 3)
+	mask, err := array.New(array.Bit, 16, 8, 3, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mask.SetBit(77)
 	levels := []Level{
-		level(10, "dense", graph.DenseValue(w), graph.DenseValue(fc)),
+		level(10, "dense", array.DenseValue(w), array.DenseValue(fc)),
 		level(11, "topk:0.5", topK(t, w, .5), topK(t, fc, .5)),
 		level(12, "topk:0.97", topK(t, w, .97), topK(t, fc, .9)),
 		level(13, "nm:2:4", twoOfFour(t, w), twoOfFour(t, fc)),
@@ -124,8 +125,8 @@ func elastic(t testing.TB) *File {
 	levels[3].Notes = map[string]string{"conv1.weight": "input channels 3 are not a multiple of 4"}
 	return &File{
 		Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "tune": tinyProgram(t)}, Levels: levels,
-		State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: map[string]graph.Value{
-			"conv.weight.momentum": graph.DenseValue(random(t, 20, 16, 8, 3, 3)), "mask": graph.DenseValue(mask)}},
+		State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: map[string]array.Value{
+			"conv.weight.momentum": array.DenseValue(random(t, 20, 16, 8, 3, 3)), "mask": array.DenseValue(mask)}},
 	}
 }
 
@@ -184,15 +185,15 @@ func TestStoredZeros(t *testing.T) {
 	w := random(t, 1, 64)
 	few := topK(t, w, .9)
 	clear(few.Values[:4])
-	level := func(name string, v graph.Value) Level {
-		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	level := func(name string, v array.Value) Level {
+		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
 	alone, err := read(t, write(t, &File{Levels: []Level{level("few", few)}})).Level("few")
 	if err != nil || !bytes.Equal(alone.Tensors["w"].Values, few.Values) {
 		t.Errorf("alone: %v, %v", alone, err)
 	}
-	r := read(t, write(t, &File{Levels: []Level{level("few", few), level("half", topK(t, w, .5)), level("dense", graph.DenseValue(w))}}))
-	for i, want := range []graph.Value{few, topK(t, w, .5), graph.DenseValue(w)} {
+	r := read(t, write(t, &File{Levels: []Level{level("few", few), level("half", topK(t, w, .5)), level("dense", array.DenseValue(w))}}))
+	for i, want := range []array.Value{few, topK(t, w, .5), array.DenseValue(w)} {
 		l, err := r.Level(r.Levels()[i])
 		if err != nil {
 			t.Fatal(err)
@@ -209,12 +210,12 @@ func TestStoredZeros(t *testing.T) {
 
 // TestLevelsOfOtherTypes holds that a name may stand for something else at another level, as quantisation will want.
 func TestLevelsOfOtherTypes(t *testing.T) {
-	whole := graph.DenseValue(random(t, 1, 4, 4))
-	i8 := graph.Value{DType: graph.I8, Dims: []int{4, 4}, Values: make([]byte, 16)}
-	wide := graph.DenseValue(random(t, 1, 8, 4))
+	whole := array.DenseValue(random(t, 1, 4, 4))
+	i8 := array.Value{DType: array.I8, Dims: []int{4, 4}, Values: make([]byte, 16)}
+	wide := array.DenseValue(random(t, 1, 8, 4))
 	f := &File{}
-	for name, v := range map[string]graph.Value{"f32": whole, "i8": i8, "wide": wide} {
-		f.Levels = append(f.Levels, Level{Name: name, Tensors: map[string]graph.Value{"w": v, "same": whole}})
+	for name, v := range map[string]array.Value{"f32": whole, "i8": i8, "wide": wide} {
+		f.Levels = append(f.Levels, Level{Name: name, Tensors: map[string]array.Value{"w": v, "same": whole}})
 	}
 	got, err := read(t, write(t, f)).File()
 	if err != nil {
@@ -259,10 +260,10 @@ func TestEachValueIsStoredOnce(t *testing.T) {
 	const n = 1 << 16
 	w := random(t, 1, n)
 	size := func(levels ...Level) int { return len(write(t, &File{Levels: levels})) }
-	level := func(name string, v graph.Value) Level {
-		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	level := func(name string, v array.Value) Level {
+		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
-	dense, half, few := level("dense", graph.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.97", topK(t, w, .97))
+	dense, half, few := level("dense", array.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.97", topK(t, w, .97))
 	got := size(dense, half, few)
 	kept := len(few.Tensors["w"].Values) / 4
 	want := 4*n + n/8 + 4 + kept*2

@@ -9,13 +9,14 @@ import (
 	"path/filepath"
 
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // levels returns one weight at two levels of sparsity.
 func levels() []checkpoint.Level {
-	weight := func(data ...float32) graph.Value {
-		t, err := graph.FromF32(data, 2, 8)
+	weight := func(data ...float32) array.Value {
+		t, err := array.FromF32(data, 2, 8)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -26,8 +27,8 @@ func levels() []checkpoint.Level {
 		return v
 	}
 	return []checkpoint.Level{
-		{Name: "dense", Tensors: map[string]graph.Value{"fc.weight": weight(.1, .9, -.2, .3, -.8, .1, .2, .4, -.1, .2, .7, .1, -.3, .1, .6, .2)}},
-		{Name: "topk:0.75", Tensors: map[string]graph.Value{"fc.weight": weight(0, .9, 0, 0, -.8, 0, 0, 0, 0, 0, .7, 0, 0, 0, .6, 0)}},
+		{Name: "dense", Tensors: map[string]array.Value{"fc.weight": weight(.1, .9, -.2, .3, -.8, .1, .2, .4, -.1, .2, .7, .1, -.3, .1, .6, .2)}},
+		{Name: "topk:0.75", Tensors: map[string]array.Value{"fc.weight": weight(0, .9, 0, 0, -.8, 0, 0, 0, 0, 0, .7, 0, 0, 0, .6, 0)}},
 	}
 }
 
@@ -215,8 +216,8 @@ func ExampleReader_Program() {
 // linear returns the program of a layer of 2 outputs.
 func linear() *graph.Program {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(8))
-	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(2, 8)}})
+	x := b.Input("x", array.F32, graph.Batch(8))
+	w := b.Slot(graph.Slot{Name: "fc.weight", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(2, 8)}})
 	b.Output("logits", b.MatMul(x, w, false, true))
 	p, err := b.Program()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -37,14 +38,14 @@ type Input struct {
 // A tensor may differ in type and extents between levels, and then shares nothing.
 type Level struct {
 	Name    string // the text of the compressor that made it, "topk:0.9", or "dense"
-	Tensors map[string]graph.Value
+	Tensors map[string]array.Value
 	Notes   map[string]string // what is worth telling: which weights stayed dense and why
 }
 
 // State is what resumes a training, beside the tensors of its level.
 type State struct {
 	Ints    map[string]int64       // "step", "epoch"
-	Tensors map[string]graph.Value // moments of the update rule, reused masks
+	Tensors map[string]array.Value // moments of the update rule, reused masks
 }
 
 // Bounds of a file. A reader refuses what is beyond them, and so does a writer.
@@ -75,7 +76,7 @@ func (f *File) check() error {
 	return nil
 }
 
-func checkTensors(tensors map[string]graph.Value) error {
+func checkTensors(tensors map[string]array.Value) error {
 	names := sortedKeys(tensors)
 	return each(len(names), func(i int) error {
 		if err := tensors[names[i]].Check(); err != nil {

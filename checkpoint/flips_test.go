@@ -17,6 +17,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -66,7 +67,7 @@ func resnet20(t *testing.T) []byte {
 			for i := range x.F32() {
 				x.F32()[i] = random.Float32()
 			}
-			l.Tensors[d.Name] = graph.DenseValue(x)
+			l.Tensors[d.Name] = array.DenseValue(x)
 		}
 	}
 	var out bytes.Buffer

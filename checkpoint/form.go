@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A form says how bytes stand for a tensor: an encoding of package graph, or one of two that only make sense after other parts.
@@ -53,43 +53,43 @@ func parseForm(s string) (form, error) {
 }
 
 // formOf returns the form of a checked value.
-func formOf(v graph.Value) form {
+func formOf(v array.Value) form {
 	switch v.Encoding {
-	case graph.Bitmask:
+	case array.Bitmask:
 		return form{kind: bitmask}
-	case graph.Index16:
+	case array.Index16:
 		return form{kind: index16}
-	case graph.GroupNM:
+	case array.GroupNM:
 		return form{kind: grouped, n: v.N, m: v.M, axis: v.Axis}
 	}
 	return form{kind: dense}
 }
 
 // value returns the value of form f, none of rest or masked, with the given bytes. It is not checked.
-func (f form) value(t tensor, index, values []byte) graph.Value {
-	v := graph.Value{DType: t.dtype, Dims: t.dims, Index: index, Values: values}
+func (f form) value(t tensor, index, values []byte) array.Value {
+	v := array.Value{DType: t.dtype, Dims: t.dims, Index: index, Values: values}
 	switch f.kind {
 	case bitmask:
-		v.Encoding = graph.Bitmask
+		v.Encoding = array.Bitmask
 	case index16:
-		v.Encoding = graph.Index16
+		v.Encoding = array.Index16
 	case grouped:
-		v.Encoding, v.N, v.M, v.Axis = graph.GroupNM, f.n, f.m, f.axis
+		v.Encoding, v.N, v.M, v.Axis = array.GroupNM, f.n, f.m, f.axis
 	}
 	return v
 }
 
 // encode stores t, which must not change afterwards, in form f.
-func (f form) encode(t graph.Tensor) (graph.Value, error) {
+func (f form) encode(t array.Tensor) (array.Value, error) {
 	switch f.kind {
 	case bitmask:
-		return t.Encode(graph.Bitmask)
+		return t.Encode(array.Bitmask)
 	case index16:
-		return t.Encode(graph.Index16)
+		return t.Encode(array.Index16)
 	case grouped:
 		return t.EncodeNM(f.n, f.m, f.axis)
 	}
-	return t.Encode(graph.Dense)
+	return t.Encode(array.Dense)
 }
 
 // sparse reports whether a part of form f may be in a stack.
@@ -108,7 +108,7 @@ func (f form) follows(before form) bool {
 type proportion struct{ stored, dense int64 }
 
 func (p *proportion) add(t tensor) {
-	p.dense = min(p.dense+int64(t.dtype.Bytes(graph.Count(t.dims))), 1<<60)
+	p.dense = min(p.dense+int64(t.dtype.Bytes(array.Count(t.dims))), 1<<60)
 }
 
 // check refuses tensors that are next to nothing in the file: whoever loads them may write them out, and a small file of unknown
@@ -123,7 +123,7 @@ func (p *proportion) check() error {
 // A tensor is a line of the header's table of tensors.
 type tensor struct {
 	name  string
-	dtype graph.DType
+	dtype array.DType
 	dims  []int
 }
 

@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -49,45 +50,45 @@ func TestGolden(t *testing.T) {
 func kinds(t testing.TB) map[string]*File {
 	t.Helper()
 	w := random(t, 1, 4, 8, 3)
-	as := func(e graph.Encoding, x graph.Tensor) graph.Value {
+	as := func(e array.Encoding, x array.Tensor) array.Value {
 		v, err := x.Encode(e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	one := func(v graph.Value) *File {
-		return &File{Levels: []Level{{Name: "only", Tensors: map[string]graph.Value{"w": v}}}}
+	one := func(v array.Value) *File {
+		return &File{Levels: []Level{{Name: "only", Tensors: map[string]array.Value{"w": v}}}}
 	}
 	long := decoded(t, topK(t, random(t, 2, 3, 50000), .999)) // three runs of index16, the last shorter
 	half, few := topK(t, w, .5), topK(t, w, .9)
 	nested := &File{Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, Levels: []Level{
-		{Name: "dense", Tensors: map[string]graph.Value{"w": graph.DenseValue(w)}},
-		{Name: "topk:0.5", Tensors: map[string]graph.Value{"w": half}},
-		{Name: "topk:0.9", Tensors: map[string]graph.Value{"w": few}},
-		{Name: "nm:2:4", Tensors: map[string]graph.Value{"w": twoOfFour(t, w)}},
+		{Name: "dense", Tensors: map[string]array.Value{"w": array.DenseValue(w)}},
+		{Name: "topk:0.5", Tensors: map[string]array.Value{"w": half}},
+		{Name: "topk:0.9", Tensors: map[string]array.Value{"w": few}},
+		{Name: "nm:2:4", Tensors: map[string]array.Value{"w": twoOfFour(t, w)}},
 	}}
-	typed := map[string]graph.Value{}
-	for _, d := range []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16, graph.I8, graph.I32, graph.I64, graph.Bit} {
-		x, err := graph.New(d, 3, 5)
+	typed := map[string]array.Value{}
+	for _, d := range []array.DType{array.F32, array.F64, array.F16, array.BF16, array.I8, array.I32, array.I64, array.Bit} {
+		x, err := array.New(d, 3, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range x.Data {
 			x.Data[i] = byte(7*i + 1)
 		}
-		if d == graph.Bit {
+		if d == array.Bit {
 			x.Data[1] &= 1<<7 - 1
-			typed["bit"] = graph.DenseValue(x)
+			typed["bit"] = array.DenseValue(x)
 			continue
 		}
-		typed[d.String()+".dense"] = graph.DenseValue(x)
+		typed[d.String()+".dense"] = array.DenseValue(x)
 		sparse := x.Clone()
 		clear(sparse.Data[:d.Bytes(1)])
 		clear(sparse.Data[d.Bytes(7):d.Bytes(9)])
-		typed[d.String()+".bitmask"], typed[d.String()+".index16"] = as(graph.Bitmask, sparse), as(graph.Index16, sparse)
+		typed[d.String()+".bitmask"], typed[d.String()+".index16"] = as(array.Bitmask, sparse), as(array.Index16, sparse)
 	}
-	scalar, err := graph.New(graph.F32)
+	scalar, err := array.New(array.F32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +97,8 @@ func kinds(t testing.TB) map[string]*File {
 		t.Fatal(err)
 	}
 	return map[string]*File{
-		"empty": {}, "dense": one(graph.DenseValue(w)), "scalar": one(graph.DenseValue(scalar)), "bitmask": one(as(graph.Bitmask, decoded(t, half))),
-		"index16": one(as(graph.Index16, long)), "nm": one(twoOfFour(t, w)), "nm-7-of-8": one(oddGroups), "elastic": nested,
+		"empty": {}, "dense": one(array.DenseValue(w)), "scalar": one(array.DenseValue(scalar)), "bitmask": one(as(array.Bitmask, decoded(t, half))),
+		"index16": one(as(array.Index16, long)), "nm": one(twoOfFour(t, w)), "nm-7-of-8": one(oddGroups), "elastic": nested,
 		"types":    {Levels: []Level{{Name: "only", Tensors: typed}}},
 		"training": {State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: typed}},
 	}
@@ -147,7 +148,7 @@ func describe(t testing.TB, f *File) holds {
 		s := sha256.Sum256(b)
 		return hex.EncodeToString(s[:])
 	}
-	tensors := func(values map[string]graph.Value) map[string]holder {
+	tensors := func(values map[string]array.Value) map[string]holder {
 		out := map[string]holder{}
 		for name, v := range values {
 			out[name] = holder{append([]int{}, v.Dims...), formOf(v).String(), v.Stored(), sum(decoded(t, v).Data)}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // maxElements bounds one tensor.
@@ -184,7 +184,7 @@ func (d *headerDecoder) dims() []int {
 func (d *headerDecoder) tensor(name string) tensor {
 	t := tensor{name: name}
 	s := d.r.String(pack.MaxName)
-	dtype, err := graph.ParseDType(s)
+	dtype, err := array.ParseDType(s)
 	if err != nil {
 		d.r.Fail("%v", err)
 	}
@@ -247,10 +247,10 @@ func (d *headerDecoder) part() part {
 // checkLengths returns an error unless index and values of these lengths can stand for some of t. Exact are the lengths that
 // follow from the extents; those that depend on the content are checked with it.
 func checkLengths(t tensor, f form, index, values int64) error {
-	n := graph.Count(t.dims)
+	n := array.Count(t.dims)
 	size := int64(t.dtype.Bytes(1))
-	mask, all := int64(graph.Bit.Bytes(n)), int64(t.dtype.Bytes(n))
-	ok := t.dtype != graph.Bit && values%size == 0 && values <= all // of what is not dense
+	mask, all := int64(array.Bit.Bytes(n)), int64(t.dtype.Bytes(n))
+	ok := t.dtype != array.Bit && values%size == 0 && values <= all // of what is not dense
 	switch f.kind {
 	case dense:
 		ok = index == 0 && values == all
@@ -320,11 +320,11 @@ func (d *headerDecoder) entry(used []bool) entry {
 	want := e.stored
 	switch {
 	case e.form.kind == dense:
-		want = int64(graph.Count(t.dims))
+		want = int64(array.Count(t.dims))
 	case len(e.parts) == 1 || d.h.parts[e.parts[len(e.parts)-1]].form.sparse():
 		want = d.storedBy(e.parts)
 	}
-	if e.stored != want || e.stored > int64(graph.Count(t.dims)) || t.dtype == graph.Bit && e.form.kind != dense {
+	if e.stored != want || e.stored > int64(array.Count(t.dims)) || t.dtype == array.Bit && e.form.kind != dense {
 		r.Fail("tensor %v as %v cannot have %d elements", t, e.form, e.stored)
 	}
 	return e
@@ -355,7 +355,7 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 		case last >= 0 && !p.form.follows(top):
 			r.Fail("tensor %v: part %d is %v after %v, which makes no tensor", t, i, p.form, top)
 		case p.form.kind == rest:
-			if got, want := p.values.len(), int64(t.dtype.Bytes(graph.Count(t.dims)))-int64(t.dtype.Bytes(1))*d.storedBy(e.parts); got != want {
+			if got, want := p.values.len(), int64(t.dtype.Bytes(array.Count(t.dims)))-int64(t.dtype.Bytes(1))*d.storedBy(e.parts); got != want {
 				r.Fail("tensor %v: the rest has %d bytes, want %d", t, got, want)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -19,22 +20,22 @@ func small(t testing.TB) *File {
 	t.Helper()
 	w := random(t, 1, 2, 8, 3)
 	few := topK(t, w, .9)
-	thin, err := decoded(t, few).Encode(graph.Index16)
+	thin, err := decoded(t, few).Encode(array.Index16)
 	if err != nil {
 		t.Fatal(err)
 	}
-	level := func(name string, v graph.Value) Level {
-		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	level := func(name string, v array.Value) Level {
+		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
 	return &File{
 		Meta:     Meta{Model: "tiny", Input: Input{Mean: []float32{.5}, Std: []float32{.25}, Classes: []string{"cat"}}},
 		Programs: map[string]*graph.Program{"infer": tinyProgram(t)},
-		Levels:   []Level{level("dense", graph.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.9", thin), level("nm:2:4", twoOfFour(t, w))},
-		State:    &State{Ints: map[string]int64{"step": 3}, Tensors: map[string]graph.Value{"m": twoOfFour(t, w)}},
+		Levels:   []Level{level("dense", array.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.9", thin), level("nm:2:4", twoOfFour(t, w))},
+		State:    &State{Ints: map[string]int64{"step": 3}, Tensors: map[string]array.Value{"m": twoOfFour(t, w)}},
 	}
 }
 
-func decoded(t testing.TB, v graph.Value) graph.Tensor {
+func decoded(t testing.TB, v array.Value) array.Tensor {
 	t.Helper()
 	x, err := v.Decode()
 	if err != nil {
@@ -120,8 +121,8 @@ func TestSealedLiesAreRefused(t *testing.T) {
 		"product overflow":        {func(h *header) { h.tensors[0].dims = []int{1 << 32, 1 << 32} }, "more than"},
 		"zero extent":             {func(h *header) { h.tensors[0].dims = []int{0} }, "from 1"},
 		"other extents":           {func(h *header) { h.tensors[0].dims = []int{2, 8, 4} }, "do not fit"},
-		"other type":              {func(h *header) { h.tensors[0].dtype = graph.F64 }, "do not fit"},
-		"bits, sparse":            {func(h *header) { h.tensors[0].dtype = graph.Bit }, "do not fit"},
+		"other type":              {func(h *header) { h.tensors[0].dtype = array.F64 }, "do not fit"},
+		"bits, sparse":            {func(h *header) { h.tensors[0].dtype = array.Bit }, "do not fit"},
 		"rank":                    {func(h *header) { h.tensors[0].dims = make([]int, 17) }, "rank 17"},
 		"no such tensor":          {func(h *header) { h.parts[0].tensor = 1 }, "from 0 to 0"},
 		"no such part":            {func(h *header) { h.levels[0].entries[0].parts = []int{0, 9} }, "to 3, got 9"},
@@ -154,7 +155,7 @@ func TestSealedLiesAreRefused(t *testing.T) {
 		"not UTF-8":               {func(h *header) { h.tensors[0].name = "\xff" }, "UTF-8"},
 		"unsorted programs":       {func(h *header) { h.programs = append(h.programs, h.programs[0]) }, "want them sorted"},
 		"a tensor twice":          {func(h *header) { h.tensors = append(h.tensors, h.tensors[0]) }, "want them sorted"},
-		"a tensor of no level":    {func(h *header) { h.tensors = append(h.tensors, tensor{"x", graph.F32, nil}) }, "has no parts"},
+		"a tensor of no level":    {func(h *header) { h.tensors = append(h.tensors, tensor{"x", array.F32, nil}) }, "has no parts"},
 		"a huge stack":            {func(h *header) { h.tensors[0].dims = []int{1 << 30} }, "do not fit"},
 		"mean without std":        {func(h *header) { h.meta.Input.Std = nil }, "std 0"},
 		"mean that is NaN":        {func(h *header) { h.meta.Input.Mean[0] = float32(math.NaN()) }, "not a number"},
@@ -168,8 +169,8 @@ func TestSealedLiesAreRefused(t *testing.T) {
 func TestANameTwiceInALevelIsRefused(t *testing.T) {
 	f := small(t)
 	f.Levels = []Level{
-		{Name: "a", Tensors: map[string]graph.Value{"w": graph.DenseValue(random(t, 1, 4))}},
-		{Name: "b", Tensors: map[string]graph.Value{"w": graph.DenseValue(random(t, 1, 8))}},
+		{Name: "a", Tensors: map[string]array.Value{"w": array.DenseValue(random(t, 1, 4))}},
+		{Name: "b", Tensors: map[string]array.Value{"w": array.DenseValue(random(t, 1, 8))}},
 	}
 	err := readAll(sealed(t, f, func(h *header) {
 		h.levels[0].entries = append(h.levels[0].entries, h.levels[1].entries...)
@@ -235,11 +236,11 @@ func withBit(mask []byte, i int) []byte {
 }
 
 func TestWriterRefuses(t *testing.T) {
-	w := graph.DenseValue(random(t, 1, 4))
+	w := array.DenseValue(random(t, 1, 4))
 	wrong := w
 	wrong.Dims = []int{5}
-	level := func(name string, v graph.Value) Level {
-		return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+	level := func(name string, v array.Value) Level {
+		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
 	for name, c := range map[string]struct {
 		f    *File
@@ -251,7 +252,7 @@ func TestWriterRefuses(t *testing.T) {
 		"an unprintable name": {&File{Levels: []Level{level("\n", w)}}, "not printable"},
 		"a nil program":       {&File{Programs: map[string]*graph.Program{"infer": nil}}, `program "infer" is nil`},
 		"a long text":         {&File{Meta: Meta{Recipe: strings.Repeat("x", maxText+1)}}, "limit"},
-		"a broken state":      {&File{State: &State{Tensors: map[string]graph.Value{"m": wrong}}}, `state, tensor "m"`},
+		"a broken state":      {&File{State: &State{Tensors: map[string]array.Value{"m": wrong}}}, `state, tensor "m"`},
 	} {
 		var out bytes.Buffer
 		if err := Write(&out, c.f); err == nil || !strings.Contains(err.Error(), c.want) || out.Len() > 0 {
@@ -311,7 +312,7 @@ func FuzzFile(f *testing.F) {
 		elements := 0
 		for _, l := range r.head.levels {
 			for _, e := range l.entries {
-				if elements += graph.Count(r.head.tensors[e.tensor].dims); elements > 1<<20 {
+				if elements += array.Count(r.head.tensors[e.tensor].dims); elements > 1<<20 {
 					return // legal, but too slow for fuzzing
 				}
 			}
@@ -330,7 +331,7 @@ func FuzzFile(f *testing.F) {
 }
 
 func sameLevel(a, b Level) bool {
-	return a.Name == b.Name && maps.Equal(a.Notes, b.Notes) && maps.EqualFunc(a.Tensors, b.Tensors, func(x, y graph.Value) bool {
+	return a.Name == b.Name && maps.Equal(a.Notes, b.Notes) && maps.EqualFunc(a.Tensors, b.Tensors, func(x, y array.Value) bool {
 		return x.DType == y.DType && slices.Equal(x.Dims, y.Dims) && formOf(x) == formOf(y) && bytes.Equal(x.Index, y.Index) && bytes.Equal(x.Values, y.Values)
 	})
 }

@@ -5,43 +5,43 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestValuesThatDisagree seals tensors of one part each whose index contradicts itself or the values.
 func TestValuesThatDisagree(t *testing.T) {
-	value := func(e graph.Encoding, index string, stored int, dims ...int) graph.Value {
-		return graph.Value{Encoding: e, DType: graph.I8, Dims: dims, Index: []byte(index), Values: bytes.Repeat([]byte{1}, stored)}
+	value := func(e array.Encoding, index string, stored int, dims ...int) array.Value {
+		return array.Value{Encoding: e, DType: array.I8, Dims: dims, Index: []byte(index), Values: bytes.Repeat([]byte{1}, stored)}
 	}
-	groups := func(n, m int, index string, stored int, dims ...int) graph.Value {
-		v := value(graph.GroupNM, index, stored, dims...)
+	groups := func(n, m int, index string, stored int, dims ...int) array.Value {
+		v := value(array.GroupNM, index, stored, dims...)
 		v.N, v.M = n, m
 		return v
 	}
 	for name, c := range map[string]struct {
-		v    graph.Value
+		v    array.Value
 		want string
 	}{
-		"index16, a count too high":             {value(graph.Index16, "\x03\x00\x00\x00\x01\x00\x02\x00", 2, 9), "holds 3"},
-		"index16, a count too low":              {value(graph.Index16, "\x01\x00\x00\x00\x01\x00\x02\x00", 2, 9), "follow the last offset"},
-		"index16, offsets descending":           {value(graph.Index16, "\x02\x00\x00\x00\x02\x00\x01\x00", 2, 9), "offset 1 after 2"},
-		"index16, an offset twice":              {value(graph.Index16, "\x02\x00\x00\x00\x01\x00\x01\x00", 2, 9), "offset 1 after 1"},
-		"index16, an offset past the run":       {value(graph.Index16, "\x01\x00\x00\x00\x09\x00", 1, 9), "offset 9"},
-		"index16, an offset past the short run": {value(graph.Index16, "\x01\x00\x00\x00\x01\x00\x00\x00\xff\xff\x01\x00", 2, 65537), "run 1: offset 1"},
-		"index16, offsets of the other run":     {value(graph.Index16, "\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x01\x00", 2, 65537), "run 1 of 1 elements holds 2"},
-		"bitmask, more bits than values":        {value(graph.Bitmask, "\x07\x00", 2, 9), "names 3 elements"},
-		"bitmask, fewer bits than values":       {value(graph.Bitmask, "\x01\x00", 2, 9), "names 1 elements"},
-		"bitmask, bits past the end":            {value(graph.Bitmask, "\x01\x02", 2, 9), "bits after the last element"},
+		"index16, a count too high":             {value(array.Index16, "\x03\x00\x00\x00\x01\x00\x02\x00", 2, 9), "holds 3"},
+		"index16, a count too low":              {value(array.Index16, "\x01\x00\x00\x00\x01\x00\x02\x00", 2, 9), "follow the last offset"},
+		"index16, offsets descending":           {value(array.Index16, "\x02\x00\x00\x00\x02\x00\x01\x00", 2, 9), "offset 1 after 2"},
+		"index16, an offset twice":              {value(array.Index16, "\x02\x00\x00\x00\x01\x00\x01\x00", 2, 9), "offset 1 after 1"},
+		"index16, an offset past the run":       {value(array.Index16, "\x01\x00\x00\x00\x09\x00", 1, 9), "offset 9"},
+		"index16, an offset past the short run": {value(array.Index16, "\x01\x00\x00\x00\x01\x00\x00\x00\xff\xff\x01\x00", 2, 65537), "run 1: offset 1"},
+		"index16, offsets of the other run":     {value(array.Index16, "\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x01\x00", 2, 65537), "run 1 of 1 elements holds 2"},
+		"bitmask, more bits than values":        {value(array.Bitmask, "\x07\x00", 2, 9), "names 3 elements"},
+		"bitmask, fewer bits than values":       {value(array.Bitmask, "\x01\x00", 2, 9), "names 1 elements"},
+		"bitmask, bits past the end":            {value(array.Bitmask, "\x01\x02", 2, 9), "bits after the last element"},
 		"nm, places descending":                 {groups(2, 4, "\x41", 4, 8), "offset 0 after 1"},
 		"nm, a place twice":                     {groups(2, 4, "\x45", 4, 8), "offset 1 after 1"},
 		"nm, a place not below M":               {groups(1, 3, "\x03", 2, 6), "offset 3"},
 		"nm, bits past the end":                 {groups(1, 4, "\x10", 2, 8), "bits after the last offset"},
 		"nm, an index too long":                 {groups(2, 4, "\x44\x44\x00", 8, 16), "want an index of 2 bytes"},
 		"nm, M above 256":                       {groups(1, 512, "\x00\x00", 1, 512), "does not fit"},
-		"bits past the end":                     {graph.Value{DType: graph.Bit, Dims: []int{3}, Values: []byte{8}}, "bits after the last element"},
+		"bits past the end":                     {array.Value{DType: array.Bit, Dims: []int{3}, Values: []byte{8}}, "bits after the last element"},
 	} {
 		f := small(t)
-		f.Levels = append(f.Levels[:1:1], Level{Name: "lie", Tensors: map[string]graph.Value{"v": c.v}})
+		f.Levels = append(f.Levels[:1:1], Level{Name: "lie", Tensors: map[string]array.Value{"v": c.v}})
 		refused(t, name, unchecked(t, f), c.want)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // allocated returns how many bytes f allocates, freed ones included.
@@ -20,9 +20,9 @@ func allocated(f func()) uint64 {
 
 // TestWriteStreams holds that dense tensors are not copied.
 func TestWriteStreams(t *testing.T) {
-	f := &File{Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{}}}, State: &State{Tensors: map[string]graph.Value{}}}
+	f := &File{Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{}}}, State: &State{Tensors: map[string]array.Value{}}}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		x := graph.DenseValue(random(t, 1, 1<<20))
+		x := array.DenseValue(random(t, 1, 1<<20))
 		f.Levels[0].Tensors[name], f.State.Tensors[name] = x, x
 	}
 	used := allocated(func() {
@@ -40,7 +40,7 @@ func TestChunks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes and reads 128 MiB")
 	}
-	x, err := graph.New(graph.I8, chunkBytes+3)
+	x, err := array.New(array.I8, chunkBytes+3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestChunks(t *testing.T) {
 		x.Data[i] = byte(i + 1)
 	}
 	path := filepath.Join(t.TempDir(), "net.cram")
-	if err := Save(path, &File{Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{"w": graph.DenseValue(x)}}}}); err != nil {
+	if err := Save(path, &File{Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{"w": array.DenseValue(x)}}}}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(path)

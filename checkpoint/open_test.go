@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
@@ -16,7 +17,7 @@ func BenchmarkOpen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tensors := map[string]graph.Tensor{}
+	tensors := map[string]array.Tensor{}
 	for i, d := range decls {
 		dims, _ := d.Shape.Dims()
 		tensors[d.Name] = random(b, uint32(i), dims...)

@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A source produces the two blobs of a part. It is called twice, for the header and for the data, so that a file is
 // written without a second copy of the model in memory.
 type source func() (index, values []byte, err error)
 
-func stored(v graph.Value) source {
+func stored(v array.Value) source {
 	return func() ([]byte, []byte, error) { return v.Index, v.Values, nil }
 }
 
@@ -41,7 +41,7 @@ func chunks(content []byte) blob {
 
 // A variant is one of the different values that a tensor has at the levels of a file.
 type variant struct {
-	value graph.Value
+	value array.Value
 	parts []*planned
 	alone bool // its one part is the value itself, zeros that it stores included
 }
@@ -54,7 +54,7 @@ func (v *variant) standAlone() {
 
 // stored returns how many elements a reader will find stored.
 func (v *variant) stored() int {
-	if v.alone || v.value.Encoding == graph.Dense || v.value.Encoding == graph.GroupNM {
+	if v.alone || v.value.Encoding == array.Dense || v.value.Encoding == array.GroupNM {
 		return v.value.Stored()
 	}
 	n, w := 0, words{v.value.Values, v.value.DType.Bytes(1)} // put together again, zeros are not stored
@@ -69,7 +69,7 @@ func (v *variant) stored() int {
 // plan finds the parts of one tensor, given its value at each level (nil where a level lacks it), and returns for each level
 // the variant that it has. Equal values are one variant. Sparse variants that nest become a stack, sparsest first, with a dense
 // one on top if it agrees; other sparse variants are masks over a dense one where they agree with it, and stand alone where not.
-func plan(t tensor, values []*graph.Value) ([]*variant, error) {
+func plan(t tensor, values []*array.Value) ([]*variant, error) {
 	at := make([]*variant, len(values))
 	var sparse, whole []*variant
 	for i, v := range values {
@@ -81,7 +81,7 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 			continue
 		}
 		at[i] = &variant{value: *v}
-		if v.Encoding == graph.Dense {
+		if v.Encoding == array.Dense {
 			whole = append(whole, at[i])
 		} else {
 			sparse = append(sparse, at[i])
@@ -114,7 +114,7 @@ func plan(t tensor, values []*graph.Value) ([]*variant, error) {
 	return at, nil
 }
 
-func findEqual(among []*variant, v graph.Value) *variant {
+func findEqual(among []*variant, v array.Value) *variant {
 	for _, o := range among {
 		if formOf(o.value) == formOf(v) && bytes.Equal(o.value.Index, v.Index) && bytes.Equal(o.value.Values, v.Values) {
 			return o
@@ -129,7 +129,7 @@ func stackUp(t tensor, sparse, whole []*variant) (left []*variant, err error) {
 	slices.SortStableFunc(sparse, func(a, b *variant) int { return cmp.Compare(a.value.Stored(), b.value.Stored()) })
 	var stack []*variant
 	for _, v := range sparse {
-		fits := v.value.Encoding != graph.GroupNM
+		fits := v.value.Encoding != array.GroupNM
 		if fits && len(stack) > 0 {
 			if fits, err = nests(stack[len(stack)-1], v); err != nil {
 				return nil, err
@@ -201,7 +201,7 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 	switch {
 	case below == nil && v.stored() == v.value.Stored():
 		return measured(formOf(v.value), v.value.Index, v.value.Values, stored(v.value)), nil
-	case v.value.Encoding == graph.Dense:
+	case v.value.Encoding == array.Dense:
 		again := func() ([]byte, []byte, error) { return complement(t, below, v) }
 		index, values, err := again()
 		return measured(form{kind: rest}, index, values, again), err
@@ -236,7 +236,7 @@ func increment(t tensor, below, v *variant) (*planned, error) {
 }
 
 // added returns v with zeros where below is not zero.
-func added(below, v *variant) (graph.Tensor, error) {
+func added(below, v *variant) (array.Tensor, error) {
 	x, err := v.value.Decode()
 	if err != nil || below == nil {
 		return x, err
@@ -279,7 +279,7 @@ func (v *variant) mask() (index, values []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	index = make([]byte, graph.Bit.Bytes(w.len()))
+	index = make([]byte, array.Bit.Bytes(w.len()))
 	for i := range w.len() {
 		if w.at(i) != 0 {
 			index[i/8] |= 1 << (i % 8)
@@ -294,11 +294,11 @@ type words struct {
 	size int
 }
 
-func wordsOf(t graph.Tensor) words { return words{t.Data, t.DType.Bytes(1)} }
+func wordsOf(t array.Tensor) words { return words{t.Data, t.DType.Bytes(1)} }
 
 // words decodes the variant; a dense one is not copied.
 func (v *variant) words() (words, error) {
-	if v.value.Encoding == graph.Dense {
+	if v.value.Encoding == array.Dense {
 		return words{v.value.Values, v.value.DType.Bytes(1)}, nil
 	}
 	t, err := v.value.Decode()

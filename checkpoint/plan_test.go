@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestStoredZerosOverOthers writes levels that store zeros where another level of the same tensor has something else, as a group of 2:4 does of which one
@@ -21,10 +21,10 @@ func TestStoredZerosOverOthers(t *testing.T) {
 	for i := 0; i < len(padded.Values); i += 8 {
 		clear(padded.Values[i : i+4])
 	}
-	for name, v := range map[string]graph.Value{"2:4": groups, "bitmask": padded} {
+	for name, v := range map[string]array.Value{"2:4": groups, "bitmask": padded} {
 		f := &File{}
-		for level, v := range map[string]graph.Value{"dense": graph.DenseValue(w), "sparse": v, "other": twoOfFour(t, w), "stack": topK(t, w, .7)} {
-			f.Levels = append(f.Levels, Level{Name: level, Tensors: map[string]graph.Value{"w": v}})
+		for level, v := range map[string]array.Value{"dense": array.DenseValue(w), "sparse": v, "other": twoOfFour(t, w), "stack": topK(t, w, .7)} {
+			f.Levels = append(f.Levels, Level{Name: level, Tensors: map[string]array.Value{"w": v}})
 		}
 		r := read(t, write(t, f))
 		for _, l := range f.Levels {

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -213,7 +214,7 @@ func (c *Reader) Level(name string) (*Level, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := make([]graph.Value, len(l.entries))
+	values := make([]array.Value, len(l.entries))
 	err = each(len(values), func(i int) (err error) {
 		values[i], err = c.assemble(l.entries[i])
 		return err
@@ -221,7 +222,7 @@ func (c *Reader) Level(name string) (*Level, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Level{Name: l.name, Notes: maps.Clone(l.notes), Tensors: make(map[string]graph.Value, len(values))}
+	out := &Level{Name: l.name, Notes: maps.Clone(l.notes), Tensors: make(map[string]array.Value, len(values))}
 	for i, e := range l.entries {
 		out.Tensors[c.head.tensors[e.tensor].name] = values[i]
 	}
@@ -240,7 +241,7 @@ func (c *Reader) State() (*State, error) {
 	if s == nil {
 		return nil, nil
 	}
-	out := &State{Ints: maps.Clone(s.ints), Tensors: make(map[string]graph.Value, len(s.tensors))}
+	out := &State{Ints: maps.Clone(s.ints), Tensors: make(map[string]array.Value, len(s.tensors))}
 	for _, t := range s.tensors {
 		v, err := c.value(t.tensor, t.form, t.index, t.values)
 		if err != nil {
@@ -330,7 +331,7 @@ func (c *Reader) Notes(name string) (map[string]string, error) {
 // A TensorInfo says what a tensor is at a level, without reading it.
 type TensorInfo struct {
 	Name     string
-	DType    graph.DType
+	DType    array.DType
 	Dims     []int
 	Encoding string  // "dense", "bitmask", "index16", "nm:2:4:1": N of each M along an axis
 	Sparsity float64 // share of elements that are not stored
@@ -347,7 +348,7 @@ func (c *Reader) Tensors(name string) ([]TensorInfo, error) {
 	for i, e := range l.entries {
 		t := c.head.tensors[e.tensor]
 		list[i] = TensorInfo{Name: t.name, DType: t.dtype, Dims: slices.Clone(t.dims), Encoding: e.form.String(),
-			Sparsity: 1 - float64(e.stored)/float64(graph.Count(t.dims))}
+			Sparsity: 1 - float64(e.stored)/float64(array.Count(t.dims))}
 		for _, p := range e.parts {
 			list[i].Bytes += c.head.parts[p].index.len() + c.head.parts[p].values.len()
 		}

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 var errDisk = errors.New("the disk says no")
@@ -140,8 +140,8 @@ func TestSaveWithAFailingDisk(t *testing.T) {
 
 // numbered returns a file that holds its number twice: as its seed and in its tensor.
 func numbered(t testing.TB, number uint64) *File {
-	return &File{Meta: Meta{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]graph.Value{
-		"w": graph.DenseValue(random(t, uint32(number), 100_000))}}}}
+	return &File{Meta: Meta{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
+		"w": array.DenseValue(random(t, uint32(number), 100_000))}}}}
 }
 
 // numberOf loads a numbered file in full and returns its number.

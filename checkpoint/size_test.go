@@ -6,12 +6,12 @@ import (
 	"io"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // resnet20 returns random weights and statistics with the names and shapes of a CIFAR ResNet-20, 0.27 M parameters.
-func resnet20(t testing.TB) map[string]graph.Tensor {
-	tensors := map[string]graph.Tensor{}
+func resnet20(t testing.TB) map[string]array.Tensor {
+	tensors := map[string]array.Tensor{}
 	add := func(name string, dims ...int) {
 		tensors[name] = random(t, uint32(len(tensors)), dims...)
 	}
@@ -39,17 +39,17 @@ func resnet20(t testing.TB) map[string]graph.Tensor {
 }
 
 // pruned returns the level of the given sparsity: of all weights of rank two or more together, those of the largest magnitude stay.
-func pruned(t testing.TB, tensors map[string]graph.Tensor, sparsity float64) Level {
-	l := Level{Name: fmt.Sprintf("topk:%v", sparsity), Tensors: map[string]graph.Value{}}
+func pruned(t testing.TB, tensors map[string]array.Tensor, sparsity float64) Level {
+	l := Level{Name: fmt.Sprintf("topk:%v", sparsity), Tensors: map[string]array.Value{}}
 	var all []float32
 	for _, name := range sortedKeys(tensors) {
 		if x := tensors[name]; len(x.Dims) > 1 {
 			all = append(all, x.F32()...)
 		} else {
-			l.Tensors[name] = graph.DenseValue(x)
+			l.Tensors[name] = array.DenseValue(x)
 		}
 	}
-	flat, err := graph.FromF32(all)
+	flat, err := array.FromF32(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func pruned(t testing.TB, tensors map[string]graph.Tensor, sparsity float64) Lev
 		if len(x.Dims) < 2 {
 			continue
 		}
-		y, err := graph.FromF32(kept[:x.Len()], x.Dims...)
+		y, err := array.FromF32(kept[:x.Len()], x.Dims...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func BenchmarkWriteElastic(b *testing.B) {
 	w := random(b, 1, 1<<22)
 	f := &File{}
 	for _, p := range []float64{0, .5, .9} {
-		f.Levels = append(f.Levels, Level{Name: fmt.Sprint("topk:", p), Tensors: map[string]graph.Value{"w": topK(b, w, p)}})
+		f.Levels = append(f.Levels, Level{Name: fmt.Sprint("topk:", p), Tensors: map[string]array.Value{"w": topK(b, w, p)}})
 	}
 	b.SetBytes(int64(4 * w.Len()))
 	for b.Loop() {
@@ -110,7 +110,7 @@ func BenchmarkReadLevel(b *testing.B) {
 	w := random(b, 1, 1<<22)
 	f := &File{}
 	for _, p := range []float64{0, .5, .9} {
-		f.Levels = append(f.Levels, Level{Name: fmt.Sprint("topk:", p), Tensors: map[string]graph.Value{"w": topK(b, w, p)}})
+		f.Levels = append(f.Levels, Level{Name: fmt.Sprint("topk:", p), Tensors: map[string]array.Value{"w": topK(b, w, p)}})
 	}
 	data := write(b, f)
 	for _, name := range []string{"topk:0", "topk:0.5", "topk:0.9"} {

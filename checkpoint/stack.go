@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // runLength is how many elements of a stack are put together at a time, those that one count of index16 covers.
@@ -52,7 +52,7 @@ func (c *Reader) stack(t tensor, parts []part) (*stack, error) {
 }
 
 // noZeros refuses zeros stored in a part of a stack: in a sum they would be neither there nor not.
-func (c *Reader) noZeros(t tensor, v graph.Value, p part) error {
+func (c *Reader) noZeros(t tensor, v array.Value, p part) error {
 	w := words{v.Values, v.DType.Bytes(1)}
 	for i := range w.len() {
 		if w.at(i) == 0 {
@@ -62,7 +62,7 @@ func (c *Reader) noZeros(t tensor, v graph.Value, p part) error {
 	return nil
 }
 
-func (s *stack) len() int  { return graph.Count(s.tensor.dims) }
+func (s *stack) len() int  { return array.Count(s.tensor.dims) }
 func (s *stack) runs() int { return (s.len() + runLength - 1) / runLength }
 
 // next puts the next run together and returns how many elements it has.
@@ -119,7 +119,7 @@ func (s *stack) put(l *layer, i int) error {
 }
 
 // encode puts all runs together as a value of form f, bitmask or index16, that stores so many elements.
-func (s *stack) encode(f form, stored int64) (graph.Value, error) {
+func (s *stack) encode(f form, stored int64) (array.Value, error) {
 	size := s.tensor.dtype.Bytes(1)
 	values := make([]byte, 0, int(stored)*size)
 	var index []byte
@@ -131,7 +131,7 @@ func (s *stack) encode(f form, stored int64) (graph.Value, error) {
 	for k := range s.runs() {
 		n, err := s.next()
 		if err != nil {
-			return graph.Value{}, err
+			return array.Value{}, err
 		}
 		if f.kind == index16 && !s.some {
 			continue
@@ -154,14 +154,14 @@ func (s *stack) encode(f form, stored int64) (graph.Value, error) {
 		}
 	}
 	if f.kind == bitmask {
-		index = index[:graph.Bit.Bytes(s.len())]
+		index = index[:array.Bit.Bytes(s.len())]
 	}
 	return f.value(s.tensor, index, values), nil
 }
 
 // fill puts all runs together as a tensor, with rest for the elements that no part stores: exactly so many.
-func (s *stack) fill(rest []byte) (graph.Tensor, error) {
-	x, err := graph.New(s.tensor.dtype, s.tensor.dims...)
+func (s *stack) fill(rest []byte) (array.Tensor, error) {
+	x, err := array.New(s.tensor.dtype, s.tensor.dims...)
 	if err != nil {
 		return x, err
 	}

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestStacks reads levels that nest, in both sparse encodings, with a dense one on top and one that is a mask over it, of a tensor of three runs of
 // which the last ends within a word and the middle one stores nothing at the sparsest level.
 func TestStacks(t *testing.T) {
 	const n = 2*runLength + 1003
-	for _, d := range []graph.DType{graph.I8, graph.F16, graph.F32, graph.F64} {
-		x, err := graph.New(d, n)
+	for _, d := range []array.DType{array.I8, array.F16, array.F32, array.F64} {
+		x, err := array.New(d, n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +22,7 @@ func TestStacks(t *testing.T) {
 			seed = seed*1664525 + 1013904223
 			x.Data[i] = byte(seed>>24) | 1
 		}
-		keep := func(e graph.Encoding, some func(i int) bool) graph.Value {
+		keep := func(e array.Encoding, some func(i int) bool) array.Value {
 			y, size := x.Clone(), d.Bytes(1)
 			for i := range n {
 				if !some(i) {
@@ -36,12 +36,12 @@ func TestStacks(t *testing.T) {
 			return v
 		}
 		few := func(i int) bool { return i%97 == 3 && i/runLength != 1 || i == n-1 }
-		for _, forms := range [][2]graph.Encoding{{graph.Bitmask, graph.Bitmask}, {graph.Bitmask, graph.Index16}, {graph.Index16, graph.Bitmask}, {graph.Index16, graph.Index16}} {
-			level := func(name string, v graph.Value) Level {
-				return Level{Name: name, Tensors: map[string]graph.Value{"w": v}}
+		for _, forms := range [][2]array.Encoding{{array.Bitmask, array.Bitmask}, {array.Bitmask, array.Index16}, {array.Index16, array.Bitmask}, {array.Index16, array.Index16}} {
+			level := func(name string, v array.Value) Level {
+				return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 			}
 			f := &File{Levels: []Level{
-				level("dense", graph.DenseValue(x)),
+				level("dense", array.DenseValue(x)),
 				level("some", keep(forms[1], func(i int) bool { return few(i) || i%5 == 0 })),
 				level("few", keep(forms[0], few)),
 				level("others", keep(forms[0], func(i int) bool { return i%3 == 0 })),
@@ -64,12 +64,12 @@ func TestStacks(t *testing.T) {
 // TestStacksThatOverlap stores an element twice, in each pair of encodings and in a run that is not the first.
 func TestStacksThatOverlap(t *testing.T) {
 	const n, twice = 2*runLength + 7, runLength + 70
-	mask := make([]byte, graph.Bit.Bytes(n))
+	mask := make([]byte, array.Bit.Bytes(n))
 	mask[twice/8] = 1 << (twice % 8)
-	index, one := few(graph.I8, n, twice)
+	index, one := few(array.I8, n, twice)
 	for _, forms := range [][2]kind{{bitmask, bitmask}, {bitmask, index16}, {index16, bitmask}, {index16, index16}} {
 		d := &draft{}
-		d.tensors = []tensor{{"w", graph.I8, []int{n}}}
+		d.tensors = []tensor{{"w", array.I8, []int{n}}}
 		for _, k := range forms {
 			d.part(0, form{kind: k}, map[kind][]byte{bitmask: mask, index16: index}[k], one)
 		}

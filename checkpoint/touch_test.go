@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -138,14 +139,14 @@ func elasticResNet20(t testing.TB) *File {
 	t.Helper()
 	tensors := resnet20(t)
 	f := &File{Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "reset": tinyProgram(t), "tune": tinyProgram(t)},
-		State: &State{Tensors: map[string]graph.Value{"momentum": graph.DenseValue(tensors["linear.weight"])}}}
+		State: &State{Tensors: map[string]array.Value{"momentum": array.DenseValue(tensors["linear.weight"])}}}
 	for _, sparsity := range []float64{0, .5, .8, .9, .95} {
 		f.Levels = append(f.Levels, pruned(t, tensors, sparsity))
 	}
 	f.Levels[0].Name = "dense"
-	groups := Level{Name: "nm:2:4", Tensors: map[string]graph.Value{}}
+	groups := Level{Name: "nm:2:4", Tensors: map[string]array.Value{}}
 	for name, x := range tensors {
-		groups.Tensors[name] = graph.DenseValue(x)
+		groups.Tensors[name] = array.DenseValue(x)
 		if len(x.Dims) > 1 && x.Dims[1]%4 == 0 {
 			groups.Tensors[name] = twoOfFour(t, x)
 		}
@@ -154,7 +155,7 @@ func elasticResNet20(t testing.TB) *File {
 	for i, l := range f.Levels {
 		for name, v := range l.Tensors {
 			if strings.Contains(name, "running") {
-				l.Tensors[name] = graph.DenseValue(random(t, uint32(100+i), v.Dims...))
+				l.Tensors[name] = array.DenseValue(random(t, uint32(100+i), v.Dims...))
 			}
 		}
 	}

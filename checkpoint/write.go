@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -81,7 +82,7 @@ func (p *writing) addPrograms(programs map[string]*graph.Program) error {
 			return fmt.Errorf("checkpoint: program %q: %w", names[i], err)
 		}
 		p.head.programs[i] = program{names[i], chunks(code)}
-		p.sources[i] = stored(graph.Value{Values: code})
+		p.sources[i] = stored(array.Value{Values: code})
 		return nil
 	})
 }
@@ -99,7 +100,7 @@ func (p *writing) addLevels(levels []Level) error {
 	at := make([][]*variant, len(p.head.tensors)) // by tensor, by level
 	err := each(len(at), func(i int) error {
 		t := p.head.tensors[i]
-		values := make([]*graph.Value, len(levels))
+		values := make([]*array.Value, len(levels))
 		for j, l := range levels {
 			if v, ok := l.Tensors[t.name]; ok && t.compare(tensor{t.name, v.DType, v.Dims}) == 0 {
 				values[j] = &v

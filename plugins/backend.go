@@ -11,7 +11,8 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -124,7 +125,7 @@ func (s *session) known(slot string, bytes int) {
 	s.sizes[slot] = bytes
 }
 
-func (s *session) Set(ctx context.Context, slot string, v graph.Value) error {
+func (s *session) Set(ctx context.Context, slot string, v array.Value) error {
 	if err := s.alive(ctx); err != nil {
 		return err
 	}
@@ -144,9 +145,9 @@ func (s *session) Set(ctx context.Context, slot string, v graph.Value) error {
 	return err
 }
 
-func (s *session) Get(ctx context.Context, slot string) (graph.Tensor, error) {
+func (s *session) Get(ctx context.Context, slot string) (array.Tensor, error) {
 	if err := s.alive(ctx); err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	s.mu.Lock()
 	bytes := s.sizes[slot]
@@ -159,11 +160,11 @@ func (s *session) Get(ctx context.Context, slot string) (graph.Tensor, error) {
 		bytes = len(t.Data)
 		s.known(slot, bytes)
 	}
-	return graph.Tensor{}, s.backend.link.wrong(slot, "asked for %d bytes of room and did not use them", bytes)
+	return array.Tensor{}, s.backend.link.wrong(slot, "asked for %d bytes of room and did not use them", bytes)
 }
 
 // get returns a slot, or a tensor of its type when the room was too small.
-func (s *session) get(ctx context.Context, slot string, bytes int) (t graph.Tensor, written bool, err error) {
+func (s *session) get(ctx context.Context, slot string, bytes int) (t array.Tensor, written bool, err error) {
 	var parcel parcel
 	place, room := parcel.room(bytes)
 	err = s.backend.call(ctx, "get slot "+slot, &parcel, func(ctx context.Context, call uint64, lease *memory.Lease) error {
@@ -194,19 +195,19 @@ func (s *session) get(ctx context.Context, slot string, bytes int) (t graph.Tens
 const largest = 1 << 36
 
 // empty returns a zero tensor of a type that nobody vouches for.
-func empty(d protocol.DType, extents []int64) (graph.Tensor, error) {
+func empty(d protocol.DType, extents []int64) (array.Tensor, error) {
 	kind, err := dtype(d)
 	if err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	n := 1
 	for _, e := range extents {
 		if e < 1 || int64(n) > largest/e {
-			return graph.Tensor{}, fmt.Errorf("extents %v are out of range", extents)
+			return array.Tensor{}, fmt.Errorf("extents %v are out of range", extents)
 		}
 		n *= int(e)
 	}
-	return graph.New(kind, undims(extents)...)
+	return array.New(kind, undims(extents)...)
 }
 
 func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
@@ -249,7 +250,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	}
 	for _, slot := range p.Slots {
 		if extents, ok := slot.Shape.Dims(); ok {
-			s.known(slot.Name, slot.DType.Bytes(graph.Count(extents)))
+			s.known(slot.Name, slot.DType.Bytes(array.Count(extents)))
 		}
 	}
 	return e, nil
@@ -276,7 +277,7 @@ type executable struct {
 
 func (e *executable) Plan() backends.Plan { return maps.Clone(e.plan) }
 
-func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if e.closed.Load() {
 		return nil, backends.ErrClosed
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // ErrClosed is returned by every call of a compressor that is closed.
@@ -174,7 +174,7 @@ func (l *link) compress(ctx context.Context, about *CompressorInfo, w []compress
 		}
 		message := &protocol.Weight{Name: x.Name, Role: protocol.Role(x.Role), First: x.First, Last: x.Last, Data: parcel.tensor(x.Data)}
 		if x.Prunable() {
-			places[i].keep, message.Keep = parcel.room(graph.Bit.Bytes(x.Data.Len()))
+			places[i].keep, message.Keep = parcel.room(array.Bit.Bytes(x.Data.Len()))
 		}
 		if about.Values {
 			places[i].values, message.Values = parcel.room(len(x.Data.Data))
@@ -225,7 +225,7 @@ func (l *link) read(ctx context.Context, lease *memory.Lease, w []compress.Weigh
 	for i, a := range reply.GetAnswers() {
 		var err error
 		if a.GetKeep() {
-			if out[i].Keep, err = copied(graph.Bit, w[i].Data.Dims, lease.Out(places[i].keep)); err != nil {
+			if out[i].Keep, err = copied(array.Bit, w[i].Data.Dims, lease.Out(places[i].keep)); err != nil {
 				return nil, err
 			}
 		}
@@ -238,8 +238,8 @@ func (l *link) read(ctx context.Context, lease *memory.Lease, w []compress.Weigh
 	return out, nil
 }
 
-func copied(d graph.DType, dims []int, data []byte) (graph.Tensor, error) {
-	t, err := graph.New(d, dims...)
+func copied(d array.DType, dims []int, data []byte) (array.Tensor, error) {
+	t, err := array.New(d, dims...)
 	copy(t.Data, data)
 	return t, err
 }

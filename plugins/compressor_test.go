@@ -13,6 +13,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/compress/compresstest"
 	"github.com/compressaware/cram/sdk/graph"
@@ -41,7 +42,7 @@ func weights(t testing.TB, rows, columns int) []compress.Weight {
 		{Meta: compress.Meta{Name: "fc.bias", Role: graph.Bias, Dims: []int{rows}}},
 	}
 	for i := range w {
-		data, err := graph.New(graph.F32, w[i].Dims...)
+		data, err := array.New(array.F32, w[i].Dims...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/internal/printable"
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // The protocol numbers element types, roles and encodings as package graph does, and a test holds both to it. What comes from the other
@@ -36,11 +36,11 @@ func undims(in []int64) []int {
 }
 
 // dtype returns the type of a number that nobody vouches for.
-func dtype(d protocol.DType) (graph.DType, error) {
-	if t := graph.DType(d); d >= 0 && d <= 255 && t.Valid() {
+func dtype(d protocol.DType) (array.DType, error) {
+	if t := array.DType(d); d >= 0 && d <= 255 && t.Valid() {
 		return t, nil
 	}
-	return graph.InvalidDType, fmt.Errorf("unknown element type %d", d)
+	return array.InvalidDType, fmt.Errorf("unknown element type %d", d)
 }
 
 func pattern(p *protocol.Pattern) compress.Pattern {
@@ -137,11 +137,11 @@ func name(span, as *protocol.Span) {
 	span.Region, span.Offset, span.Bytes = as.GetRegion(), as.GetOffset(), as.GetBytes()
 }
 
-func (p *parcel) tensor(t graph.Tensor) *protocol.Tensor {
+func (p *parcel) tensor(t array.Tensor) *protocol.Tensor {
 	return &protocol.Tensor{Dtype: protocol.DType(t.DType), Dims: dims(t.Dims), Data: p.toward(t.Data)}
 }
 
-func (p *parcel) value(v graph.Value) *protocol.Value {
+func (p *parcel) value(v array.Value) *protocol.Value {
 	return &protocol.Value{
 		Encoding: protocol.Encoding(v.Encoding), Dtype: protocol.DType(v.DType), Dims: dims(v.Dims),
 		Values: p.toward(v.Values), Index: p.toward(v.Index), N: int64(v.N), M: int64(v.M), Axis: int64(v.Axis),

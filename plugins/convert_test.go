@@ -7,7 +7,7 @@ import (
 	"unicode"
 
 	"github.com/compressaware/cram/backends"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 var hostile = "\x1b[2J\r\u202e" + strings.Repeat("x", 1<<20)

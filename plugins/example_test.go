@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -37,7 +38,7 @@ func ExampleLaunchCompressor() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	data, err := graph.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
+	data, err := array.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -62,11 +63,11 @@ func ExampleLaunchBackend() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w, err := graph.FromF32([]float32{1, 2, 3})
+	w, err := array.FromF32([]float32{1, 2, 3})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := session.Set(ctx, "w", graph.DenseValue(w)); err != nil {
+	if err := session.Set(ctx, "w", array.DenseValue(w)); err != nil {
 		log.Fatal(err)
 	}
 	got, err := session.Get(ctx, "w")

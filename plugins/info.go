@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/compress"
 )
 

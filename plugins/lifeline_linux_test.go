@@ -14,7 +14,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/plugins"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestHeartbeat: a plugin that is stopped is killed, and the call under way says why.
@@ -41,11 +41,11 @@ func TestLostState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := graph.FromF32([]float32{1, 2})
+	w, err := array.FromF32([]float32{1, 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := session.Set(t.Context(), "w", graph.DenseValue(w)); err != nil {
+	if err := session.Set(t.Context(), "w", array.DenseValue(w)); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range children(t) {
@@ -53,7 +53,7 @@ func TestLostState(t *testing.T) {
 	}
 	calls := map[string]func() error{
 		"get":         func() error { _, err := session.Get(t.Context(), "w"); return err },
-		"set":         func() error { return session.Set(t.Context(), "w", graph.DenseValue(w)) },
+		"set":         func() error { return session.Set(t.Context(), "w", array.DenseValue(w)) },
 		"new session": func() error { _, err := b.NewSession(t.Context()); return err },
 	}
 	for name, call := range calls {

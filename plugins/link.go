@@ -22,7 +22,7 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/plugins/internal/memory"
 	"github.com/compressaware/cram/plugins/internal/process"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 // A link is one plugin process and the connection to it, from its start to its end.

@@ -13,8 +13,8 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // role is the variable that makes the test binary a plugin: the tests' plugins are processes of their own.
@@ -62,13 +62,13 @@ func play(r string) {
 	case "shape":
 		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 			out := make([]compress.Compressed, len(w))
-			out[0].Keep, _ = graph.New(graph.Bit, w[0].Data.Len()*2)
+			out[0].Keep, _ = array.New(array.Bit, w[0].Data.Len()*2)
 			return out, nil
 		})
 	case "dtype":
 		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 			out := make([]compress.Compressed, len(w))
-			out[0].Values, _ = graph.New(graph.F64, w[0].Dims...)
+			out[0].Values, _ = array.New(array.F64, w[0].Dims...)
 			return out, nil
 		})
 	case "count":
@@ -165,7 +165,7 @@ func (p panicking) NewSession(ctx context.Context) (backends.Session, error) {
 	return panickingSession{s}, err
 }
 
-func (panickingSession) Get(context.Context, string) (graph.Tensor, error) {
+func (panickingSession) Get(context.Context, string) (array.Tensor, error) {
 	panic("a bug of the backend's")
 }
 

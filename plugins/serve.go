@@ -18,7 +18,7 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/compress"
 )
 

@@ -11,7 +11,8 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -105,23 +106,23 @@ func (s *backendServer) Set(wait context.Context, q *protocol.SetRequest) (*prot
 }
 
 // value returns what a message describes, sharing the memory of its region. Nobody has checked it.
-func value(ctx context.Context, regions *memory.Regions, m *protocol.Value) (graph.Value, error) {
+func value(ctx context.Context, regions *memory.Regions, m *protocol.Value) (array.Value, error) {
 	if e := m.GetEncoding(); e < 0 || e > 255 {
-		return graph.Value{}, fmt.Errorf("unknown encoding %d", e)
+		return array.Value{}, fmt.Errorf("unknown encoding %d", e)
 	}
 	if d := m.GetDtype(); d < 0 || d > 255 {
-		return graph.Value{}, fmt.Errorf("unknown element type %d", d)
+		return array.Value{}, fmt.Errorf("unknown element type %d", d)
 	}
 	values, err := regions.In(ctx, m.GetValues())
 	if err != nil {
-		return graph.Value{}, err
+		return array.Value{}, err
 	}
 	index, err := regions.In(ctx, m.GetIndex())
 	if err != nil {
-		return graph.Value{}, err
+		return array.Value{}, err
 	}
-	return graph.Value{
-		Encoding: graph.Encoding(m.GetEncoding()), DType: graph.DType(m.GetDtype()), Dims: undims(m.GetDims()), Values: values, Index: index,
+	return array.Value{
+		Encoding: array.Encoding(m.GetEncoding()), DType: array.DType(m.GetDtype()), Dims: undims(m.GetDims()), Values: values, Index: index,
 		N: int(m.GetN()), M: int(m.GetM()), Axis: int(m.GetAxis()),
 	}, nil
 }
@@ -173,7 +174,7 @@ func (s *backendServer) Compile(wait context.Context, q *protocol.CompileRequest
 	}
 	for _, c := range q.GetConstants() {
 		if o.Const == nil {
-			o.Const = map[string]graph.Value{}
+			o.Const = map[string]array.Value{}
 		}
 		if o.Const[c.GetSlot()], err = value(wait, regions, c.GetValue()); err != nil {
 			return nil, failed(fmt.Errorf("constant %q: %w", c.GetSlot(), err))
@@ -199,7 +200,7 @@ func (s *backendServer) Run(wait context.Context, q *protocol.RunRequest) (*prot
 		return nil, err
 	}
 	defer end()
-	in, out := make([]graph.Tensor, len(q.GetInputs())), make([]graph.Tensor, len(q.GetOutputs()))
+	in, out := make([]array.Tensor, len(q.GetInputs())), make([]array.Tensor, len(q.GetOutputs()))
 	for i, m := range q.GetInputs() {
 		if in[i], err = tensor(wait, regions.In, m); err != nil {
 			return nil, failed(fmt.Errorf("input %d: %w", i, err))

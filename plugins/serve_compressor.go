@@ -9,7 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/compressaware/cram/plugins/internal/memory"
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -57,21 +58,21 @@ func (s *compressorServer) Compress(wait context.Context, q *protocol.CompressRe
 }
 
 // tensor returns what a message describes, sharing the memory of its region.
-func tensor(ctx context.Context, find func(context.Context, *protocol.Span) ([]byte, error), m *protocol.Tensor) (graph.Tensor, error) {
+func tensor(ctx context.Context, find func(context.Context, *protocol.Span) ([]byte, error), m *protocol.Tensor) (array.Tensor, error) {
 	d, err := dtype(m.GetDtype())
 	if err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	data, err := find(ctx, m.GetData())
 	if err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
-	t := graph.Tensor{DType: d, Dims: undims(m.GetDims()), Data: data}
+	t := array.Tensor{DType: d, Dims: undims(m.GetDims()), Data: data}
 	return t, t.Check()
 }
 
 // put copies an answer to its room.
-func put(ctx context.Context, regions *memory.Regions, room *protocol.Span, t graph.Tensor) error {
+func put(ctx context.Context, regions *memory.Regions, room *protocol.Span, t array.Tensor) error {
 	if t.None() {
 		return nil
 	}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/internal/null"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // Calibration is the data that Compress re-estimates batch-norm statistics on. Pruning shifts every activation, so the
@@ -103,7 +103,7 @@ func (c *Calibration) defaults() error {
 }
 
 // compress returns tensors with the parameters as the compressor leaves them.
-func (p programs) compress(ctx context.Context, c compress.Compressor, tensors map[string]graph.Tensor) (map[string]graph.Tensor, compress.Report, error) {
+func (p programs) compress(ctx context.Context, c compress.Compressor, tensors map[string]array.Tensor) (map[string]array.Tensor, compress.Report, error) {
 	metas := compress.Metas(p.infer)
 	weights := make([]compress.Weight, len(metas))
 	for i, m := range metas {
@@ -137,8 +137,8 @@ func naming(c compress.Compressor, err error) error {
 }
 
 // encode stores a level's tensors so that zeros take no room, in the pattern's own encoding where it has one.
-func encode(c compress.Compressor, tensors map[string]graph.Tensor, r compress.Report) (level, error) {
-	l := level{name: c.String(), tensors: make(map[string]graph.Value, len(tensors)), report: r, notes: map[string]string{}}
+func encode(c compress.Compressor, tensors map[string]array.Tensor, r compress.Report) (level, error) {
+	l := level{name: c.String(), tensors: make(map[string]array.Value, len(tensors)), report: r, notes: map[string]string{}}
 	var err error
 	for name, t := range tensors {
 		if l.tensors[name], err = t.Smallest(); err != nil {
@@ -158,7 +158,7 @@ func encode(c compress.Compressor, tensors map[string]graph.Tensor, r compress.R
 }
 
 // tuneOn replaces the statistics among tensors by what training-mode passes without a gradient find, from their initial values.
-func (p programs) tuneOn(ctx context.Context, tensors map[string]graph.Tensor, c Calibration) error {
+func (p programs) tuneOn(ctx context.Context, tensors map[string]array.Tensor, c Calibration) error {
 	sample, err := data.Sample(c.Set, c.Samples, c.Seed)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (p programs) tuneOn(ctx context.Context, tensors map[string]graph.Tensor, c
 	}
 	defer session.Close()
 	for _, s := range p.tune.Slots {
-		if err := session.Set(ctx, s.Name, graph.DenseValue(tensors[s.Name])); err != nil {
+		if err := session.Set(ctx, s.Name, array.DenseValue(tensors[s.Name])); err != nil {
 			return err
 		}
 	}
@@ -209,15 +209,15 @@ func (c Calibration) passes(ctx context.Context, tune backends.Executable, sampl
 			if err != nil {
 				return err
 			}
-			x, err := graph.FromF32(b.X, b.Shape...)
+			x, err := array.FromF32(b.X, b.Shape...)
 			if err != nil {
 				return err
 			}
-			key, err := graph.FromI64([]int64{int64(c.Seed), int64(done)})
+			key, err := array.FromI64([]int64{int64(c.Seed), int64(done)})
 			if err != nil {
 				return err
 			}
-			if _, err := tune.Run(ctx, []graph.Tensor{x, key}, nil); err != nil {
+			if _, err := tune.Run(ctx, []array.Tensor{x, key}, nil); err != nil {
 				return err
 			}
 			if done++; done == c.Batches {

@@ -12,6 +12,7 @@ import (
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -208,8 +209,8 @@ func TestCompressZeroWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := fileOf(t, saved(t, small))
-	if e := f.Levels[0].Tensors["conv2.weight"].Encoding; e != graph.GroupNM {
-		t.Errorf("conv2.weight is stored as %v, want %v", e, graph.GroupNM)
+	if e := f.Levels[0].Tensors["conv2.weight"].Encoding; e != array.GroupNM {
+		t.Errorf("conv2.weight is stored as %v, want %v", e, array.GroupNM)
 	}
 	for name, w := range tensorsOf(t, net, "dense") {
 		if got := tensorsOf(t, small, "topk:0")[name]; !slices.Equal(got, w) {
@@ -277,15 +278,15 @@ func TestCompressRefuses(t *testing.T) {
 // TestFromWeightsRefuses lists what is an error of FromWeights, and all that is wrong at once.
 func TestFromWeightsRefuses(t *testing.T) {
 	model := models.MLP{Hidden: []int{4}, Classes: 2}
-	weight := func(dims ...int) graph.Tensor {
-		x, err := graph.New(graph.F32, dims...)
+	weight := func(dims ...int) array.Tensor {
+		x, err := array.New(array.F32, dims...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return x
 	}
-	weights := func() map[string]graph.Tensor {
-		return map[string]graph.Tensor{"fc1.weight": weight(4, 6), "fc1.bias": weight(4), "fc2.weight": weight(2, 4), "fc2.bias": weight(2)}
+	weights := func() map[string]array.Tensor {
+		return map[string]array.Tensor{"fc1.weight": weight(4, 6), "fc1.bias": weight(4), "fc2.weight": weight(2, 4), "fc2.bias": weight(2)}
 	}
 	info := sdk.Info{Input: sdk.Input{Shape: []int{6}}}
 	if _, err := sdk.FromWeights(model, info, weights()); err != nil {
@@ -297,7 +298,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	_, err := sdk.FromWeights(model, info, bad)
 	wantError(t, err, "fc1.bias is missing", "fc1.weight: want f32[4 6], got f32[4 7]", "fc3.weight is unexpected")
 	bad = weights()
-	bad["fc1.bias"] = graph.Tensor{DType: graph.F32, Dims: []int{4}}
+	bad["fc1.bias"] = array.Tensor{DType: array.F32, Dims: []int{4}}
 	_, err = sdk.FromWeights(model, info, bad)
 	wantError(t, err, "fc1.bias", "wants 16 bytes, has 0")
 	_, err = sdk.FromWeights(nil, info, weights())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/optim"
@@ -27,16 +28,16 @@ func TestRhoZero(t *testing.T) {
 	} {
 		for _, rule := range []optim.Rule{testSGD, optim.AdamW{WeightDecay: 0.05}} {
 			t.Run(name+" "+rule.String(), func(t *testing.T) {
-				got := runGolden(t, goldenVariant{pair[0], rule, 0.05, nil}, graph.F32, 10, nil)
-				want := runGolden(t, goldenVariant{pair[1], rule, 0.05, nil}, graph.F32, 10, nil)
+				got := runGolden(t, goldenVariant{pair[0], rule, 0.05, nil}, array.F32, 10, nil)
+				want := runGolden(t, goldenVariant{pair[1], rule, 0.05, nil}, array.F32, 10, nil)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
 			})
 		}
 	}
-	plain := runGolden(t, goldenVariant{optim.Plain(), testSGD, 0.05, nil}, graph.F32, 10, nil)
-	if cmp.Equal(plain, runGolden(t, goldenVariant{doubled, testSGD, 0.05, nil}, graph.F32, 10, nil)) {
+	plain := runGolden(t, goldenVariant{optim.Plain(), testSGD, 0.05, nil}, array.F32, 10, nil)
+	if cmp.Equal(plain, runGolden(t, goldenVariant{doubled, testSGD, 0.05, nil}, array.F32, 10, nil)) {
 		t.Error("doubling the gradient changes nothing: the test cannot fail")
 	}
 }
@@ -57,7 +58,7 @@ func TestGradientEvaluations(t *testing.T) {
 		"cram+ reused": {optim.CrAMPlus(.05, topk), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGoldenRun(t, goldenVariant{c.estimator, testSGD, 0.05, nil}, graph.F32)
+			g := newGoldenRun(t, goldenVariant{c.estimator, testSGD, 0.05, nil}, array.F32)
 			points := len(c.estimator.Points)
 			v := variant{make([]int, points), make([]bool, points)}
 			for i := range v.fresh {
@@ -89,7 +90,7 @@ func TestGradientEvaluations(t *testing.T) {
 // TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those of plain SGD, whatever the second pass saw.
 func TestCleanPassMovesStatistics(t *testing.T) {
 	statistics := func(e optim.Estimator) map[string][]float64 {
-		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, graph.F32)
+		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, array.F32)
 		if _, err := g.step(); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +135,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 				}
 				return compress.TopK(.5).Compress(ctx, w)
 			})
-			g := newGoldenRun(t, goldenVariant{optim.CrAMPlus(.1, c), testSGD, 0.05, nil}, graph.F32)
+			g := newGoldenRun(t, goldenVariant{optim.CrAMPlus(.1, c), testSGD, 0.05, nil}, array.F32)
 			failing = false
 			if _, err := g.step(); err != nil {
 				t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"math"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A Score says how well a classifier does on a data set.
@@ -25,11 +25,11 @@ func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batc
 		if err != nil {
 			return Score{}, err
 		}
-		x, err := graph.FromF32(b.X, b.Shape...)
+		x, err := array.FromF32(b.X, b.Shape...)
 		if err != nil {
 			return Score{}, err
 		}
-		out, err := infer.Run(ctx, []graph.Tensor{x}, nil)
+		out, err := infer.Run(ctx, []array.Tensor{x}, nil)
 		if err != nil {
 			return Score{}, err
 		}

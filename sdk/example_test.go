@@ -15,6 +15,7 @@ import (
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -368,14 +369,14 @@ func ExamplePredictor_Evaluate() {
 // Weights that were trained elsewhere come in by name.
 func ExampleFromWeights() {
 	model := models.MLP{Hidden: []int{2}, Classes: 2}
-	ones := func(dims ...int) graph.Tensor {
-		t := must(graph.New(graph.F32, dims...))
+	ones := func(dims ...int) array.Tensor {
+		t := must(array.New(array.F32, dims...))
 		for i := range t.F32() {
 			t.F32()[i] = 1
 		}
 		return t
 	}
-	net, err := sdk.FromWeights(model, sdk.Info{Model: "mine", Input: sdk.Input{Shape: []int{3}}}, map[string]graph.Tensor{
+	net, err := sdk.FromWeights(model, sdk.Info{Model: "mine", Input: sdk.Input{Shape: []int{3}}}, map[string]array.Tensor{
 		"fc1.weight": ones(2, 3), "fc1.bias": ones(2),
 		"fc2.weight": ones(2, 2), "fc2.bias": ones(2),
 	})
@@ -421,7 +422,7 @@ func halvedFile() string {
 	f := must(r.File())
 	r.Close()
 	for _, l := range f.Levels {
-		l.Tensors["fc.weight"] = must(l.Tensors["fc.weight"].Cast(graph.F16))
+		l.Tensors["fc.weight"] = must(l.Tensors["fc.weight"].Cast(array.F16))
 	}
 	if err := checkpoint.Save(path, f); err != nil {
 		log.Fatal(err)

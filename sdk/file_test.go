@@ -14,6 +14,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -139,13 +140,13 @@ func TestForeignFiles(t *testing.T) {
 		"no programs": {func(f *checkpoint.File) { f.Programs = nil }, []string{`no program "infer"`}},
 		"two outputs": {func(f *checkpoint.File) {
 			f.Programs["infer"] = program(func(b *graph.Builder) {
-				b.Output("x", b.Input("x", graph.F32, graph.Batch(3, 24, 24)))
-				b.Output("y", b.Input("y", graph.F32, nil))
+				b.Output("x", b.Input("x", array.F32, graph.Batch(3, 24, 24)))
+				b.Output("y", b.Input("y", array.F32, nil))
 			})
 		}, []string{"2 inputs, 2 outputs"}},
 		"integers": {func(f *checkpoint.File) {
 			f.Programs["infer"] = program(func(b *graph.Builder) {
-				b.Output("y", b.Cast(b.Input("x", graph.F32, graph.Batch(3, 24, 24)), graph.I32))
+				b.Output("y", b.Cast(b.Input("x", array.F32, graph.Batch(3, 24, 24)), array.I32))
 			})
 		}, []string{"answers with i32", "want f32"}},
 		"another input":         {func(f *checkpoint.File) { f.Meta.Input.Shape = []int{3, 24, 25} }, []string{"[N 3 24 24]", "[N 3 24 25]"}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/internal/null"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -133,7 +134,7 @@ func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sdk: model: %w", err)
 	}
-	r := &recipe{model: model, loss: t.Loss, input: input, estimator: t.Estimator, rule: t.Rule, float: graph.F32}
+	r := &recipe{model: model, loss: t.Loss, input: input, estimator: t.Estimator, rule: t.Rule, float: array.F32}
 	r.params, r.stats = split(decls)
 	for i, d := range r.params {
 		if t.Freeze == nil || !t.Freeze(d.Name) {
@@ -168,7 +169,7 @@ func (f *fit) open(ctx context.Context) error {
 		}
 	}
 	for _, d := range decls {
-		if err := f.session.Set(ctx, d.Name, graph.DenseValue(initial[d.Name])); err != nil {
+		if err := f.session.Set(ctx, d.Name, array.DenseValue(initial[d.Name])); err != nil {
 			return fmt.Errorf("sdk: %s: %w", d.Name, err)
 		}
 	}
@@ -240,11 +241,11 @@ func (f *fit) progress(step int) optim.Progress {
 }
 
 func (f *fit) trainStep(ctx context.Context, v variant, batch *data.Batch, lr float64) (float64, error) {
-	x, err := graph.FromF32(batch.X, batch.Shape...)
+	x, err := array.FromF32(batch.X, batch.Shape...)
 	if err != nil {
 		return 0, err
 	}
-	y, err := graph.FromI32(batch.Y)
+	y, err := array.FromI32(batch.Y)
 	if err != nil {
 		return 0, err
 	}
@@ -287,18 +288,18 @@ func (e Epoch) attrs() []any {
 }
 
 // feed names the tensors of one step: batch, learning rate, and the key of its random numbers.
-func (r *recipe) feed(x, y graph.Tensor, lr float64, step int, seed uint64) (map[string]graph.Tensor, error) {
-	rate, err := graph.Scalar(r.float, lr)
+func (r *recipe) feed(x, y array.Tensor, lr float64, step int, seed uint64) (map[string]array.Tensor, error) {
+	rate, err := array.Scalar(r.float, lr)
 	if err != nil {
 		return nil, err
 	}
-	count, err := graph.Scalar(r.float, float64(step+1))
+	count, err := array.Scalar(r.float, float64(step+1))
 	if err != nil {
 		return nil, err
 	}
-	key, err := graph.FromI64([]int64{int64(seed), int64(step)})
+	key, err := array.FromI64([]int64{int64(seed), int64(step)})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]graph.Tensor{inputX: x, inputY: y, inputLR: rate, inputStep: count, inputKey: key}, nil
+	return map[string]array.Tensor{inputX: x, inputY: y, inputLR: rate, inputStep: count, inputKey: key}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -146,8 +147,8 @@ func TestGoldenTrajectories(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compare(t, runGolden(t, v, graph.F64, 50, nil), golden[name], 1e-9)
-			compare(t, runGolden(t, v, graph.F32, 3, nil), golden[name+"/f32"], 2e-5)
+			compare(t, runGolden(t, v, array.F64, 50, nil), golden[name], 1e-9)
+			compare(t, runGolden(t, v, array.F32, 3, nil), golden[name+"/f32"], 2e-5)
 		})
 	}
 }
@@ -158,7 +159,7 @@ func TestGoldenHost(t *testing.T) {
 	for _, name := range []string{"cram", "cram+-multi", "cram+-multi-infrequent", "cram+-nm", "cram+-frozen", "cram+-clip"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compare(t, runGolden(t, goldenVariants()[name], graph.F64, 50, hostOnly), golden[name], 1e-9)
+			compare(t, runGolden(t, goldenVariants()[name], array.F64, 50, hostOnly), golden[name], 1e-9)
 		})
 	}
 }
@@ -191,7 +192,7 @@ func compare(t *testing.T, got, want trajectory, tolerance float64) {
 	}
 }
 
-func runGolden(t *testing.T, v goldenVariant, dtype graph.DType, steps int, wrap func(compress.Compressor) compress.Compressor) trajectory {
+func runGolden(t *testing.T, v goldenVariant, dtype array.DType, steps int, wrap func(compress.Compressor) compress.Compressor) trajectory {
 	t.Helper()
 	if wrap != nil {
 		for i, p := range v.estimator.Points {
@@ -222,7 +223,7 @@ type goldenRun struct {
 	uses map[int]int
 }
 
-func newGoldenRun(t *testing.T, v goldenVariant, dtype graph.DType) *goldenRun {
+func newGoldenRun(t *testing.T, v goldenVariant, dtype array.DType) *goldenRun {
 	t.Helper()
 	trainer := Trainer{Estimator: v.estimator, Rule: v.rule, Loss: nn.CrossEntropy, Freeze: func(name string) bool { return slices.Contains(v.frozen, name) }}
 	r, err := newRecipe(trainer, goldenNet{}, graph.Batch(3, goldenSide, goldenSide))
@@ -269,7 +270,7 @@ func (g *goldenRun) step() (float64, error) {
 	for i := range labels {
 		labels[i] = int32((i*31 + g.at*17) % 4)
 	}
-	y, err := graph.FromI32(labels)
+	y, err := array.FromI32(labels)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -295,14 +296,14 @@ func (g *goldenRun) slots() map[string][]float64 {
 	return out
 }
 
-func tensorOf(t *testing.T, dtype graph.DType, v []float64, dims ...int) graph.Tensor {
+func tensorOf(t *testing.T, dtype array.DType, v []float64, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := graph.New(dtype, dims...)
+	x, err := array.New(dtype, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, f := range v {
-		if dtype == graph.F64 {
+		if dtype == array.F64 {
 			x.F64()[i] = f
 		} else {
 			x.F32()[i] = float32(f)
@@ -311,16 +312,16 @@ func tensorOf(t *testing.T, dtype graph.DType, v []float64, dims ...int) graph.T
 	return x
 }
 
-func set(t *testing.T, s backends.Session, name string, dtype graph.DType, v []float64, shape graph.Shape) {
+func set(t *testing.T, s backends.Session, name string, dtype array.DType, v []float64, shape graph.Shape) {
 	t.Helper()
 	dims, _ := shape.Dims()
-	if err := s.Set(context.Background(), name, graph.DenseValue(tensorOf(t, dtype, v, dims...))); err != nil {
+	if err := s.Set(context.Background(), name, array.DenseValue(tensorOf(t, dtype, v, dims...))); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func floats(x graph.Tensor) []float64 {
-	if x.DType == graph.F64 {
+func floats(x array.Tensor) []float64 {
+	if x.DType == array.F64 {
 		return slices.Clone(x.F64())
 	}
 	v := make([]float64, x.Len())

@@ -3,6 +3,7 @@ package sdk
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -21,7 +22,7 @@ type recipe struct {
 	stats  []nn.Decl
 	metas  []compress.Meta // of params
 	train  []int           // indices of the params that are not frozen
-	float  graph.DType     // what steps compute in, F32 but for tests
+	float  array.DType     // what steps compute in, F32 but for tests
 }
 
 // A segment is a stretch of a step: a program or, where program is nil, a call of a compressor that has no graph form.
@@ -59,10 +60,10 @@ const (
 func (r *recipe) open() *cut {
 	b := graph.NewBuilder()
 	c := &cut{recipe: r, b: b}
-	c.x = b.Input(inputX, graph.F32, r.input)
-	c.y = b.Input(inputY, graph.I32, r.input[:1])
-	c.clock = optim.Clock{LR: b.Input(inputLR, graph.F32, nil), Step: b.Input(inputStep, graph.F32, nil)}
-	c.key = b.Input(inputKey, graph.I64, graph.Of(2))
+	c.x = b.Input(inputX, array.F32, r.input)
+	c.y = b.Input(inputY, array.I32, r.input[:1])
+	c.clock = optim.Clock{LR: b.Input(inputLR, array.F32, nil), Step: b.Input(inputStep, array.F32, nil)}
+	c.key = b.Input(inputKey, array.I64, graph.Of(2))
 	for _, d := range r.params {
 		c.weights = append(c.weights, b.Slot(d.Slot))
 	}
@@ -125,7 +126,7 @@ func (c *cut) update(next []graph.Node) {
 // close ends a program.
 func (c *cut) close() (*graph.Program, error) {
 	p, err := c.b.Program()
-	if err == nil && c.float != graph.F32 {
+	if err == nil && c.float != array.F32 {
 		p, err = p.WithFloat(c.float)
 	}
 	if err != nil {
@@ -179,7 +180,7 @@ func (c *cut) compress(s compress.Symbolic, at, keep []graph.Node) {
 // maskSlot declares the slot that keeps the mask of param p between uses of one compressor of a point.
 func (c *cut) maskSlot(point, draw, p int) (string, graph.Node) {
 	name := fmt.Sprintf("mask.%d.%d/%s", point, draw, c.params[p].Name)
-	return name, c.b.Slot(graph.Slot{Name: name, Kind: graph.Moment, Type: graph.Type{DType: graph.Bit, Shape: c.params[p].Shape}})
+	return name, c.b.Slot(graph.Slot{Name: name, Kind: graph.Moment, Type: graph.Type{DType: array.Bit, Shape: c.params[p].Shape}})
 }
 
 // reuse masks the values at the point by the masks of an earlier step.
@@ -290,7 +291,7 @@ func (c *cut) answer(at, keep []graph.Node) {
 	for i, d := range c.params {
 		at[i], keep[i] = c.b.Input("value/"+d.Name, d.DType, d.Shape), graph.Node{}
 		if c.metas[i].Prunable() {
-			keep[i] = c.b.Input("keep/"+d.Name, graph.Bit, d.Shape)
+			keep[i] = c.b.Input("keep/"+d.Name, array.Bit, d.Shape)
 			at[i] = c.b.Keep(at[i], keep[i])
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/internal/null"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -40,9 +41,9 @@ func (n *Network) empty() bool { return n == nil || n.programs.infer == nil }
 // A level holds a value for every parameter and statistic of the programs.
 type level struct {
 	name    string
-	tensors map[string]graph.Value
+	tensors map[string]array.Value
 	report  compress.Report        // empty for dense and for what comes from a file
-	widened map[string]graph.DType // tensors that the file stores in 16 bits
+	widened map[string]array.DType // tensors that the file stores in 16 bits
 	notes   map[string]string      // which weights the compressor left dense, and why
 }
 
@@ -93,8 +94,8 @@ func (n *Network) level(name string) (level, error) {
 }
 
 // decode returns the level's tensors as plain ones.
-func (l level) decode() (map[string]graph.Tensor, error) {
-	out := make(map[string]graph.Tensor, len(l.tensors))
+func (l level) decode() (map[string]array.Tensor, error) {
+	out := make(map[string]array.Tensor, len(l.tensors))
 	for name, v := range l.tensors {
 		t, err := v.Decode()
 		if err != nil {
@@ -106,12 +107,12 @@ func (l level) decode() (map[string]graph.Tensor, error) {
 }
 
 // newNetwork makes a network of the single level dense.
-func newNetwork(info Info, p programs, tensors map[string]graph.Value) *Network {
+func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network {
 	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
 }
 
 // initial returns the dense tensors for the given declarations, to begin another training with.
-func (n *Network) initial(decls []nn.Decl) (map[string]graph.Tensor, error) {
+func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	dense, err := n.level(Dense)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (n *Network) initial(decls []nn.Decl) (map[string]graph.Tensor, error) {
 
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
 // model by its name, float32, in the model's shapes, and nothing else. info.Input must say the shape of one example.
-func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*Network, error) {
+func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
 	if null.Is(model) {
 		return nil, errors.New("sdk: FromWeights: the model is nil")
 	}
@@ -134,12 +135,12 @@ func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*N
 	if err != nil {
 		return nil, fmt.Errorf("sdk: model: %w", err)
 	}
-	values := make(map[string]graph.Value, len(weights))
+	values := make(map[string]array.Value, len(weights))
 	for name, t := range weights {
 		if err := t.Check(); err != nil {
 			return nil, fmt.Errorf("sdk: FromWeights: %s: %w", name, err)
 		}
-		values[name] = graph.DenseValue(t.Clone())
+		values[name] = array.DenseValue(t.Clone())
 	}
 	if err := matches(decls, values); err != nil {
 		return nil, fmt.Errorf("sdk: FromWeights: %w", err)
@@ -153,7 +154,7 @@ func FromWeights(model nn.Model, info Info, weights map[string]graph.Tensor) (*N
 }
 
 // matches checks that tensors holds exactly what is declared, and lists every name that is missing, unexpected or of another shape.
-func matches(decls []nn.Decl, tensors map[string]graph.Value) error {
+func matches(decls []nn.Decl, tensors map[string]array.Value) error {
 	var wrong []error
 	known := map[string]bool{}
 	for _, d := range decls {

@@ -3,6 +3,8 @@ package sdk
 import (
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // normalized puts (x - mean)/std in front of a model, so that a program takes raw values in [0, 1] and preprocessing
@@ -27,7 +29,7 @@ func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
 		}
 		parts := make([]graph.Node, len(values))
 		for i, v := range values {
-			parts[i] = p.Const(graph.F32, float64(v), shape)
+			parts[i] = p.Const(array.F32, float64(v), shape)
 		}
 		return p.Concat(0, parts...)
 	}

@@ -10,9 +10,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/gorgonia"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A Predictor answers with a network at one level. It is safe for concurrent use, and its answers do not depend on who
@@ -20,7 +20,7 @@ import (
 type Predictor struct {
 	info           Info
 	level          string
-	widened        map[string]graph.DType
+	widened        map[string]array.DType
 	device         device
 	session        backends.Session
 	exec           backends.Executable
@@ -141,7 +141,7 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 	if p.empty() {
 		return nil, fmt.Errorf("sdk: Predict: %w", errEmpty)
 	}
-	dims, values, err := dense.From(x)
+	dims, values, err := gorgonia.From(x)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
 	}
@@ -155,19 +155,19 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 		for i, v := range values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 				return nil, fmt.Errorf("sdk: Predict: element %d of example %d is %v; clean the input or allow it with sdk.AllowNonFinite()",
-					i%graph.Count(p.info.Input.Shape), i/graph.Count(p.info.Input.Shape), v)
+					i%array.Count(p.info.Input.Shape), i/array.Count(p.info.Input.Shape), v)
 			}
 		}
 	}
-	in, err := graph.FromF32(values, dims...)
+	in, err := array.FromF32(values, dims...)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
 	}
-	out, err := p.exec.Run(ctx, []graph.Tensor{in}, nil)
+	out, err := p.exec.Run(ctx, []array.Tensor{in}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
 	}
-	y, err := dense.To(out[0].Dims, out[0].F32())
+	y, err := gorgonia.To(out[0].Dims, out[0].F32())
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
-	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
@@ -361,7 +361,7 @@ func TestEvaluate(t *testing.T) {
 	}
 	_, err = p.Evaluate(t.Context(), many, 1)
 	wantError(t, err, "label 10", "10 classes")
-	if graph.Count(p.Info().Input.Shape) != 3*24*24 {
+	if array.Count(p.Info().Input.Shape) != 3*24*24 {
 		t.Errorf("input shape %v", p.Info().Input.Shape)
 	}
 }

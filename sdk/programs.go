@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 )
@@ -20,13 +21,13 @@ const outputLogits = "logits"
 
 // check returns an error unless the programs, which may come from a file, are what programs says.
 func (p programs) check(input Input) error {
-	want := graph.Type{DType: graph.F32, Shape: graph.Batch(input.Shape...)}
+	want := graph.Type{DType: array.F32, Shape: graph.Batch(input.Shape...)}
 	switch i := p.infer; {
 	case len(i.Inputs) != 1 || len(i.Outputs) != 1 || len(i.Updates) != 0:
 		return fmt.Errorf("program %q has %d inputs, %d outputs and %d updates, want 1, 1 and none", programInfer, len(i.Inputs), len(i.Outputs), len(i.Updates))
 	case !i.Types[i.Inputs[0].ID].Equal(want):
 		return fmt.Errorf("program %q wants input %v, the file says %v", programInfer, i.Types[i.Inputs[0].ID], want)
-	case i.Types[i.Outputs[0].ID].DType != graph.F32:
+	case i.Types[i.Outputs[0].ID].DType != array.F32:
 		return fmt.Errorf("program %q answers with %v, want f32", programInfer, i.Types[i.Outputs[0].ID])
 	}
 	if (p.tune == nil) != (p.reset == nil) {
@@ -39,7 +40,7 @@ func (p programs) check(input Input) error {
 }
 
 // fit returns an error unless tensors, which may come from a file, hold a value for every slot of the programs.
-func (p programs) fit(tensors map[string]graph.Value) error {
+func (p programs) fit(tensors map[string]array.Value) error {
 	for _, program := range []*graph.Program{p.infer, p.tune, p.reset} {
 		if program == nil {
 			continue
@@ -87,10 +88,10 @@ func reset(stats []nn.Decl) (*graph.Program, error) {
 
 func build(model nn.Model, input graph.Shape, mode nn.Mode) (*graph.Program, error) {
 	b := graph.NewBuilder()
-	x := b.Input(inputX, graph.F32, input)
+	x := b.Input(inputX, array.F32, input)
 	pass := nn.NewPass(b, mode)
 	if mode == nn.Train {
-		pass.Key = b.Input(inputKey, graph.I64, graph.Of(2))
+		pass.Key = b.Input(inputKey, array.I64, graph.Of(2))
 	}
 	y := model.Forward(pass, x)
 	if mode == nn.Infer {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -166,13 +167,13 @@ func (f *fit) file(ctx context.Context) (*checkpoint.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := graph.Scalar(graph.F64, f.lossSum)
+	loss, err := array.Scalar(array.F64, f.lossSum)
 	if err != nil {
 		return nil, err
 	}
 	state := &checkpoint.State{
 		Ints:    map[string]int64{stateEpoch: int64(f.epoch), stateBatch: int64(f.batch), stateStep: int64(f.step), stateExamples: int64(f.examples)},
-		Tensors: map[string]graph.Value{stateLoss: graph.DenseValue(loss)},
+		Tensors: map[string]array.Value{stateLoss: array.DenseValue(loss)},
 	}
 	for name, s := range f.runner.slots {
 		if s.Kind == graph.Moment {
@@ -180,7 +181,7 @@ func (f *fit) file(ctx context.Context) (*checkpoint.File, error) {
 			if err != nil {
 				return nil, fmt.Errorf("sdk: checkpoint: %s: %w", name, err)
 			}
-			state.Tensors[name] = graph.DenseValue(t)
+			state.Tensors[name] = array.DenseValue(t)
 		}
 	}
 	if f.best != nil {
@@ -251,7 +252,7 @@ func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
 	}
 	delete(state.Tensors, stateLoss)
 	delete(state.Tensors, stateBest)
-	for _, tensors := range []map[string]graph.Value{l.Tensors, state.Tensors} {
+	for _, tensors := range []map[string]array.Value{l.Tensors, state.Tensors} {
 		for _, name := range slices.Sorted(maps.Keys(tensors)) {
 			if err := f.session.Set(ctx, name, tensors[name]); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
@@ -279,7 +280,7 @@ func (f *fit) positionOf(state *checkpoint.State) (position, error) {
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", stateLoss, err)
 	}
-	if loss.DType != graph.F64 || loss.Len() != 1 {
+	if loss.DType != array.F64 || loss.Len() != 1 {
 		return p, fmt.Errorf("%s: want one f64, got %v%v", stateLoss, loss.DType, loss.Dims)
 	}
 	p.lossSum = scalar(loss)
@@ -314,13 +315,13 @@ func summary(i Info) string {
 
 // network reads the trained weights and statistics back.
 func (f *fit) network(ctx context.Context) (*Network, error) {
-	tensors := map[string]graph.Value{}
+	tensors := map[string]array.Value{}
 	for _, d := range slices.Concat(f.recipe.params, f.recipe.stats) {
 		t, err := f.session.Get(ctx, d.Name)
 		if err != nil {
 			return nil, fmt.Errorf("sdk: %s: %w", d.Name, err)
 		}
-		tensors[d.Name] = graph.DenseValue(t)
+		tensors[d.Name] = array.DenseValue(t)
 	}
 	return newNetwork(f.info, f.programs, tensors), nil
 }

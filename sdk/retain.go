@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Accuracy and LowLoss are for [Checkpointing.Best].
@@ -88,17 +88,17 @@ func (c Checkpointing) kept() ([]int, error) {
 }
 
 // stateOf and scoreOf put a score into the state of a training and take it out again.
-func stateOf(s Score) (graph.Value, error) {
-	t, err := graph.FromF64([]float64{s.Accuracy, s.Loss, float64(s.Examples)})
-	return graph.DenseValue(t), err
+func stateOf(s Score) (array.Value, error) {
+	t, err := array.FromF64([]float64{s.Accuracy, s.Loss, float64(s.Examples)})
+	return array.DenseValue(t), err
 }
 
-func scoreOf(v graph.Value) (*Score, error) {
+func scoreOf(v array.Value) (*Score, error) {
 	t, err := v.Decode()
 	if err != nil {
 		return nil, err
 	}
-	if t.DType != graph.F64 || t.Len() != 3 {
+	if t.DType != array.F64 || t.Len() != 3 {
 		return nil, fmt.Errorf("want three f64, got %v%v", t.DType, t.Dims)
 	}
 	return &Score{t.F64()[0], t.F64()[1], int(t.F64()[2])}, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -54,12 +55,12 @@ func (r *runner) compile(ctx context.Context, v variant) ([]compiled, error) {
 
 // run does one step and returns the loss at the weights before it. After an error that is not backends.ErrLost the
 // weights, statistics and moments are as they were.
-func (r *runner) run(ctx context.Context, v variant, feed map[string]graph.Tensor) (loss float64, err error) {
+func (r *runner) run(ctx context.Context, v variant, feed map[string]array.Tensor) (loss float64, err error) {
 	step, err := r.compile(ctx, v)
 	if err != nil {
 		return 0, err
 	}
-	var out map[string]graph.Tensor
+	var out map[string]array.Tensor
 	for _, s := range step {
 		if s.host != nil {
 			if feed, err = r.call(ctx, s.segment, feed, out); err != nil {
@@ -67,7 +68,7 @@ func (r *runner) run(ctx context.Context, v variant, feed map[string]graph.Tenso
 			}
 			continue
 		}
-		in := make([]graph.Tensor, len(s.program.Inputs))
+		in := make([]array.Tensor, len(s.program.Inputs))
 		for i, p := range s.program.Inputs {
 			in[i] = feed[p.Name]
 		}
@@ -75,7 +76,7 @@ func (r *runner) run(ctx context.Context, v variant, feed map[string]graph.Tenso
 		if err != nil {
 			return 0, fmt.Errorf("sdk: training step: %w", err)
 		}
-		out = map[string]graph.Tensor{}
+		out = map[string]array.Tensor{}
 		for i, p := range s.program.Outputs {
 			out[p.Name] = results[i]
 		}
@@ -87,7 +88,7 @@ func (r *runner) run(ctx context.Context, v variant, feed map[string]graph.Tenso
 }
 
 // call hands the weights that the last program put out to a compressor and returns feed with its checked answer added.
-func (r *runner) call(ctx context.Context, s segment, feed, out map[string]graph.Tensor) (map[string]graph.Tensor, error) {
+func (r *runner) call(ctx context.Context, s segment, feed, out map[string]array.Tensor) (map[string]array.Tensor, error) {
 	weights := make([]compress.Weight, len(r.recipe.params))
 	for i, d := range r.recipe.params {
 		weights[i] = compress.Weight{Meta: r.recipe.metas[i], Data: out["at/"+d.Name]}
@@ -99,7 +100,7 @@ func (r *runner) call(ctx context.Context, s segment, feed, out map[string]graph
 	if err := compress.Check(s.host, weights, answer); err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}
-	next := make(map[string]graph.Tensor, len(feed)+2*len(weights))
+	next := make(map[string]array.Tensor, len(feed)+2*len(weights))
 	for _, name := range []string{inputX, inputY, inputLR, inputStep, inputKey} {
 		next[name] = feed[name]
 	}
@@ -122,8 +123,8 @@ func (r *runner) call(ctx context.Context, s segment, feed, out map[string]graph
 }
 
 // ones returns a mask that keeps everything; the bits behind the last element are zero.
-func ones(dims []int) (graph.Tensor, error) {
-	t, err := graph.New(graph.Bit, dims...)
+func ones(dims []int) (array.Tensor, error) {
+	t, err := array.New(array.Bit, dims...)
 	if err != nil {
 		return t, err
 	}
@@ -138,8 +139,8 @@ func ones(dims []int) (graph.Tensor, error) {
 }
 
 // scalar reads a float tensor of one element.
-func scalar(t graph.Tensor) float64 {
-	if t.DType == graph.F64 {
+func scalar(t array.Tensor) float64 {
+	if t.DType == array.F64 {
 		return t.F64()[0]
 	}
 	return float64(t.F32()[0])
@@ -147,7 +148,7 @@ func scalar(t graph.Tensor) float64 {
 
 // restored makes slots that a checkpoint brought back known, so that the next checkpoint holds them even when no step that
 // declares them has been drawn since.
-func (r *runner) restored(moments map[string]graph.Value) {
+func (r *runner) restored(moments map[string]array.Value) {
 	for name, v := range moments {
 		r.slots[name] = graph.Slot{Name: name, Kind: graph.Moment, Type: graph.Type{DType: v.DType, Shape: graph.Of(v.Dims...)}}
 	}

@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // widen gives tensors that a file stores in 16 bits the float32 that the programs' slots want, which is exact, and returns the stored
 // types of those it has widened.
-func (p programs) widen(tensors map[string]graph.Value) (map[string]graph.Value, map[string]graph.DType, error) {
-	wide, stored := maps.Clone(tensors), map[string]graph.DType{}
+func (p programs) widen(tensors map[string]array.Value) (map[string]array.Value, map[string]array.DType, error) {
+	wide, stored := maps.Clone(tensors), map[string]array.DType{}
 	for _, s := range p.infer.Slots {
 		v := tensors[s.Name]
-		if s.DType != graph.F32 || v.DType != graph.F16 && v.DType != graph.BF16 {
+		if s.DType != array.F32 || v.DType != array.F16 && v.DType != array.BF16 {
 			continue
 		}
 		var err error
-		if wide[s.Name], err = v.Cast(graph.F32); err != nil {
+		if wide[s.Name], err = v.Cast(array.F32); err != nil {
 			return nil, nil, fmt.Errorf("tensor %s: %w", s.Name, err)
 		}
 		stored[s.Name] = v.DType
@@ -27,7 +27,7 @@ func (p programs) widen(tensors map[string]graph.Value) (map[string]graph.Value,
 
 // Widened returns the weights that the file stores in 16 bits, with their types there. The network computes with them as float32.
 // It is empty for a network that no file was opened for. The result must not be changed.
-func (n *Network) Widened(levelName string) (map[string]graph.DType, error) {
+func (n *Network) Widened(levelName string) (map[string]array.DType, error) {
 	l, err := n.level(levelName)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Widened: %w", err)
@@ -36,7 +36,7 @@ func (n *Network) Widened(levelName string) (map[string]graph.DType, error) {
 }
 
 // Widened is [Network.Widened] of the level that answers.
-func (p *Predictor) Widened() map[string]graph.DType {
+func (p *Predictor) Widened() map[string]array.DType {
 	if p.empty() {
 		return nil
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -103,7 +104,7 @@ func (s *suite) compile(t *testing.T, in backends.Session, p *graph.Program, o b
 }
 
 // run runs exe and fails the test on an error, or when it changed what it was fed.
-func run(t *testing.T, exe backends.Executable, in ...graph.Tensor) []graph.Tensor {
+func run(t *testing.T, exe backends.Executable, in ...array.Tensor) []array.Tensor {
 	t.Helper()
 	before := cloneAll(in)
 	out, err := exe.Run(t.Context(), in, nil)
@@ -118,8 +119,8 @@ func run(t *testing.T, exe backends.Executable, in ...graph.Tensor) []graph.Tens
 	return out
 }
 
-func cloneAll(ts []graph.Tensor) []graph.Tensor {
-	out := make([]graph.Tensor, len(ts))
+func cloneAll(ts []array.Tensor) []array.Tensor {
+	out := make([]array.Tensor, len(ts))
 	for i, t := range ts {
 		out[i] = t.Clone()
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A bound says how far a result may lie from the reference's, in units u of the type's rounding (2⁻²⁴ for F32, 2⁻⁵³ for
@@ -44,7 +44,7 @@ func (e bound) String() string {
 }
 
 // check returns the worst offence of got against want, or nil. terms holds the scale of every element for ofTerms.
-func (e bound) check(got, want, terms graph.Tensor) error {
+func (e bound) check(got, want, terms array.Tensor) error {
 	if got.DType != want.DType || !slices.Equal(got.Dims, want.Dims) {
 		return fmt.Errorf("want %v%v, got %v%v", want.DType, want.Dims, got.DType, got.Dims)
 	}
@@ -57,7 +57,7 @@ func (e bound) check(got, want, terms graph.Tensor) error {
 		return nil
 	}
 	u := math.Ldexp(1, -24)
-	if want.DType == graph.F64 {
+	if want.DType == array.F64 {
 		u = math.Ldexp(1, -53)
 	}
 	largest := 0.0
@@ -107,6 +107,6 @@ func unravel(k int, dims []int) []int {
 }
 
 // sameBits reports whether two tensors agree in type and every bit.
-func sameBits(x, y graph.Tensor) bool {
+func sameBits(x, y array.Tensor) bool {
 	return x.DType == y.DType && slices.Equal(x.Dims, y.Dims) && bytes.Equal(x.Data, y.Data)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -18,13 +19,13 @@ type fault struct {
 	seenBy  string
 	gaps    []string // known to the suite
 	fine    bool     // the suite must pass
-	run     func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error)
+	run     func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error)
 	session func(s backends.Session)
 	compile func(p *graph.Program) error
 }
 
 var faults = map[string]fault{
-	"a result off by 1/1000": {seenBy: "Ops/conv2d", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"a result off by 1/1000": {seenBy: "Ops/conv2d", run: func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		out, err := e.Run(ctx, in, out)
 		if err == nil {
 			x := out[len(out)-1].F32()
@@ -32,9 +33,9 @@ var faults = map[string]fault{
 		}
 		return out, err
 	}},
-	"a result that varies": {seenBy: "Ops/softmax", run: func() func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"a result that varies": {seenBy: "Ops/softmax", run: func() func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		runs := 0
-		return func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+		return func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 			out, err := e.Run(ctx, in, out)
 			if runs++; err == nil {
 				out[0].F32()[0] *= 1 + float32(runs%2)/(1<<23)
@@ -42,25 +43,25 @@ var faults = map[string]fault{
 			return out, err
 		}
 	}()},
-	"inputs written to": {seenBy: "Ops/neg", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"inputs written to": {seenBy: "Ops/neg", run: func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		out, err := e.Run(ctx, in, out)
 		in[0].Data[0]++
 		return out, err
 	}},
-	"a pixel misread": {seenBy: "Networks", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"a pixel misread": {seenBy: "Networks", run: func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		if len(in) > 1 && len(in[0].Dims) == 4 {
 			in[0].F32()[7] += 0.01
 			defer func() { in[0].F32()[7] -= 0.01 }()
 		}
 		return e.Run(ctx, in, out)
 	}},
-	"outputs elsewhere": {seenBy: "Session/outputs", run: func(e backends.Executable, ctx context.Context, in, _ []graph.Tensor) ([]graph.Tensor, error) {
+	"outputs elsewhere": {seenBy: "Session/outputs", run: func(e backends.Executable, ctx context.Context, in, _ []array.Tensor) ([]array.Tensor, error) {
 		return e.Run(ctx, in, nil)
 	}},
-	"cancellation ignored": {seenBy: "Errors/cancelled", run: func(e backends.Executable, _ context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"cancellation ignored": {seenBy: "Errors/cancelled", run: func(e backends.Executable, _ context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		return e.Run(context.Background(), in, out)
 	}},
-	"errors swallowed": {seenBy: "Errors/indices", run: func(e backends.Executable, ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+	"errors swallowed": {seenBy: "Errors/indices", run: func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 		out, _ = e.Run(ctx, in, out)
 		return out, nil
 	}},
@@ -111,7 +112,7 @@ func (s brokenSession) Compile(ctx context.Context, p *graph.Program, o backends
 	return brokenExecutable{e, s.fault}, err
 }
 
-func (e brokenExecutable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+func (e brokenExecutable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if e.fault.run == nil {
 		return e.Executable.Run(ctx, in, out)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -34,17 +35,17 @@ func (s *suite) testSlotErrors(t *testing.T) {
 	_, err := in.Get(ctx, "nowhere")
 	fails(t, "get of a slot that is not there", err)
 	set(t, in, "w", f32(t, 1, 2))
-	for what, v := range map[string]graph.Value{
-		"another shape":   graph.DenseValue(f32(t, 1, 2, 3)),
-		"another type":    {DType: graph.I32, Dims: []int{2}, Values: make([]byte, 8)},
-		"too few bytes":   {DType: graph.F32, Dims: []int{2}, Values: make([]byte, 7)},
-		"too many bytes":  {DType: graph.F32, Dims: []int{2}, Values: make([]byte, 9)},
+	for what, v := range map[string]array.Value{
+		"another shape":   array.DenseValue(f32(t, 1, 2, 3)),
+		"another type":    {DType: array.I32, Dims: []int{2}, Values: make([]byte, 8)},
+		"too few bytes":   {DType: array.F32, Dims: []int{2}, Values: make([]byte, 7)},
+		"too many bytes":  {DType: array.F32, Dims: []int{2}, Values: make([]byte, 9)},
 		"no type":         {Dims: []int{2}, Values: make([]byte, 8)},
-		"a zero extent":   {DType: graph.F32, Dims: []int{0}},
-		"a huge extent":   {DType: graph.F32, Dims: []int{1 << 62, 1 << 62}},
-		"a bad encoding":  {Encoding: 200, DType: graph.F32, Dims: []int{2}, Values: make([]byte, 8)},
+		"a zero extent":   {DType: array.F32, Dims: []int{0}},
+		"a huge extent":   {DType: array.F32, Dims: []int{1 << 62, 1 << 62}},
+		"a bad encoding":  {Encoding: 200, DType: array.F32, Dims: []int{2}, Values: make([]byte, 8)},
 		"the zero value":  {},
-		"negative extent": {DType: graph.F32, Dims: []int{-2}, Values: make([]byte, 8)},
+		"negative extent": {DType: array.F32, Dims: []int{-2}, Values: make([]byte, 8)},
 	} {
 		fails(t, "set to "+what, in.Set(ctx, "w", v))
 		want(t, "slot after a failed set", get(t, in, "w"), 1, 2)
@@ -73,8 +74,8 @@ func (s *suite) testCompileErrors(t *testing.T) {
 	wrong.Updates[0].ID = 1000
 	_, err = in.Compile(t.Context(), wrong, backends.Options{})
 	fails(t, "compile of a program that does not verify", err)
-	for what, v := range map[string]graph.Tensor{"a constant that is updated": f32(t, 1, 2), "a constant of another shape": f32(t, 1, 2, 3)} {
-		_, err = in.Compile(t.Context(), program(2), backends.Options{Const: map[string]graph.Value{"w": graph.DenseValue(v)}})
+	for what, v := range map[string]array.Tensor{"a constant that is updated": f32(t, 1, 2), "a constant of another shape": f32(t, 1, 2, 3)} {
+		_, err = in.Compile(t.Context(), program(2), backends.Options{Const: map[string]array.Value{"w": array.DenseValue(v)}})
 		fails(t, "compile with "+what, err)
 	}
 	want(t, "slot after failed compiles", get(t, in, "w"), 1, 2)
@@ -83,8 +84,8 @@ func (s *suite) testCompileErrors(t *testing.T) {
 // testUnsupported: either a program compiles, or everything that is lacking is listed at once.
 func (s *suite) testUnsupported(t *testing.T) {
 	b := graph.NewBuilder()
-	b.Output("a", b.Exp(b.Input("a", graph.F16, graph.Of(3))))
-	b.Output("b", b.Tanh(b.Input("b", graph.BF16, graph.Of(3))))
+	b.Output("a", b.Exp(b.Input("a", array.F16, graph.Of(3))))
+	b.Output("b", b.Tanh(b.Input("b", array.BF16, graph.Of(3))))
 	exe, err := open(t, s.backend).Compile(t.Context(), mustProgram(t, b), backends.Options{})
 	if err == nil {
 		_ = exe.Close()
@@ -99,30 +100,30 @@ func (s *suite) testUnsupported(t *testing.T) {
 func (s *suite) testRunErrors(t *testing.T) {
 	in := open(t, s.backend)
 	b := graph.NewBuilder()
-	x, y := b.Input("x", graph.F32, graph.Batch(2)), b.Input("y", graph.F32, graph.Batch(2))
+	x, y := b.Input("x", array.F32, graph.Batch(2)), b.Input("y", array.F32, graph.Batch(2))
 	w := b.Slot(vector("w", 2))
 	b.Update("w", b.Add(w, b.Sum(x, false, 0)))
 	b.Output("z", b.Add(x, y))
 	exe := s.compile(t, in, mustProgram(t, b), backends.Options{})
-	matrix := func(n, c int) graph.Tensor { return float(n, c).tensor(t, 1, graph.F32) }
+	matrix := func(n, c int) array.Tensor { return float(n, c).tensor(t, 1, array.F32) }
 	short := matrix(3, 2)
 	short.Data = short.Data[:8]
-	good := []graph.Tensor{matrix(3, 2), matrix(3, 2)}
-	for what, c := range map[string]struct{ in, out []graph.Tensor }{
+	good := []array.Tensor{matrix(3, 2), matrix(3, 2)}
+	for what, c := range map[string]struct{ in, out []array.Tensor }{
 		"no inputs":               {nil, nil},
 		"one input of two":        {good[:1], nil},
 		"three inputs":            {append(good[:2:2], good[0]), nil},
-		"wrong columns":           {[]graph.Tensor{matrix(3, 3), matrix(3, 3)}, nil},
-		"batches that disagree":   {[]graph.Tensor{matrix(3, 2), matrix(2, 2)}, nil},
-		"wrong rank":              {[]graph.Tensor{f32(t, 1, 2), f32(t, 1, 2)}, nil},
-		"wrong type":              {[]graph.Tensor{good[0], float(3, 2).tensor(t, 1, graph.F64)}, nil},
-		"a tensor that is none":   {[]graph.Tensor{good[0], {}}, nil},
-		"fewer bytes than extent": {[]graph.Tensor{good[0], short}, nil},
-		"too few outputs":         {good, []graph.Tensor{}},
-		"too many outputs":        {good, []graph.Tensor{matrix(3, 2), matrix(3, 2)}},
-		"an output of wrong size": {good, []graph.Tensor{matrix(2, 2)}},
-		"an output of wrong type": {good, []graph.Tensor{float(3, 2).tensor(t, 1, graph.F64)}},
-		"an output that is none":  {good, []graph.Tensor{{}}},
+		"wrong columns":           {[]array.Tensor{matrix(3, 3), matrix(3, 3)}, nil},
+		"batches that disagree":   {[]array.Tensor{matrix(3, 2), matrix(2, 2)}, nil},
+		"wrong rank":              {[]array.Tensor{f32(t, 1, 2), f32(t, 1, 2)}, nil},
+		"wrong type":              {[]array.Tensor{good[0], float(3, 2).tensor(t, 1, array.F64)}, nil},
+		"a tensor that is none":   {[]array.Tensor{good[0], {}}, nil},
+		"fewer bytes than extent": {[]array.Tensor{good[0], short}, nil},
+		"too few outputs":         {good, []array.Tensor{}},
+		"too many outputs":        {good, []array.Tensor{matrix(3, 2), matrix(3, 2)}},
+		"an output of wrong size": {good, []array.Tensor{matrix(2, 2)}},
+		"an output of wrong type": {good, []array.Tensor{float(3, 2).tensor(t, 1, array.F64)}},
+		"an output that is none":  {good, []array.Tensor{{}}},
 	} {
 		_, err := exe.Run(t.Context(), c.in, c.out)
 		fails(t, what, err)
@@ -144,7 +145,7 @@ func (s *suite) testIndexErrors(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			in := open(t, s.backend)
 			b := graph.NewBuilder()
-			x, index := b.Input("x", graph.F32, graph.Of(4, 4)), b.Input("index", graph.I32, graph.Of(4))
+			x, index := b.Input("x", array.F32, graph.Of(4, 4)), b.Input("index", array.I32, graph.Of(4))
 			w := b.Slot(vector("w", 1))
 			b.Update("w", b.Shift(w, 1))
 			b.Update("late", func() graph.Node {
@@ -153,16 +154,16 @@ func (s *suite) testIndexErrors(t *testing.T) {
 			}())
 			exe := s.compile(t, in, mustProgram(t, b), backends.Options{})
 			for _, wrong := range []int32{-1, 4, 1 << 30, -1 << 31} {
-				idx, err := graph.FromI32([]int32{0, 3, wrong, 1})
+				idx, err := array.FromI32([]int32{0, 3, wrong, 1})
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, err = exe.Run(t.Context(), []graph.Tensor{float(4, 4).tensor(t, 1, graph.F32), idx}, nil)
+				_, err = exe.Run(t.Context(), []array.Tensor{float(4, 4).tensor(t, 1, array.F32), idx}, nil)
 				fails(t, "index out of range", err)
 				want(t, "slot after the error", get(t, in, "w"), 0)
 				want(t, "second slot after the error", get(t, in, "late"), 0)
 			}
-			run(t, exe, float(4, 4).tensor(t, 1, graph.F32), ints(4, 4).tensor(t, 1, graph.F32))
+			run(t, exe, float(4, 4).tensor(t, 1, array.F32), ints(4, 4).tensor(t, 1, array.F32))
 			want(t, "slot after a good run", get(t, in, "w"), 1)
 		})
 	}
@@ -177,7 +178,7 @@ func (s *suite) testCancelled(t *testing.T) {
 	}
 	n := convNet(t, true)
 	tr := s.start(t, s.backend, n)
-	if err := tr.session.Set(done, "conv1", graph.DenseValue(get(t, tr.session, "conv1"))); !errors.Is(err, context.Canceled) {
+	if err := tr.session.Set(done, "conv1", array.DenseValue(get(t, tr.session, "conv1"))); !errors.Is(err, context.Canceled) {
 		t.Errorf("set under a cancelled context: %v", err)
 	}
 	if _, err := tr.session.Get(done, "conv1"); !errors.Is(err, context.Canceled) {
@@ -207,16 +208,16 @@ func (s *suite) testCancelled(t *testing.T) {
 	}
 }
 
-func (r trainer) snapshot(t testing.TB, n network) []graph.Tensor {
+func (r trainer) snapshot(t testing.TB, n network) []array.Tensor {
 	t.Helper()
-	values := make([]graph.Tensor, len(n.program.Slots))
+	values := make([]array.Tensor, len(n.program.Slots))
 	for i, slot := range n.program.Slots {
 		values[i] = r.get(t, slot.Name)
 	}
 	return values
 }
 
-func (r trainer) unchanged(t testing.TB, n network, before []graph.Tensor, after string) {
+func (r trainer) unchanged(t testing.TB, n network, before []array.Tensor, after string) {
 	t.Helper()
 	for i, slot := range n.program.Slots {
 		if !sameBits(r.get(t, slot.Name), before[i]) {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // testConcurrency: programs without updates run from many goroutines at once, sessions work side by side, and results are
@@ -17,13 +17,13 @@ func (s *suite) testConcurrency(t *testing.T) {
 	const workers = 8
 	n := convNet(t, false)
 	shared := s.start(t, s.backend, n)
-	feeds, alone := make([][]graph.Tensor, workers), make([][]graph.Tensor, workers)
+	feeds, alone := make([][]array.Tensor, workers), make([][]array.Tensor, workers)
 	for w := range workers {
 		feeds[w] = n.feed(t, w, 1+w%3)
 		alone[w] = run(t, shared.exe, feeds[w]...)
 	}
 	training := convNet(t, true)
-	trained := func(tr trainer) graph.Tensor {
+	trained := func(tr trainer) array.Tensor {
 		for step := range 3 {
 			if _, err := tr.exe.Run(t.Context(), training.feed(t, step, 2), nil); err != nil {
 				t.Error(err)
@@ -94,7 +94,7 @@ func (s *suite) testClose(t *testing.T) {
 		closeTwice(t, "session", in.Close)
 		_, err = second.Run(t.Context(), feed, nil)
 		isClosed("run in a closed session", err)
-		isClosed("set in a closed session", in.Set(t.Context(), "w", graph.DenseValue(f32(t, 1))))
+		isClosed("set in a closed session", in.Set(t.Context(), "w", array.DenseValue(f32(t, 1))))
 		_, err = in.Get(t.Context(), "w")
 		isClosed("get in a closed session", err)
 		_, err = in.Compile(t.Context(), n.program, backends.Options{})
@@ -143,7 +143,7 @@ func (s *suite) testClose(t *testing.T) {
 	if _, err := s.backend.NewSession(t.Context()); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("new session of a closed backend: want ErrClosed, got %v", err)
 	}
-	if err := in.Set(t.Context(), "w", graph.DenseValue(f32(t, 1))); !errors.Is(err, backends.ErrClosed) {
+	if err := in.Set(t.Context(), "w", array.DenseValue(f32(t, 1))); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("set in a session of a closed backend: want ErrClosed, got %v", err)
 	}
 	settle(t, before)

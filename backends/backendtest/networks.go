@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -13,7 +14,7 @@ type network struct {
 	name    string
 	program *graph.Program
 	slots   map[string]operand
-	feed    func(t testing.TB, step, batch int) []graph.Tensor
+	feed    func(t testing.TB, step, batch int) []array.Tensor
 	steps   int
 }
 
@@ -35,7 +36,7 @@ func (s *suite) train(t *testing.T, n network) {
 		feed := n.feed(t, step, batch)
 		got, want := run(t, mine.exe, feed...), run(t, theirs.exe, feed...)
 		for i, o := range n.program.Outputs {
-			if err := trajectory.check(got[i], want[i], graph.Tensor{}); err != nil {
+			if err := trajectory.check(got[i], want[i], array.Tensor{}); err != nil {
 				t.Errorf("step %d (batch of %d), output %s: %v", step, batch, o.Name, err)
 			}
 		}
@@ -49,7 +50,7 @@ func (s *suite) train(t *testing.T, n network) {
 	}
 	for _, slot := range n.program.Slots {
 		got, want := mine.get(t, slot.Name), theirs.get(t, slot.Name)
-		if err := trajectory.check(got, want, graph.Tensor{}); err != nil {
+		if err := trajectory.check(got, want, array.Tensor{}); err != nil {
 			t.Errorf("slot %s after %d steps: %v", slot.Name, n.steps, err)
 		}
 		if s.backend.Info().Deterministic && !sameBits(again.get(t, slot.Name), got) {
@@ -70,20 +71,20 @@ func (s *suite) start(t *testing.T, b backends.Backend, n network) trainer {
 	in := open(t, b)
 	for i, slot := range n.program.Slots {
 		if o, ok := n.slots[slot.Name]; ok {
-			set(t, in, slot.Name, o.tensor(t, 100+i, graph.F32))
+			set(t, in, slot.Name, o.tensor(t, 100+i, array.F32))
 		}
 	}
 	return trainer{in, s.compile(t, in, n.program, backends.Options{})}
 }
 
-func set(t testing.TB, s backends.Session, slot string, v graph.Tensor) {
+func set(t testing.TB, s backends.Session, slot string, v array.Tensor) {
 	t.Helper()
-	if err := s.Set(t.Context(), slot, graph.DenseValue(v)); err != nil {
+	if err := s.Set(t.Context(), slot, array.DenseValue(v)); err != nil {
 		t.Fatalf("set %s: %v", slot, err)
 	}
 }
 
-func get(t testing.TB, s backends.Session, slot string) graph.Tensor {
+func get(t testing.TB, s backends.Session, slot string) array.Tensor {
 	t.Helper()
 	v, err := s.Get(t.Context(), slot)
 	if err != nil {
@@ -92,7 +93,7 @@ func get(t testing.TB, s backends.Session, slot string) graph.Tensor {
 	return v
 }
 
-func (r trainer) get(t testing.TB, slot string) graph.Tensor {
+func (r trainer) get(t testing.TB, slot string) array.Tensor {
 	t.Helper()
 	return get(t, r.session, slot)
 }
@@ -110,14 +111,14 @@ func newLayers() *layers { return &layers{Builder: graph.NewBuilder(), slots: ma
 
 func (l *layers) slot(name string, kind graph.SlotKind, fill func(float64, int) float64, dims ...int) graph.Node {
 	l.slots[name] = float(dims...).with(fill)
-	return l.Slot(graph.Slot{Name: name, Kind: kind, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+	return l.Slot(graph.Slot{Name: name, Kind: kind, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 }
 
 // param is a weight whose values are signed and scaled by 1/√fan-in, around offset.
 func (l *layers) param(name string, offset float64, dims ...int) graph.Node {
 	fan := 1
 	if len(dims) > 1 {
-		fan = graph.Count(dims[1:])
+		fan = array.Count(dims[1:])
 	}
 	std := 1 / math.Sqrt(float64(fan))
 	w := l.slot(name, graph.Param, func(u float64, _ int) float64 { return offset + std*(2*u-1) }, dims...)
@@ -162,7 +163,7 @@ func (l *layers) momentum(grads []graph.Node, lr float64) {
 	}
 }
 
-func (l *layers) network(t testing.TB, name string, steps int, feed func(t testing.TB, step, batch int) []graph.Tensor) network {
+func (l *layers) network(t testing.TB, name string, steps int, feed func(t testing.TB, step, batch int) []array.Tensor) network {
 	t.Helper()
 	p, err := l.Program()
 	if err != nil {
@@ -172,11 +173,11 @@ func (l *layers) network(t testing.TB, name string, steps int, feed func(t testi
 }
 
 // images feeds x [batch c h w] and, when classes is not zero, labels [batch].
-func images(c, h, w, classes int) func(t testing.TB, step, batch int) []graph.Tensor {
-	return func(t testing.TB, step, batch int) []graph.Tensor {
-		feed := []graph.Tensor{float(batch, c, h, w).tensor(t, 1000+step, graph.F32)}
+func images(c, h, w, classes int) func(t testing.TB, step, batch int) []array.Tensor {
+	return func(t testing.TB, step, batch int) []array.Tensor {
+		feed := []array.Tensor{float(batch, c, h, w).tensor(t, 1000+step, array.F32)}
 		if classes > 0 {
-			feed = append(feed, ints(classes, batch).tensor(t, 2000+step, graph.F32))
+			feed = append(feed, ints(classes, batch).tensor(t, 2000+step, array.F32))
 		}
 		return feed
 	}
@@ -186,7 +187,7 @@ func images(c, h, w, classes int) func(t testing.TB, step, batch int) []graph.Te
 func convNet(t testing.TB, training bool) network {
 	l := newLayers()
 	l.infer = !training
-	x := l.Input("x", graph.F32, graph.Batch(3, 9, 10))
+	x := l.Input("x", array.F32, graph.Batch(3, 9, 10))
 	h := l.Relu(l.norm("bn1", l.conv("conv1", x, 17, 3, 1)))
 	r := l.Relu(l.norm("bn2", l.conv("conv2", h, 32, 3, 2)))
 	r = l.norm("bn3", l.conv("conv3", r, 32, 3, 1))
@@ -198,7 +199,7 @@ func convNet(t testing.TB, training bool) network {
 	if !training {
 		return l.network(t, "convolutional, inference", 4, images(3, 9, 10, 0))
 	}
-	labels := l.Input("labels", graph.I32, graph.Batch())
+	labels := l.Input("labels", array.I32, graph.Batch())
 	loss := l.Mean(l.CrossEntropy(logits, labels), false)
 	l.Output("loss", loss)
 	l.momentum(l.Grad(loss, l.weights...), 0.1)
@@ -209,9 +210,9 @@ func convNet(t testing.TB, training bool) network {
 func attentionNet(t testing.TB) network {
 	const tokens, vocabulary, width, heads = 6, 11, 16, 2
 	l := newLayers()
-	x := l.Input("tokens", graph.I32, graph.Batch(tokens))
-	labels := l.Input("labels", graph.I32, graph.Batch())
-	key := l.Input("key", graph.I64, graph.Of(2))
+	x := l.Input("tokens", array.I32, graph.Batch(tokens))
+	labels := l.Input("labels", array.I32, graph.Batch())
+	key := l.Input("key", array.I64, graph.Of(2))
 	rows := graph.Shape{{}, {C: width}}
 	norm := func(name string, x graph.Node) graph.Node {
 		return l.LayerNorm(x, l.param(name+".weight", 2, width), l.param(name+".bias", 0, width), 1e-5)
@@ -227,7 +228,7 @@ func attentionNet(t testing.TB) network {
 	attention := l.Softmax(l.Scale(l.MatMul(q, k, false, true), 1/math.Sqrt(width/heads)))
 	mixed := l.Reshape(l.Transpose(l.MatMul(attention, v, false, false), 0, 2, 1, 3), rows)
 	mixed = l.linear("out", mixed, width)
-	dropout := l.Uniform(key, 0, graph.F32, l.Shape(mixed))
+	dropout := l.Uniform(key, 0, array.F32, l.Shape(mixed))
 	mixed = l.Scale(l.Keep(mixed, l.Less(dropout, l.ConstLike(dropout, 0.9))), 1/0.9)
 	h = l.Add(h, l.Reshape(mixed, l.Shape(h)))
 	m := l.linear("up", l.Reshape(norm("norm2", h), rows), 3*width)
@@ -240,12 +241,12 @@ func attentionNet(t testing.TB) network {
 	for i, g := range l.Grad(loss, l.weights...) {
 		l.adam(l.names[i], l.weights[i], g)
 	}
-	return l.network(t, "attention, Adam", 4, func(t testing.TB, step, batch int) []graph.Tensor {
-		key, err := graph.FromI64([]int64{10, int64(step)})
+	return l.network(t, "attention, Adam", 4, func(t testing.TB, step, batch int) []array.Tensor {
+		key, err := array.FromI64([]int64{10, int64(step)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return []graph.Tensor{ints(vocabulary, batch, tokens).tensor(t, 1000+step, graph.F32), ints(3, batch).tensor(t, 2000+step, graph.F32), key}
+		return []array.Tensor{ints(vocabulary, batch, tokens).tensor(t, 1000+step, array.F32), ints(3, batch).tensor(t, 2000+step, array.F32), key}
 	})
 }
 
@@ -264,8 +265,8 @@ func (l *layers) adam(name string, w, g graph.Node) {
 // cramNet is the CrAM+ step of a perceptron: two gradients, the second at the compressed ascent point and masked like it.
 func cramNet(t testing.TB) network {
 	l := newLayers()
-	x := l.Input("x", graph.F32, graph.Batch(20))
-	labels := l.Input("labels", graph.I32, graph.Batch())
+	x := l.Input("x", array.F32, graph.Batch(20))
+	labels := l.Input("labels", array.I32, graph.Batch())
 	l.param("w1", 0, 33, 20)
 	l.param("w2", 0, 5, 33)
 	lossAt := func(w []graph.Node) graph.Node {
@@ -290,7 +291,7 @@ func cramNet(t testing.TB) network {
 	l.momentum(g, 0.1)
 	l.Output("loss", loss)
 	l.Output("compressed loss", second)
-	return l.network(t, "perceptron, CrAM+", 4, func(t testing.TB, step, batch int) []graph.Tensor {
-		return []graph.Tensor{float(batch, 20).tensor(t, 1000+step, graph.F32), ints(5, batch).tensor(t, 2000+step, graph.F32)}
+	return l.network(t, "perceptron, CrAM+", 4, func(t testing.TB, step, batch int) []array.Tensor {
+		return []array.Tensor{float(batch, 20).tensor(t, 1000+step, array.F32), ints(5, batch).tensor(t, 2000+step, array.F32)}
 	})
 }

@@ -4,22 +4,23 @@ import (
 	"math"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // An operand is an input of a case: its type, and how element k is made from a number u drawn from [0, 1).
 type operand struct {
-	dtype graph.DType
+	dtype array.DType
 	dims  []int
 	batch bool // the first axis is the symbol N
 	fill  func(u float64, k int) float64
 }
 
 // float is an operand in [-1, 1), with gradient.
-func float(dims ...int) operand { return operand{graph.F32, dims, false, signed} }
+func float(dims ...int) operand { return operand{array.F32, dims, false, signed} }
 
 // batched is float with a symbolic first axis.
-func batched(dims ...int) operand { return operand{graph.F32, dims, true, signed} }
+func batched(dims ...int) operand { return operand{array.F32, dims, true, signed} }
 
 func (o operand) with(fill func(u float64, k int) float64) operand {
 	o.fill = fill
@@ -27,11 +28,11 @@ func (o operand) with(fill func(u float64, k int) float64) operand {
 }
 
 func ints(below int, dims ...int) operand {
-	return operand{graph.I32, dims, false, func(u float64, _ int) float64 { return math.Floor(u * float64(below)) }}
+	return operand{array.I32, dims, false, func(u float64, _ int) float64 { return math.Floor(u * float64(below)) }}
 }
 
 func bits(dims ...int) operand {
-	return operand{graph.Bit, dims, false, func(u float64, _ int) float64 { return math.Floor(2 * u) }}
+	return operand{array.Bit, dims, false, func(u float64, _ int) float64 { return math.Floor(2 * u) }}
 }
 
 func (o operand) shape() graph.Shape {
@@ -62,27 +63,27 @@ func special(u float64, k int) float64 {
 
 // tensor makes the operand's value, a function of seed alone. Floats have type d, and are rounded to F32 even when
 // d is F64, so that both precisions see the same numbers.
-func (o operand) tensor(t testing.TB, seed int, d graph.DType) graph.Tensor {
+func (o operand) tensor(t testing.TB, seed int, d array.DType) array.Tensor {
 	t.Helper()
 	if !o.dtype.Float() {
 		d = o.dtype
 	}
-	x, err := graph.New(d, o.dims...)
+	x, err := array.New(d, o.dims...)
 	if err != nil {
 		t.Fatalf("the suite's own operand is wrong: %v", err)
 	}
 	for k := range x.Len() {
 		v := o.fill(graph.Uniform([2]int64{int64(seed), 0}, 0, k), k)
 		switch d {
-		case graph.F32:
+		case array.F32:
 			x.F32()[k] = float32(v)
-		case graph.F64:
+		case array.F64:
 			x.F64()[k] = float64(float32(v))
-		case graph.I32:
+		case array.I32:
 			x.I32()[k] = int32(v)
-		case graph.I64:
+		case array.I64:
 			x.I64()[k] = int64(v)
-		case graph.Bit:
+		case array.Bit:
 			if v != 0 {
 				x.SetBit(k)
 			}
@@ -92,19 +93,19 @@ func (o operand) tensor(t testing.TB, seed int, d graph.DType) graph.Tensor {
 }
 
 // element returns element k of a tensor as a float64.
-func element(t graph.Tensor, k int) float64 {
+func element(t array.Tensor, k int) float64 {
 	switch t.DType {
-	case graph.F32:
+	case array.F32:
 		return float64(t.F32()[k])
-	case graph.F64:
+	case array.F64:
 		return t.F64()[k]
-	case graph.I8:
+	case array.I8:
 		return float64(int8(t.Data[k]))
-	case graph.I32:
+	case array.I32:
 		return float64(t.I32()[k])
-	case graph.I64:
+	case array.I64:
 		return float64(t.I64()[k])
-	case graph.Bit:
+	case array.Bit:
 		if t.Bit(k) {
 			return 1
 		}
@@ -113,7 +114,7 @@ func element(t graph.Tensor, k int) float64 {
 }
 
 // magnitudes returns a copy of t with |x| for every float x.
-func magnitudes(t graph.Tensor) graph.Tensor {
+func magnitudes(t array.Tensor) array.Tensor {
 	c := t.Clone()
 	for k, v := range c.F32() {
 		c.F32()[k] = float32(math.Abs(float64(v)))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -63,7 +64,7 @@ func (c opCase) backward(op graph.Op) (*graph.Program, []operand, error) {
 			return nil, nil, err
 		}
 		in = append(in, float(dims...))
-		part := b.Sum(b.Mul(y, b.Input(fmt.Sprintf("d%d", i), graph.F32, t.Shape)), false)
+		part := b.Sum(b.Mul(y, b.Input(fmt.Sprintf("d%d", i), array.F32, t.Shape)), false)
 		if loss.None() {
 			loss = part
 		} else {
@@ -166,18 +167,18 @@ func mark(reached map[graph.Op]bool, p *graph.Program) {
 
 // compare runs p on the backend, twice, and on the reference, in every precision asked for.
 func (s *suite) compare(t *testing.T, p *graph.Program, in []operand, e bound) {
-	s.compareAs(t, p, in, e, graph.F32)
+	s.compareAs(t, p, in, e, array.F32)
 	if s.options.Double {
-		double, err := p.WithFloat(graph.F64)
+		double, err := p.WithFloat(array.F64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.compareAs(t, double, in, e, graph.F64)
+		s.compareAs(t, double, in, e, array.F64)
 	}
 }
 
-func (s *suite) compareAs(t *testing.T, p *graph.Program, in []operand, e bound, d graph.DType) {
-	feed := make([]graph.Tensor, len(in))
+func (s *suite) compareAs(t *testing.T, p *graph.Program, in []operand, e bound, d array.DType) {
+	feed := make([]array.Tensor, len(in))
 	for i, o := range in {
 		feed[i] = o.tensor(t, i+1, d)
 	}
@@ -186,9 +187,9 @@ func (s *suite) compareAs(t *testing.T, p *graph.Program, in []operand, e bound,
 		t.Fatalf("reference: %v", err)
 	}
 	want := run(t, ref, feed...)
-	terms := make([]graph.Tensor, len(want))
+	terms := make([]array.Tensor, len(want))
 	if e.scale == ofTerms {
-		abs := make([]graph.Tensor, len(feed))
+		abs := make([]array.Tensor, len(feed))
 		for i := range feed {
 			abs[i] = magnitudes(feed[i])
 		}
@@ -208,7 +209,7 @@ func (s *suite) compareAs(t *testing.T, p *graph.Program, in []operand, e bound,
 }
 
 // repeat runs exe again and fails unless the results are bit-equal, when the backend says that they are.
-func (s *suite) repeat(t *testing.T, exe backends.Executable, feed, first []graph.Tensor) {
+func (s *suite) repeat(t *testing.T, exe backends.Executable, feed, first []array.Tensor) {
 	t.Helper()
 	if !s.backend.Info().Deterministic {
 		return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -18,10 +19,10 @@ func elementwiseRows() []row {
 	return []row{
 		{graph.OpConst, exact, exact, []opCase{
 			{name: "f32", build: func(b *graph.Builder, _ []graph.Node) []graph.Node {
-				return []graph.Node{b.Const(graph.F32, 0.1, graph.Of(3, 5)), b.Const(graph.F32, -2, nil)}
+				return []graph.Node{b.Const(array.F32, 0.1, graph.Of(3, 5)), b.Const(array.F32, -2, nil)}
 			}},
 			{name: "integers", build: func(b *graph.Builder, _ []graph.Node) []graph.Node {
-				return []graph.Node{b.Const(graph.I32, -7, graph.Of(17)), b.Const(graph.I64, 1<<40, graph.Of(2)), b.Const(graph.Bit, 1, graph.Of(11))}
+				return []graph.Node{b.Const(array.I32, -7, graph.Of(17)), b.Const(array.I64, 1<<40, graph.Of(2)), b.Const(array.Bit, 1, graph.Of(11))}
 			}},
 			{name: "batch", in: []operand{batched(3, 2)}, build: func(b *graph.Builder, x []graph.Node) []graph.Node {
 				return []graph.Node{b.ConstLike(x[0], 4)}
@@ -57,9 +58,9 @@ func elementwiseRows() []row {
 }
 
 func draw(dims ...int) opCase {
-	key := operand{graph.I64, []int{2}, false, func(u float64, k int) float64 { return math.Floor(u * (1 << 52)) }}
+	key := operand{array.I64, []int{2}, false, func(u float64, k int) float64 { return math.Floor(u * (1 << 52)) }}
 	return opCase{name: fmt.Sprint(dims), in: []operand{key}, build: func(b *graph.Builder, x []graph.Node) []graph.Node {
-		return []graph.Node{b.Uniform(x[0], 0, graph.F32, graph.Of(dims...)), b.Uniform(x[0], 3, graph.F32, graph.Of(dims...))}
+		return []graph.Node{b.Uniform(x[0], 0, array.F32, graph.Of(dims...)), b.Uniform(x[0], 3, array.F32, graph.Of(dims...))}
 	}}
 }
 
@@ -98,24 +99,24 @@ func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x,
 // casts go between all types, with numbers that need rounding, truncating and clamping.
 func casts() []opCase {
 	var cs []opCase
-	to := func(d graph.DType) func(b *graph.Builder, x []graph.Node) []graph.Node {
+	to := func(d array.DType) func(b *graph.Builder, x []graph.Node) []graph.Node {
 		return func(b *graph.Builder, x []graph.Node) []graph.Node { return []graph.Node{b.Cast(x[0], d)} }
 	}
 	large := func(u float64, k int) float64 { return math.Trunc((2*u - 1) * math.Ldexp(1, 10+k%53)) }
-	integers := func(d graph.DType, n int) operand { return operand{d, []int{n}, false, large} }
-	for _, d := range []graph.DType{graph.F32, graph.I8, graph.I32, graph.I64, graph.Bit} {
-		name := func(from graph.DType) string { return fmt.Sprintf("%v to %v", from, d) }
+	integers := func(d array.DType, n int) operand { return operand{d, []int{n}, false, large} }
+	for _, d := range []array.DType{array.F32, array.I8, array.I32, array.I64, array.Bit} {
+		name := func(from array.DType) string { return fmt.Sprintf("%v to %v", from, d) }
 		cs = append(cs,
-			opCase{name: name(graph.I64), in: []operand{integers(graph.I64, 99)}, build: to(d)},
-			opCase{name: name(graph.Bit), in: []operand{bits(99)}, build: to(d)},
-			opCase{name: name(graph.I32), in: []operand{ints(1000, 99)}, build: to(d)})
-		if d != graph.F32 {
+			opCase{name: name(array.I64), in: []operand{integers(array.I64, 99)}, build: to(d)},
+			opCase{name: name(array.Bit), in: []operand{bits(99)}, build: to(d)},
+			opCase{name: name(array.I32), in: []operand{ints(1000, 99)}, build: to(d)})
+		if d != array.F32 {
 			cs = append(cs,
-				opCase{name: name(graph.F32), in: []operand{float(99).with(large)}, build: to(d)},
-				opCase{name: name(graph.F32) + ", special values", in: []operand{float(200).with(special)}, build: to(d)})
+				opCase{name: name(array.F32), in: []operand{float(99).with(large)}, build: to(d)},
+				opCase{name: name(array.F32) + ", special values", in: []operand{float(200).with(special)}, build: to(d)})
 		}
 	}
 	return append(cs, opCase{name: "there and back", in: []operand{float(33)}, build: func(b *graph.Builder, x []graph.Node) []graph.Node {
-		return []graph.Node{b.Scale(b.Cast(b.Cast(x[0], graph.I32), graph.F32), 1)}
+		return []graph.Node{b.Scale(b.Cast(b.Cast(x[0], array.I32), array.F32), 1)}
 	}, forwardOnly: true})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -28,7 +29,7 @@ func maskRows() []row {
 			var in []operand
 			for _, dims := range ws {
 				in = append(in, float(dims...).with(f.fill))
-				total += graph.Count(dims)
+				total += array.Count(dims)
 			}
 			for _, keep := range []int{0, 1, total / 10, total / 2, total - total/20, total} {
 				topk = append(topk, opCase{name: fmt.Sprint(ws, " keep ", keep, f.name), in: in, build: func(b *graph.Builder, x []graph.Node) []graph.Node {

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -56,7 +57,7 @@ func shapeRows() []row {
 
 // moved is a case of an op that moves elements, with floats, integers and bits, which all must arrive.
 func moved(name string, dims []int, batch bool, f func(*graph.Builder, graph.Node) graph.Node) opCase {
-	in := []operand{float(dims...).with(special), ints(1000, dims...), bits(dims...), {dtype: graph.I64, fill: integer, dims: dims}}
+	in := []operand{float(dims...).with(special), ints(1000, dims...), bits(dims...), {dtype: array.I64, fill: integer, dims: dims}}
 	for i := range in {
 		in[i].batch = batch
 	}

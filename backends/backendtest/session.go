@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-func f32(t testing.TB, x ...float32) graph.Tensor {
+func f32(t testing.TB, x ...float32) array.Tensor {
 	t.Helper()
-	v, err := graph.FromF32(x)
+	v, err := array.FromF32(x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,12 +19,12 @@ func f32(t testing.TB, x ...float32) graph.Tensor {
 }
 
 func vector(name string, n int) graph.Slot {
-	return graph.Slot{Name: name, Type: graph.Type{DType: graph.F32, Shape: graph.Of(n)}}
+	return graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(n)}}
 }
 
-func want(t testing.TB, what string, got graph.Tensor, x ...float32) {
+func want(t testing.TB, what string, got array.Tensor, x ...float32) {
 	t.Helper()
-	if err := exact.check(got, f32(t, x...), graph.Tensor{}); err != nil {
+	if err := exact.check(got, f32(t, x...), array.Tensor{}); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
 }
@@ -64,8 +65,8 @@ func (s *suite) testSlots(t *testing.T) {
 
 func (s *suite) testSlotTypes(t *testing.T) {
 	in := open(t, s.backend)
-	for i, o := range []operand{float(5, 3), float(), ints(9, 7), bits(11), {dtype: graph.I64, dims: []int{2}, fill: integer}} {
-		v := o.tensor(t, 5, graph.F32)
+	for i, o := range []operand{float(5, 3), float(), ints(9, 7), bits(11), {dtype: array.I64, dims: []int{2}, fill: integer}} {
+		v := o.tensor(t, 5, array.F32)
 		name := fmt.Sprintf("%v %d", v.DType, i)
 		set(t, in, name, v)
 		b := graph.NewBuilder()
@@ -139,8 +140,8 @@ func (s *suite) testSessionsApart(t *testing.T) {
 
 func (s *suite) testOutputs(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch())
-	b.Input("unused", graph.F32, graph.Of(1))
+	x := b.Input("x", array.F32, graph.Batch())
+	b.Input("unused", array.F32, graph.Of(1))
 	double := b.Scale(x, 2)
 	b.Output("x", x)
 	b.Output("double", double)
@@ -148,7 +149,7 @@ func (s *suite) testOutputs(t *testing.T) {
 	b.Output("mask", b.Less(x, double))
 	exe := s.compile(t, open(t, s.backend), mustProgram(t, b), backends.Options{})
 
-	feed := []graph.Tensor{f32(t, 1, -2, 3), f32(t, 0)}
+	feed := []array.Tensor{f32(t, 1, -2, 3), f32(t, 0)}
 	fresh := run(t, exe, feed...)
 	want(t, "output that is an input", fresh[0], 1, -2, 3)
 	want(t, "output", fresh[1], 2, -4, 6)

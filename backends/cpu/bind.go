@@ -1,7 +1,8 @@
 package cpu
 
 import (
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -10,7 +11,7 @@ type bufID int
 
 // A buffer is memory that a plan needs.
 type buffer struct {
-	dtype  graph.DType
+	dtype  array.DType
 	bytes  int
 	home   home
 	offset int   // in the arena or in the worker's memory
@@ -58,7 +59,7 @@ func bind(l *lowered, level kernels.Level, threads int, sizes graph.Sizes) (*pla
 			b.bufOf = append(b.bufOf, b.bufOf[v.alias])
 			continue
 		}
-		n := graph.Count(dims)
+		n := array.Count(dims)
 		if v.layout == blocked {
 			n = imageOf(dims).floats()
 		}
@@ -88,12 +89,12 @@ func (b *binding) add(buf buffer) bufID {
 }
 
 // space adds working memory of n elements that lives from the first phase that names it to the last.
-func (b *binding) space(d graph.DType, n int) bufID {
+func (b *binding) space(d array.DType, n int) bufID {
 	return b.add(buffer{dtype: d, bytes: d.Bytes(n)})
 }
 
 // floats is space for n float32 values.
-func (b *binding) floats(n int) bufID { return b.space(graph.F32, n) }
+func (b *binding) floats(n int) bufID { return b.space(array.F32, n) }
 
 // image returns the extents of a value of rank 2 or more as [n, c, pixels].
 func (b *binding) image(v valueID) image { return imageOf(b.dims[v]) }
@@ -119,7 +120,7 @@ func (b *binding) varies(v valueID) bool {
 }
 
 // count returns the number of elements of a value in row-major layout.
-func (b *binding) count(v valueID) int { return graph.Count(b.dims[v]) }
+func (b *binding) count(v valueID) int { return array.Count(b.dims[v]) }
 
 // elements returns the number of elements of a value in its layout, padding included.
 func (b *binding) elements(v valueID) int {

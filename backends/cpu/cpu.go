@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
 // Options configure a backend. The zero value uses every core and the best instructions the processor has.

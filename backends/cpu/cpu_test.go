@@ -10,7 +10,7 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/cpu"
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 

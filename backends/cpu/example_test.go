@@ -7,14 +7,15 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A linear layer whose weights live in the session.
 func ExampleNew() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(2))
-	w := b.Slot(graph.Slot{Name: "w", Kind: graph.Param, Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(3, 2)}})
+	x := b.Input("x", array.F32, graph.Batch(2))
+	w := b.Slot(graph.Slot{Name: "w", Kind: graph.Param, Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(3, 2)}})
 	b.Output("y", b.Relu(b.MatMul(x, w, false, true)))
 	program, err := b.Program()
 	if err != nil {
@@ -32,22 +33,22 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	defer session.Close()
-	weights, err := graph.FromF32([]float32{1, 0, 0, 1, -1, -1}, 3, 2)
+	weights, err := array.FromF32([]float32{1, 0, 0, 1, -1, -1}, 3, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := session.Set(ctx, "w", graph.DenseValue(weights)); err != nil {
+	if err := session.Set(ctx, "w", array.DenseValue(weights)); err != nil {
 		log.Fatal(err)
 	}
 	exe, err := session.Compile(ctx, program, backends.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	in, err := graph.FromF32([]float32{1, 2, 3, -4}, 2, 2)
+	in, err := array.FromF32([]float32{1, 2, 3, -4}, 2, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
-	out, err := exe.Run(ctx, []graph.Tensor{in}, nil)
+	out, err := exe.Run(ctx, []array.Tensor{in}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func ExampleNew() {
 // Where the time goes: a backend made with Profile keeps the time of every step.
 func ExampleProfiler() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(64))
+	x := b.Input("x", array.F32, graph.Batch(64))
 	b.Output("y", b.Softmax(b.Exp(x)))
 	program, err := b.Program()
 	if err != nil {
@@ -79,11 +80,11 @@ func ExampleProfiler() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	in, err := graph.New(graph.F32, 32, 64)
+	in, err := array.New(array.F32, 32, 64)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := exe.Run(ctx, []graph.Tensor{in}, nil); err != nil {
+	if _, err := exe.Run(ctx, []array.Tensor{in}, nil); err != nil {
 		log.Fatal(err)
 	}
 	steps := exe.(cpu.Profiler).Profile()

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -62,7 +63,7 @@ func (e *executable) Close() error {
 }
 
 // Run walks the regions of the plan for these inputs. Updates are computed beside the slots and take effect last, when nothing can fail any more.
-func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if err := e.alive(ctx); err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.T
 }
 
 // attach places the buffers of a frame: in the arena, the inputs, the slots and their next values.
-func (e *executable) attach(f *frame, arena []byte, in []graph.Tensor) {
+func (e *executable) attach(f *frame, arena []byte, in []array.Tensor) {
 	f.attach(arena)
 	for i := range f.plan.buffers {
 		switch h := f.plan.buffers[i].home; h.kind {

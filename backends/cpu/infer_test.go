@@ -6,31 +6,32 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
 // inference builds the inference program of a model for images [N 3 size size] and weights to freeze it with.
-func inference(tb testing.TB, m nn.Model, size int) (*graph.Program, map[string]graph.Value) {
+func inference(tb testing.TB, m nn.Model, size int) (*graph.Program, map[string]array.Value) {
 	tb.Helper()
 	b := graph.NewBuilder()
-	b.Output("logits", m.Forward(nn.NewPass(b, nn.Infer), b.Input("x", graph.F32, graph.Batch(3, size, size))))
+	b.Output("logits", m.Forward(nn.NewPass(b, nn.Infer), b.Input("x", array.F32, graph.Batch(3, size, size))))
 	p, err := b.Program()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	values := map[string]graph.Value{}
+	values := map[string]array.Value{}
 	for k, s := range p.Slots {
 		dims, _ := s.Shape.Dims()
-		t, err := graph.New(graph.F32, dims...)
+		t, err := array.New(array.F32, dims...)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		for i := range t.F32() {
 			t.F32()[i] = float32((i*31+k*17)%23+1) / 100
 		}
-		values[s.Name] = graph.DenseValue(t)
+		values[s.Name] = array.DenseValue(t)
 	}
 	return p, values
 }
@@ -58,12 +59,12 @@ func BenchmarkInfer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			x, err := graph.New(graph.F32, c.batch, 3, c.size, c.size)
+			x, err := array.New(array.F32, c.batch, 3, c.size, c.size)
 			if err != nil {
 				b.Fatal(err)
 			}
 			run := func() {
-				if _, err := exe.Run(b.Context(), []graph.Tensor{x}, nil); err != nil {
+				if _, err := exe.Run(b.Context(), []array.Tensor{x}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

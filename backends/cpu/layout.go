@@ -1,7 +1,8 @@
 package cpu
 
 import (
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -47,7 +48,7 @@ const (
 // An image is a value seen as [n, c, pixels].
 type image struct{ n, c, pixels int }
 
-func imageOf(dims []int) image { return image{dims[0], dims[1], graph.Count(dims[2:])} }
+func imageOf(dims []int) image { return image{dims[0], dims[1], array.Count(dims[2:])} }
 
 // blocks returns the number of blocks of channels of an image.
 func (m image) blocks() int { return kernels.Blocks(m.c) }

@@ -5,7 +5,8 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -17,7 +18,7 @@ type lowered struct {
 	steps   []*step
 	outputs []valueID // in row-major layout
 	updates []valueID
-	consts  []graph.Tensor
+	consts  []array.Tensor
 	plan    backends.Plan
 }
 
@@ -113,7 +114,7 @@ func lower(p *graph.Program, level kernels.Level, o backends.Options) (*lowered,
 }
 
 // freeze decodes the constants.
-func (l *lowering) freeze(values map[string]graph.Value) error {
+func (l *lowering) freeze(values map[string]array.Value) error {
 	for _, s := range l.program.Slots {
 		v, ok := values[s.Name]
 		if !ok {
@@ -152,9 +153,9 @@ func (l *lowering) frozenOf(id graph.ID) ([]float32, bool) {
 
 // constant adds a value that the executable holds.
 func (l *lowering) constant(data []float32) valueID {
-	v := l.own(graph.Type{DType: graph.F32, Shape: graph.Of(len(data))}, plain)
+	v := l.own(graph.Type{DType: array.F32, Shape: graph.Of(len(data))}, plain)
 	l.values[v].home = home{inConstant, len(l.consts)}
-	l.consts = append(l.consts, graph.Tensor{DType: graph.F32, Dims: []int{len(data)}, Data: bytesOf(data)})
+	l.consts = append(l.consts, array.Tensor{DType: array.F32, Dims: []int{len(data)}, Data: bytesOf(data)})
 	return v
 }
 
@@ -174,7 +175,7 @@ func (l *lowering) dropConsts() {
 	mark(l.outputs)
 	for k := range l.consts {
 		if !used[k] {
-			l.consts[k] = graph.Tensor{}
+			l.consts[k] = array.Tensor{}
 		}
 	}
 }
@@ -295,7 +296,7 @@ func perLane(dims graph.Shape) bool { return len(dims) >= 2 && dims[2:].Size() =
 
 // blockable reports whether a type has a blocked layout.
 func blockable(t graph.Type) bool {
-	return t.DType == graph.F32 && len(t.Shape) >= 2 && t.Shape[1].Fixed()
+	return t.DType == array.F32 && len(t.Shape) >= 2 && t.Shape[1].Fixed()
 }
 
 // isBlocked reports whether a value lives in blocks and nowhere in rows yet.

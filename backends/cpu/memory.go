@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // line is what buffers are aligned to, in bytes.
@@ -137,7 +137,7 @@ func (p *plan) keepInWorkers(lives []span) {
 		for k := range r.phases {
 			for _, id := range r.phases[k].writes {
 				b := &p.buffers[id]
-				if b.home.kind != inArena || b.dtype != graph.F32 || b.bytes%(4*r.items) != 0 || shared[id] || whole[id] || lives[id] != (span{at, at}) {
+				if b.home.kind != inArena || b.dtype != array.F32 || b.bytes%(4*r.items) != 0 || shared[id] || whole[id] || lives[id] != (span{at, at}) {
 					continue
 				}
 				b.home.kind = inWorker

@@ -3,7 +3,8 @@ package cpu
 import (
 	"slices"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -18,7 +19,7 @@ func (c broadcast) phases(b *binding, s *step) ([]phase, error) {
 		return nil, err
 	}
 	x, to := b.buf(s.in[0]), b.buf(y)
-	if t.typ.DType != graph.F32 {
+	if t.typ.DType != array.F32 {
 		mv := move{shape: dims, from: repeating(from), to: strides(dims)}
 		return []phase{{items: 1, cost: float64(b.count(y)), whole: []bufID{x}, writes: []bufID{to}, run: func(f *frame, _, _, _ int) error {
 			out := f.tensor(to, t.typ.DType)

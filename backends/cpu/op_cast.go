@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -29,12 +30,12 @@ func (cast) phases(b *binding, s *step) ([]phase, error) {
 }
 
 // convert casts the elements i0 ≤ i < i1, i0 being a multiple of 8.
-func convert(to, from graph.Tensor, i0, i1 int) {
-	if to.DType == graph.Bit {
+func convert(to, from array.Tensor, i0, i1 int) {
+	if to.DType == array.Bit {
 		clear(to.Data[i0/8 : (i1+7)/8])
 	}
 	for i := i0; i < i1; i++ {
-		if from.DType == graph.F32 {
+		if from.DType == array.F32 {
 			setFloat(to, i, float64(from.F32()[i]))
 		} else {
 			setInt(to, i, intAt(from, i))
@@ -42,13 +43,13 @@ func convert(to, from graph.Tensor, i0, i1 int) {
 	}
 }
 
-func intAt(t graph.Tensor, i int) int64 {
+func intAt(t array.Tensor, i int) int64 {
 	switch t.DType {
-	case graph.I8:
+	case array.I8:
 		return int64(int8(t.Data[i]))
-	case graph.I32:
+	case array.I32:
 		return int64(t.I32()[i])
-	case graph.I64:
+	case array.I64:
 		return t.I64()[i]
 	}
 	if t.Bit(i) {
@@ -57,11 +58,11 @@ func intAt(t graph.Tensor, i int) int64 {
 	return 0
 }
 
-func setFloat(t graph.Tensor, i int, v float64) {
+func setFloat(t array.Tensor, i int, v float64) {
 	switch t.DType {
-	case graph.F32:
+	case array.F32:
 		t.F32()[i] = float32(v)
-	case graph.Bit:
+	case array.Bit:
 		if v != 0 {
 			t.SetBit(i)
 		}
@@ -70,17 +71,17 @@ func setFloat(t graph.Tensor, i int, v float64) {
 	}
 }
 
-func setInt(t graph.Tensor, i int, v int64) {
+func setInt(t array.Tensor, i int, v int64) {
 	switch t.DType {
-	case graph.F32:
+	case array.F32:
 		t.F32()[i] = float32(v)
-	case graph.I8:
+	case array.I8:
 		t.Data[i] = byte(min(max(v, math.MinInt8), math.MaxInt8))
-	case graph.I32:
+	case array.I32:
 		t.I32()[i] = int32(min(max(v, math.MinInt32), math.MaxInt32))
-	case graph.I64:
+	case array.I64:
 		t.I64()[i] = v
-	case graph.Bit:
+	case array.Bit:
 		if v != 0 {
 			t.SetBit(i)
 		}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 	"github.com/compressaware/cram/sdk/graph"
 )
 

@@ -3,7 +3,8 @@ package cpu
 import (
 	"math"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -120,7 +121,7 @@ func (l *lowering) operand(id graph.ID, lay layout) arg {
 	f := &l.forms[id]
 	t := l.program.Types[id]
 	switch {
-	case t.DType == graph.Bit:
+	case t.DType == array.Bit:
 		return arg{kind: argBits, in: l.plainOf(id)}
 	case f.plain != none && lay == plain || f.blocked != none && lay == blocked:
 	case f.fill != nil:

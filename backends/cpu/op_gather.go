@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -17,13 +18,13 @@ type gather struct{}
 func (gather) phases(b *binding, s *step) ([]phase, error) {
 	table, index, y := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
 	d, n := b.values[s.in[0]].typ.DType, b.count(s.in[1])
-	rows, width := b.dims[s.in[0]][0], graph.Count(b.dims[s.in[0]][1:])
+	rows, width := b.dims[s.in[0]][0], array.Count(b.dims[s.in[0]][1:])
 	return []phase{{items: 1, cost: float64(n * width), whole: []bufID{table, index}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
 		from, to := f.tensor(table, d), f.tensor(y, d)
-		if d == graph.Bit {
+		if d == array.Bit {
 			clear(to.Data)
 		}
-		for i, r := range f.tensor(index, graph.I32).I32() {
+		for i, r := range f.tensor(index, array.I32).I32() {
 			if err := checkIndex("gather", i, r, rows); err != nil {
 				return err
 			}
@@ -51,11 +52,11 @@ type scatterAdd struct{}
 func (scatterAdd) phases(b *binding, s *step) ([]phase, error) {
 	src, index, y := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
 	n, rows := b.count(s.in[1]), b.dims[s.out[0]][0]
-	width := graph.Count(b.dims[s.out[0]][1:])
+	width := array.Count(b.dims[s.out[0]][1:])
 	return []phase{{items: 1, cost: float64(n * width), whole: []bufID{src, index}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
 		to := f.all(y)
 		clear(to)
-		for i, r := range f.tensor(index, graph.I32).I32() {
+		for i, r := range f.tensor(index, array.I32).I32() {
 			if err := checkIndex("scatter_add", i, r, rows); err != nil {
 				return err
 			}

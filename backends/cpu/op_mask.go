@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -38,7 +39,7 @@ func (op topK) phases(b *binding, s *step) ([]phase, error) {
 	for k, v := range s.in {
 		sizes[k] = b.count(v)
 	}
-	r := newRanking[int32](b, graph.I32, []uint{11, 11, 9}, op.keep, sizes)
+	r := newRanking[int32](b, array.I32, []uint{11, 11, 9}, op.keep, sizes)
 	ps := r.phases(w, func(f *frame, keys []int32, c rankChunk) {
 		for i, v := range f.all(w[c.operand])[c.from:c.to] {
 			keys[i] = magnitude(v)
@@ -68,9 +69,9 @@ func (op blockMask) phases(b *binding, s *step) ([]phase, error) {
 	w, masks := b.bufs(s.in), b.bufs(s.out)
 	sizes, cols := make([]int, len(w)), make([]int, len(w))
 	for k, v := range s.in {
-		sizes[k], cols[k] = b.count(v)/op.size, graph.Count(b.dims[v][1:])
+		sizes[k], cols[k] = b.count(v)/op.size, array.Count(b.dims[v][1:])
 	}
-	r := newRanking[int64](b, graph.I64, []uint{11, 11, 11, 11, 11, 8}, op.keep, sizes)
+	r := newRanking[int64](b, array.I64, []uint{11, 11, 11, 11, 11, 8}, op.keep, sizes)
 	ps := r.phases(w, func(f *frame, keys []int64, c rankChunk) {
 		x := f.all(w[c.operand])
 		for i := range keys {
@@ -86,7 +87,7 @@ func (op blockMask) phases(b *binding, s *step) ([]phase, error) {
 			if c.operand < i0 || c.operand >= i1 {
 				continue
 			}
-			mask := graph.Tensor{DType: graph.Bit, Data: f.bytes[masks[c.operand]]}
+			mask := array.Tensor{DType: array.Bit, Data: f.bytes[masks[c.operand]]}
 			if c.from == 0 {
 				clear(mask.Data)
 			}
@@ -115,11 +116,11 @@ type nmMask struct{ n, m, axis int }
 
 func (op nmMask) phases(b *binding, s *step) ([]phase, error) {
 	x, to, dims := b.buf(s.in[0]), b.buf(s.out[0]), b.dims[s.in[0]]
-	inner := graph.Count(dims[op.axis+1:])
-	n := graph.Count(dims)
+	inner := array.Count(dims[op.axis+1:])
+	n := array.Count(dims)
 	each := 8 * op.m * inner // elements of an item: whole groups, and whole bytes of the mask
 	return []phase{{items: (n + each - 1) / each, cost: float64(op.m * each), whole: []bufID{x}, writes: []bufID{to}, run: func(f *frame, _, i0, i1 int) error {
-		w, mask := f.all(x), f.tensor(to, graph.Bit)
+		w, mask := f.all(x), f.tensor(to, array.Bit)
 		from, end := i0*each, min(i1*each, n)
 		clear(mask.Data[from/8 : (end+7)/8])
 		for first := from; first < end; first += op.m * inner {
@@ -132,7 +133,7 @@ func (op nmMask) phases(b *binding, s *step) ([]phase, error) {
 }
 
 // mark sets the bits of the group that begins at first, its elements inner apart: those that fewer than n others outrank.
-func (op nmMask) mark(mask graph.Tensor, w []float32, first, inner int) {
+func (op nmMask) mark(mask array.Tensor, w []float32, first, inner int) {
 	for j := range op.m {
 		key, above := magnitude(w[first+j*inner]), 0
 		for k := range op.m {

@@ -3,7 +3,8 @@ package cpu
 import (
 	"fmt"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -41,7 +42,7 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 		shape.LDB = shape.K
 	}
 	x, y, z := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
-	batch := graph.Count(dims[:r-2])
+	batch := array.Count(dims[:r-2])
 	flops := 2 * float64(shape.M) * float64(shape.N) * float64(shape.K)
 	long := max(shape.M, shape.N)
 	cuts := max(1, min(int(flops/tileFLOPs), (long+15)/16, (4*b.threads+batch-1)/batch))

@@ -1,7 +1,7 @@
 package cpu
 
 import (
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 	"github.com/compressaware/cram/sdk/graph"
 )
 

@@ -3,7 +3,8 @@ package cpu
 import (
 	"slices"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -134,8 +135,8 @@ func gatherAxes(x, y bufID, dims, order []int) phase {
 		shape[i], from[i] = dims[ax], along[ax]
 	}
 	mv := move{shape: shape, from: from, to: strides(shape)}
-	return phase{items: 1, cost: float64(2 * graph.Count(dims)), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
-		mv.run(f.tensor(y, graph.F32), f.tensor(x, graph.F32))
+	return phase{items: 1, cost: float64(2 * array.Count(dims)), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
+		mv.run(f.tensor(y, array.F32), f.tensor(x, array.F32))
 		return nil
 	}}
 }

@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // perRow makes a phase over the rows of a row-major value, the last axis being the columns: run takes the rows r0 ≤ r < r1.
 func (b *binding) perRow(v valueID, ph phase) []phase {
 	dims := b.dims[v]
-	ph.items = graph.Count(dims[:len(dims)-1])
+	ph.items = array.Count(dims[:len(dims)-1])
 	return []phase{ph}
 }
 
@@ -47,7 +48,7 @@ func (crossEntropy) phases(b *binding, s *step) ([]phase, error) {
 	return b.perRow(s.in[0], phase{
 		cost: 8 * float64(cols), scratch: cols, whole: []bufID{x, labels}, writes: []bufID{loss},
 		run: func(f *frame, w, r0, r1 int) error {
-			of := f.tensor(labels, graph.I32).I32()
+			of := f.tensor(labels, array.I32).I32()
 			for r := r0; r < r1; r++ {
 				if err := checkLabel(r, of[r], cols); err != nil {
 					return err
@@ -82,7 +83,7 @@ func (crossEntropyGrad) phases(b *binding, s *step) ([]phase, error) {
 	return b.perRow(s.in[0], phase{
 		cost: 8 * float64(cols), whole: []bufID{x, labels, dloss}, writes: []bufID{dx},
 		run: func(f *frame, _, r0, r1 int) error {
-			of := f.tensor(labels, graph.I32).I32()
+			of := f.tensor(labels, array.I32).I32()
 			for r := r0; r < r1; r++ {
 				if err := checkLabel(r, of[r], cols); err != nil {
 					return err
@@ -107,7 +108,7 @@ type argMax struct{}
 func (argMax) phases(b *binding, s *step) ([]phase, error) {
 	x, y, cols := b.buf(s.in[0]), b.buf(s.out[0]), b.columns(s.in[0])
 	return b.perRow(s.in[0], phase{cost: 2 * float64(cols), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, r0, r1 int) error {
-		to := f.tensor(y, graph.I32).I32()
+		to := f.tensor(y, array.I32).I32()
 		for r := r0; r < r1; r++ {
 			best := 0
 			row := f.all(x)[r*cols : (r+1)*cols]

@@ -3,7 +3,8 @@ package cpu
 import (
 	"slices"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -90,7 +91,7 @@ func (m mover) phases(b *binding, s *step) ([]phase, error) {
 	moves := m.moves(b.dims[s.out[0]], dims)
 	return []phase{{items: 1, cost: float64(2 * n), whole: from, writes: []bufID{to}, run: func(f *frame, _, _, _ int) error {
 		y := f.tensor(to, d)
-		if m.zero || d == graph.Bit {
+		if m.zero || d == array.Bit {
 			clear(y.Data)
 		}
 		for k, mv := range moves {
@@ -101,7 +102,7 @@ func (m mover) phases(b *binding, s *step) ([]phase, error) {
 }
 
 // run moves the elements of x to y. Bits of y begin as zeros.
-func (m move) run(y, x graph.Tensor) {
+func (m move) run(y, x array.Tensor) {
 	if over := len(m.shape) - kernels.MaxRank; over > 0 { // rare: peel off outer axes
 		for i := range m.shape[0] {
 			inner := move{m.shape[1:], m.from[1:], m.to[1:], m.fromAt + i*m.from[0], m.toAt + i*m.to[0]}
@@ -110,21 +111,21 @@ func (m move) run(y, x graph.Tensor) {
 		return
 	}
 	switch y.DType {
-	case graph.F32:
+	case array.F32:
 		kernels.Copy(y.F32()[m.toAt:], m.to, x.F32()[m.fromAt:], m.from, m.shape)
-	case graph.I32:
+	case array.I32:
 		kernels.Copy(y.I32()[m.toAt:], m.to, x.I32()[m.fromAt:], m.from, m.shape)
-	case graph.I64:
+	case array.I64:
 		kernels.Copy(y.I64()[m.toAt:], m.to, x.I64()[m.fromAt:], m.from, m.shape)
-	case graph.I8:
+	case array.I8:
 		kernels.Copy(y.Data[m.toAt:], m.to, x.Data[m.fromAt:], m.from, m.shape)
-	case graph.Bit:
+	case array.Bit:
 		m.bits(y, x)
 	}
 }
 
 // bits moves single bits.
-func (m move) bits(y, x graph.Tensor) {
+func (m move) bits(y, x array.Tensor) {
 	if len(m.shape) == 0 {
 		if x.Bit(m.fromAt) {
 			y.SetBit(m.toAt)

@@ -3,6 +3,7 @@ package cpu
 import (
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -52,17 +53,17 @@ func (b *binding) fill(s *step, value func() float64) []phase {
 }
 
 // fillTensor sets the n elements of t to v: clamped for integers, v ≠ 0 for bits.
-func fillTensor(t graph.Tensor, n int, v float64) {
+func fillTensor(t array.Tensor, n int, v float64) {
 	switch t.DType {
-	case graph.F32:
+	case array.F32:
 		fillWith(t.F32(), float32(v))
-	case graph.I32:
+	case array.I32:
 		fillWith(t.I32(), int32(clamp(v, 32)))
-	case graph.I64:
+	case array.I64:
 		fillWith(t.I64(), clamp(v, 64))
-	case graph.I8:
+	case array.I8:
 		fillWith(t.Data, byte(clamp(v, 8)))
-	case graph.Bit:
+	case array.Bit:
 		clear(t.Data)
 		for i := 0; v != 0 && i < n; i++ {
 			t.SetBit(i)
@@ -84,7 +85,7 @@ func lowerCount(l *lowering, i graph.Instr) error {
 		n = n.Mul(x[ax])
 	}
 	if n.Fixed() {
-		l.forms[i.Out[0]].fill = &graph.Fill{DType: graph.F32, Value: float64(n.C)}
+		l.forms[i.Out[0]].fill = &graph.Fill{DType: array.F32, Value: float64(n.C)}
 		return nil
 	}
 	l.emit("count", count{graph.Shape{n}}, nil, []valueID{l.define(i.Out[0], plain)})
@@ -115,7 +116,7 @@ func (u uniform) phases(b *binding, s *step) ([]phase, error) {
 	return []phase{{
 		items: tiles(n), cost: 20 * tile, whole: []bufID{key}, writes: []bufID{to},
 		run: func(f *frame, _, i0, i1 int) error {
-			k := [2]int64(f.tensor(key, graph.I64).I64())
+			k := [2]int64(f.tensor(key, array.I64).I64())
 			y := f.all(to)
 			for i := i0 * tile; i < min(i1*tile, n); i++ {
 				y[i] = float32(graph.Uniform(k, u.stream, i))

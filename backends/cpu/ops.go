@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -81,9 +82,9 @@ func init() {
 }
 
 // holds reports whether values of a type can be held and moved. Floats are computed with in F32 only.
-func holds(d graph.DType) bool {
+func holds(d array.DType) bool {
 	switch d {
-	case graph.F32, graph.I8, graph.I32, graph.I64, graph.Bit:
+	case array.F32, array.I8, array.I32, array.I64, array.Bit:
 		return true
 	}
 	return false

@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A plan is a lowered program bound to sizes: regions to run and a place for every buffer.
@@ -139,14 +139,14 @@ func (f *frame) piece(w int, id bufID, i0, i1 int) []float32 {
 }
 
 // tensor returns a buffer in full as a tensor of type d without extents.
-func (f *frame) tensor(id bufID, d graph.DType) graph.Tensor {
-	return graph.Tensor{DType: d, Data: f.bytes[id]}
+func (f *frame) tensor(id bufID, d array.DType) array.Tensor {
+	return array.Tensor{DType: d, Data: f.bytes[id]}
 }
 
-func floatsOf(data []byte) []float32 { return graph.Tensor{DType: graph.F32, Data: data}.F32() }
+func floatsOf(data []byte) []float32 { return array.Tensor{DType: array.F32, Data: data}.F32() }
 
 func bytesOf(x []float32) []byte {
-	t, err := graph.FromF32(x)
+	t, err := array.FromF32(x)
 	if err != nil { // no elements
 		return nil
 	}

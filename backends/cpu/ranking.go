@@ -1,6 +1,8 @@
 package cpu
 
-import "github.com/compressaware/cram/sdk/graph"
+import (
+	"github.com/compressaware/cram/sdk/array"
+)
 
 // A ranking finds the keep largest of many keys, ties by lowest index, by radix selection: digit by digit from the top it counts
 // how many keys share the threshold's digits so far, and settles the next. What it computes is the threshold, and how many of the keys equal to it are
@@ -11,7 +13,7 @@ type ranking[K int32 | int64] struct {
 	total  int
 	widths []uint // bits of each digit, from the top; all keys are below 2^Σwidths
 	chunks []rankChunk
-	dtype  graph.DType // of K
+	dtype  array.DType // of K
 
 	keys   bufID
 	counts bufID // by chunk and digit
@@ -30,7 +32,7 @@ const rankChunkLen = 32 << 10
 
 const mostDigits = 1 << 11
 
-func newRanking[K int32 | int64](b *binding, d graph.DType, widths []uint, keep int, sizes []int) *ranking[K] {
+func newRanking[K int32 | int64](b *binding, d array.DType, widths []uint, keep int, sizes []int) *ranking[K] {
 	r := &ranking[K]{b: b, keep: keep, widths: widths, dtype: d}
 	for k, n := range sizes {
 		for from := 0; from < n; from += rankChunkLen {
@@ -40,9 +42,9 @@ func newRanking[K int32 | int64](b *binding, d graph.DType, widths []uint, keep 
 		r.total += n
 	}
 	r.keys = b.space(d, r.total)
-	r.counts = b.space(graph.I32, len(r.chunks)*mostDigits)
-	r.state = b.space(graph.I64, 2)
-	r.ties = b.space(graph.I32, len(r.chunks))
+	r.counts = b.space(array.I32, len(r.chunks)*mostDigits)
+	r.state = b.space(array.I64, 2)
+	r.ties = b.space(array.I32, len(r.chunks))
 	return r
 }
 
@@ -77,7 +79,7 @@ func (r *ranking[K]) count(digit int, shift, width uint) phase {
 	return phase{items: len(r.chunks), cost: 2 * rankChunkLen, whole: reads, writes: []bufID{r.counts}, run: func(f *frame, _, i0, i1 int) error {
 		upper := K(0)
 		if digit > 0 {
-			upper = K(f.tensor(r.state, graph.I64).I64()[0])
+			upper = K(f.tensor(r.state, array.I64).I64()[0])
 		}
 		for i := i0; i < i1; i++ {
 			counts := r.countsOf(f, i)
@@ -100,7 +102,7 @@ func (r *ranking[K]) settle(digit int, width uint) phase {
 		writes = append(writes, r.ties)
 	}
 	return phase{items: 1, cost: float64(len(r.chunks) << width), whole: reads, writes: writes, run: func(f *frame, _, _, _ int) error {
-		state := f.tensor(r.state, graph.I64).I64()
+		state := f.tensor(r.state, array.I64).I64()
 		if digit == 0 {
 			state[0], state[1] = 0, int64(r.keep)
 		}
@@ -132,7 +134,7 @@ func (r *ranking[K]) kept(f *frame, chunk int, mark func(j int)) {
 	if r.keep == 0 {
 		return
 	}
-	threshold := K(f.tensor(r.state, graph.I64).I64()[0])
+	threshold := K(f.tensor(r.state, array.I64).I64()[0])
 	ties := r.tiesOf(f)[chunk]
 	for j, k := range r.keysOf(f, r.chunks[chunk]) {
 		switch {
@@ -146,15 +148,15 @@ func (r *ranking[K]) kept(f *frame, chunk int, mark func(j int)) {
 }
 
 func (r *ranking[K]) countsOf(f *frame, chunk int) []int32 {
-	return f.tensor(r.counts, graph.I32).I32()[chunk*mostDigits:][:mostDigits]
+	return f.tensor(r.counts, array.I32).I32()[chunk*mostDigits:][:mostDigits]
 }
 
-func (r *ranking[K]) tiesOf(f *frame) []int32 { return f.tensor(r.ties, graph.I32).I32() }
+func (r *ranking[K]) tiesOf(f *frame) []int32 { return f.tensor(r.ties, array.I32).I32() }
 
 func (r *ranking[K]) keysOf(f *frame, c rankChunk) []K {
 	t := f.tensor(r.keys, r.dtype)
 	var all any = t.I32()
-	if r.dtype == graph.I64 {
+	if r.dtype == array.I64 {
 		all = t.I64()
 	}
 	keys, _ := all.([]K)

@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -26,7 +27,7 @@ type session struct {
 }
 
 // A slot has its value and room for the next one: an update computes that, and takes effect by exchanging the two.
-type slot struct{ value, next graph.Tensor }
+type slot struct{ value, next array.Tensor }
 
 func newSession(b *Backend) *session {
 	return &session{backend: b, slots: map[string]*slot{}, permits: make(chan struct{}, max(2, b.threads))}
@@ -41,7 +42,7 @@ func (s *session) alive(ctx context.Context) error {
 }
 
 // Set gives a slot its value.
-func (s *session) Set(ctx context.Context, name string, v graph.Value) error {
+func (s *session) Set(ctx context.Context, name string, v array.Value) error {
 	if err := s.alive(ctx); err != nil {
 		return err
 	}
@@ -67,23 +68,23 @@ func (s *session) Set(ctx context.Context, name string, v graph.Value) error {
 }
 
 // decode returns a tensor with memory of its own.
-func decode(v graph.Value) (graph.Tensor, error) {
+func decode(v array.Value) (array.Tensor, error) {
 	if !holds(v.DType) {
-		return graph.Tensor{}, fmt.Errorf("values of type %v cannot be held", v.DType)
+		return array.Tensor{}, fmt.Errorf("values of type %v cannot be held", v.DType)
 	}
 	return v.Decode()
 }
 
 // Get returns a copy of a slot's value.
-func (s *session) Get(ctx context.Context, name string) (graph.Tensor, error) {
+func (s *session) Get(ctx context.Context, name string) (array.Tensor, error) {
 	if err := s.alive(ctx); err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	x, ok := s.slots[name]
 	if !ok {
-		return graph.Tensor{}, fmt.Errorf("cpu: get: no slot %q; Set it or Compile a program that declares it", name)
+		return array.Tensor{}, fmt.Errorf("cpu: get: no slot %q; Set it or Compile a program that declares it", name)
 	}
 	return x.value.Clone(), nil
 }
@@ -122,7 +123,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 }
 
 // declare makes the slots of p that nobody set, all or none of them, and returns them all, nil for constants.
-func (s *session) declare(p *graph.Program, consts map[string]graph.Value) ([]*slot, error) {
+func (s *session) declare(p *graph.Program, consts map[string]array.Value) ([]*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
@@ -137,7 +138,7 @@ func (s *session) declare(p *graph.Program, consts map[string]graph.Value) ([]*s
 		old, ok := s.slots[decl.Name]
 		switch {
 		case !ok:
-			t, err := graph.New(decl.DType, dims...)
+			t, err := array.New(decl.DType, dims...)
 			if err != nil {
 				return nil, fmt.Errorf("slot %q: %w", decl.Name, err)
 			}

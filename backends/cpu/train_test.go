@@ -8,6 +8,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -19,9 +20,9 @@ import (
 func trainStep(tb testing.TB, m nn.Model, size, keep int) *graph.Program {
 	tb.Helper()
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(3, size, size))
-	labels := b.Input("labels", graph.I32, graph.Batch())
-	lr := b.Input("lr", graph.F32, nil)
+	x := b.Input("x", array.F32, graph.Batch(3, size, size))
+	labels := b.Input("labels", array.I32, graph.Batch())
+	lr := b.Input("lr", array.F32, nil)
 	pass := nn.NewPass(b, nn.Train)
 	loss := nn.CrossEntropy(b, m.Forward(pass, x), labels)
 	var w optim.Weights
@@ -88,7 +89,7 @@ func cramPlus(b *graph.Builder, m nn.Model, x, labels graph.Node, w optim.Weight
 type trainer struct {
 	session backends.Session
 	exe     backends.Executable
-	in, out []graph.Tensor
+	in, out []array.Tensor
 }
 
 func newTrainer(tb testing.TB, b *cpu.Backend, p *graph.Program, batch, size int) *trainer {
@@ -102,19 +103,19 @@ func newTrainer(tb testing.TB, b *cpu.Backend, p *graph.Program, batch, size int
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, slot := range p.Slots {
 		dims, _ := slot.Shape.Dims()
-		t, err := graph.New(graph.F32, dims...)
+		t, err := array.New(array.F32, dims...)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		for i := range t.F32() {
 			switch {
 			case slot.Role == graph.Kernel:
-				t.F32()[i] = float32(r.NormFloat64() * math.Sqrt(2/float64(graph.Count(dims[1:]))))
+				t.F32()[i] = float32(r.NormFloat64() * math.Sqrt(2/float64(array.Count(dims[1:]))))
 			case slot.Role == graph.Norm && slot.Name[len(slot.Name)-6:] == "weight":
 				t.F32()[i] = 1
 			}
 		}
-		if err := s.Set(ctx, slot.Name, graph.DenseValue(t)); err != nil {
+		if err := s.Set(ctx, slot.Name, array.DenseValue(t)); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -130,11 +131,11 @@ func newTrainer(tb testing.TB, b *cpu.Backend, p *graph.Program, batch, size int
 	for i := range labels {
 		labels[i] = int32(r.IntN(10))
 	}
-	x, _ := graph.FromF32(images, batch, 3, size, size)
-	y, _ := graph.FromI32(labels)
-	lr, _ := graph.Scalar(graph.F32, 0.05)
-	loss, _ := graph.New(graph.F32)
-	return &trainer{s, exe, []graph.Tensor{x, y, lr}, []graph.Tensor{loss}}
+	x, _ := array.FromF32(images, batch, 3, size, size)
+	y, _ := array.FromI32(labels)
+	lr, _ := array.Scalar(array.F32, 0.05)
+	loss, _ := array.New(array.F32)
+	return &trainer{s, exe, []array.Tensor{x, y, lr}, []array.Tensor{loss}}
 }
 
 func (t *trainer) step(tb testing.TB) float32 {

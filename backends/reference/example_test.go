@@ -7,14 +7,15 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A program that counts: each run adds its input to a slot and returns the sum so far.
 func ExampleNew() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, nil)
-	total := b.Slot(graph.Slot{Name: "total", Kind: graph.Scratch, Type: graph.Type{DType: graph.F32}})
+	x := b.Input("x", array.F32, nil)
+	total := b.Slot(graph.Slot{Name: "total", Kind: graph.Scratch, Type: graph.Type{DType: array.F32}})
 	next := b.Add(total, x)
 	b.Update("total", next)
 	b.Output("so far", next)
@@ -34,8 +35,8 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	for _, v := range []float64{1, 2, 3.5} {
-		x, _ := graph.Scalar(graph.F32, v)
-		out, err := exe.Run(ctx, []graph.Tensor{x}, nil)
+		x, _ := array.Scalar(array.F32, v)
+		out, err := exe.Run(ctx, []array.Tensor{x}, nil)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -6,13 +6,14 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 type executable struct {
 	session *session
 	program *graph.Program
-	consts  map[string]array
+	consts  map[string]operand
 	closed  atomic.Bool
 }
 
@@ -31,7 +32,7 @@ func (e *executable) Close() error {
 }
 
 // Run computes every value of the program in order. Nothing outside is written before all of it is done.
-func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.Tensor, error) {
+func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if err := e.alive(ctx); err != nil {
 		return nil, err
 	}
@@ -56,9 +57,9 @@ func (e *executable) Run(ctx context.Context, in, out []graph.Tensor) ([]graph.T
 	return out, nil
 }
 
-func (e *executable) compute(ctx context.Context, in []graph.Tensor, sizes graph.Sizes) ([]array, error) {
+func (e *executable) compute(ctx context.Context, in []array.Tensor, sizes graph.Sizes) ([]operand, error) {
 	p := e.program
-	values := make([]array, len(p.Types))
+	values := make([]operand, len(p.Types))
 	for i, port := range p.Inputs {
 		values[port.ID] = load(in[i])
 	}
@@ -72,7 +73,7 @@ func (e *executable) compute(ctx context.Context, in []graph.Tensor, sizes graph
 		if err := e.alive(ctx); err != nil {
 			return nil, err
 		}
-		x, y := make([]array, len(i.In)), make([]array, len(i.Out))
+		x, y := make([]operand, len(i.In)), make([]operand, len(i.Out))
 		for j, id := range i.In {
 			x[j] = values[id]
 		}
@@ -94,7 +95,7 @@ func (e *executable) compute(ctx context.Context, in []graph.Tensor, sizes graph
 	return values, nil
 }
 
-func (e *executable) readSlots(values []array) error {
+func (e *executable) readSlots(values []operand) error {
 	s := e.session
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -115,7 +116,7 @@ func (e *executable) readSlots(values []array) error {
 }
 
 // commit writes all updates, or, when the session was closed or the run cancelled meanwhile, none.
-func (e *executable) commit(ctx context.Context, values []array) error {
+func (e *executable) commit(ctx context.Context, values []operand) error {
 	if err := e.alive(ctx); err != nil {
 		return err
 	}

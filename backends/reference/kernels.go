@@ -8,7 +8,7 @@ import (
 
 // A kernel computes the results y of an op from its operands x. The results have their types and are zero;
 // they are rounded to their type afterwards. A kernel errs only on values, an index out of range: types were verified.
-type kernel func(attr graph.Attr, x, y []array) error
+type kernel func(attr graph.Attr, x, y []operand) error
 
 // kernels has one row for each op but input and slot, in the order of graph.Ops.
 var kernels = map[graph.Op]kernel{

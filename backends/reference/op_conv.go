@@ -3,7 +3,7 @@ package reference
 import "github.com/compressaware/cram/sdk/graph"
 
 // matmul is z[…,i,j] = Σ_k x[…,i,k]·y[…,k,j].
-func matmul(attr graph.Attr, x, z []array) error {
+func matmul(attr graph.Attr, x, z []operand) error {
 	a := attr.(graph.MatMulAttr)
 	r := len(z[0].dims)
 	rows, cols := z[0].dims[r-2], z[0].dims[r-1]
@@ -36,7 +36,7 @@ type convolution struct {
 	n, c, h, w, o, kh, kw, oh, ow int
 }
 
-func geometry(attr graph.Attr, x, w, y array) convolution {
+func geometry(attr graph.Attr, x, w, y operand) convolution {
 	return convolution{attr.(graph.ConvAttr),
 		x.dims[0], x.dims[1], x.dims[2], x.dims[3], w.dims[0], w.dims[2], w.dims[3], y.dims[2], y.dims[3]}
 }
@@ -74,7 +74,7 @@ func inside(n, stride, offset, size int) (from, to int) {
 	return from, to
 }
 
-func conv2d(attr graph.Attr, in, out []array) error {
+func conv2d(attr graph.Attr, in, out []operand) error {
 	x, w, y := in[0], in[1], out[0]
 	geometry(attr, x, w, y).rows(func(yi, wi, xi, count, stride int) {
 		v := w.f[wi]
@@ -85,7 +85,7 @@ func conv2d(attr graph.Attr, in, out []array) error {
 	return nil
 }
 
-func conv2dInput(attr graph.Attr, in, out []array) error {
+func conv2dInput(attr graph.Attr, in, out []operand) error {
 	dy, w, dx := in[0], in[1], out[0]
 	geometry(attr, dx, w, dy).rows(func(yi, wi, xi, count, stride int) {
 		v := w.f[wi]
@@ -96,7 +96,7 @@ func conv2dInput(attr graph.Attr, in, out []array) error {
 	return nil
 }
 
-func conv2dWeight(attr graph.Attr, in, out []array) error {
+func conv2dWeight(attr graph.Attr, in, out []operand) error {
 	x, dy, dw := in[0], in[1], out[0]
 	geometry(attr, x, dw, dy).rows(func(yi, wi, xi, count, stride int) {
 		total := 0.0

@@ -8,7 +8,7 @@ import (
 
 // unary is the kernel of y[k] = f(x[k]).
 func unary(f func(x float64) float64) kernel {
-	return func(_ graph.Attr, x, y []array) error {
+	return func(_ graph.Attr, x, y []operand) error {
 		for k, v := range x[0].f {
 			y[0].f[k] = f(v)
 		}
@@ -18,7 +18,7 @@ func unary(f func(x float64) float64) kernel {
 
 // binary is the kernel of z[k] = f(x[k], y[k]).
 func binary(f func(x, y float64) float64) kernel {
-	return func(_ graph.Attr, x, z []array) error {
+	return func(_ graph.Attr, x, z []operand) error {
 		for k, v := range x[0].f {
 			z[0].f[k] = f(v, x[1].f[k])
 		}
@@ -54,7 +54,7 @@ func smaller(x, y float64) float64 {
 	return x
 }
 
-func less(_ graph.Attr, x, z []array) error {
+func less(_ graph.Attr, x, z []operand) error {
 	for k := range z[0].i {
 		if x[0].dtype.Float() {
 			z[0].i[k] = bit(x[0].f[k] < x[1].f[k])
@@ -65,17 +65,17 @@ func less(_ graph.Attr, x, z []array) error {
 	return nil
 }
 
-func scale(attr graph.Attr, x, y []array) error {
+func scale(attr graph.Attr, x, y []operand) error {
 	c := attr.(graph.Scalar1).C
 	return unary(func(v float64) float64 { return c * v })(attr, x, y)
 }
 
-func shift(attr graph.Attr, x, y []array) error {
+func shift(attr graph.Attr, x, y []operand) error {
 	c := attr.(graph.Scalar1).C
 	return unary(func(v float64) float64 { return v + c })(attr, x, y)
 }
 
-func cast(_ graph.Attr, x, y []array) error {
+func cast(_ graph.Attr, x, y []operand) error {
 	for k, v := range x[0].f {
 		y[0].setFloat(k, v)
 	}
@@ -85,14 +85,14 @@ func cast(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func constant(attr graph.Attr, _, y []array) error {
+func constant(attr graph.Attr, _, y []operand) error {
 	for k := range y[0].size() {
 		y[0].setFloat(k, attr.(graph.Fill).Value)
 	}
 	return nil
 }
 
-func uniform(attr graph.Attr, x, y []array) error {
+func uniform(attr graph.Attr, x, y []operand) error {
 	key := [2]int64(x[0].i)
 	for k := range y[0].f {
 		y[0].f[k] = graph.Uniform(key, attr.(graph.Draw).Stream, k)

@@ -24,7 +24,7 @@ func largest(scores []float64, keep int) []int {
 	return order[:keep]
 }
 
-func topKMask(attr graph.Attr, w, mask []array) error {
+func topKMask(attr graph.Attr, w, mask []operand) error {
 	var scores []float64
 	for _, w := range w {
 		for _, v := range w.f {
@@ -44,7 +44,7 @@ func topKMask(attr graph.Attr, w, mask []array) error {
 	return nil
 }
 
-func nmMask(attr graph.Attr, w, mask []array) error {
+func nmMask(attr graph.Attr, w, mask []operand) error {
 	a := attr.(graph.NMAttr)
 	step := strides(w[0].dims)[a.Axis]
 	scores := make([]float64, a.M)
@@ -63,7 +63,7 @@ func nmMask(attr graph.Attr, w, mask []array) error {
 }
 
 // blockMask ranks the blocks of an operand [O …] in row-major order of [O/size …].
-func blockMask(attr graph.Attr, w, mask []array) error {
+func blockMask(attr graph.Attr, w, mask []operand) error {
 	a := attr.(graph.BlockAttr)
 	var scores []float64
 	var set []func()
@@ -91,7 +91,7 @@ func blockMask(attr graph.Attr, w, mask []array) error {
 	return nil
 }
 
-func keep(_ graph.Attr, x, y []array) error {
+func keep(_ graph.Attr, x, y []operand) error {
 	for k, v := range x[0].f {
 		if x[1].i[k] != 0 {
 			y[0].f[k] = v

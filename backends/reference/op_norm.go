@@ -3,6 +3,7 @@ package reference
 import (
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -14,15 +15,15 @@ type grouping struct {
 }
 
 // byChannel groups x [N C …] for batch normalisation: one group a channel.
-func byChannel(x array) grouping {
-	channels, inner := x.dims[1], graph.Count(x.dims[2:])
+func byChannel(x operand) grouping {
+	channels, inner := x.dims[1], array.Count(x.dims[2:])
 	return grouping{channels, x.dims[0] * inner, func(g, k int) (at, channel int) {
 		return (k/inner*channels+g)*inner + k%inner, g
 	}}
 }
 
 // byRow groups x […, D] for layer normalisation: one group a row.
-func byRow(x array) grouping {
+func byRow(x operand) grouping {
 	width := x.dims[len(x.dims)-1]
 	return grouping{x.size() / width, width, func(g, k int) (at, channel int) { return g*width + k, k }}
 }
@@ -72,27 +73,27 @@ func (s grouping) gradient(eps float64, dy, x, gamma, mean, variance, dx, dgamma
 	}
 }
 
-func batchNorm(attr graph.Attr, x, y []array) error {
+func batchNorm(attr graph.Attr, x, y []operand) error {
 	byChannel(x[0]).normalize(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
-func layerNorm(attr graph.Attr, x, y []array) error {
+func layerNorm(attr graph.Attr, x, y []operand) error {
 	byRow(x[0]).normalize(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
-func batchNormGrad(attr graph.Attr, x, y []array) error {
+func batchNormGrad(attr graph.Attr, x, y []operand) error {
 	byChannel(x[1]).gradient(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
-func layerNormGrad(attr graph.Attr, x, y []array) error {
+func layerNormGrad(attr graph.Attr, x, y []operand) error {
 	byRow(x[1]).gradient(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
-func batchNormInfer(attr graph.Attr, in, out []array) error {
+func batchNormInfer(attr graph.Attr, in, out []operand) error {
 	x, gamma, beta, mean, variance := in[0], in[1].f, in[2].f, in[3].f, in[4].f
 	s := byChannel(x)
 	for g := range s.groups {
@@ -121,7 +122,7 @@ func logSumExp(x []float64) float64 {
 	return top + math.Log(total)
 }
 
-func softmax(_ graph.Attr, x, y []array) error {
+func softmax(_ graph.Attr, x, y []operand) error {
 	width := x[0].dims[len(x[0].dims)-1]
 	for r := 0; r < x[0].size(); r += width {
 		row := x[0].f[r : r+width]
@@ -133,7 +134,7 @@ func softmax(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func crossEntropy(_ graph.Attr, x, y []array) error {
+func crossEntropy(_ graph.Attr, x, y []operand) error {
 	classes := x[0].dims[1]
 	for n, label := range x[1].i {
 		if err := inRange("label", n, label, classes); err != nil {
@@ -145,7 +146,7 @@ func crossEntropy(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func crossEntropyGrad(_ graph.Attr, x, y []array) error {
+func crossEntropyGrad(_ graph.Attr, x, y []operand) error {
 	classes, dloss := x[0].dims[1], x[2].f
 	for n, label := range x[1].i {
 		if err := inRange("label", n, label, classes); err != nil {

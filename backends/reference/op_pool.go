@@ -7,7 +7,7 @@ import (
 )
 
 // windows visits each element y of a pooled image, with the positions of its window in x, in row-major order, without the padding.
-func windows(a graph.PoolAttr, x, y array, visit func(y int, window []int)) {
+func windows(a graph.PoolAttr, x, y operand, visit func(y int, window []int)) {
 	h, w, oh, ow := x.dims[2], x.dims[3], y.dims[2], y.dims[3]
 	var window []int
 	for k := range y.size() {
@@ -36,14 +36,14 @@ func first(x []float64, positions []int) int {
 	return best
 }
 
-func maxPool(attr graph.Attr, x, y []array) error {
+func maxPool(attr graph.Attr, x, y []operand) error {
 	windows(attr.(graph.PoolAttr), x[0], y[0], func(k int, window []int) {
 		y[0].f[k] = x[0].f[first(x[0].f, window)]
 	})
 	return nil
 }
 
-func maxPoolGrad(attr graph.Attr, in, out []array) error {
+func maxPoolGrad(attr graph.Attr, in, out []operand) error {
 	dy, x, dx := in[0], in[1], out[0]
 	windows(attr.(graph.PoolAttr), x, dy, func(k int, window []int) {
 		dx.f[first(x.f, window)] += dy.f[k]
@@ -51,7 +51,7 @@ func maxPoolGrad(attr graph.Attr, in, out []array) error {
 	return nil
 }
 
-func avgPool(attr graph.Attr, x, y []array) error {
+func avgPool(attr graph.Attr, x, y []operand) error {
 	a := attr.(graph.PoolAttr)
 	windows(a, x[0], y[0], func(k int, window []int) {
 		total := 0.0
@@ -63,7 +63,7 @@ func avgPool(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func avgPoolGrad(attr graph.Attr, in, out []array) error {
+func avgPoolGrad(attr graph.Attr, in, out []operand) error {
 	a, dy, dx := attr.(graph.PoolAttr), in[0], out[0]
 	windows(a, dx, dy, func(k int, window []int) {
 		for _, j := range window {

@@ -15,13 +15,13 @@ func reduced(dims, axes []int) []int {
 	return along
 }
 
-func sum(attr graph.Attr, x, y []array) error {
+func sum(attr graph.Attr, x, y []operand) error {
 	along := reduced(x[0].dims, attr.(graph.AxesAttr).Axes)
 	walk(x[0].dims, 0, along, func(k, j int) { y[0].f[j] += x[0].f[k] })
 	return nil
 }
 
-func reduceMax(attr graph.Attr, x, y []array) error {
+func reduceMax(attr graph.Attr, x, y []operand) error {
 	along := reduced(x[0].dims, attr.(graph.AxesAttr).Axes)
 	seen := make([]bool, y[0].size())
 	walk(x[0].dims, 0, along, func(k, j int) {
@@ -34,7 +34,7 @@ func reduceMax(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func argMax(_ graph.Attr, x, y []array) error {
+func argMax(_ graph.Attr, x, y []operand) error {
 	width := x[0].dims[len(x[0].dims)-1]
 	positions := make([]int, width)
 	for r := range y[0].i {
@@ -46,7 +46,7 @@ func argMax(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func count(attr graph.Attr, x, y []array) error {
+func count(attr graph.Attr, x, y []operand) error {
 	n := 1
 	for _, ax := range attr.(graph.AxesAttr).Axes {
 		n *= x[0].dims[ax]

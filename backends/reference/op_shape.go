@@ -3,16 +3,17 @@ package reference
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-func reshape(_ graph.Attr, x, y []array) error {
+func reshape(_ graph.Attr, x, y []operand) error {
 	copy(y[0].f, x[0].f)
 	copy(y[0].i, x[0].i)
 	return nil
 }
 
-func transpose(attr graph.Attr, x, y []array) error {
+func transpose(attr graph.Attr, x, y []operand) error {
 	from := strides(x[0].dims)
 	along := make([]int, len(from))
 	for ax, p := range attr.(graph.Perm).Perm {
@@ -22,7 +23,7 @@ func transpose(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func broadcast(_ graph.Attr, x, y []array) error {
+func broadcast(_ graph.Attr, x, y []operand) error {
 	from := strides(x[0].dims)
 	along := make([]int, len(y[0].dims)) // 0 along axes that repeat
 	added := len(along) - len(from)
@@ -35,7 +36,7 @@ func broadcast(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func slice(attr graph.Attr, x, y []array) error {
+func slice(attr graph.Attr, x, y []operand) error {
 	a := attr.(graph.Range)
 	along, begin := strides(x[0].dims), 0
 	for ax := range along {
@@ -46,7 +47,7 @@ func slice(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func pad(attr graph.Attr, x, y []array) error {
+func pad(attr graph.Attr, x, y []operand) error {
 	a := attr.(graph.Padding)
 	along, begin := strides(y[0].dims), 0
 	for ax := range along {
@@ -57,7 +58,7 @@ func pad(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func concat(attr graph.Attr, x, y []array) error {
+func concat(attr graph.Attr, x, y []operand) error {
 	axis := attr.(graph.AxisAttr).Axis
 	along, at := strides(y[0].dims), 0
 	for _, x := range x {
@@ -67,9 +68,9 @@ func concat(attr graph.Attr, x, y []array) error {
 	return nil
 }
 
-func gather(_ graph.Attr, x, y []array) error {
+func gather(_ graph.Attr, x, y []operand) error {
 	table, index := x[0], x[1]
-	width := graph.Count(table.dims[1:])
+	width := array.Count(table.dims[1:])
 	for n, row := range index.i {
 		if err := inRange("index", n, row, table.dims[0]); err != nil {
 			return err
@@ -81,9 +82,9 @@ func gather(_ graph.Attr, x, y []array) error {
 	return nil
 }
 
-func scatterAdd(_ graph.Attr, x, y []array) error {
+func scatterAdd(_ graph.Attr, x, y []operand) error {
 	src, index := x[0], x[1]
-	width := graph.Count(y[0].dims[1:])
+	width := array.Count(y[0].dims[1:])
 	for n, row := range index.i {
 		if err := inRange("index", n, row, y[0].dims[0]); err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 const name = "reference"
@@ -35,7 +35,7 @@ func (b *backend) NewSession(ctx context.Context) (backends.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &session{backend: b, slots: map[string]array{}}, nil
+	return &session{backend: b, slots: map[string]operand{}}, nil
 }
 
 func (b *backend) Close() error {
@@ -44,4 +44,4 @@ func (b *backend) Close() error {
 }
 
 // supported reports whether the kernels hold values of type d.
-func supported(d graph.DType) bool { return d.Valid() && d != graph.F16 && d != graph.BF16 }
+func supported(d array.DType) bool { return d.Valid() && d != array.F16 && d != array.BF16 }

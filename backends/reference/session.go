@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -17,7 +18,7 @@ type session struct {
 	closed  atomic.Bool
 
 	mu    sync.RWMutex
-	slots map[string]array
+	slots map[string]operand
 }
 
 // alive returns why work must stop: closed, or cancelled.
@@ -28,7 +29,7 @@ func (s *session) alive(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *session) Set(ctx context.Context, slot string, v graph.Value) error {
+func (s *session) Set(ctx context.Context, slot string, v array.Value) error {
 	if err := s.alive(ctx); err != nil {
 		return err
 	}
@@ -48,19 +49,19 @@ func (s *session) Set(ctx context.Context, slot string, v graph.Value) error {
 	return nil
 }
 
-func (s *session) Get(ctx context.Context, slot string) (graph.Tensor, error) {
+func (s *session) Get(ctx context.Context, slot string) (array.Tensor, error) {
 	if err := s.alive(ctx); err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	s.mu.RLock()
 	x, ok := s.slots[slot]
 	s.mu.RUnlock()
 	if !ok {
-		return graph.Tensor{}, fmt.Errorf("reference: get: no slot %q; Set it or Compile a program that declares it", slot)
+		return array.Tensor{}, fmt.Errorf("reference: get: no slot %q; Set it or Compile a program that declares it", slot)
 	}
-	t, err := graph.New(x.dtype, x.dims...)
+	t, err := array.New(x.dtype, x.dims...)
 	if err != nil {
-		return graph.Tensor{}, err
+		return array.Tensor{}, err
 	}
 	x.store(t)
 	return t, nil
@@ -110,8 +111,8 @@ func lacking(p *graph.Program) []string {
 
 // constants decodes what Options.Const holds for the slots of p. Values of other names are left alone, so that one set of
 // constants serves several programs.
-func constants(p *graph.Program, values map[string]graph.Value) (map[string]array, error) {
-	consts := make(map[string]array, len(values))
+func constants(p *graph.Program, values map[string]array.Value) (map[string]operand, error) {
+	consts := make(map[string]operand, len(values))
 	for slot, v := range values {
 		decl, ok := p.Slot(slot)
 		if !ok {
@@ -133,10 +134,10 @@ func constants(p *graph.Program, values map[string]graph.Value) (map[string]arra
 }
 
 // declare makes the slots of p that nobody set, all or none of them.
-func (s *session) declare(p *graph.Program, consts map[string]array) error {
+func (s *session) declare(p *graph.Program, consts map[string]operand) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fresh := map[string]array{}
+	fresh := map[string]operand{}
 	for _, decl := range p.Slots {
 		if _, ok := consts[decl.Name]; ok {
 			continue

@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A Source is a file of tensors, such as *safetensors.File. It leaves what Tensor returns to the caller.
 type Source interface {
 	Names() []string
-	Tensor(name string) (graph.Tensor, error)
+	Tensor(name string) (array.Tensor, error)
 }
 
 // A Report says how names of a file fit a network.
@@ -77,7 +77,7 @@ func (r Report) Err() error {
 // Convert reads the weights that a network wants, our names with their extents, from a file of some library, in our layout and as
 // float32. It takes the table of [Tables] that finds the most of them. Unless all are there, of the right shape, and nothing else is, the
 // report lists what is wrong and no weights are returned; the error is for files that cannot be read.
-func Convert(want map[string][]int, from Source) (map[string]graph.Tensor, Report, error) {
+func Convert(want map[string][]int, from Source) (map[string]array.Tensor, Report, error) {
 	var r Report
 	if from == nil {
 		return nil, r, errors.New("naming: the source is nil; give an open file, for example of package safetensors")
@@ -95,7 +95,7 @@ func Convert(want map[string][]int, from Source) (map[string]graph.Tensor, Repor
 	table := choose(want, have)
 	r.Library, r.Family, r.Tensors = table.Library, table.Family, len(want)
 
-	weights, used := map[string]graph.Tensor{}, map[string]bool{}
+	weights, used := map[string]array.Tensor{}, map[string]bool{}
 	for _, ours := range slices.Sorted(maps.Keys(want)) {
 		theirs, layout, ok := table.theirs(ours)
 		name, found := have[theirs]
@@ -108,7 +108,7 @@ func Convert(want map[string][]int, from Source) (map[string]graph.Tensor, Repor
 		if err != nil {
 			return nil, r, err
 		}
-		widened := t.DType == graph.F16 || t.DType == graph.BF16
+		widened := t.DType == array.F16 || t.DType == array.BF16
 		if t, err = layout.ours(t, want[ours]); err != nil {
 			r.Unfit = append(r.Unfit, Unfit{ours, name, want[ours], err.Error()})
 			continue
@@ -158,13 +158,13 @@ func choose(want map[string][]int, have map[string]string) Table {
 }
 
 // ours returns t in our layout, as float32 of the wanted extents.
-func (l Layout) ours(t graph.Tensor, want []int) (graph.Tensor, error) {
+func (l Layout) ours(t array.Tensor, want []int) (array.Tensor, error) {
 	theirs := l.theirs(t.Dims)
 	if theirs == nil || !slices.Equal(l.squeezed(theirs, want), want) {
 		return t, fmt.Errorf("has shape %v", t.Dims)
 	}
-	if t.DType != graph.F32 {
-		v, err := graph.DenseValue(t).Cast(graph.F32)
+	if t.DType != array.F32 {
+		v, err := array.DenseValue(t).Cast(array.F32)
 		if err != nil {
 			return t, fmt.Errorf("has type %v; want f32, f16 or bf16", t.DType)
 		}
@@ -208,8 +208,8 @@ func (l Layout) squeezed(dims, want []int) []int {
 }
 
 // permuted returns y with y.shape[i] = x.shape[perm[i]], under the extents dims.
-func permuted(x graph.Tensor, perm [4]int, dims []int) (graph.Tensor, error) {
-	y, err := graph.New(graph.F32, dims...)
+func permuted(x array.Tensor, perm [4]int, dims []int) (array.Tensor, error) {
+	y, err := array.New(array.F32, dims...)
 	if err != nil {
 		return y, err
 	}

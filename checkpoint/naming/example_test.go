@@ -7,7 +7,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint/naming"
 	"github.com/compressaware/cram/checkpoint/safetensors"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Some libraries name a family of networks in a way of their own; here the first rule of each.
@@ -26,12 +26,12 @@ func ExampleTables() {
 }
 
 func ExampleConvert() {
-	bias, err := graph.FromF32([]float32{1, 2})
+	bias, err := array.FromF32([]float32{1, 2})
 	if err != nil {
 		log.Fatal(err)
 	}
 	var b bytes.Buffer
-	err = safetensors.Write(&b, map[string]graph.Value{"classifier.1.bias": graph.DenseValue(bias)}, nil)
+	err = safetensors.Write(&b, map[string]array.Value{"classifier.1.bias": array.DenseValue(bias)}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/checkpoint/naming"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
@@ -24,12 +24,12 @@ type listed struct {
 
 func (l listed) Names() []string { return l.names }
 
-func (l listed) Tensor(name string) (graph.Tensor, error) {
+func (l listed) Tensor(name string) (array.Tensor, error) {
 	dims, ok := l.dims[name]
 	if !ok {
-		return graph.Tensor{}, fmt.Errorf("no tensor %q", name)
+		return array.Tensor{}, fmt.Errorf("no tensor %q", name)
 	}
-	return graph.FromF32(l.zeros[:graph.Count(dims)], dims...)
+	return array.FromF32(l.zeros[:array.Count(dims)], dims...)
 }
 
 func readList(t *testing.T, path string, zeros []float32) listed {

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // file is a Source in memory.
-type file map[string]graph.Tensor
+type file map[string]array.Tensor
 
 func (f file) Names() []string { return slices.Sorted(maps.Keys(f)) }
-func (f file) Tensor(name string) (graph.Tensor, error) {
+func (f file) Tensor(name string) (array.Tensor, error) {
 	t, ok := f[name]
 	if !ok {
 		return t, fmt.Errorf("no tensor %q", name)
@@ -23,9 +23,9 @@ func (f file) Tensor(name string) (graph.Tensor, error) {
 }
 
 // counting returns a tensor of 0, 1, 2, …
-func counting(t *testing.T, dims ...int) graph.Tensor {
+func counting(t *testing.T, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := graph.New(graph.F32, dims...)
+	x, err := array.New(array.F32, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestHostileNames(t *testing.T) {
 
 // TestStrict lists all that is wrong in one report, by the file's own names.
 func TestStrict(t *testing.T) {
-	half, err := graph.DenseValue(counting(t, 2)).Cast(graph.F16)
+	half, err := array.DenseValue(counting(t, 2)).Cast(array.F16)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestStrict(t *testing.T) {
 	if weights, r, err = Convert(want, from); err != nil || r.Err() != nil || weights["bn1.weight"].F32()[1] != 1 {
 		t.Error(weights, r, err)
 	}
-	integers, err := graph.FromI32([]int32{1, 2, 3})
+	integers, err := array.FromI32([]int32{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}

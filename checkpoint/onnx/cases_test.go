@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -13,7 +14,7 @@ func rowCases() []rowCase {
 }
 
 func sourceCases() []rowCase {
-	slot := func(b *graph.Builder, name string, d graph.DType, dims ...int) graph.Node {
+	slot := func(b *graph.Builder, name string, d array.DType, dims ...int) graph.Node {
 		return b.Slot(graph.Slot{Name: name, Type: graph.Type{DType: d, Shape: graph.Of(dims...)}})
 	}
 	constant := func(name string, in []operand, f func(*graph.Builder, []graph.Node) graph.Node) rowCase {
@@ -23,15 +24,15 @@ func sourceCases() []rowCase {
 		{op: graph.OpInput, name: "given back", in: []operand{images(2, 3)}, build: func(_ *graph.Builder, x []graph.Node) graph.Node { return x[0] }},
 		{op: graph.OpSlot, name: "floats and bits", in: []operand{images(2, 19)}, slots: map[string]operand{"w": float(19), "mask": bits(19)},
 			build: func(b *graph.Builder, x []graph.Node) graph.Node {
-				return b.Mul(x[0], b.Keep(slot(b, "w", graph.F32, 19), slot(b, "mask", graph.Bit, 19)))
+				return b.Mul(x[0], b.Keep(slot(b, "w", array.F32, 19), slot(b, "mask", array.Bit, 19)))
 			}},
-		{op: graph.OpSlot, name: "named as the output, and doubles", slots: map[string]operand{"y": {dtype: graph.F64, dims: []int{3}, f: span(-1, 1)}},
-			build: func(b *graph.Builder, _ []graph.Node) graph.Node { return b.Neg(slot(b, "y", graph.F64, 3)) }},
-		constant("written out", nil, func(b *graph.Builder, _ []graph.Node) graph.Node { return b.Const(graph.F32, 0.1, graph.Of(2, 3)) }),
+		{op: graph.OpSlot, name: "named as the output, and doubles", slots: map[string]operand{"y": {dtype: array.F64, dims: []int{3}, f: span(-1, 1)}},
+			build: func(b *graph.Builder, _ []graph.Node) graph.Node { return b.Neg(slot(b, "y", array.F64, 3)) }},
+		constant("written out", nil, func(b *graph.Builder, _ []graph.Node) graph.Node { return b.Const(array.F32, 0.1, graph.Of(2, 3)) }),
 		constant("integers", []operand{ints(9, 5)}, func(b *graph.Builder, x []graph.Node) graph.Node { return b.Less(x[0], b.ConstLike(x[0], 4)) }),
 		constant("like a batch", []operand{images(2, 3)}, func(b *graph.Builder, x []graph.Node) graph.Node { return b.Min(x[0], b.ConstLike(x[0], 1)) }),
 		constant("joined and repeated", []operand{images(2, 3, 4, 1)}, func(b *graph.Builder, x []graph.Node) graph.Node {
-			one := func(v float64) graph.Node { return b.Const(graph.F32, v, graph.Of(1, 1, 1)) }
+			one := func(v float64) graph.Node { return b.Const(array.F32, v, graph.Of(1, 1, 1)) }
 			return b.Sub(x[0], b.Concat(0, one(0.5), one(1), one(-2)))
 		}),
 		constant("of a batch, written out", []operand{images(2, 3)}, func(b *graph.Builder, x []graph.Node) graph.Node {
@@ -47,7 +48,7 @@ func elementwiseCases() []rowCase {
 	x := images(4, 33)
 	cases := []rowCase{
 		unary(graph.OpNeg, x, (*graph.Builder).Neg), unary(graph.OpExp, x.in(-20, 20), (*graph.Builder).Exp),
-		unary(graph.OpExpm1, x.in(-20, 20), (*graph.Builder).Expm1), unary(graph.OpExpm1, operand{dtype: graph.F32, dims: []int{99}, f: tiny}, (*graph.Builder).Expm1),
+		unary(graph.OpExpm1, x.in(-20, 20), (*graph.Builder).Expm1), unary(graph.OpExpm1, operand{dtype: array.F32, dims: []int{99}, f: tiny}, (*graph.Builder).Expm1),
 		unary(graph.OpLog, x.in(0.01, 9), (*graph.Builder).Log), unary(graph.OpSqrt, x.in(0, 9), (*graph.Builder).Sqrt),
 		unary(graph.OpTanh, x, (*graph.Builder).Tanh), unary(graph.OpSigmoid, x.in(-20, 20), (*graph.Builder).Sigmoid),
 		unary(graph.OpErf, x, (*graph.Builder).Erf), unary(graph.OpAbs, x, (*graph.Builder).Abs), unary(graph.OpRelu, x, (*graph.Builder).Relu),
@@ -56,10 +57,10 @@ func elementwiseCases() []rowCase {
 	}
 	for _, c := range []struct {
 		from operand
-		to   graph.DType
+		to   array.DType
 	}{
-		{x, graph.I8}, {x, graph.I32}, {x, graph.I64}, {x, graph.F64}, {x.rounded(), graph.Bit},
-		{ints(1000, 9), graph.F32}, {bits(19), graph.F32}, {operand{dtype: graph.F64, dims: []int{9}, f: span(-1, 1)}, graph.F32},
+		{x, array.I8}, {x, array.I32}, {x, array.I64}, {x, array.F64}, {x.rounded(), array.Bit},
+		{ints(1000, 9), array.F32}, {bits(19), array.F32}, {operand{dtype: array.F64, dims: []int{9}, f: span(-1, 1)}, array.F32},
 	} {
 		cases = append(cases, rowCase{op: graph.OpCast, name: fmt.Sprint(c.from.dtype, " to ", c.to), in: []operand{c.from},
 			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Cast(x[0], c.to) }})
@@ -86,7 +87,7 @@ func elementwiseCases() []rowCase {
 	}
 	return append(cases,
 		rowCase{op: graph.OpLess, name: "integers", in: []operand{ints(5, 19), ints(5, 19)}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Less(x[0], x[1]) }},
-		rowCase{op: graph.OpKeep, name: "where a mask is", in: []operand{images(2, 19), {dtype: graph.Bit, batch: true, dims: []int{2, 19}, f: span(-1, 1)}},
+		rowCase{op: graph.OpKeep, name: "where a mask is", in: []operand{images(2, 19), {dtype: array.Bit, batch: true, dims: []int{2, 19}, f: span(-1, 1)}},
 			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Keep(x[0], x[1]) }},
 	)
 }
@@ -166,14 +167,14 @@ func shapeCases() []rowCase {
 		of(graph.OpReshape, "batch folded", reshaped(graph.Shape{{}, {C: 4}}), images(2, 3, 4)),
 		of(graph.OpReshape, "scalar", reshaped(nil), float(1, 1)),
 		of(graph.OpReshape, "constant", func(b *graph.Builder, x graph.Node) graph.Node {
-			return b.Add(x, b.Reshape(b.Const(graph.F32, 2, graph.Of(6)), graph.Of(2, 3)))
+			return b.Add(x, b.Reshape(b.Const(array.F32, 2, graph.Of(6)), graph.Of(2, 3)))
 		}, float(2, 3)),
 		of(graph.OpTranspose, "last two", permuted(0, 2, 1), images(2, 3, 4), ints(9, 2, 3, 4), bits(2, 3, 4)),
 		of(graph.OpTranspose, "round", permuted(2, 0, 3, 1), float(2, 3, 4, 5)),
 		of(graph.OpBroadcast, "new and ones", repeated(graph.Of(4, 2, 5, 3)), float(2, 1, 3), ints(9, 2, 1, 3), bits(2, 1, 3)),
 		of(graph.OpBroadcast, "in a batch", repeated(graph.Batch(2, 3)), images(2, 1, 3)),
 		of(graph.OpBroadcast, "to a batch", func(b *graph.Builder, x graph.Node) graph.Node {
-			return b.Concat(1, x, b.Broadcast(b.Const(graph.F32, 2, graph.Of(3)), graph.Batch(3)))
+			return b.Concat(1, x, b.Broadcast(b.Const(array.F32, 2, graph.Of(3)), graph.Batch(3)))
 		}, images(2, 3)),
 		of(graph.OpBroadcast, "scalar", repeated(graph.Of(2, 3)), float()),
 		of(graph.OpSlice, "steps", sliced([]int{1, 0}, []int{9, -1}, []int{3, 2}), float(9, 8), ints(9, 9, 8), bits(9, 8)),

@@ -5,23 +5,24 @@ import (
 	"log"
 
 	"github.com/compressaware/cram/checkpoint/onnx"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A batch norm that follows a convolution costs nothing once it is merged into the convolution's weights and bias.
 func ExampleFold() {
 	b := graph.NewBuilder()
-	m := onnx.Model{Name: "small", Tensors: map[string]graph.Value{}}
+	m := onnx.Model{Name: "small", Tensors: map[string]array.Value{}}
 	slot := func(name string, dims []int, x ...float32) graph.Node {
-		t, err := graph.FromF32(x, dims...)
+		t, err := array.FromF32(x, dims...)
 		if err != nil {
 			log.Fatal(err)
 		}
-		m.Tensors[name] = graph.DenseValue(t)
-		return b.Slot(graph.Slot{Name: name, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		m.Tensors[name] = array.DenseValue(t)
+		return b.Slot(graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 	}
 	one := []int{1}
-	y := b.Conv2D(b.Input("x", graph.F32, graph.Batch(1, 2, 2)), slot("conv.weight", []int{1, 1, 1, 1}, 3), graph.ConvAttr{})
+	y := b.Conv2D(b.Input("x", array.F32, graph.Batch(1, 2, 2)), slot("conv.weight", []int{1, 1, 1, 1}, 3), graph.ConvAttr{})
 	y = b.BatchNormInfer(y, slot("bn.gamma", one, 2), slot("bn.beta", one, 5), slot("bn.mean", one, 4), slot("bn.var", one, 16), 0)
 	b.Output("y", y)
 	var err error

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -22,7 +23,7 @@ type attr struct {
 // An exporter turns a program into nodes and initializers. Values are known by name.
 type exporter struct {
 	p            *graph.Program
-	tensors      map[string]graph.Value
+	tensors      map[string]array.Value
 	names        map[graph.ID]string
 	constant     map[graph.ID]initializer // values known without a run
 	taken        map[string]bool
@@ -132,36 +133,36 @@ func (e *exporter) operands(i graph.Instr) []string {
 
 // ints makes a constant vector of int64, at least one.
 func (e *exporter) ints(values ...int64) string {
-	t, err := graph.FromI64(values)
+	t, err := array.FromI64(values)
 	if err != nil { // never: none of the callers has an empty vector
 		return ""
 	}
-	return e.add(initializer{"ints", t.Dims, graph.DenseValue(t)})
+	return e.add(initializer{"ints", t.Dims, array.DenseValue(t)})
 }
 
 // number makes a constant scalar of type d.
-func (e *exporter) number(d graph.DType, x float64) (string, error) {
+func (e *exporter) number(d array.DType, x float64) (string, error) {
 	t, err := filled(d, x)
-	return e.add(initializer{"number", nil, graph.DenseValue(t)}), err
+	return e.add(initializer{"number", nil, array.DenseValue(t)}), err
 }
 
 // filled returns a tensor whose every element is x.
-func filled(d graph.DType, x float64, dims ...int) (graph.Tensor, error) {
-	t, err := graph.New(d, dims...)
+func filled(d array.DType, x float64, dims ...int) (array.Tensor, error) {
+	t, err := array.New(d, dims...)
 	switch d {
-	case graph.F32:
+	case array.F32:
 		for k := range t.F32() {
 			t.F32()[k] = float32(x)
 		}
-	case graph.F64:
+	case array.F64:
 		for k := range t.F64() {
 			t.F64()[k] = x
 		}
-	case graph.I32:
+	case array.I32:
 		for k := range t.I32() {
 			t.I32()[k] = int32(x)
 		}
-	case graph.I64:
+	case array.I64:
 		for k := range t.I64() {
 			t.I64()[k] = int64(x)
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -74,7 +75,7 @@ func renumber(p *graph.Program) {
 
 type folder struct {
 	p       *graph.Program
-	tensors map[string]graph.Value
+	tensors map[string]array.Value
 	maker   map[graph.ID]int // the instruction that makes a value
 	uses    map[graph.ID]int
 }
@@ -114,7 +115,7 @@ func (f *folder) fold(i graph.Instr) ([]graph.Instr, error) {
 		return nil, err
 	}
 	w = w.Clone()
-	shift, err := graph.New(graph.F32, len(v[0]))
+	shift, err := array.New(array.F32, len(v[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (f *folder) fold(i graph.Instr) ([]graph.Instr, error) {
 			w.F32()[k] = float32(float64(w.F32()[k]) * s)
 		}
 	}
-	f.tensors[kernel], f.tensors[f.slot(i.In[2])] = graph.DenseValue(w), graph.DenseValue(shift)
+	f.tensors[kernel], f.tensors[f.slot(i.In[2])] = array.DenseValue(w), array.DenseValue(shift)
 	return f.shifted(i, conv.Out[0]), nil
 }
 
@@ -185,17 +186,17 @@ func (f *folder) only(x graph.ID) *graph.Instr {
 
 // slot returns the slot that id is the value of, "" for none.
 func (f *folder) slot(id graph.ID) string {
-	if i := f.p.Code[f.maker[id]]; i.Op == graph.OpSlot && f.p.Types[id].DType == graph.F32 {
+	if i := f.p.Code[f.maker[id]]; i.Op == graph.OpSlot && f.p.Types[id].DType == array.F32 {
 		return i.Attr.(graph.Source).Name
 	}
 	return ""
 }
 
 // decode returns a float32 tensor.
-func (f *folder) decode(name string) (graph.Tensor, error) {
-	v, err := f.tensors[name].Cast(graph.F32)
+func (f *folder) decode(name string) (array.Tensor, error) {
+	v, err := f.tensors[name].Cast(array.F32)
 	if err != nil {
-		return graph.Tensor{}, fmt.Errorf("%s: %w", name, err)
+		return array.Tensor{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return v.Decode()
 }

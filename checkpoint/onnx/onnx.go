@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -20,7 +21,7 @@ const (
 type Model struct {
 	Name     string // "": cram
 	Program  *graph.Program
-	Tensors  map[string]graph.Value // float ones may be stored in 16 bits
+	Tensors  map[string]array.Value // float ones may be stored in 16 bits
 	Metadata map[string]string
 }
 
@@ -92,20 +93,20 @@ func (e *exporter) graphHead(m Model) message {
 type initializer struct {
 	name  string
 	dims  []int
-	value graph.Value
+	value array.Value
 }
 
 // dtype is float32 for weights stored in 16 bits.
-func (t initializer) dtype() graph.DType {
-	if t.value.DType == graph.F16 || t.value.DType == graph.BF16 {
-		return graph.F32
+func (t initializer) dtype() array.DType {
+	if t.value.DType == array.F16 || t.value.DType == array.BF16 {
+		return array.F32
 	}
 	return t.value.DType
 }
 
 // bytes is the size of data: a byte for each bit.
 func (t initializer) bytes() int {
-	if t.dtype() == graph.Bit {
+	if t.dtype() == array.Bit {
 		return t.value.Len()
 	}
 	return t.dtype().Bytes(t.value.Len())
@@ -117,7 +118,7 @@ func (t initializer) data() ([]byte, error) {
 		return nil, err
 	}
 	x, err := v.Decode()
-	if err != nil || x.DType != graph.Bit {
+	if err != nil || x.DType != array.Bit {
 		return x.Data, err
 	}
 	wide := make([]byte, x.Len())

@@ -9,24 +9,25 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/compressaware/cram/checkpoint/onnx"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // network is conv (with a bias), batch norm, relu over images [N 1 2 2].
 func network(t testing.TB) onnx.Model {
 	b := graph.NewBuilder()
-	m := onnx.Model{Name: "small", Tensors: map[string]graph.Value{}}
+	m := onnx.Model{Name: "small", Tensors: map[string]array.Value{}}
 	slot := func(name string, x []float32, dims ...int) graph.Node {
-		v, err := graph.FromF32(x, dims...)
+		v, err := array.FromF32(x, dims...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Tensors[name], err = v.Encode(graph.Bitmask); err != nil {
+		if m.Tensors[name], err = v.Encode(array.Bitmask); err != nil {
 			t.Fatal(err)
 		}
-		return b.Slot(graph.Slot{Name: name, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		return b.Slot(graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 	}
-	x := b.Input("x", graph.F32, graph.Batch(1, 2, 2))
+	x := b.Input("x", array.F32, graph.Batch(1, 2, 2))
 	y := b.Conv2D(x, slot("w", []float32{3, 0}, 2, 1, 1, 1), graph.ConvAttr{})
 	y = b.Add(y, b.Reshape(slot("b", []float32{1, 2}, 2), graph.Of(2, 1, 1)))
 	y = b.BatchNormInfer(y, slot("gamma", []float32{2, 1}, 2), slot("beta", []float32{5, 6}, 2), slot("mean", []float32{4, 0}, 2), slot("var", []float32{4, 1}, 2), 0)
@@ -117,7 +118,7 @@ func TestRefuses(t *testing.T) {
 
 func ExampleWrite() {
 	b := graph.NewBuilder()
-	b.Output("y", b.Relu(b.Input("x", graph.F32, graph.Batch(2))))
+	b.Output("y", b.Relu(b.Input("x", array.F32, graph.Batch(2))))
 	p, err := b.Program()
 	if err != nil {
 		fmt.Println(err)

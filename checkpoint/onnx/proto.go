@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -38,8 +39,8 @@ const (
 )
 
 // dataTypes are the numbers of TensorProto.DataType.
-var dataTypes = map[graph.DType]int64{
-	graph.F32: 1, graph.I8: 3, graph.I32: 6, graph.I64: 7, graph.Bit: 9, graph.F16: 10, graph.F64: 11, graph.BF16: 16,
+var dataTypes = map[array.DType]int64{
+	array.F32: 1, array.I8: 3, array.I32: 6, array.I64: 7, array.Bit: 9, array.F16: 10, array.F64: 11, array.BF16: 16,
 }
 
 // attribute encodes an AttributeProto: an int64, a float32, or []int64.
@@ -105,7 +106,7 @@ func port(name string, t graph.Type) message {
 }
 
 // tensorHeader encodes a TensorProto up to its raw data, which has n bytes and follows.
-func tensorHeader(name string, d graph.DType, dims []int, n int) message {
+func tensorHeader(name string, d array.DType, dims []int, n int) message {
 	const dimsField, typeField, nameField, rawField = 1, 2, 8, 9
 	var m message
 	for _, v := range dims {

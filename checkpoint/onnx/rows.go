@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -111,7 +112,7 @@ func constant(e *exporter, i graph.Instr) error {
 	if err != nil {
 		return err
 	}
-	c := initializer{"const", dims, graph.DenseValue(t)}
+	c := initializer{"const", dims, array.DenseValue(t)}
 	if fixed || e.repeats(i.Out[0]) {
 		e.constant[i.Out[0]] = c
 		return nil
@@ -341,7 +342,7 @@ func concat(e *exporter, i graph.Instr) error {
 	axis := i.Attr.(graph.AxisAttr).Axis
 	var parts [][]byte
 	for _, id := range i.In {
-		if c, ok := e.constant[id]; ok && axis == 0 && c.value.Encoding == graph.Dense && c.value.DType == graph.F32 && c.name == "const" {
+		if c, ok := e.constant[id]; ok && axis == 0 && c.value.Encoding == array.Dense && c.value.DType == array.F32 && c.name == "const" {
 			parts = append(parts, c.value.Values)
 		}
 	}
@@ -350,7 +351,7 @@ func concat(e *exporter, i graph.Instr) error {
 		return nil
 	}
 	dims, _ := e.p.Types[i.Out[0]].Shape.Dims()
-	v := graph.Value{DType: graph.F32, Dims: dims, Values: bytes.Join(parts, nil)}
+	v := array.Value{DType: array.F32, Dims: dims, Values: bytes.Join(parts, nil)}
 	e.constant[i.Out[0]] = initializer{"const", dims, v}
 	return v.Check()
 }
@@ -377,7 +378,7 @@ func reduceMax(e *exporter, i graph.Instr) error {
 // argMax gives int64 in ONNX.
 func argMax(e *exporter, i graph.Instr) error {
 	index := e.node("index", "ArgMax", e.operands(i), attr{"axis", int64(-1)}, attr{"keepdims", int64(0)})
-	e.emit(i, "Cast", []string{index}, attr{"to", dataTypes[graph.I32]})
+	e.emit(i, "Cast", []string{index}, attr{"to", dataTypes[array.I32]})
 	return nil
 }
 
@@ -390,7 +391,7 @@ func count(e *exporter, i graph.Instr) error {
 	}
 	if fixed {
 		t, err := filled(x.DType, float64(n))
-		e.constant[i.Out[0]] = initializer{"count", nil, graph.DenseValue(t)}
+		e.constant[i.Out[0]] = initializer{"count", nil, array.DenseValue(t)}
 		return err
 	}
 	extents := e.node("extents", "Gather", []string{e.node("shape", "Shape", e.operands(i)), e.ints(wide(axes)...)})

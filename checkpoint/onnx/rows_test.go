@@ -12,6 +12,7 @@ import (
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
 	"github.com/compressaware/cram/checkpoint/safetensors"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -26,21 +27,21 @@ type rowCase struct {
 
 // An operand is a tensor of numbers that f makes of numbers spread evenly over (-1, 1).
 type operand struct {
-	dtype graph.DType
+	dtype array.DType
 	batch bool // the first extent is symbolic
 	dims  []int
 	f     func(u float64) float64
 }
 
-func float(dims ...int) operand { return operand{dtype: graph.F32, dims: dims, f: span(-3, 3)} }
+func float(dims ...int) operand { return operand{dtype: array.F32, dims: dims, f: span(-3, 3)} }
 func images(dims ...int) operand {
-	return operand{dtype: graph.F32, batch: true, dims: dims, f: span(-3, 3)}
+	return operand{dtype: array.F32, batch: true, dims: dims, f: span(-3, 3)}
 }
 func ints(below float64, dims ...int) operand {
-	return operand{dtype: graph.I32, dims: dims, f: func(u float64) float64 { return math.Floor((u + 1) / 2 * below) }}
+	return operand{dtype: array.I32, dims: dims, f: func(u float64) float64 { return math.Floor((u + 1) / 2 * below) }}
 }
 func bits(dims ...int) operand {
-	return operand{dtype: graph.Bit, dims: dims, f: func(u float64) float64 { return u }}
+	return operand{dtype: array.Bit, dims: dims, f: func(u float64) float64 { return u }}
 }
 
 // in returns o with its elements between two numbers.
@@ -64,22 +65,22 @@ func span(low, high float64) func(float64) float64 {
 func tiny(u float64) float64 { return math.Copysign(math.Pow(10, -3-3*math.Abs(u)), u) }
 
 // tensor fills o; at tells operands of a case apart.
-func (o operand) tensor(t *testing.T, at int) graph.Tensor {
+func (o operand) tensor(t *testing.T, at int) array.Tensor {
 	t.Helper()
-	x, err := graph.New(o.dtype, o.dims...)
+	x, err := array.New(o.dtype, o.dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for k := range x.Len() {
 		_, part := math.Modf(float64(k+1)*math.Phi + float64(at)*0.377)
 		switch v := o.f(2*part - 1); o.dtype {
-		case graph.F32:
+		case array.F32:
 			x.F32()[k] = float32(v)
-		case graph.F64:
+		case array.F64:
 			x.F64()[k] = v
-		case graph.I32:
+		case array.I32:
 			x.I32()[k] = int32(v)
-		case graph.Bit:
+		case array.Bit:
 			if v > 0 {
 				x.SetBit(k)
 			}
@@ -112,13 +113,13 @@ func TestRows(t *testing.T) {
 
 // TestRefusesOthers holds that an operation without a row is refused by its name: what trains, prunes or draws.
 func TestRefusesOthers(t *testing.T) {
-	image, labels := graph.Type{DType: graph.F32, Shape: graph.Batch(4, 6, 6)}, graph.Type{DType: graph.I32, Shape: graph.Batch()}
+	image, labels := graph.Type{DType: array.F32, Shape: graph.Batch(4, 6, 6)}, graph.Type{DType: array.I32, Shape: graph.Batch()}
 	grad := func(b *graph.Builder, y, x graph.Node) graph.Node { return b.Grad(b.Sum(b.Mul(y, y), false), x)[0] }
 	pool := graph.PoolAttr{Kernel: [2]int{2, 2}}
 	// w is [4 4 3 3], v [4].
 	uses := map[graph.Op]func(b *graph.Builder, x, w, v, labels graph.Node) graph.Node{
 		graph.OpUniform: func(b *graph.Builder, _, _, _, _ graph.Node) graph.Node {
-			return b.Uniform(b.Const(graph.I64, 3, graph.Of(2)), 1, graph.F32, graph.Of(3))
+			return b.Uniform(b.Const(array.I64, 3, graph.Of(2)), 1, array.F32, graph.Of(3))
 		},
 		graph.OpReluGrad: func(b *graph.Builder, x, _, _, _ graph.Node) graph.Node { return grad(b, b.Relu(x), x) },
 		graph.OpConvInput: func(b *graph.Builder, x, w, _, _ graph.Node) graph.Node {
@@ -140,7 +141,7 @@ func TestRefusesOthers(t *testing.T) {
 		},
 		graph.OpLayerNormGrad: func(b *graph.Builder, _, w, _, _ graph.Node) graph.Node {
 			x := b.Reshape(w, graph.Of(36, 4))
-			v := b.Const(graph.F32, 1, graph.Of(4))
+			v := b.Const(array.F32, 1, graph.Of(4))
 			return grad(b, b.LayerNorm(x, v, v, 1e-5), w)
 		},
 		graph.OpXent: func(b *graph.Builder, x, _, _, labels graph.Node) graph.Node {
@@ -163,7 +164,7 @@ func TestRefusesOthers(t *testing.T) {
 		}
 		b := graph.NewBuilder()
 		x, index := b.Input("x", image.DType, image.Shape), b.Input("labels", labels.DType, labels.Shape)
-		b.Output("y", use(b, x, b.Input("w", graph.F32, graph.Of(4, 4, 3, 3)), b.Input("v", graph.F32, graph.Of(4)), index))
+		b.Output("y", use(b, x, b.Input("w", array.F32, graph.Of(4, 4, 3, 3)), b.Input("v", array.F32, graph.Of(4)), index))
 		p, err := b.Program()
 		if err != nil {
 			t.Fatal(d.Op, err)
@@ -179,7 +180,7 @@ func TestRefusesOthers(t *testing.T) {
 // TestExtentOfOneInput: an extent that several inputs have is taken from one of them, and no node is left over.
 func TestExtentOfOneInput(t *testing.T) {
 	b := graph.NewBuilder()
-	x, z := b.Input("x", graph.F32, graph.Batch(3)), b.Input("z", graph.F32, graph.Batch(3))
+	x, z := b.Input("x", array.F32, graph.Batch(3)), b.Input("z", array.F32, graph.Batch(3))
 	b.Output("y", b.Concat(1, x, b.ConstLike(x, 1), z))
 	p, err := b.Program()
 	if err != nil {
@@ -202,16 +203,16 @@ func TestExtentOfOneInput(t *testing.T) {
 
 func (c rowCase) run(t *testing.T, stem string) {
 	b := graph.NewBuilder()
-	m := Model{Name: c.name, Tensors: map[string]graph.Value{}}
-	x, feeds := make([]graph.Node, len(c.in)), make([]graph.Tensor, len(c.in))
-	tensors := map[string]graph.Tensor{}
+	m := Model{Name: c.name, Tensors: map[string]array.Value{}}
+	x, feeds := make([]graph.Node, len(c.in)), make([]array.Tensor, len(c.in))
+	tensors := map[string]array.Tensor{}
 	for k, o := range c.in {
 		name := fmt.Sprintf("x%d", k)
 		x[k], feeds[k] = b.Input(name, o.dtype, o.shape()), o.tensor(t, k)
 		tensors["in:"+name] = feeds[k]
 	}
 	for name, o := range c.slots {
-		m.Tensors[name] = graph.DenseValue(o.tensor(t, len(name)))
+		m.Tensors[name] = array.DenseValue(o.tensor(t, len(name)))
 	}
 	b.Output("y", c.build(b, x))
 	var err error
@@ -230,9 +231,9 @@ func (c rowCase) run(t *testing.T, stem string) {
 		return
 	}
 	tensors["out:y"] = answer(t, m, feeds)
-	values := map[string]graph.Value{}
+	values := map[string]array.Value{}
 	for name, x := range tensors {
-		values[name] = graph.DenseValue(unpacked(t, x))
+		values[name] = array.DenseValue(unpacked(t, x))
 	}
 	var data bytes.Buffer
 	if err := safetensors.Write(&data, values, map[string]string{"case": c.name}); err != nil {
@@ -246,7 +247,7 @@ func (c rowCase) run(t *testing.T, stem string) {
 }
 
 // answer runs m by the definition of its operations.
-func answer(t *testing.T, m Model, feeds []graph.Tensor) graph.Tensor {
+func answer(t *testing.T, m Model, feeds []array.Tensor) array.Tensor {
 	t.Helper()
 	session, err := reference.New().NewSession(t.Context())
 	if err != nil {
@@ -270,12 +271,12 @@ func answer(t *testing.T, m Model, feeds []graph.Tensor) graph.Tensor {
 }
 
 // unpacked returns bits as numbers, since safetensors has none, and anything else as it is.
-func unpacked(t *testing.T, x graph.Tensor) graph.Tensor {
+func unpacked(t *testing.T, x array.Tensor) array.Tensor {
 	t.Helper()
-	if x.DType != graph.Bit {
+	if x.DType != array.Bit {
 		return x
 	}
-	y, err := graph.New(graph.I8, x.Dims...)
+	y, err := array.New(array.I8, x.Dims...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // MaxHeader is the largest header accepted, in bytes, the limit of the format's own implementation.
@@ -40,8 +40,8 @@ type entry struct {
 	Offsets [2]int64 `json:"data_offsets"`
 }
 
-var dtypes = map[string]graph.DType{
-	"F32": graph.F32, "F64": graph.F64, "F16": graph.F16, "BF16": graph.BF16, "I8": graph.I8, "I32": graph.I32, "I64": graph.I64,
+var dtypes = map[string]array.DType{
+	"F32": array.F32, "F64": array.F64, "F16": array.F16, "BF16": array.BF16, "I8": array.I8, "I32": array.I32, "I64": array.I64,
 }
 
 // Open opens the file at path, which must be a regular file. Close it when done.
@@ -189,34 +189,34 @@ func (f *File) Metadata() map[string]string {
 }
 
 // Tensor reads one tensor.
-func (f *File) Tensor(name string) (graph.Tensor, error) {
+func (f *File) Tensor(name string) (array.Tensor, error) {
 	if f == nil || f.r == nil {
-		return graph.Tensor{}, errEmpty
+		return array.Tensor{}, errEmpty
 	}
 	e, ok := f.entries[name]
 	if !ok {
-		return graph.Tensor{}, fmt.Errorf("safetensors: no tensor %q", name)
+		return array.Tensor{}, fmt.Errorf("safetensors: no tensor %q", name)
 	}
 	dims := make([]int, len(e.Shape))
 	for i, v := range e.Shape {
 		dims[i] = int(v)
 	}
-	t, err := graph.New(dtypes[e.DType], dims...)
+	t, err := array.New(dtypes[e.DType], dims...)
 	if err != nil {
 		return t, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
 	if err := fill(f.r, t.Data, f.base+e.Offsets[0]); err != nil {
-		return graph.Tensor{}, fmt.Errorf("safetensors: tensor %q: %w", name, err)
+		return array.Tensor{}, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
 	return t, nil
 }
 
 // Tensors reads every tensor.
-func (f *File) Tensors() (map[string]graph.Tensor, error) {
+func (f *File) Tensors() (map[string]array.Tensor, error) {
 	if f == nil || f.r == nil {
 		return nil, errEmpty
 	}
-	all := make(map[string]graph.Tensor, len(f.names))
+	all := make(map[string]array.Tensor, len(f.names))
 	for _, name := range f.names {
 		t, err := f.Tensor(name)
 		if err != nil {

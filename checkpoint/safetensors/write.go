@@ -11,13 +11,13 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Write writes tensors, encoded ones dense with their zeros, and metadata (nil: none), one tensor in memory at a time. Equal content
 // gives equal bytes: tensors stand as the format's own library puts them, wide types first, then by name, and the header is padded
 // with spaces so that they begin at a multiple of eight. Bits have no place in the format and are an error.
-func Write(w io.Writer, tensors map[string]graph.Value, metadata map[string]string) error {
+func Write(w io.Writer, tensors map[string]array.Value, metadata map[string]string) error {
 	if w == nil {
 		return errors.New("safetensors: the writer is nil")
 	}
@@ -44,7 +44,7 @@ func Write(w io.Writer, tensors map[string]graph.Value, metadata map[string]stri
 }
 
 // encodeHeader returns the length and the header of tensors that follow in the given order.
-func encodeHeader(names []string, tensors map[string]graph.Value, metadata map[string]string) ([]byte, error) {
+func encodeHeader(names []string, tensors map[string]array.Value, metadata map[string]string) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 8))
 	b.WriteByte('{')
 	field := func(name string, content any) error {
@@ -89,7 +89,7 @@ func encodeHeader(names []string, tensors map[string]graph.Value, metadata map[s
 	return b.Bytes(), nil
 }
 
-func newEntry(name string, v graph.Value, at int64) (entry, error) {
+func newEntry(name string, v array.Value, at int64) (entry, error) {
 	e := entry{Shape: make([]int64, len(v.Dims)), Offsets: [2]int64{at, at}}
 	if err := v.Check(); err != nil {
 		return e, fmt.Errorf("safetensors: tensor %q: %w", name, err)

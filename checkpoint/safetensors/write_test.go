@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/compressaware/cram/checkpoint/safetensors"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
-func value(t *testing.T, e graph.Encoding, dims ...int) graph.Value {
+func value(t *testing.T, e array.Encoding, dims ...int) array.Value {
 	t.Helper()
-	x, err := graph.New(graph.F32, dims...)
+	x, err := array.New(array.F32, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,12 +29,12 @@ func value(t *testing.T, e graph.Encoding, dims ...int) graph.Value {
 }
 
 func TestWrite(t *testing.T) {
-	half, err := value(t, graph.Dense, 3).Cast(graph.F16)
+	half, err := value(t, array.Dense, 3).Cast(array.F16)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := map[string]graph.Value{
-		"a.half": half, "dense": value(t, graph.Dense, 2, 3), "mask": value(t, graph.Bitmask, 5, 1), "z\"ü": value(t, graph.Index16, 7), "scalar": value(t, graph.Dense),
+	in := map[string]array.Value{
+		"a.half": half, "dense": value(t, array.Dense, 2, 3), "mask": value(t, array.Bitmask, 5, 1), "z\"ü": value(t, array.Index16, 7), "scalar": value(t, array.Dense),
 	}
 	meta := map[string]string{"format": "pt"}
 	var b, again bytes.Buffer
@@ -70,17 +70,17 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
-	bits, err := graph.New(graph.Bit, 8)
+	bits, err := array.New(array.Bit, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]graph.Value{
-		"mask":         graph.DenseValue(bits),
-		"__metadata__": value(t, graph.Dense, 1),
-		"broken":       {DType: graph.F32, Dims: []int{4}},
+	for name, v := range map[string]array.Value{
+		"mask":         array.DenseValue(bits),
+		"__metadata__": value(t, array.Dense, 1),
+		"broken":       {DType: array.F32, Dims: []int{4}},
 	} {
 		var b bytes.Buffer
-		if err := safetensors.Write(&b, map[string]graph.Value{name: v}, nil); err == nil || !strings.Contains(err.Error(), name) || b.Len() > 0 {
+		if err := safetensors.Write(&b, map[string]array.Value{name: v}, nil); err == nil || !strings.Contains(err.Error(), name) || b.Len() > 0 {
 			t.Errorf("%s: %v, after %d bytes", name, err, b.Len())
 		}
 	}

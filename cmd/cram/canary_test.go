@@ -17,6 +17,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -79,7 +80,7 @@ func rename(f *checkpoint.File, renamed func(tensor string) string) {
 		}
 	}
 	for i, l := range f.Levels {
-		tensors := map[string]graph.Value{}
+		tensors := map[string]array.Value{}
 		for name, v := range l.Tensors {
 			tensors[renamed(name)] = v
 		}
@@ -127,7 +128,7 @@ func pathological(t *testing.T, file, trained, canary string) {
 	renamed := func(tensor string) string { return ways[1] + "/" + tensor }
 	rename(f, renamed)
 	save(t, file, f)
-	f.State = &checkpoint.State{Ints: map[string]int64{canary: 1, ways[1]: 2}, Tensors: map[string]graph.Value{canary: f.Levels[0].Tensors[renamed("conv1.weight")]}}
+	f.State = &checkpoint.State{Ints: map[string]int64{canary: 1, ways[1]: 2}, Tensors: map[string]array.Value{canary: f.Levels[0].Tensors[renamed("conv1.weight")]}}
 	save(t, trained, f)
 }
 

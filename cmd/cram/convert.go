@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compressaware/cram/checkpoint"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -158,22 +159,22 @@ func kernelsOf(p *graph.Program) map[string]bool {
 	kernels := map[string]bool{}
 	if p != nil {
 		for _, s := range p.Slots {
-			kernels[s.Name] = s.DType == graph.F32 && (s.Role == graph.Kernel || s.Role == graph.Embedding)
+			kernels[s.Name] = s.DType == array.F32 && (s.Role == graph.Kernel || s.Role == graph.Embedding)
 		}
 	}
 	return kernels
 }
 
 // convert returns v, a weight or not, in the type and encoding asked for.
-func (f convertFlags) convert(v graph.Value, kernel bool) (graph.Value, error) {
+func (f convertFlags) convert(v array.Value, kernel bool) (array.Value, error) {
 	var err error
 	if f.dtype != "" && kernel {
-		d, err := graph.ParseDType(f.dtype)
+		d, err := array.ParseDType(f.dtype)
 		if err != nil {
 			return v, err
 		}
-		if v.DType != d && v.DType != graph.F32 { // from one 16-bit type to the other
-			if v, err = v.Cast(graph.F32); err != nil {
+		if v.DType != d && v.DType != array.F32 { // from one 16-bit type to the other
+			if v, err = v.Cast(array.F32); err != nil {
 				return v, err
 			}
 		}
@@ -191,7 +192,7 @@ func (f convertFlags) convert(v graph.Value, kernel bool) (graph.Value, error) {
 	if f.encoding == "smallest" {
 		return t.Smallest()
 	}
-	e, err := graph.ParseEncoding(f.encoding)
+	e, err := array.ParseEncoding(f.encoding)
 	if err != nil {
 		return v, err
 	}
@@ -200,13 +201,13 @@ func (f convertFlags) convert(v graph.Value, kernel bool) (graph.Value, error) {
 
 // difference returns the largest |x - y| of two values of one shape, and whether any element is another number. NaN is the same as NaN, and
 // whatever else is not finite and differs is infinitely far away. Only a change of type changes numbers.
-func difference(x, y graph.Value) (most float64, changed bool, err error) {
+func difference(x, y array.Value) (most float64, changed bool, err error) {
 	if x.DType == y.DType {
 		return 0, false, nil
 	}
-	var t [2]graph.Tensor
-	for k, v := range []graph.Value{x, y} {
-		wide, err := v.Cast(graph.F32)
+	var t [2]array.Tensor
+	for k, v := range []array.Value{x, y} {
+		wide, err := v.Cast(array.F32)
 		if err != nil {
 			return 0, false, err
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // readAll reads everything in a file.
@@ -41,14 +41,14 @@ func TestConvertNonFinite(t *testing.T) {
 		{[]float32{nan, inf, -inf, .5}, true},
 	} {
 		for name, v := range f.Levels[0].Tensors { // nothing but c.first can change
-			x, err := graph.New(graph.F32, v.Dims...)
-			if v.DType != graph.F32 || err != nil {
+			x, err := array.New(array.F32, v.Dims...)
+			if v.DType != array.F32 || err != nil {
 				continue
 			}
 			if name == "conv2.weight" {
 				copy(x.F32(), c.first)
 			}
-			f.Levels[0].Tensors[name] = graph.DenseValue(x)
+			f.Levels[0].Tensors[name] = array.DenseValue(x)
 		}
 		f.Levels = f.Levels[:1]
 		if err := checkpoint.Save(file, f); err != nil {
@@ -89,15 +89,15 @@ func TestDifference(t *testing.T) {
 		{[]float32{nan, 2}, []float32{1, 3}, math.Inf(1), true},
 		{[]float32{0}, []float32{float32(math.Copysign(0, -1))}, 0, true},
 	} {
-		var v [2]graph.Value
+		var v [2]array.Value
 		for k, elements := range [][]float32{c.x, c.y} {
-			x, err := graph.FromF32(elements, len(elements))
+			x, err := array.FromF32(elements, len(elements))
 			if err != nil {
 				t.Fatal(err)
 			}
-			v[k] = graph.DenseValue(x)
+			v[k] = array.DenseValue(x)
 		}
-		half, err := v[1].Cast(graph.BF16)
+		half, err := v[1].Cast(array.BF16)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/sdk"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // twoLevels writes a file with the levels dense and topk:0.9 of a network that has learnt a little.
@@ -26,7 +26,7 @@ func twoLevels(t *testing.T) string {
 	return out
 }
 
-func tensors(t *testing.T, file, level string) map[string]graph.Value {
+func tensors(t *testing.T, file, level string) map[string]array.Value {
 	t.Helper()
 	r, err := checkpoint.Open(file)
 	if err != nil {
@@ -131,7 +131,7 @@ func TestConvert(t *testing.T) {
 			t.Errorf("%s differs after a lossless conversion: %v", name, err)
 		}
 	}
-	if after["conv2.weight"].Encoding != graph.Bitmask {
+	if after["conv2.weight"].Encoding != array.Bitmask {
 		t.Errorf("conv2.weight is stored %v", after["conv2.weight"].Encoding)
 	}
 

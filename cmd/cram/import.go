@@ -13,6 +13,7 @@ import (
 	"github.com/compressaware/cram/checkpoint/naming"
 	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
@@ -172,7 +173,7 @@ func parseLabels(content []byte) ([]string, error) {
 }
 
 // readWeights reads the weights of a model from a safetensors file, by whoever's names it has.
-func readWeights(file string, model nn.Model, shape []int) (map[string]graph.Tensor, naming.Report, error) {
+func readWeights(file string, model nn.Model, shape []int) (map[string]array.Tensor, naming.Report, error) {
 	decls, _, err := nn.Declare(model, graph.Batch(shape...))
 	if err != nil {
 		return nil, naming.Report{}, err

@@ -11,16 +11,17 @@ import (
 
 	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/internal/testdata"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-func writeSafetensors(t *testing.T, path string, tensors map[string]graph.Tensor) {
+func writeSafetensors(t *testing.T, path string, tensors map[string]array.Tensor) {
 	t.Helper()
-	values := map[string]graph.Value{}
+	values := map[string]array.Value{}
 	for name, x := range tensors {
-		values[name] = graph.DenseValue(x)
+		values[name] = array.DenseValue(x)
 	}
 	var b bytes.Buffer
 	if err := safetensors.Write(&b, values, nil); err != nil {
@@ -40,11 +41,11 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counter, err := graph.FromI64([]int64{9}, 1)
+	counter, err := array.FromI64([]int64{9}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tensors := map[string]graph.Tensor{"module.bn1.num_batches_tracked": counter}
+	tensors := map[string]array.Tensor{"module.bn1.num_batches_tracked": counter}
 	for name, x := range initial {
 		tensors["module."+name] = x
 	}
@@ -83,12 +84,12 @@ func TestImportForeign(t *testing.T) {
 	if o := try(t.Context(), "import", twoLevels(t), "--model", "small-cnn", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "is a cram checkpoint") {
 		t.Errorf("a checkpoint: %+v", o)
 	}
-	x, err := graph.New(graph.F32, 1)
+	x, err := array.New(array.F32, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	weights := filepath.Join(t.TempDir(), "w.safetensors")
-	writeSafetensors(t, weights, map[string]graph.Tensor{"a\nwrote x.cram": x, "b\u202e": x})
+	writeSafetensors(t, weights, map[string]array.Tensor{"a\nwrote x.cram": x, "b\u202e": x})
 	o := try(t.Context(), "import", weights, "--model", "small-cnn", "--out", out)
 	if o.code != 1 || !strings.Contains(o.stderr, `"a\nwrote x.cram" is unexpected`) || !strings.Contains(o.stderr, `"b\u202e" is unexpected`) {
 		t.Errorf("hostile names: %+v", o)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/internal/printable"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 type inspectFlags struct {
@@ -143,8 +143,8 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 		}
 		row := tensorSize{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
 		row.DenseBytes = int64(t.DType.Bytes(n))
-		if t.DType == graph.F16 || t.DType == graph.BF16 { // what a program reads, whatever the file stores
-			row.DenseBytes = int64(graph.F32.Bytes(n))
+		if t.DType == array.F16 || t.DType == array.BF16 { // what a program reads, whatever the file stores
+			row.DenseBytes = int64(array.F32.Bytes(n))
 		}
 		total.Bytes += row.Bytes
 		total.DenseBytes += row.DenseBytes

@@ -6,17 +6,17 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // TestStateUnread: whether there is a state is known without reading it, so its damage is none of inspect's business, nor convert's.
 func TestStateUnread(t *testing.T) {
 	f := readAll(t, twoLevels(t))
-	momentum, err := graph.FromF32([]float32{1, 2, 3, 4}, 4)
+	momentum, err := array.FromF32([]float32{1, 2, 3, 4}, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.State = &checkpoint.State{Tensors: map[string]graph.Value{"momentum": graph.DenseValue(momentum)}}
+	f.State = &checkpoint.State{Tensors: map[string]array.Value{"momentum": array.DenseValue(momentum)}}
 	file := filepath.Join(t.TempDir(), "part.cram")
 	if err := checkpoint.Save(file, f); err != nil {
 		t.Fatal(err)
@@ -41,17 +41,17 @@ func TestStateUnread(t *testing.T) {
 
 // TestInspectText: each tensor's bytes stand beside its dense ones.
 func TestInspectText(t *testing.T) {
-	x, err := graph.New(graph.F32, 1024)
+	x, err := array.New(array.F32, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x.F32()[7] = 1
-	v, err := x.Encode(graph.Index16)
+	v, err := x.Encode(array.Index16)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "one.cram")
-	f := checkpoint.File{Levels: []checkpoint.Level{{Name: "thin", Tensors: map[string]graph.Value{"w": v}}}}
+	f := checkpoint.File{Levels: []checkpoint.Level{{Name: "thin", Tensors: map[string]array.Value{"w": v}}}}
 	if err := checkpoint.Save(file, &f); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/compressaware/cram/internal/testdata"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -80,11 +81,11 @@ func writeONNX(t *testing.T, stem, net string, a album, dense, pruned string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		logits, err := graph.FromF32(y.Float32s(), y.Shape()...)
+		logits, err := array.FromF32(y.Float32s(), y.Shape()...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tensors := map[string]graph.Tensor{"in:x": a.x, "out:logits": logits}
+		tensors := map[string]array.Tensor{"in:x": a.x, "out:logits": logits}
 		if a.seen != nil {
 			tensors["seen"] = rectangle(t, a.seen)
 		}
@@ -136,13 +137,13 @@ func writeRandom(t *testing.T, path, name string) (side int) {
 }
 
 // rectangle returns rows of labels as a tensor, repeating the last of each row where others are longer.
-func rectangle(t *testing.T, rows [][]int) graph.Tensor {
+func rectangle(t *testing.T, rows [][]int) array.Tensor {
 	t.Helper()
 	width := 0
 	for _, row := range rows {
 		width = max(width, len(row))
 	}
-	x, err := graph.New(graph.I32, len(rows), width)
+	x, err := array.New(array.I32, len(rows), width)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,13 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/internal/testdata"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // An album is images to compare answers on, what is seen on them, and the flags that tune statistics on images of their kind.
 type album struct {
-	x    graph.Tensor // [N 3 H W], from 0 to 1
+	x    array.Tensor // [N 3 H W], from 0 to 1
 	seen [][]int      // labels that are right for each image; nil where the images are drawn
 	tune []string
 }
@@ -78,7 +78,7 @@ func photographs(t *testing.T, from string, side int) album {
 // read takes the first n images of a set and returns their labels.
 func (a *album) read(t *testing.T, set data.Set, n int) (labels []int) {
 	t.Helper()
-	x, err := graph.New(graph.F32, append([]int{n}, set.Shape()...)...)
+	x, err := array.New(array.F32, append([]int{n}, set.Shape()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/compressaware/cram/sdk"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // noteWidened tells of the weights of a level that the file stores in 16 bits and that are computed with as float32.
-func (a *app) noteWidened(file, level string, stored map[string]graph.DType) {
-	count := map[graph.DType]int{}
+func (a *app) noteWidened(file, level string, stored map[string]array.DType) {
+	count := map[array.DType]int{}
 	for _, d := range stored {
 		count[d]++
 	}

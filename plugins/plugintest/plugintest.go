@@ -20,6 +20,7 @@ import (
 
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/compress/compresstest"
 	"github.com/compressaware/cram/sdk/graph"
@@ -125,7 +126,7 @@ func network(t *testing.T, seed uint64) []compress.Weight {
 		{Meta: compress.Meta{Name: "fc.bias", Role: graph.Bias, Dims: []int{10}}},
 	}
 	for i := range w {
-		data, err := graph.New(graph.F32, w[i].Dims...)
+		data, err := array.New(array.F32, w[i].Dims...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,19 +6,19 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/compressaware/cram/internal/dense"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/internal/gorgonia"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Dense returns a copy of the weight's values as a gorgonia tensor, for use in a [Func]. It is an error if they are not f32.
 func (w Weight) Dense() (*tensor.Dense, error) {
-	if w.Data.DType != graph.F32 {
+	if w.Data.DType != array.F32 {
 		return nil, fmt.Errorf("compress: weight %q: want type f32, got %v", w.Name, w.Data.DType)
 	}
 	if err := w.Data.Check(); err != nil {
 		return nil, fmt.Errorf("compress: weight %q: %w", w.Name, err)
 	}
-	t, err := dense.To(w.Dims, append([]float32(nil), w.Data.F32()...))
+	t, err := gorgonia.To(w.Dims, append([]float32(nil), w.Data.F32()...))
 	if err != nil {
 		return nil, fmt.Errorf("compress: weight %q: %w", w.Name, err)
 	}
@@ -30,7 +30,7 @@ func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
 	if keep == nil {
 		return Compressed{}, errors.New("compress: mask: keep is nil; give a function that says which elements survive")
 	}
-	mask, err := graph.New(graph.Bit, dims...)
+	mask, err := array.New(array.Bit, dims...)
 	if err != nil {
 		return Compressed{}, fmt.Errorf("compress: mask: %w", err)
 	}
@@ -44,11 +44,11 @@ func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
 
 // Values answers for an f32 weight with new values, a copy of t's, and promises no zeros.
 func Values(t *tensor.Dense) (Compressed, error) {
-	dims, data, err := dense.From(t)
+	dims, data, err := gorgonia.From(t)
 	if err != nil {
 		return Compressed{}, fmt.Errorf("compress: values: %w", err)
 	}
-	values, err := graph.New(graph.F32, dims...)
+	values, err := array.New(array.F32, dims...)
 	if err != nil {
 		return Compressed{}, fmt.Errorf("compress: values: %w", err)
 	}

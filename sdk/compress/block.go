@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -61,14 +62,14 @@ func (c Block) skip(m Meta) string {
 	return ""
 }
 
-func (c Block) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error) {
+func (c Block) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error) {
 	scores, total := make([][]int64, len(w)), 0
 	for i, t := range w {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		inner := graph.Count(t.Dims[1:])
-		if t.DType == graph.F32 {
+		inner := array.Count(t.Dims[1:])
+		if t.DType == array.F32 {
 			scores[i] = blockScores(t.F32(), c.size(), inner)
 		} else {
 			scores[i] = blockScores(t.F64(), c.size(), inner)
@@ -84,7 +85,7 @@ func (c Block) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, err
 		return nil, err
 	}
 	for i, t := range w {
-		at.keepBlocks(out[i], scores[i], c.size(), graph.Count(t.Dims[1:]))
+		at.keepBlocks(out[i], scores[i], c.size(), array.Count(t.Dims[1:]))
 	}
 	return out, nil
 }
@@ -92,7 +93,7 @@ func (c Block) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, err
 func (c Block) nodes(b *graph.Builder, w []Sym) []graph.Node {
 	total := 0
 	for _, s := range w {
-		total += graph.Count(s.Dims) / c.size()
+		total += array.Count(s.Dims) / c.size()
 	}
 	return b.BlockMask(survivors(total, c.Sparsity), c.size(), syms(w)...)
 }

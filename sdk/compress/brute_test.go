@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -46,8 +47,8 @@ func keepStrongest(things []ranked, keep int) map[[2]int]bool {
 	return kept
 }
 
-func at(t graph.Tensor, i int) float64 {
-	if t.DType == graph.F64 {
+func at(t array.Tensor, i int) float64 {
+	if t.DType == array.F64 {
 		return t.F64()[i]
 	}
 	return float64(t.F32()[i])
@@ -107,7 +108,7 @@ func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool)
 			masked[t] = true
 			groups := map[[3]int][]ranked{}
 			all := elementsOf(w, t)
-			inner := graph.Count(d[2:])
+			inner := array.Count(d[2:])
 			for i, e := range all {
 				o, channel, k := i/(d[1]*inner), i/inner%d[1], i%inner
 				g := [3]int{o, channel / c.M, k}
@@ -125,7 +126,7 @@ func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool)
 				continue
 			}
 			masked[t] = true
-			inner := graph.Count(d[1:])
+			inner := array.Count(d[1:])
 			for row := range d[0] / c.Size {
 				for k := range inner {
 					b := ranked{}
@@ -147,11 +148,11 @@ func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool)
 var otherNaN = math.Float64frombits(0x7ffc_0000_0000_0000)
 
 // model draws weights of random shapes. coarse values make many ties; odd ones bring NaN, infinities, zeros of both signs.
-func model(t *testing.T, r *rand.Rand, d graph.DType) []Weight {
+func model(t *testing.T, r *rand.Rand, d array.DType) []Weight {
 	t.Helper()
 	var w []Weight
 	add := func(name string, role graph.Role, dims ...int) {
-		x, err := graph.New(d, dims...)
+		x, err := array.New(d, dims...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +168,7 @@ func model(t *testing.T, r *rand.Rand, d graph.DType) []Weight {
 					v = odd[r.IntN(len(odd))]
 				}
 			}
-			if d == graph.F64 {
+			if d == array.F64 {
 				x.F64()[i] = v
 			} else {
 				x.F32()[i] = float32(v)
@@ -191,9 +192,9 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 	sparsities := []float64{0, 0.1, 0.5, 0.77, 0.9, 1}
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		d := graph.F32
+		d := array.F32
 		if seed%3 == 2 {
-			d = graph.F64
+			d = array.F64
 		}
 		w := model(t, r, d)
 		p := sparsities[r.IntN(len(sparsities))]
@@ -230,10 +231,10 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 // Enough weights for wide radix digits, with runs of ties at the threshold.
 func TestTopKOfManyWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, d := range []graph.DType{graph.F32, graph.F64} {
+	for _, d := range []array.DType{array.F32, array.F64} {
 		var w []Weight
 		for i := range 3 {
-			x, err := graph.New(d, 105+i, 211)
+			x, err := array.New(d, 105+i, 211)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +243,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 				if i == 1 {
 					v = math.Round(8*v) / 8
 				}
-				if d == graph.F64 {
+				if d == array.F64 {
 					x.F64()[k] = v
 				} else {
 					x.F32()[k] = float32(v)
@@ -273,7 +274,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 }
 
 func TestTopKCountIsExact(t *testing.T) {
-	x, err := graph.FromF32(make([]float32, 1000), 10, 100) // all ties
+	x, err := array.FromF32(make([]float32, 1000), 10, 100) // all ties
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/internal/null"
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // An AnswerError says what is wrong with a compressor's answer.
@@ -62,7 +62,7 @@ func check(w Weight, c Compressed) string {
 		return fmt.Sprintf("it has a mask but its role is %v; only kernels and embeddings are masked", w.Role)
 	}
 	if !c.Keep.None() {
-		if cause := checkTensor("mask", c.Keep, graph.Bit, w.Data.Dims); cause != "" {
+		if cause := checkTensor("mask", c.Keep, array.Bit, w.Data.Dims); cause != "" {
 			return cause
 		}
 		if n := c.Keep.Len() % 8; n != 0 && c.Keep.Data[len(c.Keep.Data)-1]>>n != 0 {
@@ -79,16 +79,16 @@ func check(w Weight, c Compressed) string {
 		return cause
 	}
 	switch w.Data.DType {
-	case graph.F32:
+	case array.F32:
 		return checkValues(w.Data.F32(), c.Values.F32(), c.Keep)
-	case graph.F64:
+	case array.F64:
 		return checkValues(w.Data.F64(), c.Values.F64(), c.Keep)
 	}
 	return fmt.Sprintf("values of type %v; want f32 or f64", w.Data.DType)
 }
 
 // checkPattern returns what is wrong with a promise about a mask, or "".
-func checkPattern(p Pattern, keep graph.Tensor) string {
+func checkPattern(p Pattern, keep array.Tensor) string {
 	if p == (Pattern{}) {
 		return ""
 	}
@@ -98,7 +98,7 @@ func checkPattern(p Pattern, keep graph.Tensor) string {
 	if p.N < 1 || p.N > p.M || p.Axis < 0 || p.Axis >= len(keep.Dims) || keep.Dims[p.Axis]%p.M != 0 {
 		return fmt.Sprintf("pattern %d:%d does not fit axis %d of shape %v", p.N, p.M, p.Axis, keep.Dims)
 	}
-	inner := graph.Count(keep.Dims[p.Axis+1:])
+	inner := array.Count(keep.Dims[p.Axis+1:])
 	for first := 0; first < keep.Len(); first += p.M * inner { // of M rows along the axis
 		for column := range inner {
 			kept := 0
@@ -115,7 +115,7 @@ func checkPattern(p Pattern, keep graph.Tensor) string {
 	return ""
 }
 
-func checkTensor(what string, t graph.Tensor, d graph.DType, dims []int) string {
+func checkTensor(what string, t array.Tensor, d array.DType, dims []int) string {
 	if t.DType != d || !slices.Equal(t.Dims, dims) {
 		return fmt.Sprintf("%s: want %v%v, got %v%v", what, d, dims, t.DType, t.Dims)
 	}
@@ -125,7 +125,7 @@ func checkTensor(what string, t graph.Tensor, d graph.DType, dims []int) string 
 	return ""
 }
 
-func checkValues[F float32 | float64](w, values []F, keep graph.Tensor) string {
+func checkValues[F float32 | float64](w, values []F, keep array.Tensor) string {
 	for i, v := range values {
 		if v-v != 0 && w[i]-w[i] == 0 { // x−x is 0 exactly for finite x
 			return fmt.Sprintf("values: element %d was %v and is %v", i, w[i], v)
@@ -139,11 +139,11 @@ func checkValues[F float32 | float64](w, values []F, keep graph.Tensor) string {
 
 // Apply returns the compressed weights as dense tensors: Values where given, zero outside Keep. A weight that is left as
 // it is comes back as it is, sharing memory. It is an [*AnswerError] if out does not pass [Check].
-func Apply(w []Weight, out []Compressed) ([]graph.Tensor, error) {
+func Apply(w []Weight, out []Compressed) ([]array.Tensor, error) {
 	if len(out) != len(w) {
 		return nil, &AnswerError{Cause: wrongCount(len(out), len(w))}
 	}
-	applied := make([]graph.Tensor, len(w))
+	applied := make([]array.Tensor, len(w))
 	for i, c := range out {
 		if cause := check(w[i], c); cause != "" {
 			return nil, &AnswerError{Tensor: w[i].Name, Cause: cause}
@@ -164,8 +164,8 @@ func Apply(w []Weight, out []Compressed) ([]graph.Tensor, error) {
 }
 
 // keep returns t where the mask is one and +0 elsewhere.
-func keep(t, mask graph.Tensor) (graph.Tensor, error) {
-	out, err := graph.New(t.DType, t.Dims...)
+func keep(t, mask array.Tensor) (array.Tensor, error) {
+	out, err := array.New(t.DType, t.Dims...)
 	if err != nil {
 		return out, err
 	}

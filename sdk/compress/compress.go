@@ -16,6 +16,7 @@ package compress
 import (
 	"context"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -33,13 +34,13 @@ func (m Meta) Prunable() bool { return m.Role == graph.Kernel || m.Role == graph
 // A Weight is one tensor to compress. Data is read-only.
 type Weight struct {
 	Meta
-	Data graph.Tensor
+	Data array.Tensor
 }
 
 // Compressed is the answer for one weight. The zero value leaves it as it is.
 type Compressed struct {
-	Keep    graph.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
-	Values  graph.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
+	Keep    array.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
+	Values  array.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
 	Pattern Pattern      // what Keep promises beyond zeros; zero: nothing
 	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
 }

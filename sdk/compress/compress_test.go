@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/tensor"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -19,7 +20,7 @@ var background = context.Background()
 
 func weight(t testing.TB, name string, role graph.Role, data []float32, dims ...int) compress.Weight {
 	t.Helper()
-	x, err := graph.FromF32(data, dims...)
+	x, err := array.FromF32(data, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +42,8 @@ func TestErrorsNameTheCause(t *testing.T) {
 	other := good
 	other.Dims = []int{2, 8}
 	integer := good
-	integer.Data.DType = graph.I32
-	wide, err := graph.New(graph.F64, 4, 4)
+	integer.Data.DType = array.I32
+	wide, err := array.New(array.F64, 4, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestErrorsNameTheCause(t *testing.T) {
 		b := graph.NewBuilder()
 		syms := make([]compress.Sym, len(c.w))
 		for i, w := range c.w {
-			syms[i] = compress.Sym{Meta: w.Meta, W: b.Input(w.Name, graph.F32, graph.Of(w.Dims...))}
+			syms[i] = compress.Sym{Meta: w.Meta, W: b.Input(w.Name, array.F32, graph.Of(w.Dims...))}
 		}
 		if n := len(symbolic.Build(b, syms)); n != len(syms) {
 			t.Errorf("%v: Build answers for %d of %d weights", c.compressor, n, len(syms))
@@ -192,7 +193,7 @@ func TestApply(t *testing.T) {
 		weight(t, "both", graph.Kernel, []float32{1, 2}, 1, 2),
 		weight(t, "left", graph.Norm, []float32{3}, 1),
 	}
-	mask := func(dims []int, at ...int) graph.Tensor {
+	mask := func(dims []int, at ...int) array.Tensor {
 		c, err := compress.Mask(dims, func(i int) bool { return slices.Contains(at, i) })
 		if err != nil {
 			t.Fatal(err)
@@ -255,11 +256,11 @@ func TestCheckAllowsWhatWasThere(t *testing.T) {
 	if err := compress.Check(compress.Dense{}, w, out); err != nil {
 		t.Errorf("NaN where the weight is NaN: %v", err)
 	}
-	double, err := graph.FromF64([]float64{1, math.Inf(-1)}, 1, 2)
+	double, err := array.FromF64([]float64{1, math.Inf(-1)}, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := graph.FromF64([]float64{1, 2}, 1, 2)
+	whole, err := array.FromF64([]float64{1, 2}, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +290,7 @@ func TestDenseAndValues(t *testing.T) {
 	if diff := cmp.Diff([]float32{99, 4, 2, 5, 3, 6}, c.Values.F32()); diff != "" || !slices.Equal(c.Values.Dims, []int{3, 2}) {
 		t.Errorf("Values of a transpose: %v (-want +got):\n%s", c.Values.Dims, diff)
 	}
-	w.Data.DType = graph.I32
+	w.Data.DType = array.I32
 	if _, err := w.Dense(); err == nil || !strings.Contains(err.Error(), "f32") {
 		t.Errorf("Dense of i32: %v", err)
 	}
@@ -307,7 +308,7 @@ func TestDenseAndValues(t *testing.T) {
 func TestMetas(t *testing.T) {
 	b := graph.NewBuilder()
 	slot := func(name string, kind graph.SlotKind, role graph.Role, dims ...int) {
-		n := b.Slot(graph.Slot{Name: name, Kind: kind, Role: role, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		n := b.Slot(graph.Slot{Name: name, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 		b.Output(name, n)
 	}
 	slot("table", graph.Param, graph.Embedding, 10, 4)

@@ -3,9 +3,9 @@ package compress_test
 import (
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/compress/compresstest"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 func TestConformance(t *testing.T) {
@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 		{compress.Except(compress.NM{N: 2, M: 4}, "conv1.weight"), compresstest.Groups(2, 4, 1)},
 		{compress.Except(compress.Only(compress.Block{Sparsity: 0.5}, "*.weight", "fc.*"), "fc.bias"), compresstest.Blocks(4)},
 	} {
-		for _, d := range []graph.DType{graph.F32, graph.F64} {
+		for _, d := range []array.DType{array.F32, array.F64} {
 			t.Run(c.compressor.String()+"/"+d.String(), func(t *testing.T) {
 				compresstest.Run(t, c.compressor, compresstest.Options{DType: d, Promise: c.promise})
 			})

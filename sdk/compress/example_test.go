@@ -8,13 +8,14 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // kernel makes a weight of a linear layer, [out in].
 func kernel(name string, out, in int, data ...float32) compress.Weight {
-	t, err := graph.FromF32(data, out, in)
+	t, err := array.FromF32(data, out, in)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -14,7 +15,7 @@ type masker interface {
 	Compressor
 	Check() error       // what is wrong with its own parameters, or nil
 	skip(m Meta) string // why a prunable weight stays dense, or ""
-	masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error)
+	masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error)
 	nodes(b *graph.Builder, w []Sym) []graph.Node
 }
 
@@ -27,7 +28,7 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 	}
 	out := make([]Compressed, len(w))
 	var at []int
-	var data []graph.Tensor
+	var data []array.Tensor
 	for i, x := range w {
 		if !x.Prunable() {
 			continue
@@ -59,7 +60,7 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 
 // readable returns why a weight's data cannot be ranked, or nil.
 func readable(w Weight) error {
-	if w.Data.DType != graph.F32 && w.Data.DType != graph.F64 {
+	if w.Data.DType != array.F32 && w.Data.DType != array.F64 {
 		return fmt.Errorf("weight %q: want type f32 or f64, got %v; cast it first", w.Name, w.Data.DType)
 	}
 	if err := w.valid(); err != nil {

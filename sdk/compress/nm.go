@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -53,7 +54,7 @@ func (c NM) skip(m Meta) string {
 	return ""
 }
 
-func (c NM) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error) {
+func (c NM) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error) {
 	out, err := emptyMasks(w)
 	if err != nil {
 		return nil, err
@@ -62,8 +63,8 @@ func (c NM) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		inner := graph.Count(t.Dims[nmAxis+1:])
-		if t.DType == graph.F32 {
+		inner := array.Count(t.Dims[nmAxis+1:])
+		if t.DType == array.F32 {
 			topOfGroups(out[i], f32, f32.view(t), c.N, c.M, inner)
 		} else {
 			topOfGroups(out[i], f64, f64.view(t), c.N, c.M, inner)

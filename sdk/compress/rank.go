@@ -4,7 +4,7 @@ import (
 	"context"
 	"math"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Ranking by magnitude on the host. The bits of a float, read as an integer with the sign cleared, order like |w|;
@@ -12,20 +12,20 @@ import (
 
 // A format is how the floats of one type are ranked.
 type format[T int32 | int64] struct {
-	view     func(graph.Tensor) []T // a tensor's floats as their bits, sharing memory
+	view     func(array.Tensor) []T // a tensor's floats as their bits, sharing memory
 	abs, nan T                      // all bits but the sign; the rank of NaN, one above infinity
 	width    int                    // bits
 }
 
 var (
 	f32 = format[int32]{
-		view:  func(t graph.Tensor) []int32 { t.DType = graph.I32; return t.I32() },
+		view:  func(t array.Tensor) []int32 { t.DType = array.I32; return t.I32() },
 		abs:   math.MaxInt32,
 		nan:   int32(math.Float32bits(float32(math.Inf(1)))) + 1,
 		width: 32,
 	}
 	f64 = format[int64]{
-		view:  func(t graph.Tensor) []int64 { t.DType = graph.I64; return t.I64() },
+		view:  func(t array.Tensor) []int64 { t.DType = array.I64; return t.I64() },
 		abs:   math.MaxInt64,
 		nan:   int64(math.Float64bits(math.Inf(1))) + 1,
 		width: 64,
@@ -93,7 +93,7 @@ func (c *cut[T]) survives(rank T) bool {
 }
 
 // keepElements sets the bits of the elements that survive.
-func (c *cut[T]) keepElements(mask graph.Tensor, data []T) {
+func (c *cut[T]) keepElements(mask array.Tensor, data []T) {
 	abs, nan, at := c.abs, c.nan, c.at
 	for base := 0; base < len(data); base += 8 {
 		var b byte
@@ -112,7 +112,7 @@ func (c *cut[T]) keepElements(mask graph.Tensor, data []T) {
 }
 
 // keepBlocks sets the bits of the blocks that survive. Block k of block row r is the elements (r·size + j)·inner + k, 0 ≤ j < size.
-func (c *cut[T]) keepBlocks(mask graph.Tensor, scores []T, size, inner int) {
+func (c *cut[T]) keepBlocks(mask array.Tensor, scores []T, size, inner int) {
 	for i, s := range scores {
 		if !c.survives(s) {
 			continue
@@ -125,14 +125,14 @@ func (c *cut[T]) keepBlocks(mask graph.Tensor, scores []T, size, inner int) {
 }
 
 // topMasks keeps the keep largest |w| of all tensors together, which have one type, F32 or F64.
-func topMasks(ctx context.Context, keep int, w []graph.Tensor) ([]graph.Tensor, error) {
-	if w[0].DType == graph.F32 {
+func topMasks(ctx context.Context, keep int, w []array.Tensor) ([]array.Tensor, error) {
+	if w[0].DType == array.F32 {
 		return topElements(ctx, f32, keep, w)
 	}
 	return topElements(ctx, f64, keep, w)
 }
 
-func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w []graph.Tensor) ([]graph.Tensor, error) {
+func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w []array.Tensor) ([]array.Tensor, error) {
 	data := make([][]T, len(w))
 	for i, t := range w {
 		data[i] = f.view(t)
@@ -155,7 +155,7 @@ func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w 
 }
 
 // topOfGroups sets the bits of the n largest of each m consecutive along an axis whose indices are inner elements apart.
-func topOfGroups[T int32 | int64](mask graph.Tensor, f format[T], data []T, n, m, inner int) {
+func topOfGroups[T int32 | int64](mask array.Tensor, f format[T], data []T, n, m, inner int) {
 	ranks := make([]T, m)
 	for base := 0; base < len(data); base += m * inner {
 		for k := range inner {
@@ -195,11 +195,11 @@ func blockScores[F float32 | float64](w []F, size, inner int) []int64 {
 }
 
 // emptyMasks returns a mask of zeros for each tensor.
-func emptyMasks(w []graph.Tensor) ([]graph.Tensor, error) {
-	out := make([]graph.Tensor, len(w))
+func emptyMasks(w []array.Tensor) ([]array.Tensor, error) {
+	out := make([]array.Tensor, len(w))
 	for i, t := range w {
 		var err error
-		if out[i], err = graph.New(graph.Bit, t.Dims...); err != nil {
+		if out[i], err = array.New(array.Bit, t.Dims...); err != nil {
 			return nil, err
 		}
 	}

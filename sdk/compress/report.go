@@ -6,7 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A Report says what a compressor's answer does to each prunable weight.
@@ -43,7 +43,7 @@ func NewReport(c Compressor, w []Weight, out []Compressed) (Report, error) {
 		if !x.Prunable() {
 			continue
 		}
-		n := graph.Count(x.Dims)
+		n := array.Count(x.Dims)
 		row := Row{Name: x.Name, Dims: x.Dims, Total: n, Kept: n, Pattern: out[i].Pattern, Skipped: out[i].Skipped}
 		if !out[i].Keep.None() {
 			row.Kept = 0

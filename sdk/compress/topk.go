@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -33,7 +34,7 @@ func (p TopK) Check() error { return validSparsity(float64(p)) }
 
 func (p TopK) skip(Meta) string { return "" }
 
-func (p TopK) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error) {
+func (p TopK) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error) {
 	total := 0
 	for _, t := range w {
 		total += t.Len()
@@ -44,7 +45,7 @@ func (p TopK) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, erro
 func (p TopK) nodes(b *graph.Builder, w []Sym) []graph.Node {
 	total := 0
 	for _, s := range w {
-		total += graph.Count(s.Dims)
+		total += array.Count(s.Dims)
 	}
 	return b.TopKMask(survivors(total, float64(p)), syms(w)...)
 }

@@ -3,6 +3,7 @@ package compress
 import (
 	"context"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -38,8 +39,8 @@ func (p Uniform) skip(m Meta) string {
 	return ""
 }
 
-func (p Uniform) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, error) {
-	out := make([]graph.Tensor, len(w))
+func (p Uniform) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error) {
+	out := make([]array.Tensor, len(w))
 	for i, t := range w {
 		mask, err := topMasks(ctx, survivors(t.Len(), float64(p)), w[i:i+1])
 		if err != nil {
@@ -53,7 +54,7 @@ func (p Uniform) masks(ctx context.Context, w []graph.Tensor) ([]graph.Tensor, e
 func (p Uniform) nodes(b *graph.Builder, w []Sym) []graph.Node {
 	out := make([]graph.Node, len(w))
 	for i, s := range w {
-		out[i] = b.TopKMask(survivors(graph.Count(s.Dims), float64(p)), s.W)[0]
+		out[i] = b.TopKMask(survivors(array.Count(s.Dims), float64(p)), s.W)[0]
 	}
 	return out
 }

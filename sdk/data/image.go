@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/image/draw"
 
-	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/gorgonia"
 )
 
 // Image reads a .png or .jpg file as one example of shape [3,H,W] (RGB) or [1,H,W] (grey); [DecodeImage] says how.
@@ -45,7 +45,7 @@ func DecodeImage(r io.Reader, shape []int) ([]float32, error) {
 }
 
 func checkPicture(shape []int) error {
-	if _, err := dense.Elements(shape); err != nil || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
+	if _, err := gorgonia.Elements(shape); err != nil || len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
 		return fmt.Errorf("data: an image has shape [3,H,W] or [1,H,W], not %v", shape)
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/gorgonia"
 	"github.com/compressaware/cram/internal/null"
 )
 
@@ -71,7 +71,7 @@ func (l Loader) shapes() ([][]int, error) {
 		shapes = append(shapes, out)
 	}
 	for _, shape := range shapes {
-		if _, err := dense.Elements(shape); err != nil {
+		if _, err := gorgonia.Elements(shape); err != nil {
 			return nil, fmt.Errorf("data: Loader: shape of one example: %w", err)
 		}
 	}
@@ -206,7 +206,7 @@ type assembler struct {
 func newAssembler(l Loader, shapes [][]int, epoch int) *assembler {
 	a := &assembler{Loader: l, classes: l.Set.Classes(), shapes: shapes, epoch: epoch}
 	for _, shape := range shapes {
-		size, _ := dense.Elements(shape) // shapes has checked it
+		size, _ := gorgonia.Elements(shape) // shapes has checked it
 		a.sizes = append(a.sizes, size)
 	}
 	n, largest := min(l.Batch, l.Set.Len()), slices.Max(a.sizes)

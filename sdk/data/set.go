@@ -7,7 +7,7 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/compressaware/cram/internal/dense"
+	"github.com/compressaware/cram/internal/gorgonia"
 	"github.com/compressaware/cram/internal/null"
 )
 
@@ -55,7 +55,7 @@ func (s Split) check() error {
 //
 // It is an error if there are no examples, the lengths disagree, or a label is negative or has no name.
 func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, error) {
-	n, err := dense.Elements(shape)
+	n, err := gorgonia.Elements(shape)
 	if err != nil {
 		return nil, fmt.Errorf("data: shape of one example: %w", err)
 	}
@@ -76,7 +76,7 @@ func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, 
 // FromDense returns a set over a Float32 tensor of shape [N, ...], one label for each of its N examples. It keeps to
 // the rules of [FromSlices]; a tensor that is contiguous and row-major is aliased, any other is copied.
 func FromDense(x *tensor.Dense, labels []int) (Set, error) {
-	dims, values, err := dense.From(x)
+	dims, values, err := gorgonia.From(x)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}

@@ -1,5 +1,7 @@
 package graph
 
+import "github.com/compressaware/cram/sdk/array"
+
 // An Attr holds the constants of an instruction: one of the structs below, or nil. Their fields are int, bool, float64,
 // string, DType, Shape, []int or arrays of int, which is what the text and MessagePack forms understand.
 type Attr any
@@ -7,13 +9,13 @@ type Attr any
 // Source is the attribute of input and slot.
 type Source struct {
 	Name  string
-	DType DType
+	DType array.DType
 	Shape Shape
 }
 
 // Fill is the attribute of const.
 type Fill struct {
-	DType DType
+	DType array.DType
 	Shape Shape
 	Value float64
 }
@@ -21,7 +23,7 @@ type Fill struct {
 // Draw is the attribute of uniform.
 type Draw struct {
 	Stream int
-	DType  DType
+	DType  array.DType
 	Shape  Shape
 }
 
@@ -29,7 +31,7 @@ type Draw struct {
 type Scalar1 struct{ C float64 }
 
 // To is the attribute of cast.
-type To struct{ DType DType }
+type To struct{ DType array.DType }
 
 // MatMulAttr says which of the two matrices is stored transposed.
 type MatMulAttr struct{ TransA, TransB bool }

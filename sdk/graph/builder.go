@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // A Node is a value under construction. The zero Node is "none".
@@ -88,7 +90,7 @@ func (b *Builder) Type(n Node) Type {
 func (b *Builder) Shape(n Node) Shape { return b.Type(n).Shape }
 
 // Input declares a tensor that is fed at each run.
-func (b *Builder) Input(name string, d DType, s Shape) Node {
+func (b *Builder) Input(name string, d array.DType, s Shape) Node {
 	if b.Err() != nil {
 		return Node{b, 0}
 	}
@@ -132,7 +134,7 @@ func (b *Builder) Slot(s Slot) Node {
 }
 
 // Const returns a tensor whose every element is x.
-func (b *Builder) Const(d DType, x float64, s Shape) Node {
+func (b *Builder) Const(d array.DType, x float64, s Shape) Node {
 	return b.emit1(OpConst, Fill{DType: d, Shape: s, Value: x})
 }
 
@@ -144,7 +146,7 @@ func (b *Builder) ConstLike(n Node, x float64) Node {
 
 // Uniform returns numbers drawn uniformly from [0, 1), a function of key and stream alone: element i is
 // [Uniform](key, stream, i). key is an I64 tensor of two elements, (seed, step). A program that draws twice uses two streams.
-func (b *Builder) Uniform(key Node, stream int, d DType, s Shape) Node {
+func (b *Builder) Uniform(key Node, stream int, d array.DType, s Shape) Node {
 	return b.emit1(OpUniform, Draw{Stream: stream, DType: d, Shape: s}, key)
 }
 

@@ -5,17 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 func slot(name string, d ...int) graph.Slot {
-	return graph.Slot{Name: name, Type: graph.Type{DType: graph.F32, Shape: graph.Of(d...)}}
+	return graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(d...)}}
 }
 
 // Every mistake is an error of Program that names the op, what was wrong, and the line of this file.
 func TestBuilderMistakes(t *testing.T) {
 	other := graph.NewBuilder()
-	foreign := other.Input("x", graph.F32, graph.Of(2))
+	foreign := other.Input("x", array.F32, graph.Of(2))
 	ints := func(n int) []int { return make([]int, n) }
 	for name, c := range map[string]struct {
 		make func(b *graph.Builder, x, image graph.Node) graph.Node // x is f32[N 4], image f32[2 3 5 5]
@@ -23,15 +24,15 @@ func TestBuilderMistakes(t *testing.T) {
 	}{
 		"none":               {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Exp(graph.Node{}) }, "exp operand 0: node is none"},
 		"foreign":            {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Add(x, foreign) }, "another builder"},
-		"input twice":        {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Input("x", graph.F32, nil) }, `input "x" is declared twice`},
-		"input without name": {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Input("", graph.F32, nil) }, "needs a name"},
+		"input twice":        {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Input("x", array.F32, nil) }, `input "x" is declared twice`},
+		"input without name": {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Input("", array.F32, nil) }, "needs a name"},
 		"input without type": {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Input("z", 0, nil) }, "invalid"},
-		"zero extent":        {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Const(graph.F32, 0, graph.Of(2, 0)) }, "dimension 1 is out of range"},
+		"zero extent":        {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Const(array.F32, 0, graph.Of(2, 0)) }, "dimension 1 is out of range"},
 		"too many elements": {func(b *graph.Builder, _, _ graph.Node) graph.Node {
-			return b.Const(graph.F32, 0, graph.Of(1<<40, 1<<40))
+			return b.Const(array.F32, 0, graph.Of(1<<40, 1<<40))
 		}, "dimension 1 is out of range"},
 		"symbolic slot": {func(b *graph.Builder, _, _ graph.Node) graph.Node {
-			return b.Slot(graph.Slot{Name: "s", Type: graph.Type{DType: graph.F32, Shape: graph.Batch()}})
+			return b.Slot(graph.Slot{Name: "s", Type: graph.Type{DType: array.F32, Shape: graph.Batch()}})
 		}, "must be constant"},
 		"slot changes":      {func(b *graph.Builder, _, _ graph.Node) graph.Node { b.Slot(slot("s", 2)); return b.Slot(slot("s", 3)) }, `slot "s" is declared as param other f32[2] and again as param other f32[3]`},
 		"update undeclared": {func(b *graph.Builder, x, _ graph.Node) graph.Node { b.Update("s", x); return x }, "call Slot first"},
@@ -44,12 +45,12 @@ func TestBuilderMistakes(t *testing.T) {
 		}, "updated twice"},
 		"output twice": {func(b *graph.Builder, x, _ graph.Node) graph.Node { b.Output("y", x); return x }, `output "y" is declared twice`},
 		"integers":     {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Exp(b.ArgMax(x)) }, "want a float type, got i32"},
-		"types differ": {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Add(x, b.Cast(x, graph.F64)) }, "operand 1: want f32[N 4], got f64[N 4]"},
+		"types differ": {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Add(x, b.Cast(x, array.F64)) }, "operand 1: want f32[N 4], got f64[N 4]"},
 		"do not broadcast": {func(b *graph.Builder, x, _ graph.Node) graph.Node {
-			return b.Add(x, b.Const(graph.F32, 0, graph.Of(3)))
+			return b.Add(x, b.Const(array.F32, 0, graph.Of(3)))
 		}, "do not broadcast"},
 		"symbols differ": {func(b *graph.Builder, x, _ graph.Node) graph.Node {
-			return b.Add(x, b.Const(graph.F32, 0, graph.Shape{graph.Sym("T"), {C: 4}}))
+			return b.Add(x, b.Const(array.F32, 0, graph.Shape{graph.Sym("T"), {C: 4}}))
 		}, "do not broadcast"},
 		"broadcast":       {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Broadcast(x, graph.Of(4)) }, "does not broadcast to [4]"},
 		"cast to nothing": {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Cast(x, 99) }, "dtype(99)"},
@@ -60,13 +61,13 @@ func TestBuilderMistakes(t *testing.T) {
 		}, "arrays of matrices"},
 		"conv of a matrix": {func(b *graph.Builder, x, im graph.Node) graph.Node { return b.Conv2D(x, im, graph.ConvAttr{}) }, "x: want rank 4"},
 		"conv channels": {func(b *graph.Builder, _, im graph.Node) graph.Node {
-			return b.Conv2D(im, b.Const(graph.F32, 0, graph.Of(2, 2, 3, 3)), graph.ConvAttr{})
+			return b.Conv2D(im, b.Const(array.F32, 0, graph.Of(2, 2, 3, 3)), graph.ConvAttr{})
 		}, "wants 2 input channels"},
 		"conv groups": {func(b *graph.Builder, _, im graph.Node) graph.Node {
-			return b.Conv2D(im, b.Const(graph.F32, 0, graph.Of(4, 1, 3, 3)), graph.ConvAttr{Groups: 3})
+			return b.Conv2D(im, b.Const(array.F32, 0, graph.Of(4, 1, 3, 3)), graph.ConvAttr{Groups: 3})
 		}, "do not divide into 3 groups"},
 		"conv kernel": {func(b *graph.Builder, _, im graph.Node) graph.Node {
-			return b.Conv2D(im, b.Const(graph.F32, 0, graph.Of(2, 3, 7, 7)), graph.ConvAttr{})
+			return b.Conv2D(im, b.Const(array.F32, 0, graph.Of(2, 3, 7, 7)), graph.ConvAttr{})
 		}, "larger than the padded image 5×5"},
 		"conv stride": {func(b *graph.Builder, _, im graph.Node) graph.Node {
 			return b.Conv2D(im, im, graph.ConvAttr{Stride: [2]int{-1, 1}})
@@ -120,14 +121,14 @@ func TestBuilderMistakes(t *testing.T) {
 		"n:m axis":          {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.NMMask(im, 2, 4, 1) }, "2:4 does not fit axis 1"},
 		"blocks":            {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.BlockMask(1, 4, im)[0] }, "blocks of 4 do not fit axis 0"},
 		"keep by a float":   {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Keep(x, x) }, "mask: want bit[N 4]"},
-		"uniform key":       {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Uniform(x, 0, graph.F32, nil) }, "key: want i64[2]"},
+		"uniform key":       {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Uniform(x, 0, array.F32, nil) }, "key: want i64[2]"},
 		"uniform integers": {func(b *graph.Builder, _, _ graph.Node) graph.Node {
-			return b.Uniform(b.Input("key", graph.I64, graph.Of(2)), 0, graph.I32, nil)
+			return b.Uniform(b.Input("key", array.I64, graph.Of(2)), 0, array.I32, nil)
 		}, "want a float type"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := graph.NewBuilder()
-			x, image := b.Input("x", graph.F32, graph.Batch(4)), b.Input("image", graph.F32, graph.Of(2, 3, 5, 5))
+			x, image := b.Input("x", array.F32, graph.Batch(4)), b.Input("image", array.F32, graph.Of(2, 3, 5, 5))
 			b.Output("y", x)
 			if err := b.Err(); err != nil {
 				t.Fatal(err)
@@ -149,7 +150,7 @@ func TestBuilderMistakes(t *testing.T) {
 
 func TestProgramWithoutResults(t *testing.T) {
 	b := graph.NewBuilder()
-	b.Exp(b.Input("x", graph.F32, nil))
+	b.Exp(b.Input("x", array.F32, nil))
 	if _, err := b.Program(); err == nil || !strings.Contains(err.Error(), "neither outputs nor updates") {
 		t.Errorf("got %v", err)
 	}
@@ -158,9 +159,9 @@ func TestProgramWithoutResults(t *testing.T) {
 // Methods that have nothing to do add nothing.
 func TestNothingToDo(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(4))
+	x := b.Input("x", array.F32, graph.Batch(4))
 	for name, y := range map[string]graph.Node{
-		"cast": b.Cast(x, graph.F32), "reshape": b.Reshape(x, graph.Batch(4)), "broadcast": b.Broadcast(x, graph.Batch(4)), "flatten": b.Flatten(x, 1),
+		"cast": b.Cast(x, array.F32), "reshape": b.Reshape(x, graph.Batch(4)), "broadcast": b.Broadcast(x, graph.Batch(4)), "flatten": b.Flatten(x, 1),
 	} {
 		if y != x {
 			t.Errorf("%s to the same type made a new value", name)
@@ -177,8 +178,8 @@ func TestNothingToDo(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Of(2))
-	b.Input("unused", graph.F32, graph.Of(2))
+	x := b.Input("x", array.F32, graph.Of(2))
+	b.Input("unused", array.F32, graph.Of(2))
 	dead := b.Exp(x)
 	b.Mul(dead, b.Slot(slot("dead", 2)))
 	b.Slot(slot("written", 2))
@@ -205,13 +206,13 @@ update written %3
 
 func TestText(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(3, 4, 4))
-	w := b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(2, 3, 3, 3)}})
+	x := b.Input("x", array.F32, graph.Batch(3, 4, 4))
+	w := b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(2, 3, 3, 3)}})
 	m := b.TopKMask(20, w)[0]
 	y := b.Conv2D(x, b.Keep(w, m), graph.ConvAttr{Stride: [2]int{2, 2}, Pad: [4]int{1, 1, 1, 1}})
 	v := b.Sum(y, false, 0, 2, 3)
 	norm, mean, _ := b.BatchNorm(y, v, v, 0.5)
-	b.Output("y", b.MatMul(b.Flatten(norm, 1), b.Const(graph.F32, 1, graph.Of(5, 8)), false, true))
+	b.Output("y", b.MatMul(b.Flatten(norm, 1), b.Const(array.F32, 1, graph.Of(5, 8)), false, true))
 	b.Output("mean", mean)
 	b.Update("w", b.Scale(w, 0.25))
 	const want = `%0 f32[N 3 4 4] = input {name=x dtype=f32 shape=[N 3 4 4]}

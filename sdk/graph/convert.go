@@ -1,13 +1,15 @@
 package graph
 
+import "github.com/compressaware/cram/sdk/array"
+
 // WithFloat returns a copy of p in which every value of type F32 has type d (F32 or F64 for running, BF16 or F16 for
 // storage). Tests use it to run a program in double precision.
-func (p *Program) WithFloat(d DType) (*Program, error) {
+func (p *Program) WithFloat(d array.DType) (*Program, error) {
 	if p == nil {
 		return nil, errNoProgram
 	}
-	swap := func(t DType) DType {
-		if t == F32 {
+	swap := func(t array.DType) array.DType {
+		if t == array.F32 {
 			return d
 		}
 		return t

@@ -8,11 +8,12 @@ import (
 	"unicode"
 
 	"github.com/compressaware/cram/internal/pack"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // The attribute structs have fields of the kinds that are told apart here and in decodeField, nothing else; a test holds it.
 var (
-	dtypeType = reflect.TypeFor[DType]()
+	dtypeType = reflect.TypeFor[array.DType]()
 	shapeType = reflect.TypeFor[Shape]()
 )
 
@@ -32,7 +33,7 @@ func encodeAttr(w *pack.Writer, a Attr) {
 
 func encodeField(w *pack.Writer, f reflect.Value) {
 	switch x := f.Interface().(type) {
-	case DType:
+	case array.DType:
 		w.String(x.String())
 	case Shape:
 		encodeShape(w, x)
@@ -118,8 +119,8 @@ func decodeField(r *pack.Reader, f reflect.Value) {
 
 func decodeInt(r *pack.Reader) int64 { return r.IntIn(-maxExtent, maxExtent) }
 
-func decodeDType(r *pack.Reader) DType {
-	d, err := ParseDType(r.String(pack.MaxName))
+func decodeDType(r *pack.Reader) array.DType {
+	d, err := array.ParseDType(r.String(pack.MaxName))
 	if err != nil {
 		r.Fail("%v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -182,8 +183,8 @@ func (g *growing) field(kind reflect.Type, name string) any {
 		return xs
 	}
 	switch {
-	case kind == reflect.TypeFor[graph.DType]():
-		return []graph.DType{graph.F32, graph.F32, graph.F32, graph.F64, graph.Bit, graph.I32, graph.I64, graph.I8, graph.F16, graph.BF16}[g.draw(10)].String()
+	case kind == reflect.TypeFor[array.DType]():
+		return []array.DType{array.F32, array.F32, array.F32, array.F64, array.Bit, array.I32, array.I64, array.I8, array.F16, array.BF16}[g.draw(10)].String()
 	case kind == reflect.TypeFor[graph.Shape]():
 		shape := make([]any, []int{0, 1, 2, 4, 4, 4, 3, 5}[g.draw(8)])
 		for i := range shape {

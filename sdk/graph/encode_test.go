@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -28,20 +29,20 @@ func everything(t testing.TB) *graph.Program {
 		}
 	}
 	slot := func(name string, dims ...int) graph.Node {
-		return b.Slot(graph.Slot{Name: name, Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		return b.Slot(graph.Slot{Name: name, Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 	}
-	x := b.Input("x", graph.F32, graph.Batch(4, 6, 6))
-	key := b.Input("key", graph.I64, graph.Of(2))
-	labels := b.Input("labels", graph.I32, graph.Shape{graph.Sym("N")})
+	x := b.Input("x", array.F32, graph.Batch(4, 6, 6))
+	key := b.Input("key", array.I64, graph.Of(2))
+	labels := b.Input("labels", array.I32, graph.Shape{graph.Sym("N")})
 	w, gamma, beta := slot("w", 8, 4, 3, 3), slot("gamma", 8), slot("beta", 8)
-	mean := b.Slot(graph.Slot{Name: "mean", Kind: graph.Stat, Type: graph.Type{DType: graph.F32, Shape: graph.Of(8)}})
+	mean := b.Slot(graph.Slot{Name: "mean", Kind: graph.Stat, Type: graph.Type{DType: array.F32, Shape: graph.Of(8)}})
 
 	masks := b.TopKMask(100, w, slot("head", 10, 200))
 	kept := b.Keep(w, masks[0])
 	y := b.Conv2D(x, kept, graph.ConvAttr{Pad: [4]int{1, 1, 1, 1}})
 	norm, m, v := b.BatchNorm(y, gamma, beta, 1e-5)
 	h := b.Relu(norm)
-	h = b.Keep(h, b.Less(b.Uniform(key, 3, graph.F32, b.Shape(h)), b.ConstLike(h, 0.5)))
+	h = b.Keep(h, b.Less(b.Uniform(key, 3, array.F32, b.Shape(h)), b.ConstLike(h, 0.5)))
 	p := b.MaxPool(h, graph.PoolAttr{Kernel: [2]int{2, 2}})
 	p = b.Add(p, b.AvgPool(h, graph.PoolAttr{Kernel: [2]int{2, 2}, CountPad: true}))
 	out(b.BatchNormInfer(y, gamma, beta, mean, v, 1e-5), m)
@@ -67,7 +68,7 @@ func everything(t testing.TB) *graph.Program {
 		out(g)
 	}
 	b.Update("mean", m)
-	out(loss, b.NMMask(w, 2, 4, 1), b.BlockMask(7, 4, w)[0], b.Cast(logits, graph.F64))
+	out(loss, b.NMMask(w, 2, 4, 1), b.BlockMask(7, 4, w)[0], b.Cast(logits, array.F64))
 	program, err := b.Program()
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +114,7 @@ func TestAttrKinds(t *testing.T) {
 		for i := range a.NumField() {
 			f := a.Field(i)
 			switch f.Type {
-			case reflect.TypeFor[graph.DType](), reflect.TypeFor[graph.Shape](), reflect.TypeFor[string](), reflect.TypeFor[bool](),
+			case reflect.TypeFor[array.DType](), reflect.TypeFor[graph.Shape](), reflect.TypeFor[string](), reflect.TypeFor[bool](),
 				reflect.TypeFor[int](), reflect.TypeFor[float64](), reflect.TypeFor[[]int]():
 				continue
 			}
@@ -313,13 +314,13 @@ func FuzzDecode(f *testing.F) {
 		return p
 	}
 	weight := func(b *graph.Builder, dims ...int) graph.Node {
-		return b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}})
+		return b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
 	}
 	for _, p := range []*graph.Program{
 		everything(f),
-		small(func(b *graph.Builder) { b.Output("y", b.Relu(b.Input("x", graph.F32, graph.Batch(4)))) }),
+		small(func(b *graph.Builder) { b.Output("y", b.Relu(b.Input("x", array.F32, graph.Batch(4)))) }),
 		small(func(b *graph.Builder) {
-			y := b.Conv2D(b.Input("x", graph.F32, graph.Batch(4, 6, 6)), weight(b, 8, 4, 3, 3), graph.ConvAttr{Pad: [4]int{1, 1, 1, 1}})
+			y := b.Conv2D(b.Input("x", array.F32, graph.Batch(4, 6, 6)), weight(b, 8, 4, 3, 3), graph.ConvAttr{Pad: [4]int{1, 1, 1, 1}})
 			b.Output("y", b.MaxPool(y, graph.PoolAttr{Kernel: [2]int{2, 2}}))
 		}),
 		small(func(b *graph.Builder) {
@@ -327,7 +328,7 @@ func FuzzDecode(f *testing.F) {
 			b.Update("w", b.Keep(w, b.NMMask(w, 2, 4, 1)))
 		}),
 		small(func(b *graph.Builder) {
-			x := b.Input("x", graph.F32, graph.Shape{graph.Sym("N"), graph.Sym("T"), graph.Dim{C: 2}})
+			x := b.Input("x", array.F32, graph.Shape{graph.Sym("N"), graph.Sym("T"), graph.Dim{C: 2}})
 			b.Output("y", b.Concat(2, b.Slice(x, []int{0, 0, 0}, []int{-1, -1, 1}, []int{1, 1, 1}), b.Slice(x, []int{0, 0, 1}, []int{-1, -1, 2}, []int{1, 1, 1})))
 		}),
 	} {

@@ -7,14 +7,15 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A linear layer with softmax, for a batch of any size.
 func ExampleBuilder() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(3))
-	w := b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: graph.F32, Shape: graph.Of(2, 3)}})
+	x := b.Input("x", array.F32, graph.Batch(3))
+	w := b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(2, 3)}})
 	b.Output("p", b.Softmax(b.MatMul(x, w, false, true)))
 	program, err := b.Program()
 	if err != nil {
@@ -32,18 +33,18 @@ func ExampleBuilder() {
 // Mistakes surface once, with the shapes and the line that made them.
 func ExampleBuilder_Program() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(3))
-	y := b.Add(x, b.Const(graph.F32, 1, graph.Of(4)))
+	x := b.Input("x", array.F32, graph.Batch(3))
+	y := b.Add(x, b.Const(array.F32, 1, graph.Of(4)))
 	b.Output("y", b.Exp(y))
 	_, err := b.Program()
 	fmt.Println(err)
-	// Output: graph: add: shapes [N 3] and [4] do not broadcast (at example_test.go:36)
+	// Output: graph: add: shapes [N 3] and [4] do not broadcast (at example_test.go:37)
 }
 
 // One step of gradient descent on (w - 3)², as a program that updates its slot.
 func ExampleBuilder_Grad() {
 	b := graph.NewBuilder()
-	w := b.Slot(graph.Slot{Name: "w", Type: graph.Type{DType: graph.F64}})
+	w := b.Slot(graph.Slot{Name: "w", Type: graph.Type{DType: array.F64}})
 	off := b.Shift(w, -3)
 	loss := b.Mul(off, off)
 	g := b.Grad(loss, w)[0]
@@ -109,22 +110,22 @@ func ExampleOps() {
 // Fed tensors decide the symbols of a program.
 func ExampleProgram_Bind() {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(2))
+	x := b.Input("x", array.F32, graph.Batch(2))
 	b.Output("y", b.Neg(x))
 	program, err := b.Program()
 	if err != nil {
 		log.Fatal(err)
 	}
-	three, err := graph.FromF32([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
+	three, err := array.FromF32([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(program.Bind([]graph.Tensor{three}))
-	flat, err := graph.FromF32([]float32{1, 2, 3})
+	fmt.Println(program.Bind([]array.Tensor{three}))
+	flat, err := array.FromF32([]float32{1, 2, 3})
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = program.Bind([]graph.Tensor{flat})
+	_, err = program.Bind([]array.Tensor{flat})
 	fmt.Println(err)
 	// Output:
 	// map[N:3] <nil>

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -25,11 +26,11 @@ func TestConvFormula(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			x, w := spaced(1, c.x[:]...).value, spaced(2, c.w[:]...).value
 			b := graph.NewBuilder()
-			b.Output("y", b.Conv2D(b.Input("x", graph.F64, graph.Of(c.x[:]...)), b.Input("w", graph.F64, graph.Of(c.w[:]...)),
+			b.Output("y", b.Conv2D(b.Input("x", array.F64, graph.Of(c.x[:]...)), b.Input("w", array.F64, graph.Of(c.w[:]...)),
 				graph.ConvAttr{Stride: c.s, Pad: c.pad, Groups: c.groups}))
 			got := run(t, program(t, b), x, w)[0]
 
-			element := func(x graph.Tensor, n, c, i, j int) float64 {
+			element := func(x array.Tensor, n, c, i, j int) float64 {
 				if i < 0 || j < 0 || i >= x.Dims[2] || j >= x.Dims[3] {
 					return 0
 				}
@@ -75,9 +76,9 @@ func TestMatMulFormula(t *testing.T) {
 			}
 			x, y := spaced(1, xd...).value, spaced(2, yd...).value
 			b := graph.NewBuilder()
-			b.Output("z", b.MatMul(b.Input("x", graph.F64, graph.Of(xd...)), b.Input("y", graph.F64, graph.Of(yd...)), ta, tb))
+			b.Output("z", b.MatMul(b.Input("x", array.F64, graph.Of(xd...)), b.Input("y", array.F64, graph.Of(yd...)), ta, tb))
 			got := run(t, program(t, b), x, y)[0]
-			element := func(x graph.Tensor, trans bool, s, i, j int) float64 {
+			element := func(x array.Tensor, trans bool, s, i, j int) float64 {
 				if trans {
 					i, j = j, i
 				}
@@ -113,7 +114,7 @@ func TestPoolFormula(t *testing.T) {
 				x.F64()[k] -= 3 // negative, so that a zero from the padding would win
 			}
 			b := graph.NewBuilder()
-			in := b.Input("x", graph.F64, graph.Of(n, c, h, w))
+			in := b.Input("x", array.F64, graph.Of(n, c, h, w))
 			b.Output("max", b.MaxPool(in, a))
 			b.Output("mean", b.AvgPool(in, a))
 			a.CountPad = true

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -21,13 +22,13 @@ type gradCase struct {
 // An input is a symbolic shape and a value.
 type input struct {
 	shape graph.Shape // nil: that of the value
-	value graph.Tensor
+	value array.Tensor
 }
 
 // spaced returns numbers in (-2, 2) of which no two are nearer than 1/n and none is nearer to zero than 1/2n, so that no kink lies between
 // x-h and x+h. seed varies their order.
 func spaced(seed int, d ...int) input {
-	t, err := graph.New(graph.F64, d...)
+	t, err := array.New(array.F64, d...)
 	if err != nil {
 		panic(err)
 	}
@@ -64,7 +65,7 @@ func batch(x input) input {
 	return x
 }
 
-func given(x graph.Tensor) input { return input{value: x} }
+func given(x array.Tensor) input { return input{value: x} }
 
 func scalarFn(op graph.Op, x input, f func(*graph.Builder, graph.Node) graph.Node) gradCase {
 	return gradCase{string(op), op, []input{x}, func(b *graph.Builder, x []graph.Node) graph.Node { return f(b, x[0]) }}
@@ -102,7 +103,7 @@ func gradCases() []gradCase {
 		}},
 		// A cast to the same type would vanish, so it goes through F32, whose rounding differences cannot resolve: of integers, exactly.
 		{"cast", graph.OpCast, []input{given(vec(1, -2, 3))}, func(b *graph.Builder, x []graph.Node) graph.Node {
-			return b.Cast(b.Cast(x[0], graph.F32), graph.F64)
+			return b.Cast(b.Cast(x[0], array.F32), array.F64)
 		}},
 		{"count", graph.OpCount, []input{batch(spaced(1, 3, 2))}, func(b *graph.Builder, x []graph.Node) graph.Node {
 			return b.Div(b.Mul(x[0], x[0]), b.Count(x[0], 0))
@@ -291,7 +292,7 @@ func checkGradient(t *testing.T, c gradCase) {
 	const h, tolerance = 1e-5, 1e-6
 	b := graph.NewBuilder()
 	x := make([]graph.Node, len(c.in))
-	feed := make([]graph.Tensor, len(c.in))
+	feed := make([]array.Tensor, len(c.in))
 	var wrt []graph.Node
 	var moved []int
 	for i, in := range c.in {
@@ -299,13 +300,13 @@ func checkGradient(t *testing.T, c gradCase) {
 			in.shape = graph.Of(in.value.Dims...)
 		}
 		x[i], feed[i] = b.Input(fmt.Sprintf("x%d", i), in.value.DType, in.shape), in.value.Clone()
-		if in.value.DType == graph.F64 {
+		if in.value.DType == array.F64 {
 			wrt, moved = append(wrt, x[i]), append(moved, i)
 		}
 	}
 	y := c.f(b, x)
-	weights := b.Shift(b.Scale(b.Uniform(b.Input("key", graph.I64, graph.Of(2)), 0, graph.F64, b.Shape(y)), 2), -0.7)
-	feed = append(feed, fill(graph.I64, dims(2), 3, 0))
+	weights := b.Shift(b.Scale(b.Uniform(b.Input("key", array.I64, graph.Of(2)), 0, array.F64, b.Shape(y)), 2), -0.7)
+	feed = append(feed, fill(array.I64, dims(2), 3, 0))
 	loss := b.Sum(b.Mul(y, weights), false)
 	b.Output("loss", loss)
 	forward := *b // the program so far: a copy of the builder ends here
@@ -359,9 +360,9 @@ func program(t testing.TB, b *graph.Builder) *graph.Program {
 func TestGradientsAtKinks(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		in   []graph.Tensor
+		in   []array.Tensor
 		f    func(b *graph.Builder, x []graph.Node) graph.Node
-		want []graph.Tensor
+		want []array.Tensor
 	}{
 		{"max", list(vec(1, 2), vec(1, 3)), func(b *graph.Builder, x []graph.Node) graph.Node { return b.Max(x[0], x[1]) }, list(vec(1, 0), vec(0, 1))},
 		{"min", list(vec(1, 2), vec(1, 3)), func(b *graph.Builder, x []graph.Node) graph.Node { return b.Min(x[0], x[1]) }, list(vec(1, 1), vec(0, 0))},
@@ -394,7 +395,7 @@ func TestGradErrors(t *testing.T) {
 		"not a scalar": {func(b *graph.Builder, x graph.Node) graph.Node { return b.Exp(x) }, "want a float scalar"},
 		"not a float":  {func(b *graph.Builder, x graph.Node) graph.Node { return b.ArgMax(x) }, "want a float scalar"},
 		"through a mask": {func(b *graph.Builder, x graph.Node) graph.Node {
-			return b.Sum(b.Cast(b.Less(x, b.ConstLike(x, 0)), graph.F64), false)
+			return b.Sum(b.Cast(b.Less(x, b.ConstLike(x, 0)), array.F64), false)
 		}, "less has no gradient rule"},
 		"through statistics": {func(b *graph.Builder, x graph.Node) graph.Node {
 			m := b.Reshape(x, graph.Of(2, 2))
@@ -406,7 +407,7 @@ func TestGradErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := graph.NewBuilder()
-			x := b.Input("x", graph.F64, graph.Of(4))
+			x := b.Input("x", array.F64, graph.Of(4))
 			b.Output("g", b.Grad(c.f(b, x), x)[0])
 			_, err := b.Program()
 			if err == nil || !strings.Contains(err.Error(), c.says) {

@@ -3,6 +3,8 @@ package graph
 import (
 	"fmt"
 	"math"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Neg returns -x.
@@ -42,7 +44,7 @@ func (b *Builder) Scale(x Node, c float64) Node { return b.emit1(OpScale, Scalar
 func (b *Builder) Shift(x Node, c float64) Node { return b.emit1(OpShift, Scalar1{c}, x) }
 
 // Cast returns x as type d.
-func (b *Builder) Cast(x Node, d DType) Node {
+func (b *Builder) Cast(x Node, d array.DType) Node {
 	if b.Type(x).DType == d {
 		return x
 	}
@@ -126,7 +128,7 @@ func inferFill(_ []Type, attr Attr) ([]Type, error) {
 
 func inferDraw(in []Type, attr Attr) ([]Type, error) {
 	a := attr.(Draw)
-	if want := (Type{I64, Of(2)}); !in[0].Equal(want) {
+	if want := (Type{array.I64, Of(2)}); !in[0].Equal(want) {
 		return nil, fmt.Errorf("key: want %v, got %v", want, in[0])
 	}
 	if !a.DType.Float() {
@@ -135,7 +137,7 @@ func inferDraw(in []Type, attr Attr) ([]Type, error) {
 	return checked(a.DType, a.Shape)
 }
 
-func checked(d DType, s Shape) ([]Type, error) {
+func checked(d array.DType, s Shape) ([]Type, error) {
 	if !d.Valid() {
 		return nil, fmt.Errorf("%v", d)
 	}
@@ -157,7 +159,7 @@ func inferBinary(in []Type, _ Attr) ([]Type, error) {
 }
 
 func inferLess(in []Type, _ Attr) ([]Type, error) {
-	return []Type{{Bit, in[0].Shape}}, needSame(in)
+	return []Type{{array.Bit, in[0].Shape}}, needSame(in)
 }
 
 func inferCast(in []Type, attr Attr) ([]Type, error) {

@@ -1,6 +1,10 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/sdk/array"
+)
 
 // TopKMask returns one mask for each of ws that together keep exactly the keep largest |w|;
 // ties go to the lowest index, counting through ws in order (paper §2, Global). NaN ranks above every number.
@@ -31,7 +35,7 @@ func masks(in []Type) ([]Type, error) {
 		if !t.Shape.Size().Fixed() || t.DType != in[0].DType {
 			return nil, fmt.Errorf("operand %d: want a constant shape and type %v, got %v", i, in[0].DType, t)
 		}
-		out[i] = Type{Bit, t.Shape}
+		out[i] = Type{array.Bit, t.Shape}
 	}
 	return out, nil
 }
@@ -86,7 +90,7 @@ func inferKeep(in []Type, _ Attr) ([]Type, error) {
 	if err := needFloat(in[0]); err != nil {
 		return nil, err
 	}
-	if want := (Type{Bit, in[0].Shape}); !in[1].Equal(want) {
+	if want := (Type{array.Bit, in[0].Shape}); !in[1].Equal(want) {
 		return nil, fmt.Errorf("mask: want %v, got %v", want, in[1])
 	}
 	return in[:1:1], nil

@@ -1,6 +1,10 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/compressaware/cram/sdk/array"
+)
 
 // BatchNorm normalises x [N C …] by the mean and the biased variance of this batch, per channel. gamma and beta are [C].
 // It returns y and the two statistics [C]; gradients flow through y only.
@@ -143,7 +147,7 @@ func inferXent(in []Type, _ Attr) ([]Type, error) {
 	if err := needFloat(in[0]); err != nil {
 		return nil, err
 	}
-	if len(in[0].Shape) != 2 || in[1].DType != I32 || !in[1].Shape.Equal(in[0].Shape[:1]) {
+	if len(in[0].Shape) != 2 || in[1].DType != array.I32 || !in[1].Shape.Equal(in[0].Shape[:1]) {
 		return nil, fmt.Errorf("want logits [N C] and i32 labels [N], got %v and %v", in[0], in[1])
 	}
 	return []Type{{in[0].DType, in[1].Shape}}, nil

@@ -3,6 +3,8 @@ package graph
 import (
 	"fmt"
 	"slices"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Sum adds up x along axes (all when none are named); keep leaves them with extent 1.
@@ -87,7 +89,7 @@ func inferArgMax(in []Type, _ Attr) ([]Type, error) {
 	if r == 0 {
 		return nil, fmt.Errorf("want rank 1 or more, got %v", in[0])
 	}
-	return []Type{{I32, in[0].Shape[: r-1 : r-1]}}, needFloat(in[0])
+	return []Type{{array.I32, in[0].Shape[: r-1 : r-1]}}, needFloat(in[0])
 }
 
 // spread broadcasts y, a reduction of x by a, back to x's shape.

@@ -3,6 +3,8 @@ package graph
 import (
 	"fmt"
 	"slices"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // Reshape returns the same elements with another shape. One extent may be Dim{} and is then computed.
@@ -245,7 +247,7 @@ func gradConcat(b *Builder, i Instr, xs, _, d []Node) []Node {
 }
 
 func inferGather(in []Type, _ Attr) ([]Type, error) {
-	if in[1].DType != I32 || len(in[0].Shape) < 1 || !in[0].Shape[0].Fixed() {
+	if in[1].DType != array.I32 || len(in[0].Shape) < 1 || !in[0].Shape[0].Fixed() {
 		return nil, fmt.Errorf("want a table with constant rows and an i32 index, got %v and %v", in[0], in[1])
 	}
 	return []Type{{in[0].DType, append(slices.Clone(in[1].Shape), in[0].Shape[1:]...)}}, nil
@@ -261,7 +263,7 @@ func inferScatterAdd(in []Type, attr Attr) ([]Type, error) {
 	if err := needFloat(src); err != nil {
 		return nil, err
 	}
-	if idx.DType != I32 || len(src.Shape) < r || !src.Shape[:r].Equal(idx.Shape) {
+	if idx.DType != array.I32 || len(src.Shape) < r || !src.Shape[:r].Equal(idx.Shape) {
 		return nil, fmt.Errorf("src %v must begin with the axes of the i32 index %v", src, idx)
 	}
 	return checked(src.DType, append(Shape{{C: attr.(Rows).Rows}}, src.Shape[r:]...))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -14,34 +15,34 @@ import (
 type opCase struct {
 	op   graph.Op
 	attr graph.Attr
-	in   []graph.Tensor
-	want []graph.Tensor
+	in   []array.Tensor
+	want []array.Tensor
 }
 
-func list(ts ...graph.Tensor) []graph.Tensor { return ts }
+func list(ts ...array.Tensor) []array.Tensor { return ts }
 
 // dims writes extents.
 func dims(d ...int) []int { return d }
 
 // fill returns a tensor of type d with the given elements.
-func fill(d graph.DType, dims []int, x ...float64) graph.Tensor {
-	t, err := graph.New(d, dims...)
+func fill(d array.DType, dims []int, x ...float64) array.Tensor {
+	t, err := array.New(d, dims...)
 	if err != nil || t.Len() != len(x) {
 		panic(fmt.Sprintf("test literal %v%v with %d elements: %v", d, dims, len(x), err))
 	}
 	for k, v := range x {
 		switch d {
-		case graph.F32:
+		case array.F32:
 			t.F32()[k] = float32(v)
-		case graph.F64:
+		case array.F64:
 			t.F64()[k] = v
-		case graph.I8:
+		case array.I8:
 			t.Data[k] = byte(int8(v))
-		case graph.I32:
+		case array.I32:
 			t.I32()[k] = int32(v)
-		case graph.I64:
+		case array.I64:
 			t.I64()[k] = int64(v)
-		case graph.Bit:
+		case array.Bit:
 			if v != 0 {
 				t.SetBit(k)
 			}
@@ -50,10 +51,10 @@ func fill(d graph.DType, dims []int, x ...float64) graph.Tensor {
 	return t
 }
 
-func floats(dims []int, x ...float64) graph.Tensor  { return fill(graph.F64, dims, x...) }
-func indices(dims []int, x ...float64) graph.Tensor { return fill(graph.I32, dims, x...) }
-func bitmap(dims []int, x ...float64) graph.Tensor  { return fill(graph.Bit, dims, x...) }
-func vec(x ...float64) graph.Tensor                 { return floats(dims(len(x)), x...) }
+func floats(dims []int, x ...float64) array.Tensor  { return fill(array.F64, dims, x...) }
+func indices(dims []int, x ...float64) array.Tensor { return fill(array.I32, dims, x...) }
+func bitmap(dims []int, x ...float64) array.Tensor  { return fill(array.Bit, dims, x...) }
+func vec(x ...float64) array.Tensor                 { return floats(dims(len(x)), x...) }
 
 var (
 	nan  = math.NaN()
@@ -86,9 +87,9 @@ func twoOperands(op graph.Op, x, y, z []float64) opCase {
 func opCases() []opCase {
 	x3 := vec(1, 2, 3)
 	return []opCase{
-		{graph.OpConst, graph.Fill{DType: graph.F64, Shape: graph.Of(2), Value: 0.1}, nil, list(vec(0.1, 0.1))},
-		{graph.OpConst, graph.Fill{DType: graph.I32, Shape: nil, Value: -3}, nil, list(indices(nil, -3))},
-		{graph.OpUniform, graph.Draw{Stream: 5, DType: graph.F64, Shape: graph.Of(2, 3)}, list(fill(graph.I64, dims(2), 1<<40+7, 9)),
+		{graph.OpConst, graph.Fill{DType: array.F64, Shape: graph.Of(2), Value: 0.1}, nil, list(vec(0.1, 0.1))},
+		{graph.OpConst, graph.Fill{DType: array.I32, Shape: nil, Value: -3}, nil, list(indices(nil, -3))},
+		{graph.OpUniform, graph.Draw{Stream: 5, DType: array.F64, Shape: graph.Of(2, 3)}, list(fill(array.I64, dims(2), 1<<40+7, 9)),
 			list(floats(dims(2, 3), draws([2]int64{1<<40 + 7, 9}, 5, 6)...))},
 
 		oneOperand(graph.OpNeg, []float64{1, -2, 0}, []float64{-1, 2, 0}),
@@ -104,11 +105,11 @@ func opCases() []opCase {
 		twoOperands(graph.OpReluGrad, []float64{5, 6, 7, 8}, []float64{1, 0, -1, nan}, []float64{5, 0, 0, 0}),
 		{graph.OpScale, graph.Scalar1{C: -2}, list(x3), list(vec(-2, -4, -6))},
 		{graph.OpShift, graph.Scalar1{C: 0.5}, list(x3), list(vec(1.5, 2.5, 3.5))},
-		{graph.OpCast, graph.To{DType: graph.I32}, list(vec(1.9, -1.9, nan, 1e12, -inf)), list(indices(dims(5), 1, -1, 0, math.MaxInt32, math.MinInt32))},
-		{graph.OpCast, graph.To{DType: graph.Bit}, list(vec(0, 0.5, -1)), list(bitmap(dims(3), 0, 1, 1))},
-		{graph.OpCast, graph.To{DType: graph.F64}, list(bitmap(dims(3), 1, 0, 1)), list(vec(1, 0, 1))},
-		{graph.OpCast, graph.To{DType: graph.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))), // both halfway: to even
-			list(fill(graph.F32, dims(2), 1, 1+math.Ldexp(1, -22)))},
+		{graph.OpCast, graph.To{DType: array.I32}, list(vec(1.9, -1.9, nan, 1e12, -inf)), list(indices(dims(5), 1, -1, 0, math.MaxInt32, math.MinInt32))},
+		{graph.OpCast, graph.To{DType: array.Bit}, list(vec(0, 0.5, -1)), list(bitmap(dims(3), 0, 1, 1))},
+		{graph.OpCast, graph.To{DType: array.F64}, list(bitmap(dims(3), 1, 0, 1)), list(vec(1, 0, 1))},
+		{graph.OpCast, graph.To{DType: array.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))), // both halfway: to even
+			list(fill(array.F32, dims(2), 1, 1+math.Ldexp(1, -22)))},
 
 		twoOperands(graph.OpAdd, []float64{1, 2}, []float64{10, inf}, []float64{11, inf}),
 		twoOperands(graph.OpSub, []float64{1, inf}, []float64{10, inf}, []float64{-9, nan}),
@@ -256,7 +257,7 @@ func compile(t testing.TB, p *graph.Program) backends.Executable {
 	return exe
 }
 
-func run(t testing.TB, p *graph.Program, in ...graph.Tensor) []graph.Tensor {
+func run(t testing.TB, p *graph.Program, in ...array.Tensor) []array.Tensor {
 	t.Helper()
 	out, err := compile(t, p).Run(t.Context(), in, nil)
 	if err != nil {
@@ -266,17 +267,17 @@ func run(t testing.TB, p *graph.Program, in ...graph.Tensor) []graph.Tensor {
 }
 
 // at returns element k.
-func at(x graph.Tensor, k int) float64 {
+func at(x array.Tensor, k int) float64 {
 	switch x.DType {
-	case graph.F32:
+	case array.F32:
 		return float64(x.F32()[k])
-	case graph.F64:
+	case array.F64:
 		return x.F64()[k]
-	case graph.I8:
+	case array.I8:
 		return float64(int8(x.Data[k]))
-	case graph.I32:
+	case array.I32:
 		return float64(x.I32()[k])
-	case graph.I64:
+	case array.I64:
 		return float64(x.I64()[k])
 	}
 	if x.Bit(k) {
@@ -286,7 +287,7 @@ func at(x graph.Tensor, k int) float64 {
 }
 
 // near fails unless got has want's type and its elements within tolerance·max(1, |want|).
-func near(t testing.TB, what string, got, want graph.Tensor, tolerance float64) {
+func near(t testing.TB, what string, got, want array.Tensor, tolerance float64) {
 	t.Helper()
 	if got.DType != want.DType || fmt.Sprint(got.Dims) != fmt.Sprint(want.Dims) {
 		t.Fatalf("%s: want %v%v, got %v%v", what, want.DType, want.Dims, got.DType, got.Dims)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // An ID names one value of a program, an index into Program.Types.
@@ -11,7 +13,7 @@ type ID int32
 
 // A Type is what is known of a value before a run: element type and shape.
 type Type struct {
-	DType DType
+	DType array.DType
 	Shape Shape
 }
 
@@ -114,7 +116,7 @@ func (p *Program) Slot(name string) (Slot, bool) {
 }
 
 // Bind checks the tensors fed to the inputs, in order, and solves the symbols of the program from them.
-func (p *Program) Bind(in []Tensor) (Sizes, error) {
+func (p *Program) Bind(in []array.Tensor) (Sizes, error) {
 	if p == nil {
 		return nil, errNoProgram
 	}
@@ -138,14 +140,14 @@ func (p *Program) Bind(in []Tensor) (Sizes, error) {
 }
 
 // BindOutputs returns the tensors that a run with these sizes puts its outputs in: the caller's out, checked, or new ones where out is nil.
-func (p *Program) BindOutputs(sizes Sizes, out []Tensor) ([]Tensor, error) {
+func (p *Program) BindOutputs(sizes Sizes, out []array.Tensor) ([]array.Tensor, error) {
 	if p == nil {
 		return nil, errNoProgram
 	}
 	if out != nil && len(out) != len(p.Outputs) {
 		return nil, fmt.Errorf("graph: program has %d outputs, got %d tensors to put them in", len(p.Outputs), len(out))
 	}
-	ready := make([]Tensor, len(p.Outputs))
+	ready := make([]array.Tensor, len(p.Outputs))
 	for i, o := range p.Outputs {
 		t := p.Types[o.ID]
 		dims, err := t.Shape.Bind(sizes)
@@ -153,7 +155,7 @@ func (p *Program) BindOutputs(sizes Sizes, out []Tensor) ([]Tensor, error) {
 			return nil, fmt.Errorf("graph: output %q: %w", o.Name, err)
 		}
 		if out == nil {
-			if ready[i], err = New(t.DType, dims...); err != nil {
+			if ready[i], err = array.New(t.DType, dims...); err != nil {
 				return nil, fmt.Errorf("graph: output %q: %w", o.Name, err)
 			}
 			continue

@@ -162,12 +162,3 @@ func (s Shape) valid() error {
 	}
 	return nil
 }
-
-// Count returns the number of elements of a tensor with these extents.
-func Count(dims []int) int {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	return n
-}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -56,7 +57,7 @@ func TestShapeBind(t *testing.T) {
 func TestReshapeRest(t *testing.T) {
 	b := graph.NewBuilder()
 	n, length := graph.Sym("N"), graph.Sym("T")
-	x := b.Input("x", graph.F32, graph.Shape{n, length, {C: 12}})
+	x := b.Input("x", array.F32, graph.Shape{n, length, {C: 12}})
 	for _, c := range []struct {
 		to, want graph.Shape
 	}{
@@ -81,23 +82,23 @@ func TestReshapeRest(t *testing.T) {
 }
 
 func TestDTypes(t *testing.T) {
-	for d, bytes := range map[graph.DType]int{graph.F32: 36, graph.F64: 72, graph.F16: 18, graph.BF16: 18, graph.I8: 9, graph.I32: 36, graph.I64: 72, graph.Bit: 2} {
+	for d, bytes := range map[array.DType]int{array.F32: 36, array.F64: 72, array.F16: 18, array.BF16: 18, array.I8: 9, array.I32: 36, array.I64: 72, array.Bit: 2} {
 		if got := d.Bytes(9); got != bytes {
 			t.Errorf("9 elements of %v take %d bytes, want %d", d, got, bytes)
 		}
-		if got, err := graph.ParseDType(d.String()); err != nil || got != d || !d.Valid() {
+		if got, err := array.ParseDType(d.String()); err != nil || got != d || !d.Valid() {
 			t.Errorf("%v parses as %v, %v", d, got, err)
 		}
 	}
 	for _, s := range []string{"", "invalid", "F32", "float32", "dtype(9)"} {
-		if d, err := graph.ParseDType(s); err == nil {
+		if d, err := array.ParseDType(s); err == nil {
 			t.Errorf("%q parses as %v", s, d)
 		}
 	}
-	if d := graph.DType(200); d.Valid() || d.Float() || d.Bytes(8) != 0 || d.String() != "dtype(200)" {
+	if d := array.DType(200); d.Valid() || d.Float() || d.Bytes(8) != 0 || d.String() != "dtype(200)" {
 		t.Errorf("%v", d)
 	}
-	if !graph.BF16.Float() || graph.I8.Float() || graph.Bit.Float() || graph.InvalidDType.Valid() {
+	if !array.BF16.Float() || array.I8.Float() || array.Bit.Float() || array.InvalidDType.Valid() {
 		t.Error("Float or Valid")
 	}
 }

@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -11,7 +12,7 @@ func ReLU(p *Pass, x graph.Node) graph.Node { return p.Relu(x) }
 
 // ReLU6 returns min(max(x, 0), 6).
 func ReLU6(p *Pass, x graph.Node) graph.Node {
-	return p.Min(p.Relu(x), p.Const(graph.F32, 6, graph.Of()))
+	return p.Min(p.Relu(x), p.Const(array.F32, 6, graph.Of()))
 }
 
 // GELU returns x·Φ(x), Φ being the cumulative normal distribution, by the error function.

@@ -4,14 +4,15 @@ import (
 	"math"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
 )
 
 // state is mean 10, variance 100 and the identity after it.
-func state(t *testing.T) map[string]graph.Tensor {
-	return map[string]graph.Tensor{
+func state(t *testing.T) map[string]array.Tensor {
+	return map[string]array.Tensor{
 		"bn.weight":       f32(t, []float32{1}),
 		"bn.bias":         f32(t, []float32{0}),
 		"bn.running_mean": f32(t, []float32{10}),
@@ -24,7 +25,7 @@ func state(t *testing.T) map[string]graph.Tensor {
 func TestBatchNormByHand(t *testing.T) {
 	near := func(got float32, want float64) bool { return math.Abs(float64(got)-want) < 1e-4 }
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(1))
+	x := b.Input("x", array.F32, graph.Batch(1))
 	p := nn.NewPass(b, nn.Train)
 	b.Output("train", p.Apply("bn", nn.BatchNorm{}, x))
 	b.Output("infer", nn.NewPass(b, nn.Infer).Apply("bn", nn.BatchNorm{}, x))
@@ -53,7 +54,7 @@ func TestBatchNormByHand(t *testing.T) {
 func TestBatchNormCommits(t *testing.T) {
 	for _, commit := range []bool{false, true} {
 		b := graph.NewBuilder()
-		x := b.Input("x", graph.F32, graph.Batch(1))
+		x := b.Input("x", array.F32, graph.Batch(1))
 		clean, second := nn.NewPass(b, nn.Train), nn.NewPass(b, nn.Train)
 		y := clean.Apply("bn", nn.BatchNorm{}, x)
 		b.Output("y", b.Add(y, second.Apply("bn", nn.BatchNorm{}, b.Scale(x, 100))))
@@ -84,13 +85,13 @@ func TestBatchNormCommits(t *testing.T) {
 // TestBatchNormShared: applied twice in one pass, the second moves on from the first, as in PyTorch.
 func TestBatchNormShared(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(1))
+	x := b.Input("x", array.F32, graph.Batch(1))
 	p := nn.NewPass(b, nn.Train)
 	for range 2 {
 		p.Apply("bn", nn.BatchNorm{Momentum: 0.5}, x)
 	}
 	b.Output("mean", p.Stats["bn.running_mean"])
-	out, _ := golden.Run(t, program(t, b), map[string]graph.Tensor{"bn.running_mean": f32(t, []float32{10})}, f32(t, []float32{1, 3, 5, 7}, 4, 1))
+	out, _ := golden.Run(t, program(t, b), map[string]array.Tensor{"bn.running_mean": f32(t, []float32{10})}, f32(t, []float32{1, 3, 5, 7}, 4, 1))
 	if got := out["mean"].F32()[0]; got != 5.5 { // (10+4)/2 = 7, (7+4)/2 = 5.5
 		t.Errorf("running mean is %g, want 5.5", got)
 	}
@@ -99,7 +100,7 @@ func TestBatchNormShared(t *testing.T) {
 // TestBatchNormOfOne: a single value has no unbiased variance; the running one must not become NaN.
 func TestBatchNormOfOne(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(1))
+	x := b.Input("x", array.F32, graph.Batch(1))
 	p := nn.NewPass(b, nn.Train)
 	b.Output("y", p.Apply("bn", nn.BatchNorm{}, x))
 	b.Output("var", p.Stats["bn.running_var"])

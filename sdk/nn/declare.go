@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/compressaware/cram/internal/null"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -21,9 +22,9 @@ func Declare(m Model, input graph.Shape) ([]Decl, graph.Type, error) {
 	shared := &declarations{index: map[string]int{}}
 	for _, mode := range []Mode{Train, Infer} {
 		p := NewPass(graph.NewBuilder(), mode)
-		p.Key = p.Input("key", graph.I64, graph.Of(2))
+		p.Key = p.Input("key", array.I64, graph.Of(2))
 		p.declared = shared
-		y := m.Forward(p, p.Input("x", graph.F32, input))
+		y := m.Forward(p, p.Input("x", array.F32, input))
 		if err := p.Err(); err != nil {
 			return nil, graph.Type{}, err
 		}
@@ -36,14 +37,14 @@ func Declare(m Model, input graph.Shape) ([]Decl, graph.Type, error) {
 
 // Initial returns the initial value of every declaration, by name. A value is a function of seed and name alone, the same on
 // every platform; adding a layer does not change the others.
-func Initial(decls []Decl, seed uint64) (map[string]graph.Tensor, error) {
-	values := make(map[string]graph.Tensor, len(decls))
+func Initial(decls []Decl, seed uint64) (map[string]array.Tensor, error) {
+	values := make(map[string]array.Tensor, len(decls))
 	for _, d := range decls {
 		dims, fixed := d.Shape.Dims()
-		if !fixed || d.DType != graph.F32 || d.Init == nil {
+		if !fixed || d.DType != array.F32 || d.Init == nil {
 			return nil, fmt.Errorf("nn: %s: want f32 of constant shape with an Init, got %v", d.Name, d.Type)
 		}
-		t, err := graph.New(d.DType, dims...)
+		t, err := array.New(d.DType, dims...)
 		if err != nil {
 			return nil, fmt.Errorf("nn: %s: %w", d.Name, err)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
@@ -15,8 +16,8 @@ import (
 func TestDropout(t *testing.T) {
 	const n, p = 4096, 0.25
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(n))
-	key := b.Input("key", graph.I64, graph.Of(2))
+	x := b.Input("x", array.F32, graph.Batch(n))
+	key := b.Input("key", array.I64, graph.Of(2))
 	pass := func(mode nn.Mode) *nn.Pass {
 		pass := nn.NewPass(b, mode)
 		pass.Key = key
@@ -36,8 +37,8 @@ func TestDropout(t *testing.T) {
 	for i := range ones {
 		ones[i] = 1
 	}
-	run := func(step int64) map[string]graph.Tensor {
-		key, err := graph.FromI64([]int64{7, step})
+	run := func(step int64) map[string]array.Tensor {
+		key, err := array.FromI64([]int64{7, step})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,7 @@ func TestDropout(t *testing.T) {
 
 func TestDropoutWithoutKey(t *testing.T) {
 	p := nn.NewPass(graph.NewBuilder(), nn.Train)
-	p.Apply("drop", nn.Dropout{P: 0.5}, p.Input("x", graph.F32, graph.Batch(2)))
+	p.Apply("drop", nn.Dropout{P: 0.5}, p.Input("x", array.F32, graph.Batch(2)))
 	if p.Err() == nil {
 		t.Error("no error")
 	}

@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/compressaware/cram/sdk/graph"
+import (
+	"github.com/compressaware/cram/sdk/graph"
+
+	"github.com/compressaware/cram/sdk/array"
+)
 
 // Embedding looks up rows of a table by the indices x […] (I32), giving […, Dim]. An index outside [0, Rows) is an error
 // at run time.
@@ -15,7 +19,7 @@ type Embedding struct {
 // Forward is the layer.
 func (e Embedding) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Embedding"
-	if t := p.Type(x); p.Err() == nil && t.DType != graph.I32 {
+	if t := p.Type(x); p.Err() == nil && t.DType != array.I32 {
 		p.mistake(layer, "want i32 indices, got %v", t)
 	}
 	if !p.positive(layer, "Rows", e.Rows) || !p.positive(layer, "Dim", e.Dim) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 )
@@ -81,7 +82,7 @@ func ExamplePass_Param() {
 // A training program by hand: who makes the pass commits the statistics it collected.
 func ExampleNewPass() {
 	b := graph.NewBuilder()
-	x, y := b.Input("x", graph.F32, graph.Batch(3, 32, 32)), b.Input("y", graph.I32, graph.Batch())
+	x, y := b.Input("x", array.F32, graph.Batch(3, 32, 32)), b.Input("y", array.I32, graph.Batch())
 	p := nn.NewPass(b, nn.Train)
 	loss := nn.CrossEntropy(b, tiny{classes: 10}.Forward(p, x), y)
 	for slot, next := range p.Stats {

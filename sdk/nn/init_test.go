@@ -8,12 +8,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 )
 
 func decl(name string, init nn.Init, dims ...int) nn.Decl {
-	return nn.Decl{Slot: graph.Slot{Name: name, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}}, Init: init}
+	return nn.Decl{Slot: graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, Init: init}
 }
 
 // TestInitialIsStable pins initial values for all platforms and versions: a training is repeatable only if they never change.
@@ -43,7 +44,7 @@ func TestInitialIsStable(t *testing.T) {
 
 // TestInitialByName: a value depends on seed and name, and on no other declaration.
 func TestInitialByName(t *testing.T) {
-	initial := func(seed uint64, decls ...nn.Decl) map[string]graph.Tensor {
+	initial := func(seed uint64, decls ...nn.Decl) map[string]array.Tensor {
 		values, err := nn.Initial(decls, seed)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ func TestInitialMistakes(t *testing.T) {
 	symbolic := decl("w", nn.Constant(0))
 	symbolic.Shape = graph.Batch(2)
 	double := decl("w", nn.Constant(0), 2)
-	double.DType = graph.F64
+	double.DType = array.F64
 	for name, d := range map[string]nn.Decl{"symbolic": symbolic, "f64": double, "no init": decl("w", nil, 2), "empty": decl("w", nn.Constant(0), 0)} {
 		if _, err := nn.Initial([]nn.Decl{d}, 1); err == nil {
 			t.Errorf("%s: no error", name)
@@ -91,7 +92,7 @@ func TestDistributions(t *testing.T) {
 		{"KaimingUniform", nn.KaimingUniform, math.Sqrt(1 / (3 * fanIn)), 1.8, 1 / math.Sqrt(fanIn)},
 		{"KaimingNormal", nn.KaimingNormal, math.Sqrt(2 / fanOut), 3, math.Inf(1)},
 	} {
-		v := make([]float32, graph.Count(dims))
+		v := make([]float32, array.Count(dims))
 		c.init(rand.New(rand.NewPCG(1, 2)), dims, v)
 		n := float64(len(v))
 		var m1, m2, m4, most float64

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
@@ -11,7 +12,7 @@ import (
 
 func TestLosses(t *testing.T) {
 	output := []float32{1, 2, 4, -1, 0, 3}
-	labels, err := graph.FromI32([]int32{2, 0})
+	labels, err := array.FromI32([]int32{2, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,16 +20,16 @@ func TestLosses(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		loss   nn.Loss
-		d      graph.DType
+		d      array.DType
 		shape  graph.Shape
-		target graph.Tensor
+		target array.Tensor
 		want   float64
 	}{
-		{"CrossEntropy", nn.CrossEntropy, graph.I32, graph.Batch(), labels, xent},
-		{"MSE", nn.MSE, graph.F32, graph.Batch(3), f32(t, []float32{1, 2, 2, -1, 3, 0}, 2, 3), (4 + 9 + 9) / 6.0},
+		{"CrossEntropy", nn.CrossEntropy, array.I32, graph.Batch(), labels, xent},
+		{"MSE", nn.MSE, array.F32, graph.Batch(3), f32(t, []float32{1, 2, 2, -1, 3, 0}, 2, 3), (4 + 9 + 9) / 6.0},
 	} {
 		b := graph.NewBuilder()
-		x := b.Input("output", graph.F32, graph.Batch(3))
+		x := b.Input("output", array.F32, graph.Batch(3))
 		b.Output("loss", c.loss(b, x, b.Input("target", c.d, c.shape)))
 		out, _ := golden.Run(t, program(t, b), nil, f32(t, output, 2, 3), c.target)
 		// float32 results of a handful of operations on values up to 50

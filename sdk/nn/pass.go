@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/compressaware/cram/internal/null"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -181,7 +182,7 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 		return graph.Node{}
 	}
 	full := p.full(name)
-	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: graph.F32, Shape: graph.Of(dims...)}}, init}
+	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, init}
 	switch {
 	case name == "":
 		p.Fail("nn: a %v in scope %q has no name", kind, p.scope)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
@@ -19,9 +20,9 @@ func names(decls []nn.Decl) []string {
 	return out
 }
 
-func f32(t *testing.T, v []float32, dims ...int) graph.Tensor {
+func f32(t *testing.T, v []float32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := graph.FromF32(v, dims...)
+	x, err := array.FromF32(v, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestDeclare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (graph.Type{DType: graph.F32, Shape: graph.Batch(3)}); !out.Equal(want) {
+	if want := (graph.Type{DType: array.F32, Shape: graph.Batch(3)}); !out.Equal(want) {
 		t.Errorf("output is %v, want %v", out, want)
 	}
 	type row struct {
@@ -82,14 +83,14 @@ func TestDeclare(t *testing.T) {
 func TestSharedParam(t *testing.T) {
 	b := graph.NewBuilder()
 	p := nn.NewPass(b, nn.Train)
-	x := b.Input("x", graph.F32, graph.Batch(1))
+	x := b.Input("x", array.F32, graph.Batch(1))
 	l := nn.Linear{Out: 1, NoBias: true}
 	y := p.Apply("fc", l, p.Apply("fc", l, x)) // w²x
 	b.Output("dw", b.Grad(b.Sum(y, false), p.Slot(p.Decls()[0].Slot))[0])
 	if n := len(p.Decls()); n != 1 {
 		t.Fatalf("%d declarations, want 1", n)
 	}
-	out, _ := golden.Run(t, program(t, b), map[string]graph.Tensor{"fc.weight": f32(t, []float32{3}, 1, 1)}, f32(t, []float32{5}, 1, 1))
+	out, _ := golden.Run(t, program(t, b), map[string]array.Tensor{"fc.weight": f32(t, []float32{3}, 1, 1)}, f32(t, []float32{5}, 1, 1))
 	if got := out["dw"].F32()[0]; got != 30 {
 		t.Errorf("d(w²x)/dw at w=3, x=5 is %g, want 30", got)
 	}
@@ -98,7 +99,7 @@ func TestSharedParam(t *testing.T) {
 // TestWeights: given values replace those of the slots, and nothing else is read.
 func TestWeights(t *testing.T) {
 	b := graph.NewBuilder()
-	x := b.Input("x", graph.F32, graph.Batch(1))
+	x := b.Input("x", array.F32, graph.Batch(1))
 	clean := nn.NewPass(b, nn.Train)
 	y := clean.Apply("fc", nn.Linear{Out: 1}, x)
 	moved := nn.NewPass(b, nn.Train)
@@ -109,7 +110,7 @@ func TestWeights(t *testing.T) {
 	if d := cmp.Diff(names(clean.Decls()), names(moved.Decls())); d != "" {
 		t.Errorf("both passes must declare alike:\n%s", d)
 	}
-	out, _ := golden.Run(t, program(t, b), map[string]graph.Tensor{
+	out, _ := golden.Run(t, program(t, b), map[string]array.Tensor{
 		"fc.weight": f32(t, []float32{2}, 1, 1),
 		"fc.bias":   f32(t, []float32{1}),
 	}, f32(t, []float32{3}, 1, 1))
@@ -182,7 +183,7 @@ func TestMistakes(t *testing.T) {
 		}), image, "s: want f32[2], got f32[N 3 8 8]"},
 		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "returns no value of its pass"},
 		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
-			return graph.NewBuilder().Input("x", graph.F32, image)
+			return graph.NewBuilder().Input("x", array.F32, image)
 		}), image, "returns no value of its pass"},
 		{"weights of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Weights = map[string]graph.Node{"w": x}

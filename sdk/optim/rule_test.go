@@ -10,6 +10,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/optim"
@@ -25,8 +26,8 @@ var nearly = cmpopts.EquateApprox(0, 1e-14)
 // weights declares two parameters, a kernel [2] and a bias [1], and their gradients.
 func weights(b *graph.Builder) (optim.Weights, optim.Grads) {
 	declare := func(name string, role graph.Role, n int) (compress.Sym, graph.Node) {
-		slot := graph.Slot{Name: name, Role: role, Type: graph.Type{DType: graph.F64, Shape: graph.Of(n)}}
-		return compress.Sym{Meta: compress.Meta{Name: name, Role: role, Dims: []int{n}}, W: b.Slot(slot)}, b.Input("g/"+name, graph.F64, graph.Of(n))
+		slot := graph.Slot{Name: name, Role: role, Type: graph.Type{DType: array.F64, Shape: graph.Of(n)}}
+		return compress.Sym{Meta: compress.Meta{Name: name, Role: role, Dims: []int{n}}, W: b.Slot(slot)}, b.Input("g/"+name, array.F64, graph.Of(n))
 	}
 	kernel, gk := declare("kernel", graph.Kernel, 2)
 	bias, gb := declare("bias", graph.Bias, 1)
@@ -38,7 +39,7 @@ func descend(t *testing.T, r optim.Rule, steps int, g [3]float64) []float64 {
 	t.Helper()
 	b := graph.NewBuilder()
 	w, grads := weights(b)
-	clock := optim.Clock{LR: b.Input("lr", graph.F64, nil), Step: b.Input("step", graph.F64, nil)}
+	clock := optim.Clock{LR: b.Input("lr", array.F64, nil), Step: b.Input("step", array.F64, nil)}
 	for i, next := range r.Update(b, w, grads, clock) {
 		b.Update(w[i].Name, next)
 	}
@@ -62,14 +63,14 @@ func descend(t *testing.T, r optim.Rule, steps int, g [3]float64) []float64 {
 }
 
 // start compiles a program on the reference backend, with the weights' initial values.
-func start(t *testing.T, p *graph.Program) (backends.Session, func(in ...graph.Tensor) []graph.Tensor) {
+func start(t *testing.T, p *graph.Program) (backends.Session, func(in ...array.Tensor) []array.Tensor) {
 	t.Helper()
 	s, err := reference.New().NewSession(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range map[string]graph.Tensor{"kernel": f64(t, 1, -2), "bias": f64(t, 3)} {
-		if err := s.Set(t.Context(), name, graph.DenseValue(v)); err != nil {
+	for name, v := range map[string]array.Tensor{"kernel": f64(t, 1, -2), "bias": f64(t, 3)} {
+		if err := s.Set(t.Context(), name, array.DenseValue(v)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +78,7 @@ func start(t *testing.T, p *graph.Program) (backends.Session, func(in ...graph.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, func(in ...graph.Tensor) []graph.Tensor {
+	return s, func(in ...array.Tensor) []array.Tensor {
 		t.Helper()
 		out, err := e.Run(t.Context(), in, nil)
 		if err != nil {
@@ -87,18 +88,18 @@ func start(t *testing.T, p *graph.Program) (backends.Session, func(in ...graph.T
 	}
 }
 
-func f64(t *testing.T, v ...float64) graph.Tensor {
+func f64(t *testing.T, v ...float64) array.Tensor {
 	t.Helper()
-	x, err := graph.FromF64(v, len(v))
+	x, err := array.FromF64(v, len(v))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
 }
 
-func scalar(t *testing.T, v float64) graph.Tensor {
+func scalar(t *testing.T, v float64) array.Tensor {
 	t.Helper()
-	x, err := graph.Scalar(graph.F64, v)
+	x, err := array.Scalar(array.F64, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestGroupsWithoutAGroup(t *testing.T) {
 	b := graph.NewBuilder()
 	w, g := weights(b)
 	gs := optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}}
-	gs.Update(b, w, g, optim.Clock{LR: b.Input("lr", graph.F64, nil), Step: b.Input("step", graph.F64, nil)})
+	gs.Update(b, w, g, optim.Clock{LR: b.Input("lr", array.F64, nil), Step: b.Input("step", array.F64, nil)})
 	_, err := b.Program()
 	holds(t, gs, err, `"bias"`, "groups(kernels: sgd", "optim.All")
 }

@@ -3,7 +3,7 @@ package memory
 import (
 	"context"
 
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 // A Lease is a pair of regions, toward the plugin and back, that one call has for itself. What lies in them at first is

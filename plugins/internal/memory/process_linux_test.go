@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 // The tests of this file run their own binary again, as a plugin or as a host.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 // most is how many regions a plugin holds at a time.

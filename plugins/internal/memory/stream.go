@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	protocol "github.com/compressaware/cram/plugins/protocol/v1"
+	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
 // Streamed returns a Host that copies through the plugin's service Memory.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -44,7 +45,7 @@ const (
 	kernel = 4
 )
 
-func values(w compress.Weight, f func(i int, x float32) float32) graph.Tensor {
+func values(w compress.Weight, f func(i int, x float32) float32) array.Tensor {
 	t := w.Data.Clone()
 	for i, x := range t.F32() {
 		t.F32()[i] = f(i, x)
@@ -52,8 +53,8 @@ func values(w compress.Weight, f func(i int, x float32) float32) graph.Tensor {
 	return t
 }
 
-func tensor(d graph.DType, dims ...int) graph.Tensor {
-	t, err := graph.New(d, dims...)
+func tensor(d array.DType, dims ...int) array.Tensor {
+	t, err := array.New(d, dims...)
 	if err != nil {
 		panic(err)
 	}
@@ -70,7 +71,7 @@ func TestSuiteCatches(t *testing.T) {
 		}}
 	}
 	var calls atomic.Int64
-	reused := tensor(graph.Bit, 8, 8, 3, 3)
+	reused := tensor(array.Bit, 8, 8, 3, 3)
 	for _, c := range []struct {
 		what  string
 		c     compress.Compressor
@@ -86,17 +87,17 @@ func TestSuiteCatches(t *testing.T) {
 		{"a short answer", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
 			return out[:len(out)/2]
 		}}, Options{}, "answers soundly", "want all 9"},
-		{"a mask on a norm", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.Bit, w.Dims...) }), Options{}, "answers soundly", "bn1.weight: it has a mask"},
-		{"a mask of bytes", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.I8, w.Dims...) }), Options{}, "answers soundly", "want bit"},
-		{"a mask of another shape", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(graph.Bit, 5) }), Options{}, "answers soundly", "got bit[5]"},
+		{"a mask on a norm", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.Bit, w.Dims...) }), Options{}, "answers soundly", "bn1.weight: it has a mask"},
+		{"a mask of bytes", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.I8, w.Dims...) }), Options{}, "answers soundly", "want bit"},
+		{"a mask of another shape", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.Bit, 5) }), Options{}, "answers soundly", "got bit[5]"},
 		{"a mask that is too short", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep.Data = c.Keep.Data[1:] }), Options{}, "answers soundly", "bytes"},
 		{"bits behind the end", on(7, func(w compress.Weight, c *compress.Compressed) {
 			if w.Data.Len() == 1 {
 				c.Keep.Data[0] |= 0x80
 			}
 		}), Options{}, "answers soundly", "behind the last element"},
-		{"values of another type", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(graph.F64, w.Dims...) }), Options{}, "answers soundly", "want f32"},
-		{"values of another shape", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(graph.F32, 3) }), Options{}, "answers soundly", "got f32[3]"},
+		{"values of another type", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(array.F64, w.Dims...) }), Options{}, "answers soundly", "want f32"},
+		{"values of another shape", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(array.F32, 3) }), Options{}, "answers soundly", "got f32[3]"},
 		{"NaN", on(norm, func(w compress.Weight, c *compress.Compressed) {
 			c.Values = values(w, func(int, float32) float32 { return float32(math.NaN()) })
 		}), Options{}, "answers soundly", "is NaN"},
@@ -165,9 +166,9 @@ func TestSuiteCatches(t *testing.T) {
 		{"no reason", compress.Dense{}, Options{Promise: Blocks(4)}, "promise", "Skipped"},
 		{"no reason", compress.Dense{}, Options{Promise: Groups(2, 4, 1)}, "promise", "Skipped"},
 		{"a case of one's own", compress.Only(compress.TopK(.5), "conv1.weight"), Options{Weights: []compress.Weight{{
-			Meta: compress.Meta{Name: "mine", Role: graph.Kernel, Dims: []int{2, 2}}, Data: tensor(graph.F32, 2, 2),
+			Meta: compress.Meta{Name: "mine", Role: graph.Kernel, Dims: []int{2, 2}}, Data: tensor(array.F32, 2, 2),
 		}}}, "answers soundly", "Options.Weights"},
-		{"a type that is no float", compress.TopK(.5), Options{DType: graph.I32}, "answers soundly", "Options.DType"},
+		{"a type that is no float", compress.TopK(.5), Options{DType: array.I32}, "answers soundly", "Options.DType"},
 	} {
 		err := find(t, c.check).Run(t.Context(), c.c, c.o)
 		if err == nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -75,9 +76,9 @@ type plan struct {
 func draw(o Options, plans []plan) ([]scene, error) {
 	d := o.DType
 	switch d {
-	case graph.InvalidDType:
-		d = graph.F32
-	case graph.F32, graph.F64:
+	case array.InvalidDType:
+		d = array.F32
+	case array.F32, array.F64:
 	default:
 		return nil, fmt.Errorf("compresstest: Options.DType is %v, want f32 or f64", d)
 	}
@@ -89,12 +90,12 @@ func draw(o Options, plans []plan) ([]scene, error) {
 			if p.tiny {
 				dims = slices.Repeat([]int{1}, len(dims))
 			}
-			t, err := graph.New(d, dims...)
+			t, err := array.New(d, dims...)
 			if err != nil {
 				return nil, err
 			}
 			for i := range t.Len() {
-				if v := p.value(r); d == graph.F64 {
+				if v := p.value(r); d == array.F64 {
 					t.F64()[i] = v
 				} else {
 					t.F32()[i] = float32(v)

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // call compresses a copy of w. A panic is an error.
@@ -230,6 +230,6 @@ func same(w []compress.Weight, a, b []compress.Compressed) error {
 }
 
 // equal compares type, extents and bytes.
-func equal(a, b graph.Tensor) bool {
+func equal(a, b array.Tensor) bool {
 	return a.DType == b.DType && slices.Equal(a.Dims, b.Dims) && bytes.Equal(a.Data, b.Data)
 }

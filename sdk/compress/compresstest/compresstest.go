@@ -13,14 +13,14 @@ import (
 	"context"
 	"testing"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // Options adapt the suite to an operator. The zero value is right for most.
 type Options struct {
 	// DType is the type of the weights, F32 when zero; F64 runs the suite in double precision.
-	DType graph.DType
+	DType array.DType
 	// Weights are a case of one's own, for an operator that wants particular names or shapes. It is run beside the others.
 	Weights []compress.Weight
 	// Promise states what the answer for one weight must look like beyond being sound, as [Groups] and [Blocks] do.

@@ -3,8 +3,8 @@ package compresstest
 import (
 	"fmt"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
-	"github.com/compressaware/cram/sdk/graph"
 )
 
 // Groups returns the promise of N:M sparsity: every mask keeps at most n of each m consecutive elements along axis, and a
@@ -17,7 +17,7 @@ func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 		if axis >= len(w.Dims) || w.Dims[axis]%m != 0 {
 			return fmt.Errorf("shape %v is masked although groups of %d do not fit axis %d", w.Dims, m, axis)
 		}
-		inner := graph.Count(w.Dims[axis+1:])
+		inner := array.Count(w.Dims[axis+1:])
 		kept := map[int]int{} // by first element of the group
 		for i := range c.Keep.Len() {
 			if c.Keep.Bit(i) {
@@ -43,7 +43,7 @@ func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 		if len(w.Dims) == 0 || w.Dims[0]%size != 0 {
 			return fmt.Errorf("shape %v is masked although blocks of %d do not fit axis 0", w.Dims, size)
 		}
-		inner := graph.Count(w.Dims[1:])
+		inner := array.Count(w.Dims[1:])
 		for i := range c.Keep.Len() {
 			if first := i - i/inner%size*inner; c.Keep.Bit(i) != c.Keep.Bit(first) {
 				return fmt.Errorf("the block of %d at element %d is kept in part", size, first)

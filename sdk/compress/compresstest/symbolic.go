@@ -8,6 +8,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -44,7 +45,7 @@ func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight,
 		return err
 	}
 	b := graph.NewBuilder()
-	in, syms := make([]graph.Tensor, len(w)), make([]compress.Sym, len(w))
+	in, syms := make([]array.Tensor, len(w)), make([]compress.Sym, len(w))
 	for i, x := range clone(w) {
 		in[i] = x.Data
 		syms[i] = compress.Sym{Meta: x.Meta, W: b.Input(x.Name, x.Data.DType, graph.Of(x.Data.Dims...))}
@@ -56,7 +57,7 @@ func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight,
 	if len(built) != len(w) {
 		return fmt.Errorf("graph form answered for %d of %d weights", len(built), len(w))
 	}
-	expected := map[string]graph.Tensor{}
+	expected := map[string]array.Tensor{}
 	for i, x := range built {
 		name := w[i].Name
 		if x.Keep.None() != host[i].Keep.None() {
@@ -87,7 +88,7 @@ func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight,
 	return nil
 }
 
-func run(ctx context.Context, p *graph.Program, in []graph.Tensor) ([]graph.Tensor, error) {
+func run(ctx context.Context, p *graph.Program, in []array.Tensor) ([]array.Tensor, error) {
 	backend := reference.New()
 	defer backend.Close()
 	session, err := backend.NewSession(ctx)
@@ -104,7 +105,7 @@ func run(ctx context.Context, p *graph.Program, in []graph.Tensor) ([]graph.Tens
 }
 
 // plain returns the bytes of t with one NaN for all, because a backend may pass NaN through arithmetic.
-func plain(t graph.Tensor) []byte {
+func plain(t array.Tensor) []byte {
 	t = t.Clone()
 	one(t.F32())
 	one(t.F64())

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/compressaware/cram/internal/testdata"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
@@ -70,7 +71,7 @@ func TestSizes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if logits := (graph.Type{DType: graph.F32, Shape: graph.Batch(w.classes)}); !out.Equal(logits) {
+			if logits := (graph.Type{DType: array.F32, Shape: graph.Batch(w.classes)}); !out.Equal(logits) {
 				t.Errorf("output is %v, want %v", out, logits)
 			}
 			all, prunable := sizes(decls)

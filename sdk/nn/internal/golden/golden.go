@@ -14,6 +14,7 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/reference"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 )
@@ -63,7 +64,7 @@ func formula(n, a, b, mod int) []float64 {
 
 // value repeats what golden.py gives the k-th state in order of name.
 func value(name string, k int, dims []int) []float64 {
-	v := formula(graph.Count(dims), 6151, 3571*(k+1), 1999)
+	v := formula(array.Count(dims), 6151, 3571*(k+1), 1999)
 	shift, scale := 0.0, 1.0
 	switch {
 	case strings.HasSuffix(name, "running_var"):
@@ -73,7 +74,7 @@ func value(name string, k int, dims []int) []float64 {
 	case len(dims) == 1:
 		shift, scale = 1, 0.25
 	default:
-		scale = math.Sqrt(6 / float64(graph.Count(dims[1:])))
+		scale = math.Sqrt(6 / float64(array.Count(dims[1:])))
 	}
 	for i := range v {
 		v[i] = shift + scale*v[i]
@@ -116,16 +117,16 @@ func Check(t *testing.T, m nn.Model, c Case) {
 func (c Case) program(t *testing.T, m nn.Model, mode nn.Mode) (*graph.Program, []nn.Decl) {
 	t.Helper()
 	b := graph.NewBuilder()
-	d := graph.F32
+	d := array.F32
 	if c.Rows > 0 {
-		d = graph.I32
+		d = array.I32
 	}
 	x := b.Input("x", d, append(graph.Shape{graph.Sym("N")}, graph.Of(c.Input[1:]...)...))
 	p := nn.NewPass(b, mode)
 	y := m.Forward(p, x)
 	b.Output("output", y)
 	if mode == nn.Train {
-		loss := b.Sum(b.Mul(y, b.Input("cotangent", graph.F32, b.Shape(y))), false)
+		loss := b.Sum(b.Mul(y, b.Input("cotangent", array.F32, b.Shape(y))), false)
 		names, wrt := c.differentiated(p, x)
 		for i, g := range b.Grad(loss, wrt...) {
 			b.Output("grad/"+names[i], g)
@@ -138,7 +139,7 @@ func (c Case) program(t *testing.T, m nn.Model, mode nn.Mode) (*graph.Program, [
 	if err != nil {
 		t.Fatal(err)
 	}
-	if program, err = program.WithFloat(graph.F64); err != nil {
+	if program, err = program.WithFloat(array.F64); err != nil {
 		t.Fatal(err)
 	}
 	return program, p.Decls()
@@ -159,13 +160,13 @@ func (c Case) differentiated(p *nn.Pass, x graph.Node) (names []string, nodes []
 // run returns the outputs of a program at the case's input and state.
 func (c Case) run(t *testing.T, program *graph.Program) map[string][]float64 {
 	t.Helper()
-	slots := map[string]graph.Tensor{}
+	slots := map[string]array.Tensor{}
 	for k, name := range slices.Sorted(maps.Keys(c.State)) {
 		slots[name] = tensor(t, value(name, k, c.State[name]), c.State[name])
 	}
-	in := []graph.Tensor{c.input(t)}
+	in := []array.Tensor{c.input(t)}
 	if len(program.Inputs) > 1 {
-		in = append(in, tensor(t, formula(graph.Count(c.Output), 5347, 7919, 1993), c.Output))
+		in = append(in, tensor(t, formula(array.Count(c.Output), 5347, 7919, 1993), c.Output))
 	}
 	out, _ := Run(t, program, slots, in...)
 	got := map[string][]float64{}
@@ -177,7 +178,7 @@ func (c Case) run(t *testing.T, program *graph.Program) map[string][]float64 {
 
 // Run runs a program once on the reference backend, from the given slots, and returns its outputs and, of the slots it
 // declares, the values afterwards, by name.
-func Run(t *testing.T, program *graph.Program, slots map[string]graph.Tensor, in ...graph.Tensor) (out, after map[string]graph.Tensor) {
+func Run(t *testing.T, program *graph.Program, slots map[string]array.Tensor, in ...array.Tensor) (out, after map[string]array.Tensor) {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -190,13 +191,13 @@ func Run(t *testing.T, program *graph.Program, slots map[string]graph.Tensor, in
 	check(err)
 	defer session.Close()
 	for name, v := range slots {
-		check(session.Set(ctx, name, graph.DenseValue(v)))
+		check(session.Set(ctx, name, array.DenseValue(v)))
 	}
 	exe, err := session.Compile(ctx, program, backends.Options{})
 	check(err)
 	results, err := exe.Run(ctx, in, nil)
 	check(err)
-	out, after = map[string]graph.Tensor{}, map[string]graph.Tensor{}
+	out, after = map[string]array.Tensor{}, map[string]array.Tensor{}
 	for i, o := range program.Outputs {
 		out[o.Name] = results[i]
 	}
@@ -207,25 +208,25 @@ func Run(t *testing.T, program *graph.Program, slots map[string]graph.Tensor, in
 	return out, after
 }
 
-func tensor(t *testing.T, v []float64, dims []int) graph.Tensor {
+func tensor(t *testing.T, v []float64, dims []int) array.Tensor {
 	t.Helper()
-	x, err := graph.FromF64(v, dims...)
+	x, err := array.FromF64(v, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
 }
 
-func (c Case) input(t *testing.T) graph.Tensor {
+func (c Case) input(t *testing.T) array.Tensor {
 	t.Helper()
 	if c.Rows == 0 {
-		return tensor(t, formula(graph.Count(c.Input), 7919, 104729, 2003), c.Input)
+		return tensor(t, formula(array.Count(c.Input), 7919, 104729, 2003), c.Input)
 	}
-	indices := make([]int32, graph.Count(c.Input))
+	indices := make([]int32, array.Count(c.Input))
 	for i := range indices {
 		indices[i] = int32(i * 7 % c.Rows)
 	}
-	x, err := graph.FromI32(indices, c.Input...)
+	x, err := array.FromI32(indices, c.Input...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package graph_test
+package array_test
 
 import (
 	"bytes"
@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // sparse returns a tensor whose elements are zero with the given probability and random bytes otherwise.
-func sparse(t testing.TB, d graph.DType, zeros float64, dims ...int) graph.Tensor {
+func sparse(t testing.TB, d array.DType, zeros float64, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := graph.New(d, dims...)
+	x, err := array.New(d, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func sparse(t testing.TB, d graph.DType, zeros float64, dims ...int) graph.Tenso
 	return x
 }
 
-var elements = []graph.DType{graph.F32, graph.F64, graph.F16, graph.BF16, graph.I8, graph.I32, graph.I64}
+var elements = []array.DType{array.F32, array.F64, array.F16, array.BF16, array.I8, array.I32, array.I64}
 
 func TestValueRoundTrip(t *testing.T) {
 	shapes := [][]int{{}, {1}, {7}, {8}, {9}, {3, 5, 2}, {65536}, {65537}, {3, 43691}}
@@ -39,12 +39,12 @@ func TestValueRoundTrip(t *testing.T) {
 		for _, dims := range shapes {
 			for _, zeros := range []float64{0, 0.5, 0.9, 0.99, 1} {
 				x := sparse(t, d, zeros, dims...)
-				for _, e := range []graph.Encoding{graph.Dense, graph.Bitmask, graph.Index16} {
+				for _, e := range []array.Encoding{array.Dense, array.Bitmask, array.Index16} {
 					v, err := x.Encode(e)
 					if err != nil {
 						t.Fatalf("%v%v %v: %v", d, dims, e, err)
 					}
-					if v.Encoding != e || e != graph.Dense && v.Stored() != nonzero(x) {
+					if v.Encoding != e || e != array.Dense && v.Stored() != nonzero(x) {
 						t.Errorf("%v%v: encoded as %v with %d elements, want %v with %d", d, dims, v.Encoding, v.Stored(), e, nonzero(x))
 					}
 					same(t, v, x)
@@ -54,7 +54,7 @@ func TestValueRoundTrip(t *testing.T) {
 	}
 }
 
-func nonzero(x graph.Tensor) int {
+func nonzero(x array.Tensor) int {
 	n, size := 0, x.DType.Bytes(1)
 	for i := range x.Len() {
 		if !bytes.Equal(x.Data[i*size:(i+1)*size], make([]byte, size)) {
@@ -65,7 +65,7 @@ func nonzero(x graph.Tensor) int {
 }
 
 // same checks that v decodes to x and that its mask covers all of x that is not zero.
-func same(t *testing.T, v graph.Value, x graph.Tensor) {
+func same(t *testing.T, v array.Value, x array.Tensor) {
 	t.Helper()
 	got, err := v.Decode()
 	if err != nil {
@@ -92,11 +92,11 @@ func same(t *testing.T, v graph.Value, x graph.Tensor) {
 }
 
 func TestNegativeZeroIsStored(t *testing.T) {
-	x, err := graph.FromF32([]float32{0, float32(math.Copysign(0, -1)), 3, 0})
+	x, err := array.FromF32([]float32{0, float32(math.Copysign(0, -1)), 3, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := x.Encode(graph.Bitmask)
+	v, err := x.Encode(array.Bitmask)
 	if err != nil || v.Stored() != 2 {
 		t.Fatalf("stored %d, %v; want -0 and 3", v.Stored(), err)
 	}
@@ -124,7 +124,7 @@ func TestGroupNM(t *testing.T) {
 			same(t, v, x)
 		}
 	}
-	full := sparse(t, graph.F32, 0, 4, 8)
+	full := sparse(t, array.F32, 0, 4, 8)
 	if _, err := full.EncodeNM(2, 4, 1); err == nil || !strings.Contains(err.Error(), "has 4 that are not zero") {
 		t.Errorf("a full tensor as 2:4: %v", err)
 	}
@@ -136,8 +136,8 @@ func TestGroupNM(t *testing.T) {
 }
 
 // prune zeroes all but the first n elements of every group, written with plain index arithmetic.
-func prune(x graph.Tensor, n, m, axis int) {
-	inner, size := graph.Count(x.Dims[axis+1:]), x.DType.Bytes(1)
+func prune(x array.Tensor, n, m, axis int) {
+	inner, size := array.Count(x.Dims[axis+1:]), x.DType.Bytes(1)
 	for i := range x.Len() {
 		if i/inner%x.Dims[axis]%m >= n {
 			clear(x.Data[i*size : (i+1)*size])
@@ -150,25 +150,25 @@ func TestSmallest(t *testing.T) {
 	const n = 1 << 16
 	for _, c := range []struct {
 		zeros int
-		want  graph.Encoding
-	}{{0, graph.Dense}, {n / 32, graph.Dense}, {n/32 + 1, graph.Bitmask}, {n * 15 / 16, graph.Bitmask}, {n*15/16 + 3, graph.Index16}, {n, graph.Index16}} {
+		want  array.Encoding
+	}{{0, array.Dense}, {n / 32, array.Dense}, {n/32 + 1, array.Bitmask}, {n * 15 / 16, array.Bitmask}, {n*15/16 + 3, array.Index16}, {n, array.Index16}} {
 		data := make([]float32, n)
 		for i := range n - c.zeros {
 			data[i] = 1
 		}
-		x, _ := graph.FromF32(data)
+		x, _ := array.FromF32(data)
 		v, err := x.Smallest()
 		if err != nil || v.Encoding != c.want {
 			t.Errorf("%d zeros of %d: %v, %v; want %v", c.zeros, n, v.Encoding, err, c.want)
 		}
-		for _, e := range []graph.Encoding{graph.Dense, graph.Bitmask, graph.Index16} {
+		for _, e := range []array.Encoding{array.Dense, array.Bitmask, array.Index16} {
 			if o, _ := x.Encode(e); o.Bytes() < v.Bytes() {
 				t.Errorf("%d zeros: %v takes %d bytes, %v only %d", c.zeros, v.Encoding, v.Bytes(), e, o.Bytes())
 			}
 		}
 	}
-	mask, _ := graph.New(graph.Bit, 9)
-	if v, err := mask.Smallest(); err != nil || v.Encoding != graph.Dense {
+	mask, _ := array.New(array.Bit, 9)
+	if v, err := mask.Smallest(); err != nil || v.Encoding != array.Dense {
 		t.Errorf("bits: %v, %v", v.Encoding, err)
 	}
 }
@@ -176,18 +176,18 @@ func TestSmallest(t *testing.T) {
 // TestCheckRefuses breaks valid values one way at a time.
 func TestCheckRefuses(t *testing.T) {
 	le32, le16 := binary.LittleEndian.AppendUint32, binary.LittleEndian.AppendUint16
-	value := func(e graph.Encoding, index []byte, stored int, dims ...int) graph.Value {
-		return graph.Value{Encoding: e, DType: graph.F32, Dims: dims, Index: index, Values: make([]byte, 4*stored)}
+	value := func(e array.Encoding, index []byte, stored int, dims ...int) array.Value {
+		return array.Value{Encoding: e, DType: array.F32, Dims: dims, Index: index, Values: make([]byte, 4*stored)}
 	}
-	nm := func(n, m, axis int, index []byte, stored int, dims ...int) graph.Value {
-		v := value(graph.GroupNM, index, stored, dims...)
+	nm := func(n, m, axis int, index []byte, stored int, dims ...int) array.Value {
+		v := value(array.GroupNM, index, stored, dims...)
 		v.N, v.M, v.Axis = n, m, axis
 		return v
 	}
-	good := []graph.Value{
-		value(graph.Dense, nil, 3, 3),
-		value(graph.Bitmask, []byte{0b101}, 2, 3),
-		value(graph.Index16, le16(le16(le32(nil, 2), 0), 2), 2, 3),
+	good := []array.Value{
+		value(array.Dense, nil, 3, 3),
+		value(array.Bitmask, []byte{0b101}, 2, 3),
+		value(array.Index16, le16(le16(le32(nil, 2), 0), 2), 2, 3),
 		nm(2, 4, 0, []byte{0b1100}, 2, 4),
 	}
 	for _, v := range good {
@@ -197,29 +197,29 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	stray := good[0]
 	stray.N = 1
-	bad := map[string]graph.Value{
+	bad := map[string]array.Value{
 		"unknown encoding":            value(9, nil, 3, 3),
 		"dtype":                       {Dims: []int{1}, Values: make([]byte, 4)},
-		"dense too short":             value(graph.Dense, nil, 2, 3),
-		"dense with an index":         value(graph.Dense, []byte{0}, 3, 3),
+		"dense too short":             value(array.Dense, nil, 2, 3),
+		"dense with an index":         value(array.Dense, []byte{0}, 3, 3),
 		"dense with N":                stray,
-		"zero extent":                 value(graph.Dense, nil, 0, 0),
-		"negative extent":             value(graph.Dense, nil, 1, -1, -1),
-		"product overflow":            value(graph.Dense, nil, 0, 1<<32, 1<<32),
-		"bits past the end":           {DType: graph.Bit, Dims: []int{3}, Values: []byte{0b1000}},
-		"bitmask of bits":             {Encoding: graph.Bitmask, DType: graph.Bit, Dims: []int{3}, Index: []byte{1}, Values: []byte{1}},
-		"mask too long":               value(graph.Bitmask, []byte{1, 0}, 1, 3),
-		"mask past the end":           value(graph.Bitmask, []byte{0b1001}, 2, 3),
-		"mask count":                  value(graph.Bitmask, []byte{0b111}, 2, 3),
-		"index16 without counts":      value(graph.Index16, []byte{0}, 0, 3),
-		"index16 count too large":     value(graph.Index16, le16(le32(nil, 4), 0), 4, 3),
-		"index16 count past its end":  value(graph.Index16, le16(le32(nil, 2), 0), 2, 3),
-		"index16 huge count":          value(graph.Index16, le16(le32(nil, math.MaxUint32), 0), 1, 1<<30),
-		"index16 out of range":        value(graph.Index16, le16(le32(nil, 1), 3), 1, 3),
-		"index16 repeated":            value(graph.Index16, le16(le16(le32(nil, 2), 1), 1), 2, 3),
-		"index16 descending":          value(graph.Index16, le16(le16(le32(nil, 2), 2), 1), 2, 3),
-		"index16 left over":           value(graph.Index16, le16(le16(le32(nil, 1), 1), 2), 2, 3),
-		"index16 values":              value(graph.Index16, le16(le32(nil, 1), 1), 2, 3),
+		"zero extent":                 value(array.Dense, nil, 0, 0),
+		"negative extent":             value(array.Dense, nil, 1, -1, -1),
+		"product overflow":            value(array.Dense, nil, 0, 1<<32, 1<<32),
+		"bits past the end":           {DType: array.Bit, Dims: []int{3}, Values: []byte{0b1000}},
+		"bitmask of bits":             {Encoding: array.Bitmask, DType: array.Bit, Dims: []int{3}, Index: []byte{1}, Values: []byte{1}},
+		"mask too long":               value(array.Bitmask, []byte{1, 0}, 1, 3),
+		"mask past the end":           value(array.Bitmask, []byte{0b1001}, 2, 3),
+		"mask count":                  value(array.Bitmask, []byte{0b111}, 2, 3),
+		"index16 without counts":      value(array.Index16, []byte{0}, 0, 3),
+		"index16 count too large":     value(array.Index16, le16(le32(nil, 4), 0), 4, 3),
+		"index16 count past its end":  value(array.Index16, le16(le32(nil, 2), 0), 2, 3),
+		"index16 huge count":          value(array.Index16, le16(le32(nil, math.MaxUint32), 0), 1, 1<<30),
+		"index16 out of range":        value(array.Index16, le16(le32(nil, 1), 3), 1, 3),
+		"index16 repeated":            value(array.Index16, le16(le16(le32(nil, 2), 1), 1), 2, 3),
+		"index16 descending":          value(array.Index16, le16(le16(le32(nil, 2), 2), 1), 2, 3),
+		"index16 left over":           value(array.Index16, le16(le16(le32(nil, 1), 1), 2), 2, 3),
+		"index16 values":              value(array.Index16, le16(le32(nil, 1), 1), 2, 3),
 		"groups that do not divide":   nm(2, 4, 0, []byte{0b1100}, 2, 5),
 		"axis out of range":           nm(2, 4, 1, []byte{0b1100}, 2, 4),
 		"N above M":                   nm(5, 4, 0, []byte{0, 0}, 5, 4),

@@ -5,20 +5,21 @@ import (
 	"math"
 	"slices"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // An array is a tensor as the kernels see it, row-major.
-type array struct {
-	dtype graph.DType
+type operand struct {
+	dtype array.DType
 	dims  []int
 	f     []float64 // the elements of F32 and F64
 	i     []int64   // the elements of I8, I32, I64, and of Bit as 0 or 1
 }
 
-func zeros(d graph.DType, dims []int) array {
-	a := array{dtype: d, dims: dims}
-	if n := graph.Count(dims); d.Float() {
+func zeros(d array.DType, dims []int) operand {
+	a := operand{dtype: d, dims: dims}
+	if n := array.Count(dims); d.Float() {
 		a.f = make([]float64, n)
 	} else {
 		a.i = make([]int64, n)
@@ -26,19 +27,19 @@ func zeros(d graph.DType, dims []int) array {
 	return a
 }
 
-func (a array) size() int { return graph.Count(a.dims) }
+func (a operand) size() int { return array.Count(a.dims) }
 
-func (a array) sameType(b array) bool { return a.dtype == b.dtype && slices.Equal(a.dims, b.dims) }
+func (a operand) sameType(b operand) bool { return a.dtype == b.dtype && slices.Equal(a.dims, b.dims) }
 
 // is reports whether a has the constant type t.
-func (a array) is(t graph.Type) bool {
+func (a operand) is(t graph.Type) bool {
 	dims, fixed := t.Shape.Dims()
-	return fixed && a.sameType(array{dtype: t.DType, dims: dims})
+	return fixed && a.sameType(operand{dtype: t.DType, dims: dims})
 }
 
 // round gives the elements the precision of their type.
-func (a array) round() {
-	if a.dtype == graph.F32 {
+func (a operand) round() {
+	if a.dtype == array.F32 {
 		for k, v := range a.f {
 			a.f[k] = float64(float32(v))
 		}
@@ -46,7 +47,7 @@ func (a array) round() {
 }
 
 // copy sets element k of a to element j of x, which has the same element type.
-func (a array) copy(k int, x array, j int) {
+func (a operand) copy(k int, x operand, j int) {
 	if a.dtype.Float() {
 		a.f[k] = x.f[j]
 	} else {
@@ -87,38 +88,38 @@ func walk(dims []int, offset int, stride []int, visit func(k, j int)) {
 }
 
 // decode returns the array that v stands for.
-func decode(v graph.Value) (array, error) {
+func decode(v array.Value) (operand, error) {
 	t, err := v.Decode()
 	if err != nil {
-		return array{}, err
+		return operand{}, err
 	}
 	if !supported(t.DType) {
-		return array{}, fmt.Errorf("values of type %v cannot be held", t.DType)
+		return operand{}, fmt.Errorf("values of type %v cannot be held", t.DType)
 	}
 	return load(t), nil
 }
 
 // load copies a checked tensor of a supported type.
-func load(t graph.Tensor) array {
+func load(t array.Tensor) operand {
 	a := zeros(t.DType, slices.Clone(t.Dims))
 	switch t.DType {
-	case graph.F32:
+	case array.F32:
 		for k, v := range t.F32() {
 			a.f[k] = float64(v)
 		}
-	case graph.F64:
+	case array.F64:
 		copy(a.f, t.F64())
-	case graph.I8:
+	case array.I8:
 		for k, v := range t.Data {
 			a.i[k] = int64(int8(v))
 		}
-	case graph.I32:
+	case array.I32:
 		for k, v := range t.I32() {
 			a.i[k] = int64(v)
 		}
-	case graph.I64:
+	case array.I64:
 		copy(a.i, t.I64())
-	case graph.Bit:
+	case array.Bit:
 		for k := range a.i {
 			if t.Bit(k) {
 				a.i[k] = 1
@@ -129,27 +130,27 @@ func load(t graph.Tensor) array {
 }
 
 // store is the inverse of load: it writes every byte of t, which has a's type.
-func (a array) store(t graph.Tensor) {
+func (a operand) store(t array.Tensor) {
 	switch a.dtype {
-	case graph.F32:
+	case array.F32:
 		to := t.F32()
 		for k, v := range a.f {
 			to[k] = float32(v)
 		}
-	case graph.F64:
+	case array.F64:
 		copy(t.F64(), a.f)
-	case graph.I8:
+	case array.I8:
 		for k, v := range a.i {
 			t.Data[k] = byte(v)
 		}
-	case graph.I32:
+	case array.I32:
 		to := t.I32()
 		for k, v := range a.i {
 			to[k] = int32(v)
 		}
-	case graph.I64:
+	case array.I64:
 		copy(t.I64(), a.i)
-	case graph.Bit:
+	case array.Bit:
 		clear(t.Data)
 		for k, v := range a.i {
 			if v != 0 {
@@ -160,11 +161,11 @@ func (a array) store(t graph.Tensor) {
 }
 
 // setFloat sets element k to v: truncated and clamped for an integer type (NaN gives 0), v ≠ 0 for a bit.
-func (a array) setFloat(k int, v float64) {
+func (a operand) setFloat(k int, v float64) {
 	switch {
 	case a.dtype.Float():
 		a.f[k] = v
-	case a.dtype == graph.Bit:
+	case a.dtype == array.Bit:
 		a.i[k] = bit(v != 0)
 	case math.IsNaN(v):
 		a.i[k] = 0
@@ -178,19 +179,19 @@ func (a array) setFloat(k int, v float64) {
 }
 
 // setInt sets element k to v: rounded once for a float type, clamped for a smaller integer type, v ≠ 0 for a bit.
-func (a array) setInt(k int, v int64) {
+func (a operand) setInt(k int, v int64) {
 	switch a.dtype {
-	case graph.F32:
+	case array.F32:
 		a.f[k] = float64(float32(v))
-	case graph.F64:
+	case array.F64:
 		a.f[k] = float64(v)
-	case graph.I8:
+	case array.I8:
 		a.i[k] = min(max(v, math.MinInt8), math.MaxInt8)
-	case graph.I32:
+	case array.I32:
 		a.i[k] = min(max(v, math.MinInt32), math.MaxInt32)
-	case graph.I64:
+	case array.I64:
 		a.i[k] = v
-	case graph.Bit:
+	case array.Bit:
 		a.i[k] = bit(v != 0)
 	}
 }

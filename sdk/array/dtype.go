@@ -1,4 +1,4 @@
-package graph
+package array
 
 import "fmt"
 
@@ -50,7 +50,7 @@ func ParseDType(s string) (DType, error) {
 			return d, nil
 		}
 	}
-	return InvalidDType, fmt.Errorf("graph: unknown dtype %q", s)
+	return InvalidDType, fmt.Errorf("array: unknown dtype %q", s)
 }
 
 // Valid reports whether d is one of the element types.

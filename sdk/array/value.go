@@ -1,4 +1,4 @@
-package graph
+package array
 
 import (
 	"encoding/binary"
@@ -39,7 +39,7 @@ func ParseEncoding(s string) (Encoding, error) {
 			return e, nil
 		}
 	}
-	return 0, fmt.Errorf("graph: unknown encoding %q", s)
+	return 0, fmt.Errorf("array: unknown encoding %q", s)
 }
 
 // A Value is a tensor as a checkpoint, a compressor or a backend's constants hold it: dense, or encoded so that zeros take no room.
@@ -84,14 +84,14 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 // nothing here swaps bytes.
 func (v Value) Check() error {
 	if !littleEndian {
-		return fmt.Errorf("graph: values are little-endian and this machine is not; it is not supported")
+		return fmt.Errorf("array: values are little-endian and this machine is not; it is not supported")
 	}
 	if !v.DType.Valid() {
-		return fmt.Errorf("graph: value has %v", v.DType)
+		return fmt.Errorf("array: value has %v", v.DType)
 	}
 	n, err := checkedCount(v.Dims)
 	if err != nil {
-		return fmt.Errorf("graph: value: %w", err)
+		return fmt.Errorf("array: value: %w", err)
 	}
 	if v.Encoding != GroupNM && (v.N != 0 || v.M != 0 || v.Axis != 0) {
 		return v.wrong("N, M and Axis are %d, %d, %d, want zeros", v.N, v.M, v.Axis)
@@ -113,7 +113,7 @@ func (v Value) Check() error {
 }
 
 func (v Value) wrong(format string, args ...any) error {
-	return fmt.Errorf("graph: %v value %v%v: %w", v.Encoding, v.DType, v.Dims, fmt.Errorf(format, args...))
+	return fmt.Errorf("array: %v value %v%v: %w", v.Encoding, v.DType, v.Dims, fmt.Errorf(format, args...))
 }
 
 // checkedCount is Count of extents that nobody vouches for.

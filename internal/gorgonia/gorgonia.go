@@ -1,10 +1,10 @@
-// Package dense converts between *tensor.Dense of gorgonia.org/tensor, the currency at the user's door, and the plain
+// Package gorgonia converts between *tensor.Dense of gorgonia.org/tensor, the currency at the user's door, and the plain
 // form used behind it: dimensions and a row-major []float32.
 //
 // That library panics on bad shapes, and its Float32s ignores strides, so that a sliced or lazily transposed tensor
 // reads as if it were neither. Nothing else in the module touches a Dense: it passes through [From] on the way in and
 // through [To] on the way out, and both answer with an error where the library would panic.
-package dense
+package gorgonia
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-module github.com/compressaware/cram/backends/cpu/kernels/gen
+module github.com/compressaware/cram/backends/cpu/internal/kernels/gen
 
 go 1.25.0
 

@@ -1,4 +1,4 @@
-package graph
+package array
 
 import (
 	"encoding/binary"
@@ -13,7 +13,7 @@ func (t Tensor) Encode(e Encoding) (Value, error) {
 		return Value{}, fmt.Errorf("encode as %v: %w", e, err)
 	}
 	if e != Dense && t.DType == Bit {
-		return Value{}, fmt.Errorf("graph: encode %v%v as %v: bits are stored dense only", t.DType, t.Dims, e)
+		return Value{}, fmt.Errorf("array: encode %v%v as %v: bits are stored dense only", t.DType, t.Dims, e)
 	}
 	switch e {
 	case Dense:
@@ -24,7 +24,7 @@ func (t Tensor) Encode(e Encoding) (Value, error) {
 	case Index16:
 		return t.index16(t.nonzero()), nil
 	}
-	return Value{}, fmt.Errorf("graph: encode %v%v: %v wants EncodeNM or is unknown", t.DType, t.Dims, e)
+	return Value{}, fmt.Errorf("array: encode %v%v: %v wants EncodeNM or is unknown", t.DType, t.Dims, e)
 }
 
 // Smallest stores t in the encoding of those of [Tensor.Encode] that takes the fewest bytes: for 32-bit elements dense
@@ -127,7 +127,7 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 		return Value{}, fmt.Errorf("encode as %d:%d: %w", n, m, err)
 	}
 	if axis < 0 || axis >= len(t.Dims) || m < 1 || m > maxM || n < 1 || n > m || t.Dims[axis]%m != 0 || t.DType == Bit {
-		return Value{}, fmt.Errorf("graph: encode %v%v: %d:%d along axis %d does not fit", t.DType, t.Dims, n, m, axis)
+		return Value{}, fmt.Errorf("array: encode %v%v: %d:%d along axis %d does not fit", t.DType, t.Dims, n, m, axis)
 	}
 	width, stored := groupBits(m), t.Len()/m*n
 	v.Index = make([]byte, (stored*width+7)/8)
@@ -142,7 +142,7 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 			}
 		}
 		if spare < 0 {
-			return Value{}, fmt.Errorf("graph: encode %v%v as %d:%d along axis %d: the group at element %d has %d that are not zero",
+			return Value{}, fmt.Errorf("array: encode %v%v as %d:%d along axis %d: the group at element %d has %d that are not zero",
 				t.DType, t.Dims, n, m, axis, first, n-spare)
 		}
 		for o := range m {

@@ -1,4 +1,4 @@
-package graph_test
+package array_test
 
 import (
 	"bytes"
@@ -8,43 +8,43 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // One fuzz target for each sparse encoding. What [graph.Value.Check] says, and what an accepted value decodes to, is held against the words of the
 // format spelled out naively: the places of the stored elements, in the order of Values.
 
 func FuzzBitmask(f *testing.F) {
-	for _, v := range seeds(f, graph.Bitmask) {
+	for _, v := range seeds(f, array.Bitmask) {
 		f.Add(uint8(v.DType), uint8(len(v.Dims)), dim(v, 0), dim(v, 1), dim(v, 2), v.Index, v.Values)
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2 int, index, values []byte) {
-		v := graph.Value{Encoding: graph.Bitmask, DType: graph.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
+		v := array.Value{Encoding: array.Bitmask, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
 		examine(t, v, maskPlaces)
 	})
 }
 
 func FuzzIndex16(f *testing.F) {
-	for _, v := range seeds(f, graph.Index16) {
+	for _, v := range seeds(f, array.Index16) {
 		f.Add(uint8(v.DType), uint8(len(v.Dims)), dim(v, 0), dim(v, 1), dim(v, 2), v.Index, v.Values)
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2 int, index, values []byte) {
-		v := graph.Value{Encoding: graph.Index16, DType: graph.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
+		v := array.Value{Encoding: array.Index16, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
 		examine(t, v, runPlaces)
 	})
 }
 
 func FuzzNM(f *testing.F) {
-	for _, v := range seeds(f, graph.GroupNM) {
+	for _, v := range seeds(f, array.GroupNM) {
 		f.Add(uint8(v.DType), uint8(len(v.Dims)), dim(v, 0), dim(v, 1), dim(v, 2), v.N, v.M, v.Axis, v.Index, v.Values)
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2, n, m, axis int, index, values []byte) {
-		v := graph.Value{Encoding: graph.GroupNM, DType: graph.DType(d), Dims: []int{d0, d1, d2}[:rank%4], N: n, M: m, Axis: axis, Index: index, Values: values}
+		v := array.Value{Encoding: array.GroupNM, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], N: n, M: m, Axis: axis, Index: index, Values: values}
 		examine(t, v, groupPlaces)
 	})
 }
 
-func dim(v graph.Value, i int) int {
+func dim(v array.Value, i int) int {
 	if i < len(v.Dims) {
 		return v.Dims[i]
 	}
@@ -53,12 +53,12 @@ func dim(v graph.Value, i int) int {
 
 // seeds returns valid values of every type, of ranks 0 to 3, full and empty and between, that store zeros and that do not. Each must be accepted: a seed
 // that is refused leads nowhere.
-func seeds(f *testing.F, e graph.Encoding) []graph.Value {
+func seeds(f *testing.F, e array.Encoding) []array.Value {
 	f.Helper()
-	var all []graph.Value
-	add := func(x graph.Tensor, n, m, axis int) {
+	var all []array.Value
+	add := func(x array.Tensor, n, m, axis int) {
 		v, err := x.Encode(e)
-		if e == graph.GroupNM {
+		if e == array.GroupNM {
 			prune(x, n, m, axis)
 			v, err = x.EncodeNM(n, m, axis)
 		}
@@ -83,18 +83,18 @@ func seeds(f *testing.F, e graph.Encoding) []graph.Value {
 		add(sparse(f, d, .5, 2, 4, 2), 2, 4, 1)
 	}
 	for _, zeros := range []float64{0, .9, 1} {
-		add(sparse(f, graph.F32, zeros, 1), 1, 1, 0)
-		add(sparse(f, graph.F32, zeros, 3, 10), 3, 5, 1)
-		add(sparse(f, graph.F16, zeros, 16, 3), 7, 8, 0)
+		add(sparse(f, array.F32, zeros, 1), 1, 1, 0)
+		add(sparse(f, array.F32, zeros, 3, 10), 3, 5, 1)
+		add(sparse(f, array.F16, zeros, 16, 3), 7, 8, 0)
 	}
-	if e == graph.GroupNM {
-		add(sparse(f, graph.I8, 0, 512), 2, 256, 0)
-		add(sparse(f, graph.I8, 0, 4), 4, 4, 0)
+	if e == array.GroupNM {
+		add(sparse(f, array.I8, 0, 512), 2, 256, 0)
+		add(sparse(f, array.I8, 0, 4), 4, 4, 0)
 		return all
 	}
-	add(sparse(f, graph.F32, .5), 0, 0, 0)
-	if e == graph.Index16 { // three runs, the last of one element, which is stored
-		long := sparse(f, graph.I8, 1, 1<<17+1)
+	add(sparse(f, array.F32, .5), 0, 0, 0)
+	if e == array.Index16 { // three runs, the last of one element, which is stored
+		long := sparse(f, array.I8, 1, 1<<17+1)
 		for _, i := range []int{0, 1<<16 - 1, 1 << 16, 1 << 17} {
 			long.Data[i] = 1
 		}
@@ -104,10 +104,10 @@ func seeds(f *testing.F, e graph.Encoding) []graph.Value {
 }
 
 // examine holds Check and Decode of v against places, and the cost of both against what they may take.
-func examine(t *testing.T, v graph.Value, places func(v graph.Value, n int) ([]int, bool)) {
+func examine(t *testing.T, v array.Value, places func(v array.Value, n int) ([]int, bool)) {
 	var want []int
 	n, legal := count(v.Dims)
-	if legal = legal && v.DType.Valid() && v.DType != graph.Bit; legal {
+	if legal = legal && v.DType.Valid() && v.DType != array.Bit; legal {
 		want, legal = places(v, n)
 		legal = legal && len(v.Values) == len(want)*v.DType.Bytes(1)
 	}
@@ -123,7 +123,7 @@ func examine(t *testing.T, v graph.Value, places func(v graph.Value, n int) ([]i
 		return
 	}
 	size := v.DType.Bytes(1)
-	var x graph.Tensor
+	var x array.Tensor
 	takes(t, n*size, func() { x, err = v.Decode() })
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func examine(t *testing.T, v graph.Value, places func(v graph.Value, n int) ([]i
 		t.Fatalf("%v has the mask %x, want %x", v, mask.Data, bits)
 	}
 	back, err := x.Encode(v.Encoding)
-	if v.Encoding == graph.GroupNM {
+	if v.Encoding == array.GroupNM {
 		back, err = x.EncodeNM(v.N, v.M, v.Axis)
 	}
 	if err != nil {
@@ -198,7 +198,7 @@ func bit(b []byte, i int) int {
 	return int(b[i/8]) >> (i % 8) & 1
 }
 
-func maskPlaces(v graph.Value, n int) (places []int, ok bool) {
+func maskPlaces(v array.Value, n int) (places []int, ok bool) {
 	for i := range 8 * len(v.Index) {
 		if bit(v.Index, i) == 1 {
 			places = append(places, i)
@@ -208,7 +208,7 @@ func maskPlaces(v graph.Value, n int) (places []int, ok bool) {
 	return places, len(v.Index) == (n+7)/8 && (ok || len(places) == 0)
 }
 
-func runPlaces(v graph.Value, n int) (places []int, ok bool) {
+func runPlaces(v array.Value, n int) (places []int, ok bool) {
 	runs := (n + 65535) / 65536
 	if len(v.Index) < 4*runs {
 		return nil, false
@@ -230,7 +230,7 @@ func runPlaces(v graph.Value, n int) (places []int, ok bool) {
 	return places, len(offsets) == 0
 }
 
-func groupPlaces(v graph.Value, n int) (places []int, ok bool) {
+func groupPlaces(v array.Value, n int) (places []int, ok bool) {
 	if v.Axis < 0 || v.Axis >= len(v.Dims) || v.M < 1 || v.M > 256 || v.N < 1 || v.N > v.M || v.Dims[v.Axis]%v.M != 0 {
 		return nil, false
 	}

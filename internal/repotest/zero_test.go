@@ -1,4 +1,4 @@
-package house
+package repotest
 
 import (
 	"context"
@@ -24,6 +24,7 @@ import (
 	"github.com/compressaware/cram/checkpoint/safetensors"
 	"github.com/compressaware/cram/plugins"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
@@ -34,7 +35,7 @@ import (
 )
 
 // public are the packages whose functions must not panic. Not among them: the suites, which are tests; what protoc generates; and
-// backends/cpu/kernels, whose callers have checked.
+// backends/cpu/internal/kernels, whose callers have checked.
 var public = []string{
 	"sdk", "sdk/graph", "sdk/compress", "sdk/nn", "sdk/nn/models", "sdk/optim", "sdk/data", "sdk/progress",
 	"checkpoint", "checkpoint/naming", "checkpoint/onnx", "checkpoint/safetensors", "backends", "backends/cpu", "backends/reference", "plugins",
@@ -43,8 +44,8 @@ var public = []string{
 // zeros holds a zero value of every type with methods, and functions every function, of the public packages.
 var zeros = []any{
 	new(sdk.Checkpointing), new(sdk.Live), new(sdk.Network), new(sdk.Predictor), new(sdk.Trainer),
-	new(graph.Builder), new(graph.DType), new(graph.Def), new(graph.Dim), new(graph.Encoding), new(graph.Node), new(graph.Program), new(graph.Role),
-	new(graph.Shape), new(graph.SlotKind), new(graph.Tensor), new(graph.Type), new(graph.Value),
+	new(graph.Builder), new(array.DType), new(graph.Def), new(graph.Dim), new(array.Encoding), new(graph.Node), new(graph.Program), new(graph.Role),
+	new(graph.Shape), new(graph.SlotKind), new(array.Tensor), new(graph.Type), new(array.Value),
 	new(compress.AnswerError), new(compress.Block), new(compress.Dense), new(compress.Meta), new(compress.NM), new(compress.Report), new(compress.Row),
 	new(compress.TopK), new(compress.Uniform), new(compress.Weight),
 	new(nn.AvgPool), new(nn.BatchNorm), new(nn.Conv2D), new(nn.Dropout), new(nn.Embedding), new(nn.Func), new(nn.LayerNorm), new(nn.Linear), new(nn.MaxPool),
@@ -63,8 +64,8 @@ var zeros = []any{
 var functions = []any{
 	sdk.Accuracy, sdk.LowLoss, sdk.Compress, sdk.FromWeights, sdk.Open, sdk.AllowNonFinite, sdk.Level, sdk.On, sdk.Pin, sdk.LoadSparse, sdk.LoadSparseFS,
 	sdk.LoadSparseFrom, sdk.Mmap, sdk.OpenFS, sdk.OpenFrom,
-	graph.Count, graph.Uniform, graph.NewBuilder, graph.ParseDType, graph.Lookup, graph.Ops, graph.Sym, graph.ParseEncoding, graph.Decode, graph.Batch, graph.Of,
-	graph.FromF32, graph.FromF64, graph.FromI32, graph.FromI64, graph.New, graph.Scalar, graph.DenseValue,
+	array.Count, graph.Uniform, graph.NewBuilder, array.ParseDType, graph.Lookup, graph.Ops, graph.Sym, array.ParseEncoding, graph.Decode, graph.Batch, graph.Of,
+	array.FromF32, array.FromF64, array.FromI32, array.FromI64, array.New, array.Scalar, array.DenseValue,
 	compress.Apply, compress.Check, compress.CheckCompressor, compress.Mask, compress.Values, compress.Except, compress.Func, compress.Only, compress.Parse,
 	compress.Metas, compress.NewReport,
 	nn.CrossEntropy, nn.Flatten, nn.GELU, nn.GlobalAvgPool, nn.Initial, nn.KaimingNormal, nn.KaimingUniform, nn.MSE, nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh,

@@ -3,7 +3,7 @@ package kernels_test
 import (
 	"fmt"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
 // The caller chooses a level once and calls every kernel on it.

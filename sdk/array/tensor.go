@@ -1,4 +1,4 @@
-package graph
+package array
 
 import (
 	"fmt"
@@ -18,12 +18,12 @@ const alignment = 64
 // New returns a zero-filled tensor. Every extent must be at least 1, and d a valid type.
 func New(d DType, dims ...int) (Tensor, error) {
 	if !d.Valid() {
-		return Tensor{}, fmt.Errorf("graph: new tensor: %v", d)
+		return Tensor{}, fmt.Errorf("array: new tensor: %v", d)
 	}
 	n := 1
 	for i, v := range dims {
 		if v < 1 || n > (1<<46)/v {
-			return Tensor{}, fmt.Errorf("graph: new tensor %v: dimension %d is out of range", dims, i)
+			return Tensor{}, fmt.Errorf("array: new tensor %v: dimension %d is out of range", dims, i)
 		}
 		n *= v
 	}
@@ -66,7 +66,7 @@ func Scalar(d DType, x float64) (Tensor, error) {
 	case I64:
 		t.I64()[0] = int64(x)
 	default:
-		return Tensor{}, fmt.Errorf("graph: scalar of type %v", d)
+		return Tensor{}, fmt.Errorf("array: scalar of type %v", d)
 	}
 	return t, nil
 }
@@ -77,11 +77,11 @@ func wrap[T float32 | float64 | int32 | int64](d DType, data []T, dims []int) (T
 	}
 	for i, v := range dims {
 		if v < 1 {
-			return Tensor{}, fmt.Errorf("graph: tensor %v: dimension %d must be at least 1", dims, i)
+			return Tensor{}, fmt.Errorf("array: tensor %v: dimension %d must be at least 1", dims, i)
 		}
 	}
 	if n := Count(dims); n != len(data) {
-		return Tensor{}, fmt.Errorf("graph: tensor %v wants %d elements, got %d", dims, n, len(data))
+		return Tensor{}, fmt.Errorf("array: tensor %v wants %d elements, got %d", dims, n, len(data))
 	}
 	// A []T viewed as bytes: same address, len·size bytes, and bytes need no alignment.
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), d.Bytes(len(data)))
@@ -133,21 +133,30 @@ func (t Tensor) Clone() Tensor {
 // Check returns an error unless type, extents, length of Data and its alignment fit together.
 func (t Tensor) Check() error {
 	if !t.DType.Valid() {
-		return fmt.Errorf("graph: tensor has %v", t.DType)
+		return fmt.Errorf("array: tensor has %v", t.DType)
 	}
 	n := 1
 	for i, v := range t.Dims {
 		if v < 1 || n > (1<<46)/v {
-			return fmt.Errorf("graph: tensor %v: dimension %d is out of range", t.Dims, i)
+			return fmt.Errorf("array: tensor %v: dimension %d is out of range", t.Dims, i)
 		}
 		n *= v
 	}
 	if want := t.DType.Bytes(n); len(t.Data) != want {
-		return fmt.Errorf("graph: tensor %v%v wants %d bytes, has %d", t.DType, t.Dims, want, len(t.Data))
+		return fmt.Errorf("array: tensor %v%v wants %d bytes, has %d", t.DType, t.Dims, want, len(t.Data))
 	}
 	align := uintptr(t.DType.Bytes(1))
 	if uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%align != 0 { // the address is only read
-		return fmt.Errorf("graph: tensor %v%v is not aligned to its elements; use graph.New", t.DType, t.Dims)
+		return fmt.Errorf("array: tensor %v%v is not aligned to its elements; use array.New", t.DType, t.Dims)
 	}
 	return nil
+}
+
+// Count returns the number of elements of a tensor with these extents.
+func Count(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
 }

@@ -3,7 +3,7 @@ package kernels_test
 import (
 	"fmt"
 
-	"github.com/compressaware/cram/backends/cpu/kernels"
+	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
 // A 3×3 convolution that sums its neighbourhood: 9 inside the image of ones, 6 at an edge, 4 in a corner.

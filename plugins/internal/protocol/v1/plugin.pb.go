@@ -2430,7 +2430,7 @@ const file_plugins_protocol_v1_plugin_proto_rawDesc = "" +
 	"\x03Get\x12\x1a.cram.plugin.v1.GetRequest\x1a\x18.cram.plugin.v1.GetReply\x12G\n" +
 	"\aCompile\x12\x1e.cram.plugin.v1.CompileRequest\x1a\x1c.cram.plugin.v1.CompileReply\x12;\n" +
 	"\x03Run\x12\x1a.cram.plugin.v1.RunRequest\x1a\x18.cram.plugin.v1.RunReply\x12_\n" +
-	"\x0fCloseExecutable\x12&.cram.plugin.v1.CloseExecutableRequest\x1a$.cram.plugin.v1.CloseExecutableReplyB<Z:github.com/compressaware/cram/plugins/protocol/v1;protocolb\x06proto3"
+	"\x0fCloseExecutable\x12&.cram.plugin.v1.CloseExecutableRequest\x1a$.cram.plugin.v1.CloseExecutableReplyBEZCgithub.com/compressaware/cram/plugins/internal/protocol/v1;protocolb\x06proto3"
 
 var (
 	file_plugins_protocol_v1_plugin_proto_rawDescOnce sync.Once
