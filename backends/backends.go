@@ -28,10 +28,10 @@ var ErrClosed = errors.New("backends: closed")
 
 // Info describes a backend.
 type Info struct {
-	Name          string // "cpu", "reference"
-	Level         string // the instruction set or device in use: "avx512", "avx2", "portable", "go"
-	Deterministic bool   // equal inputs give bit-equal results, run to run
-	Threads       int    // workers, 0 when that means nothing
+	Name           string // "cpu", "reference"
+	InstructionSet string // the instruction set or device in use: "avx512", "avx2", "portable", "go"
+	Deterministic  bool   // equal inputs give bit-equal results, run to run
+	Threads        int    // workers, 0 when that means nothing
 }
 
 // A Backend runs programs somewhere. Its methods are safe for concurrent use.

@@ -110,7 +110,7 @@ func (c *Reader) filled(t tensor, sparse []part, rest part) (array.Tensor, error
 	return s.fill(values)
 }
 
-func (m Meta) clone() Meta {
+func (m Info) clone() Info {
 	m.Versions, m.Extra = maps.Clone(m.Versions), maps.Clone(m.Extra)
 	m.Input.Shape, m.Input.Classes = slices.Clone(m.Input.Shape), slices.Clone(m.Input.Classes)
 	m.Input.Mean, m.Input.Std = slices.Clone(m.Input.Mean), slices.Clone(m.Input.Std)

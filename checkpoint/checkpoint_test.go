@@ -92,8 +92,8 @@ func tinyProgram(t testing.TB) *graph.Program {
 	return p
 }
 
-func meta() Meta {
-	return Meta{
+func meta() Info {
+	return Info{
 		Model: "tiny", Recipe: "cram+ rho=0.2", Data: "shapes", Seed: 10,
 		Versions: map[string]string{"cram": "v0.1.0", "go": "go1.25"},
 		Input:    Input{Shape: []int{8}, Mean: []float32{0.5}, Std: []float32{0.25}, Classes: []string{"cat", "dog", "été", "木"}},
@@ -124,7 +124,7 @@ func elastic(t testing.TB) *File {
 	}
 	levels[3].Notes = map[string]string{"conv1.weight": "input channels 3 are not a multiple of 4"}
 	return &File{
-		Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "tune": tinyProgram(t)}, Levels: levels,
+		Info: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "tune": tinyProgram(t)}, Levels: levels,
 		State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: map[string]array.Value{
 			"conv.weight.momentum": array.DenseValue(random(t, 20, 16, 8, 3, 3)), "mask": array.DenseValue(mask)}},
 	}

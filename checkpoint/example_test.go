@@ -39,7 +39,7 @@ func ExampleSave() {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "net.cram")
-	if err := checkpoint.Save(path, &checkpoint.File{Meta: checkpoint.Meta{Model: "mlp"}, Levels: levels()}); err != nil {
+	if err := checkpoint.Save(path, &checkpoint.File{Info: checkpoint.Info{Model: "mlp"}, Levels: levels()}); err != nil {
 		log.Fatal(err)
 	}
 	r, err := checkpoint.Open(path)
@@ -47,7 +47,7 @@ func ExampleSave() {
 		log.Fatal(err)
 	}
 	defer r.Close()
-	fmt.Println(r.Meta().Model, r.Levels())
+	fmt.Println(r.Info().Model, r.Levels())
 	_, err = r.Level("")
 	fmt.Println(err)
 	// Output:

@@ -10,14 +10,14 @@ import (
 
 // A File is the content of a checkpoint.
 type File struct {
-	Meta     Meta
+	Info     Info
 	Programs map[string]*graph.Program // by purpose: "infer", "tune", "reset"
 	Levels   []Level                   // in the order in which they are listed to people
 	State    *State                    // nil: not in training
 }
 
-// Meta says where a network comes from and what it wants to be fed. It holds no clock times: equal trainings give equal files.
-type Meta struct {
+// Info says where a network comes from and what it wants to be fed. It holds no clock times: equal trainings give equal files.
+type Info struct {
 	Model    string            // "resnet20"
 	Recipe   string            // how it was trained, in the words of the trainer
 	Data     string            // name of the data set

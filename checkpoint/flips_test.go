@@ -47,7 +47,7 @@ func resnet20(t *testing.T) []byte {
 		Input: sdk.Input{Shape: []int{3, 32, 32}, Mean: []float32{.5, .5, .5}, Std: []float32{.25, .25, .25}, Classes: strings.Split("abcdefghij", "")},
 	}, weights)
 	check(err)
-	net, err := sdk.Compress(t.Context(), dense, sdk.Calibration{}, compress.Dense{}, compress.TopK(.5), compress.TopK(.9), compress.NM{N: 2, M: 4})
+	net, err := sdk.Compress(t.Context(), dense, sdk.Calibration{}, compress.Identity{}, compress.TopK(.5), compress.TopK(.9), compress.NM{N: 2, M: 4})
 	check(err)
 	path := filepath.Join(t.TempDir(), "net.cram")
 	check(net.Save(path))

@@ -62,7 +62,7 @@ func kinds(t testing.TB) map[string]*File {
 	}
 	long := decoded(t, topK(t, random(t, 2, 3, 50000), .999)) // three runs of index16, the last shorter
 	half, few := topK(t, w, .5), topK(t, w, .9)
-	nested := &File{Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, Levels: []Level{
+	nested := &File{Info: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, Levels: []Level{
 		{Name: "dense", Tensors: map[string]array.Value{"w": array.DenseValue(w)}},
 		{Name: "topk:0.5", Tensors: map[string]array.Value{"w": half}},
 		{Name: "topk:0.9", Tensors: map[string]array.Value{"w": few}},
@@ -155,7 +155,7 @@ func describe(t testing.TB, f *File) holds {
 		}
 		return out
 	}
-	h := holds{Meta: describeMeta(f.Meta), Programs: map[string]string{}, Levels: map[string]map[string]holder{}}
+	h := holds{Meta: describeMeta(f.Info), Programs: map[string]string{}, Levels: map[string]map[string]holder{}}
 	for name, p := range f.Programs {
 		code, err := p.Encode()
 		if err != nil {
@@ -173,7 +173,7 @@ func describe(t testing.TB, f *File) holds {
 }
 
 // describeMeta writes what is empty as such, since a file does not tell it from nil, and numbers in full.
-func describeMeta(m Meta) holdsMeta {
+func describeMeta(m Info) holdsMeta {
 	texts := func(m map[string]string) map[string]string {
 		out := map[string]string{}
 		maps.Copy(out, m)

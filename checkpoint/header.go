@@ -11,7 +11,7 @@ import (
 // A header is the table of contents. Lists of named things are sorted by name; blobs stand in the file in the order
 // in which the header names them.
 type header struct {
-	meta     Meta
+	meta     Info
 	programs []program
 	tensors  []tensor
 	parts    []part
@@ -112,7 +112,7 @@ func (h *header) encode() []byte {
 	return w.Bytes()
 }
 
-func encodeMeta(w *pack.Writer, m Meta) {
+func encodeMeta(w *pack.Writer, m Info) {
 	w.Map(7)
 	w.String("model")
 	w.String(m.Model)

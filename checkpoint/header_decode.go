@@ -100,10 +100,10 @@ func (d *headerDecoder) next(last *string) string {
 	return name
 }
 
-func (d *headerDecoder) meta() Meta {
+func (d *headerDecoder) meta() Info {
 	r := d.r
 	r.Fields("model", "recipe", "data", "seed", "versions", "input", "extra")
-	m := Meta{Model: r.String(maxText)}
+	m := Info{Model: r.String(maxText)}
 	r.Key("recipe")
 	m.Recipe = r.String(maxText)
 	r.Key("data")

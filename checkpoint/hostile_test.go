@@ -28,7 +28,7 @@ func small(t testing.TB) *File {
 		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
 	return &File{
-		Meta:     Meta{Model: "tiny", Input: Input{Mean: []float32{.5}, Std: []float32{.25}, Classes: []string{"cat"}}},
+		Info:     Info{Model: "tiny", Input: Input{Mean: []float32{.5}, Std: []float32{.25}, Classes: []string{"cat"}}},
 		Programs: map[string]*graph.Program{"infer": tinyProgram(t)},
 		Levels:   []Level{level("dense", array.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.9", thin), level("nm:2:4", twoOfFour(t, w))},
 		State:    &State{Ints: map[string]int64{"step": 3}, Tensors: map[string]array.Value{"m": twoOfFour(t, w)}},
@@ -251,7 +251,7 @@ func TestWriterRefuses(t *testing.T) {
 		"two levels":          {&File{Levels: []Level{level("a", w), level("a", w)}}, "two levels"},
 		"an unprintable name": {&File{Levels: []Level{level("\n", w)}}, "not printable"},
 		"a nil program":       {&File{Programs: map[string]*graph.Program{"infer": nil}}, `program "infer" is nil`},
-		"a long text":         {&File{Meta: Meta{Recipe: strings.Repeat("x", maxText+1)}}, "limit"},
+		"a long text":         {&File{Info: Info{Recipe: strings.Repeat("x", maxText+1)}}, "limit"},
 		"a broken state":      {&File{State: &State{Tensors: map[string]array.Value{"m": wrong}}}, `state, tensor "m"`},
 	} {
 		var out bytes.Buffer

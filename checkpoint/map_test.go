@@ -28,7 +28,7 @@ import (
 func large(t *testing.T) (content []byte, path string) {
 	t.Helper()
 	w := random(t, 1, 512, 1024)
-	f := &File{Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, State: &State{Ints: map[string]int64{"step": 7}, Tensors: map[string]array.Value{
+	f := &File{Info: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, State: &State{Ints: map[string]int64{"step": 7}, Tensors: map[string]array.Value{
 		"momentum": array.DenseValue(random(t, 2, 256, 1024))}}}
 	for name, v := range map[string]array.Value{"dense": array.DenseValue(w), "topk:0.9": topK(t, w, .9), "nm:2:4": twoOfFour(t, w)} {
 		f.Levels = append(f.Levels, Level{Name: name, Tensors: map[string]array.Value{"w": v}})

@@ -149,7 +149,7 @@ func cuts(t *testing.T, save func(d *powerDisk, path string, f *File) error, cou
 	returned := []int{0}       // the length of the log when save k had returned
 	contents := [][]byte{nil}  // what save k wrote
 	for k := range uint64(4) { // of several lengths, growing and shrinking, in several writes
-		f := &File{Meta: Meta{Seed: k}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
+		f := &File{Info: Info{Seed: k}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
 			"a": array.DenseValue(random(t, uint32(k), 3000+2000*int(k%2))), "b": array.DenseValue(random(t, uint32(k)+9, 2000)),
 		}}}}
 		if err := save(d, path, f); err != nil {

@@ -139,10 +139,10 @@ var errEmpty = errors.New("checkpoint: the Reader is empty; make one with Open o
 
 func (c *Reader) empty() bool { return c == nil || c.head == nil }
 
-// Meta returns what the file says of itself.
-func (c *Reader) Meta() Meta {
+// Info returns what the file says of itself.
+func (c *Reader) Info() Info {
 	if c.empty() {
-		return Meta{}
+		return Info{}
 	}
 	return c.head.meta.clone()
 }
@@ -257,7 +257,7 @@ func (c *Reader) File() (*File, error) {
 	if c.empty() {
 		return nil, errEmpty
 	}
-	f := &File{Meta: c.Meta()}
+	f := &File{Info: c.Info()}
 	for _, name := range c.Programs() {
 		p, err := c.Program(name)
 		if err != nil {

@@ -140,7 +140,7 @@ func TestSaveWithAFailingDisk(t *testing.T) {
 
 // numbered returns a file that holds its number twice: as its seed and in its tensor.
 func numbered(t testing.TB, number uint64) *File {
-	return &File{Meta: Meta{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
+	return &File{Info: Info{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
 		"w": array.DenseValue(random(t, uint32(number), 100_000))}}}}
 }
 
@@ -156,10 +156,10 @@ func numberOf(t testing.TB, path string) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(f.Levels[0].Tensors["w"].Values, numbered(t, f.Meta.Seed).Levels[0].Tensors["w"].Values) {
-		t.Fatalf("%s says it is save %d and holds another", path, f.Meta.Seed)
+	if !bytes.Equal(f.Levels[0].Tensors["w"].Values, numbered(t, f.Info.Seed).Levels[0].Tensors["w"].Values) {
+		t.Fatalf("%s says it is save %d and holds another", path, f.Info.Seed)
 	}
-	return f.Meta.Seed
+	return f.Info.Seed
 }
 
 func TestSaveKeepsTheOldFileWhenContentIsWrong(t *testing.T) {

@@ -77,7 +77,7 @@ func TestSizeOfResNet20(t *testing.T) {
 	tensors := resnet20(t)
 	levels := []Level{pruned(t, tensors, 0), pruned(t, tensors, .5), pruned(t, tensors, .7), pruned(t, tensors, .9)}
 	size := func(levels ...Level) float64 {
-		return float64(len(write(t, &File{Meta: meta(), Levels: levels})))
+		return float64(len(write(t, &File{Info: meta(), Levels: levels})))
 	}
 	dense := size(levels[0])
 	for i, most := range []float64{1, .56, .36, .2} {

@@ -138,7 +138,7 @@ func (m fileMap) readings(t testing.TB) map[string]reading {
 func elasticResNet20(t testing.TB) *File {
 	t.Helper()
 	tensors := resnet20(t)
-	f := &File{Meta: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "reset": tinyProgram(t), "tune": tinyProgram(t)},
+	f := &File{Info: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t), "reset": tinyProgram(t), "tune": tinyProgram(t)},
 		State: &State{Tensors: map[string]array.Value{"momentum": array.DenseValue(tensors["linear.weight"])}}}
 	for _, sparsity := range []float64{0, .5, .8, .9, .95} {
 		f.Levels = append(f.Levels, pruned(t, tensors, sparsity))

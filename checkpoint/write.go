@@ -47,7 +47,7 @@ type writing struct {
 }
 
 func newWriting(f *File) (*writing, error) {
-	p := &writing{head: header{meta: f.Meta}}
+	p := &writing{head: header{meta: f.Info}}
 	if err := p.addPrograms(f.Programs); err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func (b *Backend) Info() backends.Info {
 		return backends.Info{}
 	}
 	i := b.info.Backend
-	return backends.Info{Name: i.Name, Level: i.Level, Deterministic: i.Deterministic, Threads: i.Threads}
+	return backends.Info{Name: i.Name, InstructionSet: i.InstructionSet, Deterministic: i.Deterministic, Threads: i.Threads}
 }
 
 // Close lets calls under way end and then the plugin, killing it if it takes longer than Command.StopTimeout.

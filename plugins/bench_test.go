@@ -116,7 +116,7 @@ func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *
 	ctx, stop := context.WithCancel(b.Context())
 	s := &stepper{next: make(chan struct{}), done: make(chan struct{})}
 	t := sdk.Trainer{
-		Model: models.ResNet20(10), Epochs: 1, Batch: batch, Estimator: optim.CrAMPlus(0.05, c), Backend: backend, Schedule: optim.Constant(1e-4),
+		Model: models.ResNet20(10), Epochs: 1, Batch: batch, Method: optim.CrAMPlus(0.05, c), Backend: backend, Schedule: optim.Constant(1e-4),
 		OnStep: func(sdk.Step) error {
 			s.done <- struct{}{}
 			select {

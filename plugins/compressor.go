@@ -225,7 +225,7 @@ func (l *link) read(ctx context.Context, lease *memory.Lease, w []compress.Weigh
 	for i, a := range reply.GetAnswers() {
 		var err error
 		if a.GetKeep() {
-			if out[i].Keep, err = copied(array.Bit, w[i].Data.Dims, lease.Out(places[i].keep)); err != nil {
+			if out[i].Mask, err = copied(array.Bit, w[i].Data.Dims, lease.Out(places[i].keep)); err != nil {
 				return nil, err
 			}
 		}
@@ -248,14 +248,14 @@ func copied(d array.DType, dims []int, data []byte) (array.Tensor, error) {
 func (l *link) checkAnswer(c *Compressor, w []compress.Weight, out []compress.Compressed) error {
 	if err := compress.Check(c, w, out); err != nil {
 		e := &ReplyError{Plugin: l.command.Path, Err: err}
-		if answer := (*compress.AnswerError)(nil); errors.As(err, &answer) {
+		if answer := (*compress.ResultError)(nil); errors.As(err, &answer) {
 			e.Tensor = answer.Tensor
 		}
 		return e
 	}
 	declared := c.info.Compressor.Pattern
 	for i, a := range out {
-		if declared != (compress.Pattern{}) && !a.Keep.None() && (a.Pattern.N != declared.N || a.Pattern.M != declared.M) {
+		if declared != (compress.Pattern{}) && !a.Mask.None() && (a.Pattern.N != declared.N || a.Pattern.M != declared.M) {
 			return l.wrong(w[i].Name, "the plugin declares %d:%d for every mask, and this one promises %d:%d", declared.N, declared.M, a.Pattern.N, a.Pattern.M)
 		}
 	}

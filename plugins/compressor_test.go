@@ -83,7 +83,7 @@ func TestSameAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got[0].Keep.Data, want[0].Keep.Data) || !got[1].Keep.None() {
+	if !bytes.Equal(got[0].Mask.Data, want[0].Mask.Data) || !got[1].Mask.None() {
 		t.Error("the plugin answers something else")
 	}
 }

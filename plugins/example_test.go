@@ -47,7 +47,7 @@ func ExampleLaunchCompressor() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(c, "keeps the second weight:", out[0].Keep.Bit(1), "and the last:", out[0].Keep.Bit(9))
+	fmt.Println(c, "keeps the second weight:", out[0].Mask.Bit(1), "and the last:", out[0].Mask.Bit(9))
 	// Output: topk:0.9 keeps the second weight: true and the last: false
 }
 

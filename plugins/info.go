@@ -29,10 +29,10 @@ type CompressorInfo struct {
 
 // BackendInfo is what a plugin says of its backend.
 type BackendInfo struct {
-	Name, Level   string
-	Deterministic bool
-	Threads       int
-	Ops           []string // names of the ops that it computes; nil: it does not tell
+	Name, InstructionSet string
+	Deterministic        bool
+	Threads              int
+	Ops                  []string // names of the ops that it computes; nil: it does not tell
 }
 
 // Describe launches a plugin, asks it what it is, and closes it.
@@ -60,7 +60,7 @@ func parse(d *protocol.Description) (Info, error) {
 		}
 	}
 	if b := d.GetBackend(); b != nil {
-		info.Backend = &BackendInfo{Name: b.GetName(), Level: b.GetLevel(), Deterministic: b.GetDeterministic(), Threads: int(b.GetThreads()), Ops: b.GetOps()}
+		info.Backend = &BackendInfo{Name: b.GetName(), InstructionSet: b.GetLevel(), Deterministic: b.GetDeterministic(), Threads: int(b.GetThreads()), Ops: b.GetOps()}
 		checks = append(checks, words("the backend's name", b.GetName()), words("the backend's level", b.GetLevel()))
 		checks = append(checks, words("its list of ops", strings.Join(b.GetOps(), " ")))
 	}

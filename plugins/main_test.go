@@ -62,7 +62,7 @@ func play(r string) {
 	case "shape":
 		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 			out := make([]compress.Compressed, len(w))
-			out[0].Keep, _ = array.New(array.Bit, w[0].Data.Len()*2)
+			out[0].Mask, _ = array.New(array.Bit, w[0].Data.Len()*2)
 			return out, nil
 		})
 	case "dtype":

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/compress"
@@ -53,9 +52,6 @@ func serve(p Plugin) error {
 		if err := compress.CheckCompressor(p.Compressor); err != nil {
 			return fmt.Errorf("plugins: Serve: %w", err)
 		}
-	}
-	if p.Backend != nil && null.Is(p.Backend) {
-		return fmt.Errorf("plugins: Serve: the backend is a nil %T", p.Backend)
 	}
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		return fmt.Errorf("this is the cram plugin %s %s and is started by cram: cram plugin info %s", p.Name, p.Version, os.Args[0])
@@ -152,7 +148,7 @@ func (s *server) Describe(_ context.Context, q *protocol.DescribeRequest) (*prot
 	}
 	if b := s.plugin.Backend; b != nil {
 		info := b.Info()
-		d.Backend = &protocol.BackendDescription{Name: info.Name, Level: info.Level, Deterministic: info.Deterministic, Threads: int64(info.Threads)}
+		d.Backend = &protocol.BackendDescription{Name: info.Name, Level: info.InstructionSet, Deterministic: info.Deterministic, Threads: int64(info.Threads)}
 		if lister, ok := b.(backends.Lister); ok {
 			for _, op := range lister.Ops() {
 				d.Backend.Ops = append(d.Backend.Ops, string(op))

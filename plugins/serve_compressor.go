@@ -43,13 +43,13 @@ func (s *compressorServer) Compress(wait context.Context, q *protocol.CompressRe
 			continue // the host says what is wrong
 		}
 		m := q.GetWeights()[i]
-		if err := put(wait, regions, m.GetKeep(), a.Keep); err != nil {
+		if err := put(wait, regions, m.GetKeep(), a.Mask); err != nil {
 			return nil, failed(fmt.Errorf("tensor %s: mask: %w", m.GetName(), err))
 		}
 		if err := put(wait, regions, m.GetValues(), a.Values); err != nil {
 			return nil, failed(fmt.Errorf("tensor %s: values: %w", m.GetName(), err))
 		}
-		reply.Answers[i] = &protocol.Answer{Keep: !a.Keep.None(), Values: !a.Values.None(), Pattern: patternMessage(a.Pattern), Skipped: a.Skipped}
+		reply.Answers[i] = &protocol.Answer{Keep: !a.Mask.None(), Values: !a.Values.None(), Pattern: patternMessage(a.Pattern), Skipped: a.Skipped}
 	}
 	for i := len(w); i < len(answers); i++ {
 		reply.Answers[i] = &protocol.Answer{}

@@ -48,7 +48,7 @@ func TestStorm(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			trainer.Estimator = optim.CrAMPlus(0.05, c)
+			trainer.Method = optim.CrAMPlus(0.05, c)
 			return c.Close, nil
 		})
 	})
@@ -62,8 +62,8 @@ func storm(t *testing.T, kills int, launch func(context.Context, *sdk.Trainer) (
 	local := func(context.Context, *sdk.Trainer) (func() error, error) { return func() error { return nil }, nil }
 	train := func(ctx context.Context, folder string, launch func(context.Context, *sdk.Trainer) (func() error, error)) (content []byte, err error) {
 		trainer := sdk.Trainer{
-			Model: models.SmallCNN(10), Epochs: 2, Batch: 32, Seed: 5, Estimator: optim.CrAMPlus(0.05, host{compress.TopK(0.9)}),
-			Checkpoint: sdk.Checkpointing{Path: filepath.Join(folder, "part"), Every: 1},
+			Model: models.SmallCNN(10), Epochs: 2, Batch: 32, Seed: 5, Method: optim.CrAMPlus(0.05, host{compress.TopK(0.9)}),
+			Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(folder, "part"), Every: 1},
 		}
 		end, err := launch(ctx, &trainer)
 		if err != nil {

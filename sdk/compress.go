@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
@@ -83,9 +82,6 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 func (c *Calibration) defaults() error {
 	if c.Samples < 0 || c.Batch < 0 || c.Batches < 0 {
 		return fmt.Errorf("sdk: Calibration: Samples, Batch and Batches are %d, %d and %d, must be 0 or more", c.Samples, c.Batch, c.Batches)
-	}
-	if c.Set != nil && null.Is(c.Set) {
-		return fmt.Errorf("sdk: Calibration.Set is a nil %T; leave it out to keep the statistics", c.Set)
 	}
 	if c.Samples == 0 {
 		c.Samples = 1000

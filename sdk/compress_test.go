@@ -35,7 +35,7 @@ func TestTuning(t *testing.T) {
 	tr.Model = pointwise
 	net := fit(t, tr, set, nil)
 	c := sdk.Calibration{Set: set, Augment: tr.Augment, Samples: 30, Batch: 8, Batches: 7, Seed: 3}
-	small, err := sdk.Compress(t.Context(), net, c, compress.TopK(.5), compress.Dense{})
+	small, err := sdk.Compress(t.Context(), net, c, compress.TopK(.5), compress.Identity{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func track(stats map[string][]float64, name string, c int, x []float64, gamma, b
 func TestCompressLevels(t *testing.T) {
 	set := shapes(t, 40, 0)
 	net := fit(t, tinyTrainer(), set, nil)
-	cs := []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.9)}
+	cs := []compress.Compressor{compress.Identity{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.9)}
 	untuned, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, cs...)
 	if err != nil {
 		t.Fatal(err)

@@ -21,12 +21,12 @@ var testSGD = optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
 func TestRhoZero(t *testing.T) {
 	doubled := optim.Plain()
 	doubled.Mix = []float64{2}
-	for name, pair := range map[string][2]optim.Estimator{
-		"cram":       {optim.CrAM(0, compress.Dense{}), optim.Plain()},
+	for name, pair := range map[string][2]optim.Method{
+		"cram":       {optim.CrAM(0, compress.Identity{}), optim.Plain()},
 		"cram, no C": {optim.CrAM(0), optim.Plain()},
-		"cram+":      {optim.CrAMPlus(0, compress.Dense{}), doubled},
+		"cram+":      {optim.CrAMPlus(0, compress.Identity{}), doubled},
 	} {
-		for _, rule := range []optim.Rule{testSGD, optim.AdamW{WeightDecay: 0.05}} {
+		for _, rule := range []optim.Optimizer{testSGD, optim.AdamW{WeightDecay: 0.05}} {
 			t.Run(name+" "+rule.String(), func(t *testing.T) {
 				got := runGolden(t, goldenVariant{pair[0], rule, 0.05, nil}, array.F32, 10, nil)
 				want := runGolden(t, goldenVariant{pair[1], rule, 0.05, nil}, array.F32, 10, nil)
@@ -46,7 +46,7 @@ func TestRhoZero(t *testing.T) {
 func TestGradientEvaluations(t *testing.T) {
 	topk := compress.TopK(.5)
 	for name, c := range map[string]struct {
-		estimator optim.Estimator
+		estimator optim.Method
 		want      int
 	}{
 		"plain":        {optim.Plain(), 1},
@@ -73,7 +73,7 @@ func TestGradientEvaluations(t *testing.T) {
 				if s.program == nil {
 					continue
 				}
-				got += s.program.Count(graph.OpConvWeight)
+				got += s.program.Count(graph.OpConv2DDW)
 				for _, u := range s.program.Updates {
 					if slot, _ := s.program.Slot(u.Slot); i < len(segments)-1 && slot.Kind != graph.Scratch {
 						t.Errorf("segment %d of %d writes %s, a %v", i, len(segments), u.Slot, slot.Kind)
@@ -89,7 +89,7 @@ func TestGradientEvaluations(t *testing.T) {
 
 // TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those of plain SGD, whatever the second pass saw.
 func TestCleanPassMovesStatistics(t *testing.T) {
-	statistics := func(e optim.Estimator) map[string][]float64 {
+	statistics := func(e optim.Method) map[string][]float64 {
 		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, array.F32)
 		if _, err := g.step(); err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestCleanPassMovesStatistics(t *testing.T) {
 	if len(want) != 4 {
 		t.Fatalf("%d statistics, want 4", len(want))
 	}
-	for _, e := range []optim.Estimator{optim.SAM(.5), optim.CrAM(.5, compress.TopK(.9)), optim.CrAMPlus(.5, compress.TopK(.9)), optim.CrAMPlus(.5, hostOnly(compress.TopK(.9)))} {
+	for _, e := range []optim.Method{optim.SAM(.5), optim.CrAM(.5, compress.TopK(.9)), optim.CrAMPlus(.5, compress.TopK(.9)), optim.CrAMPlus(.5, hostOnly(compress.TopK(.9)))} {
 		if diff := cmp.Diff(want, statistics(e)); diff != "" {
 			t.Errorf("%v: %s", e, diff)
 		}

@@ -1,11 +1,8 @@
 package sdk
 
 import (
-	"fmt"
-
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/backends/cpu"
-	"github.com/compressaware/cram/internal/null"
 )
 
 // device is the backend that something runs on: the caller's, which stays open, or one of our own.
@@ -16,9 +13,6 @@ type device struct {
 
 // openDevice returns the caller's backend, or the CPU with all its cores when b is nil.
 func openDevice(b backends.Backend) (device, error) {
-	if b != nil && null.Is(b) {
-		return device{}, fmt.Errorf("the backend is a nil %T; leave it out to run on the CPU", b)
-	}
 	if b != nil {
 		return device{Backend: b}, nil
 	}

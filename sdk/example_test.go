@@ -35,9 +35,9 @@ func must[T any](v T, err error) T {
 // exampleTrainer is a training of a second.
 func exampleTrainer() sdk.Trainer {
 	return sdk.Trainer{
-		Model:     models.CNN{Widths: []int{8, 8}, Classes: 10},
-		Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
-		Epochs:    2, Batch: 32, Seed: 1,
+		Model:  models.CNN{Widths: []int{8, 8}, Classes: 10},
+		Method: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
+		Epochs: 2, Batch: 32, Seed: 1,
 	}
 }
 
@@ -49,9 +49,9 @@ func Example() {
 
 	// Once: train so that pruning will not hurt.
 	t := sdk.Trainer{
-		Model:     models.CNN{Widths: []int{8, 8}, Classes: 10},
-		Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
-		Epochs:    2, Batch: 32, Seed: 1,
+		Model:  models.CNN{Widths: []int{8, 8}, Classes: 10},
+		Method: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
+		Epochs: 2, Batch: 32, Seed: 1,
 	}
 	trained := must(t.Fit(ctx, train, validation))
 
@@ -86,13 +86,13 @@ func ExampleTrainer_Fit() {
 }
 
 // A training that is interrupted, here after its third step, goes on from its checkpoint when the same call is made again.
-func ExampleCheckpointing() {
+func ExampleCheckpointOptions() {
 	dir := must(os.MkdirTemp("", "cram"))
 	defer os.RemoveAll(dir)
 	train := must(data.Shapes(64, 0))
 
 	t := exampleTrainer()
-	t.Checkpoint = sdk.Checkpointing{Path: filepath.Join(dir, "net.cram.part")}
+	t.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "net.cram.part")}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.OnStep = func(s sdk.Step) error {
 		fmt.Print("step ", s.Step+1, " of ", s.Steps, "\n")
@@ -135,7 +135,7 @@ func ExampleTrainer_ownCompressor() {
 		return out, nil
 	})
 	t := exampleTrainer()
-	t.Estimator = optim.CrAMPlus(0.1, round)
+	t.Method = optim.CrAMPlus(0.1, round)
 	ctx, train := context.Background(), must(data.Shapes(64, 0))
 	net := must(t.Fit(ctx, train, nil))
 	rounded := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, round))
@@ -146,7 +146,7 @@ func ExampleTrainer_ownCompressor() {
 func ExampleCompress() {
 	ctx, train := context.Background(), must(data.Shapes(64, 0))
 	net := must(exampleTrainer().Fit(ctx, train, nil))
-	small := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, compress.Dense{}, compress.TopK(.5), compress.NM{N: 2, M: 4}))
+	small := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, compress.Identity{}, compress.TopK(.5), compress.NM{N: 2, M: 4}))
 	for _, level := range small.Levels() {
 		report := must(small.Report(level)).Total()
 		fmt.Printf("%-8s %d of %d weights\n", level, report.Kept, report.Total)
@@ -267,12 +267,12 @@ func ExampleLive() {
 }
 
 // Beside the newest checkpoint, the last two and the best epoch's are kept.
-func ExampleCheckpointing_best() {
+func ExampleCheckpointOptions_best() {
 	dir := must(os.MkdirTemp("", "cram"))
 	defer os.RemoveAll(dir)
 	t := sdk.Trainer{
 		Model: models.SmallCNN(10), Epochs: 3, Batch: 50,
-		Checkpoint: sdk.Checkpointing{Path: filepath.Join(dir, "net.part"), Keep: 2, Best: sdk.LowLoss},
+		Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(dir, "net.part"), KeepLast: 2, Best: sdk.LowLoss},
 	}
 	set := must(data.Shapes(100, 1))
 	if _, err := t.Fit(context.Background(), set, set); err != nil {
@@ -407,7 +407,7 @@ func ExampleModel() {
 func exampleFile() string {
 	ctx, train := context.Background(), must(data.Shapes(64, 0))
 	net := must(exampleTrainer().Fit(ctx, train, nil))
-	small := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, compress.Dense{}, compress.TopK(.9)))
+	small := must(sdk.Compress(ctx, net, sdk.Calibration{Set: train, Batches: 10}, compress.Identity{}, compress.TopK(.9)))
 	path := filepath.Join(must(os.MkdirTemp("", "cram")), "net.cram")
 	if err := small.Save(path); err != nil {
 		log.Fatal(err)

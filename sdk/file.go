@@ -124,7 +124,7 @@ func (o options) serve(r *checkpoint.Reader) (*Predictor, error) {
 
 // read returns the network with the given programs and levels of a file, after checking that they fit together.
 func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
-	n := &Network{info: r.Meta()}
+	n := &Network{info: r.Info()}
 	if !slices.Contains(r.Programs(), programInfer) {
 		return nil, fmt.Errorf("the file has no program %q, so it is not a network", programInfer)
 	}
@@ -164,7 +164,7 @@ func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 
 // file returns the network as the content of a checkpoint.
 func (n *Network) file() *checkpoint.File {
-	f := &checkpoint.File{Meta: n.info, Programs: map[string]*graph.Program{programInfer: n.programs.infer}}
+	f := &checkpoint.File{Info: n.info, Programs: map[string]*graph.Program{programInfer: n.programs.infer}}
 	if n.programs.tune != nil {
 		f.Programs[programTune], f.Programs[programReset] = n.programs.tune, n.programs.reset
 	}

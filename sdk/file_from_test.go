@@ -172,7 +172,7 @@ func (r *recorder) ReadAt(b []byte, at int64) (int, error) {
 func TestLoadSparseReadsALevel(t *testing.T) {
 	set := shapes(t, 20, 0)
 	net, err := sdk.Compress(t.Context(), resNet20(t), sdk.Calibration{Set: set, Batch: 20, Batches: 1},
-		compress.Dense{}, compress.TopK(.5), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95), compress.NM{N: 2, M: 4})
+		compress.Identity{}, compress.TopK(.5), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95), compress.NM{N: 2, M: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 func TestSaveAndOpen(t *testing.T) {
 	set := shapes(t, 40, 0)
 	small, err := sdk.Compress(t.Context(), fit(t, tinyTrainer(), set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 2},
-		compress.Dense{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.98))
+		compress.Identity{}, compress.TopK(.5), compress.NM{N: 2, M: 4}, compress.TopK(.98))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestForeignFiles(t *testing.T) {
 				b.Output("y", b.Cast(b.Input("x", array.F32, graph.Batch(3, 24, 24)), array.I32))
 			})
 		}, []string{"answers with i32", "want f32"}},
-		"another input":         {func(f *checkpoint.File) { f.Meta.Input.Shape = []int{3, 24, 25} }, []string{"[N 3 24 24]", "[N 3 24 25]"}},
+		"another input":         {func(f *checkpoint.File) { f.Info.Input.Shape = []int{3, 24, 25} }, []string{"[N 3 24 24]", "[N 3 24 25]"}},
 		"a program that writes": {func(f *checkpoint.File) { f.Programs["infer"] = f.Programs["tune"] }, []string{"infer", "updates"}},
 		"half the tuning":       {func(f *checkpoint.File) { delete(f.Programs, "reset") }, []string{"tune", "reset"}},
 		"a missing tensor":      {func(f *checkpoint.File) { delete(f.Levels[0].Tensors, "fc.bias") }, []string{"level dense", "fc.bias", "f32[10]"}},

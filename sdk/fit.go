@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
@@ -101,7 +100,7 @@ func fits(validation data.Set, example []int) error {
 // defaults replaces zero fields by what their comments say.
 func (t *Trainer) defaults() error {
 	switch {
-	case null.Is(t.Model):
+	case t.Model == nil:
 		return errors.New("sdk: Trainer.Model is nil: give it a network, for example models.ResNet20(10)")
 	case t.Epochs < 1:
 		return fmt.Errorf("sdk: Trainer.Epochs is %d, must be at least 1", t.Epochs)
@@ -111,19 +110,19 @@ func (t *Trainer) defaults() error {
 	if t.Loss == nil {
 		t.Loss = nn.CrossEntropy
 	}
-	if len(t.Estimator.Points) == 0 {
-		t.Estimator = optim.Plain()
+	if len(t.Method.Points) == 0 {
+		t.Method = optim.Plain()
 	}
-	if t.Rule == nil {
-		t.Rule = optim.SGD{Momentum: 0.9}
+	if t.Optimizer == nil {
+		t.Optimizer = optim.SGD{Momentum: 0.9}
 	}
 	if t.Schedule == nil {
 		t.Schedule = optim.Cosine{Peak: 0.1}
 	}
-	if err := t.Estimator.Check(); err != nil {
+	if err := t.Method.Check(); err != nil {
 		return fmt.Errorf("sdk: Trainer.Estimator: %w", err)
 	}
-	if err := optim.CheckRule(t.Rule); err != nil {
+	if err := optim.CheckOptimizer(t.Optimizer); err != nil {
 		return fmt.Errorf("sdk: Trainer.Rule: %w", err)
 	}
 	return nil
@@ -134,7 +133,7 @@ func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sdk: model: %w", err)
 	}
-	r := &recipe{model: model, loss: t.Loss, input: input, estimator: t.Estimator, rule: t.Rule, float: array.F32}
+	r := &recipe{model: model, loss: t.Loss, input: input, method: t.Method, optimizer: t.Optimizer, float: array.F32}
 	r.params, r.stats = split(decls)
 	for i, d := range r.params {
 		if t.Freeze == nil || !t.Freeze(d.Name) {
@@ -177,7 +176,7 @@ func (f *fit) open(ctx context.Context) error {
 		return fmt.Errorf("sdk: inference program: %w", err)
 	}
 	f.runner = newRunner(f.recipe, f.session)
-	f.drawer = newDrawer(f.Estimator, f.Seed)
+	f.drawer = newDrawer(f.Method, f.Seed)
 	return nil
 }
 
@@ -199,7 +198,7 @@ func (f *fit) runEpoch(ctx context.Context) error {
 		s := Step{
 			Progress:   f.progress(f.step),
 			Examples:   len(batch.Y),
-			Compressor: v.describe(f.Estimator),
+			Compressor: v.describe(f.Method),
 		}
 		if s.LR = f.Schedule.LR(s.Progress); !(s.LR >= 0 && s.LR <= math.MaxFloat32) {
 			return fmt.Errorf("sdk: epoch %d, step %d: schedule %v gives the learning rate %g, want a number of 0 or more", f.epoch, f.step, f.Schedule, s.LR)

@@ -53,8 +53,8 @@ func shapes(t testing.TB, n int, seed uint64) data.Set {
 func tinyTrainer() sdk.Trainer {
 	return sdk.Trainer{
 		Model:     tiny,
-		Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
-		Rule:      optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
+		Method:    optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.9)),
+		Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
 		Schedule:  optim.Cosine{Peak: 0.05, Warmup: 1},
 		Epochs:    3, Batch: 16, Seed: 7,
 		Augment: []data.Transform{data.RandomCrop{Padding: 2}, data.RandomHorizontalFlip{}},
@@ -141,7 +141,7 @@ func TestFitLearns(t *testing.T) {
 	leaksNothing(t)
 	var epochs []sdk.Epoch
 	tr := sdk.Trainer{
-		Model: models.SmallCNN(10), Estimator: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.8)),
+		Model: models.SmallCNN(10), Method: optim.CrAMPlus(0.1, compress.TopK(.5), compress.TopK(.8)),
 		Schedule: optim.Cosine{Peak: 0.1}, Epochs: 6, Batch: 32, Seed: 1,
 		Normalize: data.Normalize{Mean: []float32{.32, .32, .32}, Std: []float32{.21, .21, .21}},
 		OnEpoch:   func(e sdk.Epoch) error { epochs = append(epochs, e); return nil },
@@ -238,31 +238,31 @@ func TestTrainerRefuses(t *testing.T) {
 		"long warm-up":     {func(tr *sdk.Trainer) { tr.Schedule = optim.Cosine{Peak: 1, Warmup: 4} }, []string{"Warmup is 4 epochs", "0 to 3"}},
 		"long warm-up of steps": {func(tr *sdk.Trainer) { tr.Schedule = optim.Linear{Peak: 1, Warmup: 10} },
 			[]string{"Warmup is 10 steps", "0 to 9"}},
-		"momentum":     {func(tr *sdk.Trainer) { tr.Rule = optim.SGD{Momentum: 1} }, []string{"Trainer.Rule", "Momentum is 1"}},
-		"clip":         {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 0, Rule: optim.SGD{}} }, []string{"MaxNorm is 0"}},
-		"clip nothing": {func(tr *sdk.Trainer) { tr.Rule = optim.Clip{MaxNorm: 1} }, []string{"rule is nil"}},
-		"rho":          {func(tr *sdk.Trainer) { tr.Estimator = optim.SAM(nan) }, []string{"Trainer.Estimator", "Rho is NaN"}},
+		"momentum":     {func(tr *sdk.Trainer) { tr.Optimizer = optim.SGD{Momentum: 1} }, []string{"Trainer.Rule", "Momentum is 1"}},
+		"clip":         {func(tr *sdk.Trainer) { tr.Optimizer = optim.Clip{MaxNorm: 0, Optimizer: optim.SGD{}} }, []string{"MaxNorm is 0"}},
+		"clip nothing": {func(tr *sdk.Trainer) { tr.Optimizer = optim.Clip{MaxNorm: 1} }, []string{"rule is nil"}},
+		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.SAM(nan) }, []string{"Trainer.Estimator", "Rho is NaN"}},
 		"group": {func(tr *sdk.Trainer) {
-			tr.Rule = optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}}
+			tr.Optimizer = optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{}}}
 		}, []string{"bn1.weight", "no group"}},
 		"frozen all":   {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"nothing to train"}},
 		"normalise":    {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
-		"sparsity":     {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
+		"sparsity":     {func(tr *sdk.Trainer) { tr.Method = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
 		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0] is nil"}},
 		"hidden nil":   {func(tr *sdk.Trainer) { tr.Model = (*models.ResNet)(nil) }, []string{"Trainer.Model is nil"}},
 		"nil layer":    {func(tr *sdk.Trainer) { tr.Model = nn.Sequential{(*nn.Linear)(nil)} }, []string{"0 is a nil Model"}},
-		"nil rule":     {func(tr *sdk.Trainer) { tr.Rule = (*optim.SGD)(nil) }, []string{"Trainer.Rule", "rule is nil"}},
+		"nil rule":     {func(tr *sdk.Trainer) { tr.Optimizer = (*optim.SGD)(nil) }, []string{"Trainer.Rule", "rule is nil"}},
 		"nil schedule": {func(tr *sdk.Trainer) { tr.Schedule = (*optim.Cosine)(nil) }, []string{"Trainer.Schedule", "schedule is nil"}},
-		"nil move":     {func(tr *sdk.Trainer) { tr.Estimator.Points[1].Move = (*optim.Ascend)(nil) }, []string{"Move is a nil *optim.Ascend"}},
-		"nil operator": {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAM(.1, (*compress.NM)(nil)) }, []string{"Trainer.Estimator", "compressor is nil"}},
+		"nil move":     {func(tr *sdk.Trainer) { tr.Method.Points[1].Move = (*optim.Ascend)(nil) }, []string{"Move is a nil *optim.Ascend"}},
+		"nil operator": {func(tr *sdk.Trainer) { tr.Method = optim.CrAM(.1, (*compress.NM)(nil)) }, []string{"Trainer.Estimator", "compressor is nil"}},
 		"nil crop":     {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{(*data.RandomCrop)(nil)} }, []string{"Transforms[0] is nil"}},
 		"nil backend":  {func(tr *sdk.Trainer) { tr.Backend = (*cpu.Backend)(nil) }, []string{"a nil *cpu.Backend", "the CPU"}},
 		"zero backend": {func(tr *sdk.Trainer) { tr.Backend = new(cpu.Backend) }, []string{"closed"}},
 		"zero init":    {func(tr *sdk.Trainer) { tr.Init = new(sdk.Network) }, []string{"Network is empty"}},
 		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "Out is 0"}},
 		"own schedule": {func(tr *sdk.Trainer) { tr.Schedule = broken{} }, []string{"epoch 0, step 0", "broken", "NaN"}},
-		"own move":     {func(tr *sdk.Trainer) { tr.Estimator.Points[1].Move = forgetful{} }, []string{"move forgetful", "7 of 8 parameters"}},
-		"own rule":     {func(tr *sdk.Trainer) { tr.Rule = forgetful{} }, []string{"rule forgetful", "7 of 8 parameters"}},
+		"own move":     {func(tr *sdk.Trainer) { tr.Method.Points[1].Move = forgetful{} }, []string{"move forgetful", "7 of 8 parameters"}},
+		"own rule":     {func(tr *sdk.Trainer) { tr.Optimizer = forgetful{} }, []string{"rule forgetful", "7 of 8 parameters"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := tinyTrainer()
@@ -319,8 +319,8 @@ func (forgetful) Update(_ *graph.Builder, w optim.Weights, g optim.Grads, _ opti
 // TestDivergence: a loss that is no number ends the training with an error and leaves the last good checkpoint alone.
 func TestDivergence(t *testing.T) {
 	tr := tinyTrainer()
-	tr.Schedule, tr.Estimator, tr.Rule = optim.Constant(1e38), optim.Plain(), optim.SGD{}
-	tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(t.TempDir(), "part.cram")}
+	tr.Schedule, tr.Method, tr.Optimizer = optim.Constant(1e38), optim.Plain(), optim.SGD{}
+	tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(t.TempDir(), "part.cram")}
 	_, err := tr.Fit(t.Context(), shapes(t, 40, 0), nil)
 	if !errors.Is(err, sdk.ErrDiverged) {
 		t.Fatalf("got %v, want ErrDiverged", err)
@@ -371,13 +371,13 @@ func TestFreeze(t *testing.T) {
 	tr.Init = fit(t, tr, train, nil)
 	before := tensorsOf(t, tr.Init, "dense")
 	tr.Freeze = func(name string) bool { return slices.Contains(frozen, name) }
-	for name, e := range map[string]optim.Estimator{
+	for name, e := range map[string]optim.Method{
 		"plain": optim.Plain(), "sam": optim.SAM(.05), "cram+": optim.CrAMPlus(.1, compress.TopK(.5)),
 		"nm": optim.CrAMPlus(.1, compress.NM{N: 2, M: 4}), "host": optim.CrAMPlus(.1, spy),
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := tr
-			tr.Estimator = e
+			tr.Method = e
 			net := fit(t, tr, train, nil)
 			after := tensorsOf(t, net, "dense")
 			for _, name := range []string{"conv1.weight", "conv2.weight", "bn1.weight", "bn1.bias", "fc.weight"} {
@@ -396,10 +396,10 @@ func TestFreeze(t *testing.T) {
 	}
 	conv1 := func(c compress.Compressor) []float32 {
 		tr := tr
-		tr.Estimator = optim.CrAM(0, c)
+		tr.Method = optim.CrAM(0, c)
 		return tensorsOf(t, fit(t, tr, train, nil), "dense")["conv1.weight"]
 	}
-	if slices.Equal(conv1(compress.Dense{}), conv1(compress.Only(compress.TopK(.9), "conv2.weight"))) {
+	if slices.Equal(conv1(compress.Identity{}), conv1(compress.Only(compress.TopK(.9), "conv2.weight"))) {
 		t.Error("compressing a frozen weight changes no gradient")
 	}
 }
@@ -444,7 +444,7 @@ func TestOwnLoss(t *testing.T) {
 	var losses [2][]float64
 	for i, scale := range []float64{1, 2} {
 		tr := tinyTrainer()
-		tr.Epochs, tr.Estimator, tr.Rule = 1, optim.Plain(), optim.SGD{}
+		tr.Epochs, tr.Method, tr.Optimizer = 1, optim.Plain(), optim.SGD{}
 		tr.Loss = func(b *graph.Builder, output, target graph.Node) graph.Node {
 			return b.Scale(nn.CrossEntropy(b, output, target), scale)
 		}

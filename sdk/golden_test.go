@@ -53,8 +53,8 @@ func goldenInitial(d nn.Decl, k int) []float64 {
 }
 
 type goldenVariant struct {
-	estimator optim.Estimator
-	rule      optim.Rule
+	estimator optim.Method
+	rule      optim.Optimizer
 	lr        float64
 	frozen    []string
 }
@@ -73,13 +73,13 @@ func goldenVariants() map[string]goldenVariant {
 	adamw := plus(0.1, compress.TopK(.7))
 	adamw.rule, adamw.lr = optim.AdamW{WeightDecay: 0.05}, 0.01
 	clip := plus(0.1, compress.TopK(.7))
-	clip.rule = optim.Clip{MaxNorm: 0.05, Rule: sgd}
+	clip.rule = optim.Clip{MaxNorm: 0.05, Optimizer: sgd}
 	frozen := plus(0.1, compress.NM{N: 2, M: 4})
 	frozen.frozen = []string{"conv2.weight", "bn2.bias"}
 	groups := plus(0.1, compress.TopK(.7))
 	groups.rule = optim.Groups{
-		{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{Momentum: 0.9, WeightDecay: 0.01}},
-		{Name: "rest", Match: optim.All, Rule: optim.SGD{Momentum: 0.9}},
+		{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 0.01}},
+		{Name: "rest", Match: optim.All, Optimizer: optim.SGD{Momentum: 0.9}},
 	}
 	return map[string]goldenVariant{
 		"sgd":                    {optim.Plain(), sgd, 0.1, nil},
@@ -225,7 +225,7 @@ type goldenRun struct {
 
 func newGoldenRun(t *testing.T, v goldenVariant, dtype array.DType) *goldenRun {
 	t.Helper()
-	trainer := Trainer{Estimator: v.estimator, Rule: v.rule, Loss: nn.CrossEntropy, Freeze: func(name string) bool { return slices.Contains(v.frozen, name) }}
+	trainer := Trainer{Method: v.estimator, Optimizer: v.rule, Loss: nn.CrossEntropy, Freeze: func(name string) bool { return slices.Contains(v.frozen, name) }}
 	r, err := newRecipe(trainer, goldenNet{}, graph.Batch(3, goldenSide, goldenSide))
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ type recipe struct {
 	model     nn.Model
 	loss      nn.Loss
 	input     graph.Shape
-	estimator optim.Estimator
-	rule      optim.Rule
+	method    optim.Method
+	optimizer optim.Optimizer
 
 	params []nn.Decl
 	stats  []nn.Decl
@@ -74,13 +74,13 @@ func (r *recipe) open() *cut {
 func (r *recipe) lower(v variant) ([]segment, error) {
 	var done []segment
 	c := r.open()
-	for i, point := range r.estimator.Points {
+	for i, point := range r.method.Points {
 		at := c.move(point)
 		keep := make([]graph.Node, len(at))
 		if len(point.Compress) > 0 {
 			compressor := point.Compress[v.draw[i]]
 			before := append([]graph.Node(nil), at...)
-			symbolic, inGraph := compressor.(compress.Symbolic)
+			symbolic, inGraph := compressor.(compress.GraphCompressor)
 			switch {
 			case !v.fresh[i]:
 				c.reuse(i, v.draw[i], at, keep)
@@ -101,8 +101,8 @@ func (r *recipe) lower(v variant) ([]segment, error) {
 		}
 		c.gradient(i, at, keep, !point.DenseGradient)
 	}
-	mixed := r.estimator.Combine(c.b, c.grads)
-	c.update(r.rule.Update(c.b, c.trained(c.weights), mixed, c.clock))
+	mixed := r.method.Combine(c.b, c.grads)
+	c.update(r.optimizer.Update(c.b, c.trained(c.weights), mixed, c.clock))
 	for _, d := range r.stats {
 		if next, ok := c.stats[d.Name]; ok {
 			c.b.Update(d.Name, next)
@@ -115,7 +115,7 @@ func (r *recipe) lower(v variant) ([]segment, error) {
 // update ends the step with the next values of the trained params.
 func (c *cut) update(next []graph.Node) {
 	if len(next) != len(c.train) {
-		c.b.Fail("rule %v answered for %d of %d parameters, want all, in order", c.rule, len(next), len(c.train))
+		c.b.Fail("rule %v answered for %d of %d parameters, want all, in order", c.optimizer, len(next), len(c.train))
 		return
 	}
 	for j, i := range c.train {
@@ -139,7 +139,7 @@ func (c *cut) close() (*graph.Program, error) {
 func (c *cut) trained(values []graph.Node) optim.Weights {
 	w := make(optim.Weights, len(c.train))
 	for j, i := range c.train {
-		w[j] = compress.Sym{Meta: c.metas[i], W: values[i]}
+		w[j] = compress.WeightNode{Meta: c.metas[i], W: values[i]}
 	}
 	return w
 }
@@ -162,10 +162,10 @@ func (c *cut) move(p optim.Point) []graph.Node {
 }
 
 // compress replaces the values at the point by compressed ones and fills in their masks.
-func (c *cut) compress(s compress.Symbolic, at, keep []graph.Node) {
-	syms := make([]compress.Sym, len(at))
+func (c *cut) compress(s compress.GraphCompressor, at, keep []graph.Node) {
+	syms := make([]compress.WeightNode, len(at))
 	for i := range at {
-		syms[i] = compress.Sym{Meta: c.metas[i], W: at[i]}
+		syms[i] = compress.WeightNode{Meta: c.metas[i], W: at[i]}
 	}
 	out := s.Build(c.b, syms)
 	if len(out) != len(syms) {
@@ -173,14 +173,14 @@ func (c *cut) compress(s compress.Symbolic, at, keep []graph.Node) {
 		return
 	}
 	for i, o := range out {
-		at[i], keep[i] = o.Value, o.Keep
+		at[i], keep[i] = o.Value, o.Mask
 	}
 }
 
 // maskSlot declares the slot that keeps the mask of param p between uses of one compressor of a point.
 func (c *cut) maskSlot(point, draw, p int) (string, graph.Node) {
 	name := fmt.Sprintf("mask.%d.%d/%s", point, draw, c.params[p].Name)
-	return name, c.b.Slot(graph.Slot{Name: name, Kind: graph.Moment, Type: graph.Type{DType: array.Bit, Shape: c.params[p].Shape}})
+	return name, c.b.Slot(graph.Slot{Name: name, Kind: graph.OptimizerState, Type: graph.Type{DType: array.Bit, Shape: c.params[p].Shape}})
 }
 
 // reuse masks the values at the point by the masks of an earlier step.
@@ -188,7 +188,7 @@ func (c *cut) reuse(point, draw int, at, keep []graph.Node) {
 	for p, m := range c.metas {
 		if m.Prunable() {
 			_, keep[p] = c.maskSlot(point, draw, p)
-			at[p] = c.b.Keep(at[p], keep[p])
+			at[p] = c.b.Mask(at[p], keep[p])
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (c *cut) remember(point, draw int, before, at, keep []graph.Node) {
 		mask := keep[p]
 		if mask.None() {
 			if at[p] != before[p] {
-				c.b.Fail("%v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", c.estimator.Points[point].Compress[draw], m.Name)
+				c.b.Fail("%v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", c.method.Points[point].Compress[draw], m.Name)
 			}
 			zero := c.b.ConstLike(at[p], 0)
 			mask = c.b.Less(zero, c.b.Shift(zero, 1))
@@ -229,7 +229,7 @@ func (c *cut) gradient(point int, at, keep []graph.Node, mask bool) {
 	grads := c.b.Grad(loss, wrt...)
 	for j, i := range c.train {
 		if mask && !keep[i].None() {
-			grads[j] = c.b.Keep(grads[j], keep[i])
+			grads[j] = c.b.Mask(grads[j], keep[i])
 		}
 	}
 	c.grads = append(c.grads, grads)
@@ -292,7 +292,7 @@ func (c *cut) answer(at, keep []graph.Node) {
 		at[i], keep[i] = c.b.Input("value/"+d.Name, d.DType, d.Shape), graph.Node{}
 		if c.metas[i].Prunable() {
 			keep[i] = c.b.Input("keep/"+d.Name, array.Bit, d.Shape)
-			at[i] = c.b.Keep(at[i], keep[i])
+			at[i] = c.b.Mask(at[i], keep[i])
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/compressaware/cram/checkpoint"
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
@@ -29,7 +28,7 @@ type Network struct {
 const Dense = "dense"
 
 // Info is what a network says about itself; it travels in its file.
-type Info = checkpoint.Meta
+type Info = checkpoint.Info
 
 // Input is what a network wants to be fed, a part of [Info].
 type Input = checkpoint.Input
@@ -126,7 +125,7 @@ func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
 // model by its name, float32, in the model's shapes, and nothing else. info.Input must say the shape of one example.
 func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
-	if null.Is(model) {
+	if model == nil {
 		return nil, errors.New("sdk: FromWeights: the model is nil")
 	}
 	input := graph.Batch(info.Input.Shape...)

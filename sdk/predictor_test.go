@@ -25,7 +25,7 @@ func sparse(t testing.TB) *sdk.Network {
 	tr := tinyTrainer()
 	tr.Model, tr.Epochs = models.SmallCNN(10), 1
 	tr.Normalize = data.Normalize{Mean: []float32{.3, .4, .5}, Std: []float32{.2, .3, .4}}
-	net, err := sdk.Compress(t.Context(), fit(t, tr, set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 4}, compress.Dense{}, compress.TopK(.9))
+	net, err := sdk.Compress(t.Context(), fit(t, tr, set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 4}, compress.Identity{}, compress.TopK(.9))
 	if err != nil {
 		t.Fatal(err)
 	}

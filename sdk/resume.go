@@ -24,7 +24,7 @@ import (
 // Example is the shape of one example as the model sees it.
 func (f *fit) describe(example []int) (Info, error) {
 	recipe := []string{
-		f.Estimator.String(), f.Rule.String(), f.Schedule.String(),
+		f.Method.String(), f.Optimizer.String(), f.Schedule.String(),
 		fmt.Sprintf("%d epochs of %d batches of %d", f.Epochs, f.loader.Batches(), f.Batch),
 	}
 	for _, t := range f.Augment {
@@ -83,7 +83,7 @@ const versionBackend = "backend"
 
 // backendOf names a backend as far as it changes bits: its name, its instruction set or device, and the architecture, since portable code
 // rounds otherwise where the compiler fuses multiplication and addition.
-func backendOf(i backends.Info) string { return i.Name + " " + i.Level + " " + runtime.GOARCH }
+func backendOf(i backends.Info) string { return i.Name + " " + i.InstructionSet + " " + runtime.GOARCH }
 
 // ErrOtherBackend is what the error of a resume wraps that would go on with another backend or instruction set.
 var ErrOtherBackend = errors.New("it was trained on another backend or instruction set, whose sums round otherwise")
@@ -94,7 +94,7 @@ func (f *fit) sameBackend(was Info) error {
 	list, now := was.Versions[versionBackend], f.info.Versions[versionBackend]
 	switch {
 	case list == now || strings.HasSuffix(list, then+now):
-	case !f.Checkpoint.AnyBackend:
+	case !f.Checkpoint.AllowOtherBackend:
 		return fmt.Errorf("%w: it on %q, this on %q; go on where it began (CRAM_CPU names a lower instruction set of the same processor family), "+
 			"or set Checkpointing.AnyBackend and give up being bit-equal to an uninterrupted training", ErrOtherBackend, list, now)
 	default:
@@ -146,7 +146,7 @@ func (f *fit) checkpoint(ctx context.Context, score *Score) error {
 			return fmt.Errorf("sdk: %w", err)
 		}
 	}
-	if err := f.Checkpoint.keep(file, f.step); err != nil {
+	if err := f.Checkpoint.keepLast(file, f.step); err != nil {
 		return fmt.Errorf("sdk: %w", err)
 	}
 	return f.save(file)
@@ -176,7 +176,7 @@ func (f *fit) file(ctx context.Context) (*checkpoint.File, error) {
 		Tensors: map[string]array.Value{stateLoss: array.DenseValue(loss)},
 	}
 	for name, s := range f.runner.slots {
-		if s.Kind == graph.Moment {
+		if s.Kind == graph.OptimizerState {
 			t, err := f.session.Get(ctx, name)
 			if err != nil {
 				return nil, fmt.Errorf("sdk: checkpoint: %s: %w", name, err)
@@ -217,13 +217,13 @@ func (f *fit) resume(ctx context.Context) error {
 }
 
 func (f *fit) restore(ctx context.Context, r *checkpoint.Reader) error {
-	if was, now := r.Meta(), f.info; !sameTraining(was, now) {
+	if was, now := r.Info(), f.info; !sameTraining(was, now) {
 		return fmt.Errorf("it belongs to another training; remove it or choose another path\n  it:   %s\n  this: %s", summary(was), summary(now))
 	}
 	if err := f.sameModel(r); err != nil {
 		return err
 	}
-	if err := f.sameBackend(r.Meta()); err != nil {
+	if err := f.sameBackend(r.Info()); err != nil {
 		return err
 	}
 	state, err := r.State()

@@ -26,11 +26,11 @@ var errStop = errors.New("stopped by the test")
 // resumable are trainings whose state differs in kind: momentum, two moments, masks that are reused, a step cut into segments.
 func resumable() map[string]sdk.Trainer {
 	sgd, adam, infrequent, host := tinyTrainer(), tinyTrainer(), tinyTrainer(), tinyTrainer()
-	sgd.Estimator = optim.Plain()
-	adam.Estimator, adam.Rule, adam.Schedule = optim.Plain(), optim.Adam{}, optim.Constant(1e-3)
-	infrequent.Estimator.Points[1].Refresh = 3
-	host.Estimator = optim.CrAMPlus(.1, compress.Func("half", compress.TopK(.5).Compress), compress.NM{N: 2, M: 4})
-	host.Estimator.Points[1].Refresh = 2
+	sgd.Method = optim.Plain()
+	adam.Method, adam.Optimizer, adam.Schedule = optim.Plain(), optim.Adam{}, optim.Constant(1e-3)
+	infrequent.Method.Points[1].Refresh = 3
+	host.Method = optim.CrAMPlus(.1, compress.Func("half", compress.TopK(.5).Compress), compress.NM{N: 2, M: 4})
+	host.Method.Points[1].Refresh = 2
 	frozen := tinyTrainer()
 	frozen.Freeze = func(name string) bool { return name == "conv1.weight" }
 	return map[string]sdk.Trainer{"sgd": sgd, "adam": adam, "cram+ multi, infrequent masks": infrequent, "host compressor": host, "frozen": frozen}
@@ -123,7 +123,7 @@ func TestResumeFromAnyCheckpoint(t *testing.T) {
 	for name, tr := range resumable() {
 		t.Run(name, func(t *testing.T) {
 			tr.Backend = onCPU(t, 1)
-			tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(t.TempDir(), "part.cram"), Every: 1}
+			tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(t.TempDir(), "part.cram"), Every: 1}
 			var snapshots [][]byte
 			snapshot := func() error {
 				b, err := os.ReadFile(tr.Checkpoint.Path)
@@ -159,7 +159,7 @@ func TestInterruptedInsideAStep(t *testing.T) {
 	train := shapes(t, 40, 0)
 	calls, interrupt := 0, func() error { return nil } // at the fifth call
 	tr := tinyTrainer()
-	tr.Estimator = optim.CrAMPlus(.1, compress.Func("half", func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	tr.Method = optim.CrAMPlus(.1, compress.Func("half", func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		if calls++; calls == 5 {
 			if err := interrupt(); err != nil {
 				return nil, err
@@ -259,9 +259,9 @@ func TestResumeRefuses(t *testing.T) {
 		says   []string
 	}{
 		"seed":         {func(tr *sdk.Trainer) { tr.Seed = 8 }, []string{"another training", "seed 7", "seed 8"}},
-		"rho":          {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAMPlus(.2, compress.TopK(.5), compress.TopK(.9)) }, []string{"θ+0.1·g", "θ+0.2·g"}},
-		"compressors":  {func(tr *sdk.Trainer) { tr.Estimator = optim.CrAMPlus(.1, compress.TopK(.5)) }, []string{"{topk:0.5, topk:0.9}", "{topk:0.5}"}},
-		"rule":         {func(tr *sdk.Trainer) { tr.Rule = optim.Adam{} }, []string{"sgd(momentum=0.9", "adam("}},
+		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.2, compress.TopK(.5), compress.TopK(.9)) }, []string{"θ+0.1·g", "θ+0.2·g"}},
+		"compressors":  {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.1, compress.TopK(.5)) }, []string{"{topk:0.5, topk:0.9}", "{topk:0.5}"}},
+		"rule":         {func(tr *sdk.Trainer) { tr.Optimizer = optim.Adam{} }, []string{"sgd(momentum=0.9", "adam("}},
 		"schedule":     {func(tr *sdk.Trainer) { tr.Schedule = optim.Constant(.05) }, []string{"cosine(peak=0.05", "constant(0.05)"}},
 		"epochs":       {func(tr *sdk.Trainer) { tr.Epochs = 4 }, []string{"3 epochs of 3", "4 epochs of 3"}},
 		"batch":        {func(tr *sdk.Trainer) { tr.Batch = 17 }, []string{"batches of 16", "batches of 17"}},

@@ -13,22 +13,22 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Accuracy and LowLoss are for [Checkpointing.Best].
+// Accuracy and LowLoss are for [CheckpointOptions.Best].
 func Accuracy(s Score) float64 { return s.Accuracy }
 
 // LowLoss makes the checkpoint of the lowest validation loss the best one.
 func LowLoss(s Score) float64 { return -s.Loss }
 
 // BestPath is where the best checkpoint is kept.
-func (c Checkpointing) BestPath() string { return c.Path + ".best" }
+func (c CheckpointOptions) BestPath() string { return c.Path + ".best" }
 
-func (c Checkpointing) check(validated bool) error {
+func (c CheckpointOptions) check(validated bool) error {
 	switch {
 	case c.Every < 0:
 		return fmt.Errorf("sdk: Trainer.Checkpoint.Every is %d, must be 0 or more", c.Every)
-	case c.Keep < 0:
-		return fmt.Errorf("sdk: Trainer.Checkpoint.Keep is %d, must be 0 or more", c.Keep)
-	case c.Path == "" && (c.Keep > 0 || c.Best != nil):
+	case c.KeepLast < 0:
+		return fmt.Errorf("sdk: Trainer.Checkpoint.Keep is %d, must be 0 or more", c.KeepLast)
+	case c.Path == "" && (c.KeepLast > 0 || c.Best != nil):
 		return fmt.Errorf("sdk: Trainer.Checkpoint keeps checkpoints but has no Path")
 	case c.Best != nil && !validated:
 		return fmt.Errorf("sdk: Trainer.Checkpoint.Best needs a validation set")
@@ -37,7 +37,7 @@ func (c Checkpointing) check(validated bool) error {
 }
 
 // better reports whether s beats the best score so far. A score that is no number beats nothing.
-func (c Checkpointing) better(s, best *Score) bool {
+func (c CheckpointOptions) better(s, best *Score) bool {
 	if c.Best == nil || s == nil {
 		return false
 	}
@@ -46,12 +46,12 @@ func (c Checkpointing) better(s, best *Score) bool {
 }
 
 // stepPath is where the checkpoint after so many steps is kept, beside Path.
-func (c Checkpointing) stepPath(step int) string { return fmt.Sprintf("%s.step%d", c.Path, step) }
+func (c CheckpointOptions) stepPath(step int) string { return fmt.Sprintf("%s.step%d", c.Path, step) }
 
 // keep writes the checkpoint of this step and removes those that are too old. A training that has gone back to an earlier checkpoint leaves
 // later ones alone until it comes past them again.
-func (c Checkpointing) keep(file *checkpoint.File, step int) error {
-	if c.Keep == 0 {
+func (c CheckpointOptions) keepLast(file *checkpoint.File, step int) error {
+	if c.KeepLast == 0 {
 		return nil
 	}
 	if err := checkpoint.Save(c.stepPath(step), file); err != nil {
@@ -62,7 +62,7 @@ func (c Checkpointing) keep(file *checkpoint.File, step int) error {
 		return err
 	}
 	steps = slices.DeleteFunc(steps, func(s int) bool { return s > step })
-	for _, old := range steps[:max(0, len(steps)-c.Keep)] {
+	for _, old := range steps[:max(0, len(steps)-c.KeepLast)] {
 		if err := os.Remove(c.stepPath(old)); err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (c Checkpointing) keep(file *checkpoint.File, step int) error {
 }
 
 // kept returns the steps whose checkpoints stand beside Path, ascending.
-func (c Checkpointing) kept() ([]int, error) {
+func (c CheckpointOptions) kept() ([]int, error) {
 	entries, err := os.ReadDir(filepath.Dir(c.Path))
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func TestRetention(t *testing.T) {
 			dir := t.TempDir()
 			tr := tinyTrainer()
 			tr.Backend = onCPU(t, 1)
-			tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(dir, "part.cram"), Every: 2, Keep: 3, Best: metric}
+			tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "part.cram"), Every: 2, KeepLast: 3, Best: metric}
 			var best []byte // the checkpoint of the first epoch of the best score
 			highest := 0.0
 			tr.OnEpoch = func(e sdk.Epoch) error {
@@ -94,7 +94,7 @@ func TestRetention(t *testing.T) {
 func TestRetentionOfLaterSteps(t *testing.T) {
 	dir := t.TempDir()
 	tr := tinyTrainer()
-	tr.Checkpoint = sdk.Checkpointing{Path: filepath.Join(dir, "part.cram"), Keep: 1}
+	tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "part.cram"), KeepLast: 1}
 	for _, name := range []string{"part.cram.step10", "part.cram.step09", "part.cram.step1x", "part.cram.step2"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
 			t.Fatal(err)
@@ -110,9 +110,9 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 }
 
 func TestRetentionRefuses(t *testing.T) {
-	for says, c := range map[string]sdk.Checkpointing{
-		"Keep is -1":              {Path: "x", Keep: -1},
-		"has no Path":             {Keep: 1},
+	for says, c := range map[string]sdk.CheckpointOptions{
+		"Keep is -1":              {Path: "x", KeepLast: -1},
+		"has no Path":             {KeepLast: 1},
 		"Best needs a validation": {Path: "x", Best: sdk.Accuracy},
 	} {
 		tr := tinyTrainer()
@@ -133,7 +133,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 		}
 		return nil
 	}
-	portable, err := cpu.New(cpu.Options{Threads: 1, Level: "portable"})
+	portable, err := cpu.New(cpu.Options{Threads: 1, InstructionSet: "portable"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 	if after, err := os.ReadFile(tr.Checkpoint.Path); err != nil || !bytes.Equal(before, after) {
 		t.Error("the checkpoint has changed")
 	}
-	tr.Checkpoint.AnyBackend = true
+	tr.Checkpoint.AllowOtherBackend = true
 	tr.OnStep = func(s sdk.Step) error {
 		if s.Step == 6 {
 			return errStop
@@ -166,7 +166,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 	if _, err := tr.Fit(t.Context(), train, nil); !errors.Is(err, errStop) {
 		t.Fatal(err)
 	}
-	tr.OnStep, tr.Checkpoint.AnyBackend = nil, false
+	tr.OnStep, tr.Checkpoint.AllowOtherBackend = nil, false
 	net, err := tr.Fit(t.Context(), train, nil) // where it was last
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func (r *runner) call(ctx context.Context, s segment, feed, out map[string]array
 		next[name] = feed[name]
 	}
 	for i, w := range weights {
-		values, keep := answer[i].Values, answer[i].Keep
+		values, keep := answer[i].Values, answer[i].Mask
 		if s.masks && !values.None() && keep.None() {
 			return nil, fmt.Errorf("sdk: compressor %v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", s.host, w.Name)
 		}
@@ -150,6 +150,6 @@ func scalar(t array.Tensor) float64 {
 // declares them has been drawn since.
 func (r *runner) restored(moments map[string]array.Value) {
 	for name, v := range moments {
-		r.slots[name] = graph.Slot{Name: name, Kind: graph.Moment, Type: graph.Type{DType: v.DType, Shape: graph.Of(v.Dims...)}}
+		r.slots[name] = graph.Slot{Name: name, Kind: graph.OptimizerState, Type: graph.Type{DType: v.DType, Shape: graph.Of(v.Dims...)}}
 	}
 }

@@ -19,8 +19,8 @@ import (
 type Trainer struct {
 	Model     nn.Model
 	Loss      nn.Loss         // nil: nn.CrossEntropy
-	Estimator optim.Estimator // zero: optim.Plain()
-	Rule      optim.Rule      // nil: optim.SGD{Momentum: 0.9}
+	Method    optim.Method    // zero: optim.Plain()
+	Optimizer optim.Optimizer // nil: optim.SGD{Momentum: 0.9}
 	Schedule  optim.Schedule  // nil: optim.Cosine{Peak: 0.1}
 	Epochs    int
 	Batch     int    // examples a step; the last batch of an epoch may be smaller
@@ -32,24 +32,24 @@ type Trainer struct {
 	Freeze    func(name string) bool // parameters that stay as they are; nil: none
 
 	Backend    backends.Backend // nil: backends/cpu on all cores
-	Checkpoint Checkpointing
+	Checkpoint CheckpointOptions
 	OnStep     func(Step) error  // called after each step; an error ends the training with it
 	OnEpoch    func(Epoch) error // called after each epoch; an error ends the training with it
 	Log        *slog.Logger      // told of each epoch, and of a checkpoint that the training goes on from; nil: silent
 	Info       Info              // what the network shall say about itself; Fit fills in Recipe, Seed, Versions and Input
 }
 
-// Checkpointing says where a training that is interrupted goes on from, and which checkpoints are kept beside that. When Path exists, Fit
+// CheckpointOptions says where a training that is interrupted goes on from, and which checkpoints are kept beside that. When Path exists, Fit
 // resumes from it, and refuses one written by another recipe, or on another backend or instruction set.
-type Checkpointing struct {
-	Path  string              // of the newest checkpoint; "": none
-	Every int                 // steps between checkpoints; 0: once an epoch
-	Keep  int                 // how many checkpoints to keep as well, each at "Path.stepN" after N steps; 0: the one at Path alone
-	Best  func(Score) float64 // of the epochs' validation, Accuracy or LowLoss or your own: the first largest is kept at BestPath; nil: none
+type CheckpointOptions struct {
+	Path     string              // of the newest checkpoint; "": none
+	Every    int                 // steps between checkpoints; 0: once an epoch
+	KeepLast int                 // how many checkpoints to keep as well, each at "Path.stepN" after N steps; 0: the one at Path alone
+	Best     func(Score) float64 // of the epochs' validation, Accuracy or LowLoss or your own: the first largest is kept at BestPath; nil: none
 
 	// AnyBackend resumes from a checkpoint of another backend or instruction set, whose sums round otherwise: the network is
 	// then no longer bit-equal to that of an uninterrupted training. Info.Versions["backend"] lists what it was trained on.
-	AnyBackend bool
+	AllowOtherBackend bool
 }
 
 // A Step is what a Trainer tells after each step. Steps and epochs count from 0.

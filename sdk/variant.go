@@ -29,7 +29,7 @@ type drawer struct {
 	uses   [][]int
 }
 
-func newDrawer(e optim.Estimator, seed uint64) *drawer {
+func newDrawer(e optim.Method, seed uint64) *drawer {
 	d := &drawer{points: e.Points, seed: seed}
 	for _, p := range e.Points {
 		d.uses = append(d.uses, make([]int, len(p.Compress)))
@@ -61,7 +61,7 @@ func (d *drawer) next() variant {
 }
 
 // describe names the compressors drawn, "" when there was nothing to draw.
-func (v variant) describe(e optim.Estimator) string {
+func (v variant) describe(e optim.Method) string {
 	var names []string
 	for i, p := range e.Points {
 		if len(p.Compress) > 0 {

@@ -156,7 +156,7 @@ func (l *layers) linear(name string, x graph.Node, out int) graph.Node {
 func (l *layers) momentum(grads []graph.Node, lr float64) {
 	for i, w := range l.weights {
 		dims, _ := l.Shape(w).Dims()
-		v := l.slot(l.names[i]+".momentum", graph.Moment, func(float64, int) float64 { return 0 }, dims...)
+		v := l.slot(l.names[i]+".momentum", graph.OptimizerState, func(float64, int) float64 { return 0 }, dims...)
 		v = l.Add(l.Scale(v, 0.9), l.Add(grads[i], l.Scale(w, 5e-4)))
 		l.Update(l.names[i]+".momentum", v)
 		l.Update(l.names[i], l.Sub(w, l.Scale(v, lr)))
@@ -229,7 +229,7 @@ func attentionNet(t testing.TB) network {
 	mixed := l.Reshape(l.Transpose(l.MatMul(attention, v, false, false), 0, 2, 1, 3), rows)
 	mixed = l.linear("out", mixed, width)
 	dropout := l.Uniform(key, 0, array.F32, l.Shape(mixed))
-	mixed = l.Scale(l.Keep(mixed, l.Less(dropout, l.ConstLike(dropout, 0.9))), 1/0.9)
+	mixed = l.Scale(l.Mask(mixed, l.Less(dropout, l.ConstLike(dropout, 0.9))), 1/0.9)
 	h = l.Add(h, l.Reshape(mixed, l.Shape(h)))
 	m := l.linear("up", l.Reshape(norm("norm2", h), rows), 3*width)
 	m = l.Mul(m, l.Scale(l.Shift(l.Erf(l.Scale(m, math.Sqrt2/2)), 1), 0.5)) // GELU
@@ -253,8 +253,8 @@ func attentionNet(t testing.TB) network {
 // adam updates one weight. Its second moment starts at one, so that no division turns rounding into a sign.
 func (l *layers) adam(name string, w, g graph.Node) {
 	dims, _ := l.Shape(w).Dims()
-	m := l.slot(name+".m", graph.Moment, func(float64, int) float64 { return 0 }, dims...)
-	v := l.slot(name+".v", graph.Moment, func(float64, int) float64 { return 1 }, dims...)
+	m := l.slot(name+".m", graph.OptimizerState, func(float64, int) float64 { return 0 }, dims...)
+	v := l.slot(name+".v", graph.OptimizerState, func(float64, int) float64 { return 1 }, dims...)
 	m = l.Add(l.Scale(m, 0.9), l.Scale(g, 0.1))
 	v = l.Add(l.Scale(v, 0.99), l.Scale(l.Mul(g, g), 0.01))
 	l.Update(name+".m", m)
@@ -282,11 +282,11 @@ func cramNet(t testing.TB) network {
 	masks := l.TopKMask(200, ascent...)
 	compressed := make([]graph.Node, len(g))
 	for i := range ascent {
-		compressed[i] = l.Keep(ascent[i], masks[i])
+		compressed[i] = l.Mask(ascent[i], masks[i])
 	}
 	second := lossAt(compressed)
 	for i, h := range l.Grad(second, compressed...) {
-		g[i] = l.Add(g[i], l.Keep(h, masks[i]))
+		g[i] = l.Add(g[i], l.Mask(h, masks[i]))
 	}
 	l.momentum(g, 0.1)
 	l.Output("loss", loss)

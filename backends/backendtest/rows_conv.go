@@ -12,8 +12,8 @@ var products = within(64, ofTerms)
 func convRows() []row {
 	return []row{
 		{graph.OpMatMul, products, products, matmulCases()},
-		{graph.OpConv, products, products, convCases()},
-		{graph.OpConvInput, products, products, convOfConvCases()},
+		{graph.OpConv2D, products, products, convCases()},
+		{graph.OpConv2DDX, products, products, convOfConvCases()},
 	}
 }
 

@@ -60,16 +60,16 @@ func maskRows() []row {
 	}
 	for _, n := range sizes {
 		kept = append(kept, opCase{name: fmt.Sprint(n), in: []operand{float(n).with(special), bits(n)}, build: func(b *graph.Builder, x []graph.Node) []graph.Node {
-			return []graph.Node{b.Keep(x[0], x[1])}
+			return []graph.Node{b.Mask(x[0], x[1])}
 		}})
 	}
 	kept = append(kept, opCase{name: "kernel", in: []operand{float(17, 5, 3, 3), bits(17, 5, 3, 3)}, build: func(b *graph.Builder, x []graph.Node) []graph.Node {
-		return []graph.Node{b.Keep(x[0], x[1])}
+		return []graph.Node{b.Mask(x[0], x[1])}
 	}})
 	return []row{
 		{graph.OpTopKMask, exact, exact, topk},
 		{graph.OpNMMask, exact, exact, nm},
 		{graph.OpBlockMask, exact, exact, blocks},
-		{graph.OpKeep, exact, exact, kept},
+		{graph.OpMask, exact, exact, kept},
 	}
 }

@@ -55,6 +55,6 @@ func normRows() []row {
 		{graph.OpBatchNormInfer, within(16, ofLargest), forward, infer},
 		{graph.OpLayerNorm, forward, backward, layer},
 		{graph.OpSoftmax, within(32, ofLargest), within(64, ofLargest), soft},
-		{graph.OpXent, within(32, ofLargest), within(32, ofLargest), xent},
+		{graph.OpCrossEntropy, within(32, ofLargest), within(32, ofLargest), xent},
 	}
 }

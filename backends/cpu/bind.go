@@ -39,7 +39,7 @@ type phase struct {
 // A binding turns steps into phases for given sizes.
 type binding struct {
 	*lowered
-	level   kernels.Level
+	level   kernels.InstructionSet
 	threads int
 	sizes   graph.Sizes
 	dims    [][]int // by value
@@ -47,7 +47,7 @@ type binding struct {
 	buffers []buffer
 }
 
-func bind(l *lowered, level kernels.Level, threads int, sizes graph.Sizes) (*plan, error) {
+func bind(l *lowered, level kernels.InstructionSet, threads int, sizes graph.Sizes) (*plan, error) {
 	b := &binding{lowered: l, level: level, threads: threads, sizes: sizes}
 	for _, v := range l.values {
 		dims, err := v.typ.Shape.Bind(sizes)

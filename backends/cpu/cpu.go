@@ -16,14 +16,14 @@ type Options struct {
 	Threads int
 	// Level names the instruction set: "portable", "avx2" or "avx512". Empty means the one that the environment variable CRAM_CPU names,
 	// or else the best the processor has.
-	Level string
+	InstructionSet string
 	// Profile makes executables keep the time of every step; see [Profiler].
 	Profile bool
 }
 
 // Backend is the CPU as a [backends.Backend]. The zero value, and nil, are one that is closed; [New] makes one.
 type Backend struct {
-	level   kernels.Level
+	level   kernels.InstructionSet
 	threads int
 	profile bool
 	pool    *pool
@@ -47,18 +47,18 @@ func New(o Options) (*Backend, error) {
 	if threads < 1 || threads > maxThreads {
 		return nil, fmt.Errorf("cpu: %d threads: want 1 to %d, or 0 for all cores", o.Threads, maxThreads)
 	}
-	level, err := chooseLevel(o.Level)
+	level, err := chooseLevel(o.InstructionSet)
 	if err != nil {
 		return nil, err
 	}
 	return &Backend{level: level, threads: threads, profile: o.Profile, pool: newPool(threads)}, nil
 }
 
-func chooseLevel(name string) (kernels.Level, error) {
+func chooseLevel(name string) (kernels.InstructionSet, error) {
 	if name == "" {
 		return kernels.Detect()
 	}
-	level, err := kernels.ParseLevel(name)
+	level, err := kernels.ParseInstructionSet(name)
 	if err != nil {
 		return kernels.Portable, err
 	}
@@ -73,7 +73,7 @@ func (b *Backend) Info() backends.Info {
 	if b == nil {
 		b = &Backend{}
 	}
-	return backends.Info{Name: "cpu", Level: b.level.String(), Deterministic: true, Threads: b.threads}
+	return backends.Info{Name: "cpu", InstructionSet: b.level.String(), Deterministic: true, Threads: b.threads}
 }
 
 // NewSession returns a session without slots.

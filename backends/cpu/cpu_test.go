@@ -44,7 +44,7 @@ func TestConformance(t *testing.T) {
 				if threads != i+1 && os.Getenv("CRAM_LONG") != "1" {
 					t.Skip("every number of threads with every level: only with CRAM_LONG=1")
 				}
-				backendtest.Run(t, open(t, cpu.Options{Level: level, Threads: threads}), backendtest.Options{})
+				backendtest.Run(t, open(t, cpu.Options{InstructionSet: level, Threads: threads}), backendtest.Options{})
 			})
 		}
 	}
@@ -57,7 +57,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{cpu.Options{Threads: -1}, "-1 threads"},
 		{cpu.Options{Threads: 1 << 20}, "threads"},
-		{cpu.Options{Level: "sse"}, "sse"},
+		{cpu.Options{InstructionSet: "sse"}, "sse"},
 	} {
 		if b, err := cpu.New(c.options); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: backend %v, error %v; want an error that says %q", c.options, b, err, c.says)
@@ -68,8 +68,8 @@ func TestNewRefuses(t *testing.T) {
 		t.Errorf("%s=abacus: error %v", kernels.Override, err)
 	}
 	t.Setenv(kernels.Override, "portable")
-	if b := open(t, cpu.Options{}); b.Info().Level != "portable" {
-		t.Errorf("%s=portable: level is %s", kernels.Override, b.Info().Level)
+	if b := open(t, cpu.Options{}); b.Info().InstructionSet != "portable" {
+		t.Errorf("%s=portable: level is %s", kernels.Override, b.Info().InstructionSet)
 	}
 }
 

@@ -19,7 +19,7 @@ func (l *lowering) fuse() {
 			continue
 		}
 		switch i.Op {
-		case graph.OpConv:
+		case graph.OpConv2D:
 			l.fuseConv(k, i)
 		case graph.OpBatchNorm, graph.OpBatchNormInfer:
 			l.fuseNorm(k, i)

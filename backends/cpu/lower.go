@@ -38,7 +38,7 @@ type operator interface {
 // lowering is the state of one compilation.
 type lowering struct {
 	lowered
-	level   kernels.Level
+	level   kernels.InstructionSet
 	pin     backends.Plan
 	users   [][]int         // by graph.ID: the instructions that read it
 	maker   []int           // by graph.ID: the instruction that computes it
@@ -55,8 +55,8 @@ type lowerFn func(l *lowering, i graph.Instr) error
 // A form is what stands for a value of the program: itself in one or both layouts, or how to make it when somebody asks.
 type form struct {
 	plain, blocked valueID
-	fill           *graph.Fill // every element is the same constant
-	spread         *spread     // a broadcast that nobody has needed in full yet
+	fill           *graph.ConstAttr // every element is the same constant
+	spread         *spread          // a broadcast that nobody has needed in full yet
 }
 
 // spread is a broadcast of a smaller value in row-major layout.
@@ -65,7 +65,7 @@ type spread struct {
 	dims graph.Shape // of from, with leading ones so that the ranks agree
 }
 
-func lower(p *graph.Program, level kernels.Level, o backends.Options) (*lowered, error) {
+func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (*lowered, error) {
 	l := &lowering{
 		lowered: lowered{program: p, plan: backends.Plan{}},
 		level:   level, pin: o.Pin,
@@ -144,7 +144,7 @@ func (l *lowering) frozenOf(id graph.ID) ([]float32, bool) {
 	case graph.OpReshape:
 		return l.frozenOf(i.In[0])
 	case graph.OpSlot:
-		if k, ok := l.frozen[i.Attr.(graph.Source).Name]; ok {
+		if k, ok := l.frozen[i.Attr.(graph.SourceAttr).Name]; ok {
 			return l.consts[k].F32(), true
 		}
 	}
@@ -318,8 +318,8 @@ func (l *lowering) nameOf(id graph.ID) string {
 		i := l.program.Code[l.maker[at]]
 		switch i.Op {
 		case graph.OpSlot:
-			return i.Attr.(graph.Source).Name
-		case graph.OpKeep, graph.OpReshape, graph.OpTranspose, graph.OpAdd, graph.OpCast:
+			return i.Attr.(graph.SourceAttr).Name
+		case graph.OpMask, graph.OpReshape, graph.OpTranspose, graph.OpAdd, graph.OpCast:
 			at = i.In[0]
 		default:
 			return fmt.Sprintf("%%%d", id)

@@ -108,7 +108,7 @@ func (l *lowering) foldNorm(norm graph.Instr, w, bias []float32) (folded, shift 
 	folded, shift = make([]float32, len(w)), make([]float32, channels)
 	each := len(w) / channels
 	for o := range channels {
-		scale := float64(v[0][o]) / math.Sqrt(float64(v[3][o])+norm.Attr.(graph.Eps).Eps)
+		scale := float64(v[0][o]) / math.Sqrt(float64(v[3][o])+norm.Attr.(graph.NormAttr).Eps)
 		for k := o * each; k < (o+1)*each; k++ {
 			folded[k] = float32(float64(w[k]) * scale)
 		}

@@ -50,7 +50,7 @@ const (
 // lowerElementwise makes a tape of one op.
 func lowerElementwise(l *lowering, i graph.Instr) error {
 	c := 0.0
-	if a, ok := i.Attr.(graph.Scalar1); ok {
+	if a, ok := i.Attr.(graph.ScalarAttr); ok {
 		c = a.C
 	}
 	t := &tape{layout: l.elementwiseLayout(i)}
@@ -90,7 +90,7 @@ func (t *tape) add(a arg) int {
 // elementwiseLayout is blocked where an operand is and the padded lanes stay zero.
 func (l *lowering) elementwiseLayout(i graph.Instr) layout {
 	t := l.program.Types[i.Out[0]]
-	if !blockable(t) || i.Op == graph.OpKeep {
+	if !blockable(t) || i.Op == graph.OpMask {
 		return plain
 	}
 	inBlocks := false
@@ -271,7 +271,7 @@ func (t *boundTape) run(f *frame, w, e0, e1 int, slice func(bufID) []float32) {
 				dst = results[k][at : at+n]
 			}
 			regs[len(t.args)+k] = dst
-			if op.op == graph.OpKeep {
+			if op.op == graph.OpMask {
 				f.level.Keep(dst, t.fetch(op.a, &regs, &args, spare[0][:n], e0+at), bits[op.b][at/8:])
 				continue
 			}
@@ -334,7 +334,7 @@ func (op tapeOp) full(scalarSecond bool) int {
 }
 
 // scalarOp computes x op c, or c op x where the scalar is the first operand. Both round as the op on full tensors does.
-func scalarOp(l kernels.Level, op graph.Op, second bool, dst, x []float32, c float32) {
+func scalarOp(l kernels.InstructionSet, op graph.Op, second bool, dst, x []float32, c float32) {
 	switch {
 	case op == graph.OpMul:
 		l.Scale(dst, x, c)
@@ -357,7 +357,7 @@ func binary(op graph.Op) bool {
 }
 
 // run computes one op on a tile.
-func (op tapeOp) run(l kernels.Level, dst, a, b []float32) {
+func (op tapeOp) run(l kernels.InstructionSet, dst, a, b []float32) {
 	switch op.op {
 	case graph.OpNeg:
 		l.Neg(dst, a)

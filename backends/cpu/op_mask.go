@@ -18,7 +18,7 @@ func magnitude64(x float64) int64 {
 }
 
 func lowerTopK(l *lowering, i graph.Instr) error {
-	l.emitMasks(i, topK{i.Attr.(graph.TopKAttr).Keep})
+	l.emitMasks(i, topK{i.Attr.(graph.TopKAttr).K})
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (op topK) phases(b *binding, s *step) ([]phase, error) {
 
 func lowerBlockMask(l *lowering, i graph.Instr) error {
 	a := i.Attr.(graph.BlockAttr)
-	l.emitMasks(i, blockMask{a.Keep, a.Size})
+	l.emitMasks(i, blockMask{a.K, a.Size})
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (l *lowering) normApply(i graph.Instr, y graph.ID, residual valueID, relu b
 	if residual != none {
 		in = append(in, residual)
 	}
-	l.emit("batch_norm "+l.nameOf(i.In[1]), normApply{i.Attr.(graph.Eps).Eps, relu}, in, []valueID{l.define(y, blocked)})
+	l.emit("batch_norm "+l.nameOf(i.In[1]), normApply{i.Attr.(graph.NormAttr).Eps, relu}, in, []valueID{l.define(y, blocked)})
 }
 
 // normStatistics returns the mean and the variance that an instruction normalises by.
@@ -59,7 +59,7 @@ func (l *lowering) normGrad(i graph.Instr, dy, y, g valueID) {
 	if g != none {
 		out = append(out, g)
 	}
-	l.emit("batch_norm_grad "+l.nameOf(i.In[2]), normGrad{i.Attr.(graph.Eps).Eps}, in, out)
+	l.emit("batch_norm_grad "+l.nameOf(i.In[2]), normGrad{i.Attr.(graph.NormAttr).Eps}, in, out)
 }
 
 // planes returns the planes of i1-i0 images, counted from the first of them.

@@ -9,7 +9,7 @@ import (
 )
 
 func lowerSum(l *lowering, i graph.Instr) error {
-	axes := i.Attr.(graph.AxesAttr).Axes
+	axes := i.Attr.(graph.ReduceAttr).Axes
 	x := i.In[0]
 	if l.isBlocked(x) {
 		rank := len(l.program.Types[x].Shape)
@@ -24,7 +24,7 @@ func lowerSum(l *lowering, i graph.Instr) error {
 func lowerReduceMax(l *lowering, i graph.Instr) error { return l.reduce(i, true) }
 
 func (l *lowering) reduce(i graph.Instr, largest bool) error {
-	op := reduce{i.Attr.(graph.AxesAttr).Axes, largest}
+	op := reduce{i.Attr.(graph.ReduceAttr).Axes, largest}
 	l.emit(string(i.Op), op, l.plainAll(i.In), []valueID{l.define(i.Out[0], plain)})
 	return nil
 }
@@ -143,7 +143,7 @@ func gatherAxes(x, y bufID, dims, order []int) phase {
 
 // rows reduces each row of x[rows, cols]. A single long row is cut into chunks, whose results are joined in order.
 func (op reduce) rows(b *binding, x, y bufID, rows, cols int) []phase {
-	each := func(l kernels.Level, row []float32) float32 {
+	each := func(l kernels.InstructionSet, row []float32) float32 {
 		if op.largest {
 			return l.Largest(row)
 		}

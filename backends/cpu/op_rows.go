@@ -128,7 +128,7 @@ func (argMax) phases(b *binding, s *step) ([]phase, error) {
 
 func lowerLayerNorm(l *lowering, i graph.Instr) error {
 	out := []valueID{l.define(i.Out[0], plain), l.define(i.Out[1], plain), l.define(i.Out[2], plain)}
-	l.emit("layer_norm "+l.nameOf(i.In[1]), layerNorm{i.Attr.(graph.Eps).Eps}, l.plainAll(i.In), out)
+	l.emit("layer_norm "+l.nameOf(i.In[1]), layerNorm{i.Attr.(graph.NormAttr).Eps}, l.plainAll(i.In), out)
 	return nil
 }
 
@@ -166,7 +166,7 @@ func rowMoments(x []float32) (mean, variance float64) {
 
 func lowerLayerNormGrad(l *lowering, i graph.Instr) error {
 	out := []valueID{l.define(i.Out[0], plain), l.define(i.Out[1], plain), l.define(i.Out[2], plain)}
-	l.emit("layer_norm_grad "+l.nameOf(i.In[2]), layerNormGrad{i.Attr.(graph.Eps).Eps}, l.plainAll(i.In), out)
+	l.emit("layer_norm_grad "+l.nameOf(i.In[2]), layerNormGrad{i.Attr.(graph.NormAttr).Eps}, l.plainAll(i.In), out)
 	return nil
 }
 

@@ -138,7 +138,7 @@ func (m move) bits(y, x array.Tensor) {
 }
 
 func lowerTranspose(l *lowering, i graph.Instr) error {
-	perm := i.Attr.(graph.Perm).Perm
+	perm := i.Attr.(graph.TransposeAttr).Perm
 	l.emit("transpose", mover{moves: func(to []int, from [][]int) []move {
 		along := strides(from[0])
 		permuted := make([]int, len(perm))
@@ -151,7 +151,7 @@ func lowerTranspose(l *lowering, i graph.Instr) error {
 }
 
 func lowerSlice(l *lowering, i graph.Instr) error {
-	a := i.Attr.(graph.Range)
+	a := i.Attr.(graph.SliceAttr)
 	l.emit("slice", mover{moves: func(to []int, from [][]int) []move {
 		along := strides(from[0])
 		return []move{{shape: to, from: scaled(along, a.Step), fromAt: dot(along, a.Begin), to: strides(to)}}
@@ -160,7 +160,7 @@ func lowerSlice(l *lowering, i graph.Instr) error {
 }
 
 func lowerPad(l *lowering, i graph.Instr) error {
-	a := i.Attr.(graph.Padding)
+	a := i.Attr.(graph.PadAttr)
 	l.emit("pad", mover{zero: true, moves: func(to []int, from [][]int) []move {
 		along := strides(to)
 		step := make([]int, len(to))
@@ -173,7 +173,7 @@ func lowerPad(l *lowering, i graph.Instr) error {
 }
 
 func lowerConcat(l *lowering, i graph.Instr) error {
-	axis := i.Attr.(graph.AxisAttr).Axis
+	axis := i.Attr.(graph.ConcatAttr).Axis
 	l.emit("concat", mover{moves: func(to []int, from [][]int) []move {
 		along, at := strides(to), 0
 		moves := make([]move, len(from))

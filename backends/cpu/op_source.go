@@ -16,7 +16,7 @@ func lowerInput(l *lowering, i graph.Instr) error {
 
 func lowerSlot(l *lowering, i graph.Instr) error {
 	v := l.define(i.Out[0], plain)
-	name := i.Attr.(graph.Source).Name
+	name := i.Attr.(graph.SourceAttr).Name
 	if k, ok := l.frozen[name]; ok {
 		l.values[v].home = home{inConstant, k}
 		return nil
@@ -28,7 +28,7 @@ func lowerSlot(l *lowering, i graph.Instr) error {
 
 // lowerConst waits until somebody needs the elements: most constants are operands of tapes.
 func lowerConst(l *lowering, i graph.Instr) error {
-	fill := i.Attr.(graph.Fill)
+	fill := i.Attr.(graph.ConstAttr)
 	l.forms[i.Out[0]].fill = &fill
 	return nil
 }
@@ -81,11 +81,11 @@ func fillWith[T any](x []T, v T) {
 func lowerCount(l *lowering, i graph.Instr) error {
 	n := graph.Dim{C: 1}
 	x := l.program.Types[i.In[0]].Shape
-	for _, ax := range i.Attr.(graph.AxesAttr).Axes {
+	for _, ax := range i.Attr.(graph.ReduceAttr).Axes {
 		n = n.Mul(x[ax])
 	}
 	if n.Fixed() {
-		l.forms[i.Out[0]].fill = &graph.Fill{DType: array.F32, Value: float64(n.C)}
+		l.forms[i.Out[0]].fill = &graph.ConstAttr{DType: array.F32, Value: float64(n.C)}
 		return nil
 	}
 	l.emit("count", count{graph.Shape{n}}, nil, []valueID{l.define(i.Out[0], plain)})
@@ -104,7 +104,7 @@ func (c count) phases(b *binding, s *step) ([]phase, error) {
 
 func lowerUniform(l *lowering, i graph.Instr) error {
 	key := l.plainOf(i.In[0])
-	l.emit("uniform", uniform{i.Attr.(graph.Draw).Stream}, []valueID{key}, []valueID{l.define(i.Out[0], plain)})
+	l.emit("uniform", uniform{i.Attr.(graph.UniformAttr).Stream}, []valueID{key}, []valueID{l.define(i.Out[0], plain)})
 	return nil
 }
 

@@ -43,9 +43,9 @@ func init() {
 		graph.OpLess: lowerLess,
 
 		graph.OpMatMul:      lowerMatMul,
-		graph.OpConv:        lowerConv,
-		graph.OpConvInput:   lowerConvInput,
-		graph.OpConvWeight:  lowerConvWeight,
+		graph.OpConv2D:      lowerConv,
+		graph.OpConv2DDX:    lowerConvInput,
+		graph.OpConv2DDW:    lowerConvWeight,
 		graph.OpMaxPool:     lowerPool,
 		graph.OpMaxPoolGrad: lowerMaxPoolGrad,
 		graph.OpAvgPool:     lowerPool,
@@ -65,19 +65,19 @@ func init() {
 		graph.OpArgMax:    lowerArgMax,
 		graph.OpCount:     lowerCount,
 
-		graph.OpBatchNorm:      lowerBatchNorm,
-		graph.OpBatchNormGrad:  lowerBatchNormGrad,
-		graph.OpBatchNormInfer: lowerBatchNormInfer,
-		graph.OpLayerNorm:      lowerLayerNorm,
-		graph.OpLayerNormGrad:  lowerLayerNormGrad,
-		graph.OpSoftmax:        lowerSoftmax,
-		graph.OpXent:           lowerXent,
-		graph.OpXentGrad:       lowerXentGrad,
+		graph.OpBatchNorm:        lowerBatchNorm,
+		graph.OpBatchNormGrad:    lowerBatchNormGrad,
+		graph.OpBatchNormInfer:   lowerBatchNormInfer,
+		graph.OpLayerNorm:        lowerLayerNorm,
+		graph.OpLayerNormGrad:    lowerLayerNormGrad,
+		graph.OpSoftmax:          lowerSoftmax,
+		graph.OpCrossEntropy:     lowerXent,
+		graph.OpCrossEntropyGrad: lowerXentGrad,
 
 		graph.OpTopKMask:  lowerTopK,
 		graph.OpNMMask:    lowerNM,
 		graph.OpBlockMask: lowerBlockMask,
-		graph.OpKeep:      lowerElementwise,
+		graph.OpMask:      lowerElementwise,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // A plan is a lowered program bound to sizes: regions to run and a place for every buffer.
 type plan struct {
 	*lowered
-	level       kernels.Level
+	level       kernels.InstructionSet
 	threads     int
 	dims        [][]int
 	bufOf       []bufID
@@ -30,7 +30,7 @@ type window struct{ first, items int }
 // A frame is what one run of a plan needs for itself. It is kept for the next run.
 type frame struct {
 	plan    *plan
-	level   kernels.Level
+	level   kernels.InstructionSet
 	bytes   [][]byte    // by buffer; nil for those inWorker
 	floats  [][]float32 // the same memory
 	at      []window    // by worker: the block it has at hand

@@ -115,7 +115,7 @@ func (l *lowering) join(s *tape, j int, t *tape, k int) {
 		to := translate(from, n*len(s.code))
 		for _, op := range from.code {
 			op.a = to(op.a)
-			if binary(op.op) || op.op == graph.OpKeep {
+			if binary(op.op) || op.op == graph.OpMask {
 				op.b = to(op.b)
 			}
 			joined.code = append(joined.code, op)

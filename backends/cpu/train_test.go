@@ -30,7 +30,7 @@ func trainStep(tb testing.TB, m nn.Model, size, keep int) *graph.Program {
 	for _, d := range pass.Decls() {
 		if d.Kind == graph.Param {
 			dims, _ := d.Shape.Dims()
-			w = append(w, compress.Sym{Meta: compress.Meta{Name: d.Name, Role: d.Role, Dims: dims}, W: b.Slot(d.Slot)})
+			w = append(w, compress.WeightNode{Meta: compress.Meta{Name: d.Name, Role: d.Role, Dims: dims}, W: b.Slot(d.Slot)})
 			at = append(at, w[len(w)-1].W)
 		}
 	}
@@ -68,7 +68,7 @@ func cramPlus(b *graph.Builder, m nn.Model, x, labels graph.Node, w optim.Weight
 	for i, p := range moved {
 		at[i] = p.W
 		if p.Prunable() {
-			at[i] = b.Keep(p.W, masks[k])
+			at[i] = b.Mask(p.W, masks[k])
 			k++
 		}
 		pass.Weights[p.Name] = at[i]
@@ -77,7 +77,7 @@ func cramPlus(b *graph.Builder, m nn.Model, x, labels graph.Node, w optim.Weight
 	k = 0
 	for i, p := range moved {
 		if p.Prunable() {
-			second[i] = b.Keep(second[i], masks[k])
+			second[i] = b.Mask(second[i], masks[k])
 			k++
 		}
 		second[i] = b.Add(g[i], second[i])
@@ -161,7 +161,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		var losses []float32
 		var slots map[string]string
 		for _, threads := range []int{1, 2, 3, 8} {
-			tr := newTrainer(t, open(t, cpu.Options{Level: level, Threads: threads}), p, 13, 12)
+			tr := newTrainer(t, open(t, cpu.Options{InstructionSet: level, Threads: threads}), p, 13, 12)
 			var got []float32
 			for range 3 {
 				got = append(got, tr.step(t))

@@ -103,7 +103,7 @@ func (e *executable) readSlots(values []operand) error {
 		if i.Op != graph.OpSlot {
 			continue
 		}
-		slot := i.Attr.(graph.Source).Name
+		slot := i.Attr.(graph.SourceAttr).Name
 		x, ok := e.consts[slot]
 		if !ok {
 			if x, ok = s.slots[slot]; !ok {

@@ -66,12 +66,12 @@ func less(_ graph.Attr, x, z []operand) error {
 }
 
 func scale(attr graph.Attr, x, y []operand) error {
-	c := attr.(graph.Scalar1).C
+	c := attr.(graph.ScalarAttr).C
 	return unary(func(v float64) float64 { return c * v })(attr, x, y)
 }
 
 func shift(attr graph.Attr, x, y []operand) error {
-	c := attr.(graph.Scalar1).C
+	c := attr.(graph.ScalarAttr).C
 	return unary(func(v float64) float64 { return v + c })(attr, x, y)
 }
 
@@ -87,7 +87,7 @@ func cast(_ graph.Attr, x, y []operand) error {
 
 func constant(attr graph.Attr, _, y []operand) error {
 	for k := range y[0].size() {
-		y[0].setFloat(k, attr.(graph.Fill).Value)
+		y[0].setFloat(k, attr.(graph.ConstAttr).Value)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func constant(attr graph.Attr, _, y []operand) error {
 func uniform(attr graph.Attr, x, y []operand) error {
 	key := [2]int64(x[0].i)
 	for k := range y[0].f {
-		y[0].f[k] = graph.Uniform(key, attr.(graph.Draw).Stream, k)
+		y[0].f[k] = graph.Uniform(key, attr.(graph.UniformAttr).Stream, k)
 	}
 	return nil
 }

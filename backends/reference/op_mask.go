@@ -31,7 +31,7 @@ func topKMask(attr graph.Attr, w, mask []operand) error {
 			scores = append(scores, math.Abs(v))
 		}
 	}
-	kept := largest(scores, attr.(graph.TopKAttr).Keep)
+	kept := largest(scores, attr.(graph.TopKAttr).K)
 	slices.Sort(kept)
 	start := 0
 	for _, m := range mask {
@@ -85,7 +85,7 @@ func blockMask(attr graph.Attr, w, mask []operand) error {
 			})
 		}
 	}
-	for _, k := range largest(scores, a.Keep) {
+	for _, k := range largest(scores, a.K) {
 		set[k]()
 	}
 	return nil

@@ -74,22 +74,22 @@ func (s grouping) gradient(eps float64, dy, x, gamma, mean, variance, dx, dgamma
 }
 
 func batchNorm(attr graph.Attr, x, y []operand) error {
-	byChannel(x[0]).normalize(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
+	byChannel(x[0]).normalize(attr.(graph.NormAttr).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
 func layerNorm(attr graph.Attr, x, y []operand) error {
-	byRow(x[0]).normalize(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
+	byRow(x[0]).normalize(attr.(graph.NormAttr).Eps, x[0].f, x[1].f, x[2].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
 func batchNormGrad(attr graph.Attr, x, y []operand) error {
-	byChannel(x[1]).gradient(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
+	byChannel(x[1]).gradient(attr.(graph.NormAttr).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
 func layerNormGrad(attr graph.Attr, x, y []operand) error {
-	byRow(x[1]).gradient(attr.(graph.Eps).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
+	byRow(x[1]).gradient(attr.(graph.NormAttr).Eps, x[0].f, x[1].f, x[2].f, x[3].f, x[4].f, y[0].f, y[1].f, y[2].f)
 	return nil
 }
 
@@ -97,7 +97,7 @@ func batchNormInfer(attr graph.Attr, in, out []operand) error {
 	x, gamma, beta, mean, variance := in[0], in[1].f, in[2].f, in[3].f, in[4].f
 	s := byChannel(x)
 	for g := range s.groups {
-		std := math.Sqrt(variance[g] + attr.(graph.Eps).Eps)
+		std := math.Sqrt(variance[g] + attr.(graph.NormAttr).Eps)
 		for k := range s.members {
 			at, c := s.member(g, k)
 			out[0].f[at] = gamma[c]*(x.f[at]-mean[g])/std + beta[c]

@@ -16,13 +16,13 @@ func reduced(dims, axes []int) []int {
 }
 
 func sum(attr graph.Attr, x, y []operand) error {
-	along := reduced(x[0].dims, attr.(graph.AxesAttr).Axes)
+	along := reduced(x[0].dims, attr.(graph.ReduceAttr).Axes)
 	walk(x[0].dims, 0, along, func(k, j int) { y[0].f[j] += x[0].f[k] })
 	return nil
 }
 
 func reduceMax(attr graph.Attr, x, y []operand) error {
-	along := reduced(x[0].dims, attr.(graph.AxesAttr).Axes)
+	along := reduced(x[0].dims, attr.(graph.ReduceAttr).Axes)
 	seen := make([]bool, y[0].size())
 	walk(x[0].dims, 0, along, func(k, j int) {
 		if v := x[0].f[k]; seen[j] {
@@ -48,7 +48,7 @@ func argMax(_ graph.Attr, x, y []operand) error {
 
 func count(attr graph.Attr, x, y []operand) error {
 	n := 1
-	for _, ax := range attr.(graph.AxesAttr).Axes {
+	for _, ax := range attr.(graph.ReduceAttr).Axes {
 		n *= x[0].dims[ax]
 	}
 	y[0].f[0] = float64(n)

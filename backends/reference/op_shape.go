@@ -16,7 +16,7 @@ func reshape(_ graph.Attr, x, y []operand) error {
 func transpose(attr graph.Attr, x, y []operand) error {
 	from := strides(x[0].dims)
 	along := make([]int, len(from))
-	for ax, p := range attr.(graph.Perm).Perm {
+	for ax, p := range attr.(graph.TransposeAttr).Perm {
 		along[ax] = from[p]
 	}
 	walk(y[0].dims, 0, along, func(k, j int) { y[0].copy(k, x[0], j) })
@@ -37,7 +37,7 @@ func broadcast(_ graph.Attr, x, y []operand) error {
 }
 
 func slice(attr graph.Attr, x, y []operand) error {
-	a := attr.(graph.Range)
+	a := attr.(graph.SliceAttr)
 	along, begin := strides(x[0].dims), 0
 	for ax := range along {
 		begin += a.Begin[ax] * along[ax]
@@ -48,7 +48,7 @@ func slice(attr graph.Attr, x, y []operand) error {
 }
 
 func pad(attr graph.Attr, x, y []operand) error {
-	a := attr.(graph.Padding)
+	a := attr.(graph.PadAttr)
 	along, begin := strides(y[0].dims), 0
 	for ax := range along {
 		begin += a.Lo[ax] * along[ax]
@@ -59,7 +59,7 @@ func pad(attr graph.Attr, x, y []operand) error {
 }
 
 func concat(attr graph.Attr, x, y []operand) error {
-	axis := attr.(graph.AxisAttr).Axis
+	axis := attr.(graph.ConcatAttr).Axis
 	along, at := strides(y[0].dims), 0
 	for _, x := range x {
 		walk(x.dims, at*along[axis], along, func(k, j int) { y[0].copy(j, x, k) })

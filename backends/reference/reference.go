@@ -25,7 +25,7 @@ func New() backends.Backend { return &backend{} }
 type backend struct{ closed atomic.Bool }
 
 func (b *backend) Info() backends.Info {
-	return backends.Info{Name: name, Level: "go", Deterministic: true, Threads: 1}
+	return backends.Info{Name: name, InstructionSet: "go", Deterministic: true, Threads: 1}
 }
 
 func (b *backend) NewSession(ctx context.Context) (backends.Session, error) {

@@ -24,7 +24,7 @@ func sourceCases() []rowCase {
 		{op: graph.OpInput, name: "given back", in: []operand{images(2, 3)}, build: func(_ *graph.Builder, x []graph.Node) graph.Node { return x[0] }},
 		{op: graph.OpSlot, name: "floats and bits", in: []operand{images(2, 19)}, slots: map[string]operand{"w": float(19), "mask": bits(19)},
 			build: func(b *graph.Builder, x []graph.Node) graph.Node {
-				return b.Mul(x[0], b.Keep(slot(b, "w", array.F32, 19), slot(b, "mask", array.Bit, 19)))
+				return b.Mul(x[0], b.Mask(slot(b, "w", array.F32, 19), slot(b, "mask", array.Bit, 19)))
 			}},
 		{op: graph.OpSlot, name: "named as the output, and doubles", slots: map[string]operand{"y": {dtype: array.F64, dims: []int{3}, f: span(-1, 1)}},
 			build: func(b *graph.Builder, _ []graph.Node) graph.Node { return b.Neg(slot(b, "y", array.F64, 3)) }},
@@ -87,8 +87,8 @@ func elementwiseCases() []rowCase {
 	}
 	return append(cases,
 		rowCase{op: graph.OpLess, name: "integers", in: []operand{ints(5, 19), ints(5, 19)}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Less(x[0], x[1]) }},
-		rowCase{op: graph.OpKeep, name: "where a mask is", in: []operand{images(2, 19), {dtype: array.Bit, batch: true, dims: []int{2, 19}, f: span(-1, 1)}},
-			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Keep(x[0], x[1]) }},
+		rowCase{op: graph.OpMask, name: "where a mask is", in: []operand{images(2, 19), {dtype: array.Bit, batch: true, dims: []int{2, 19}, f: span(-1, 1)}},
+			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Mask(x[0], x[1]) }},
 	)
 }
 
@@ -99,7 +99,7 @@ func windowCases() []rowCase {
 			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.MatMul(x[0], x[1], transA, transB) }}
 	}
 	conv := func(name string, x, w operand, a graph.ConvAttr) rowCase {
-		return rowCase{op: graph.OpConv, name: name, in: []operand{x, w},
+		return rowCase{op: graph.OpConv2D, name: name, in: []operand{x, w},
 			build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Conv2D(x[0], x[1], a) }}
 	}
 	cases := []rowCase{
@@ -190,14 +190,14 @@ func shapeCases() []rowCase {
 
 func reduceCases() (cases []rowCase) {
 	x := images(2, 3, 5)
-	for _, a := range []graph.AxesAttr{
-		{Axes: []int{2}}, {Axes: []int{2}, Keep: true}, {Axes: []int{0, 2}}, {Axes: []int{0, 1, 2}}, {Axes: []int{0, 1, 2}, Keep: true},
+	for _, a := range []graph.ReduceAttr{
+		{Axes: []int{2}}, {Axes: []int{2}, KeepDims: true}, {Axes: []int{0, 2}}, {Axes: []int{0, 1, 2}}, {Axes: []int{0, 1, 2}, KeepDims: true},
 	} {
 		name := fmt.Sprint(a)
 		cases = append(cases,
-			rowCase{op: graph.OpSum, name: name, in: []operand{x}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Sum(x[0], a.Keep, a.Axes...) }},
-			rowCase{op: graph.OpReduceMax, name: name, in: []operand{x.in(-3, -1)}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.ReduceMax(x[0], a.Keep, a.Axes...) }},
-			rowCase{op: graph.OpCount, name: name, in: []operand{x}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Mean(x[0], a.Keep, a.Axes...) }},
+			rowCase{op: graph.OpSum, name: name, in: []operand{x}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Sum(x[0], a.KeepDims, a.Axes...) }},
+			rowCase{op: graph.OpReduceMax, name: name, in: []operand{x.in(-3, -1)}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.ReduceMax(x[0], a.KeepDims, a.Axes...) }},
+			rowCase{op: graph.OpCount, name: name, in: []operand{x}, build: func(b *graph.Builder, x []graph.Node) graph.Node { return b.Mean(x[0], a.KeepDims, a.Axes...) }},
 		)
 	}
 	scalar := []operand{float()} // has no axes, which a reduction over none leaves as it is

@@ -121,7 +121,7 @@ func (f *folder) fold(i graph.Instr) ([]graph.Instr, error) {
 	}
 	row := w.Len() / len(v[0])
 	for o, gamma := range v[0] {
-		s := float64(gamma) / math.Sqrt(float64(v[3][o])+i.Attr.(graph.Eps).Eps)
+		s := float64(gamma) / math.Sqrt(float64(v[3][o])+i.Attr.(graph.NormAttr).Eps)
 		begin := 0.0
 		if b != nil {
 			begin = float64(b[o])
@@ -141,8 +141,8 @@ func (f *folder) shifted(i graph.Instr, conv graph.ID) []graph.Instr {
 	column := graph.Type{DType: t.DType, Shape: graph.Of(t.Shape[1].C, 1, 1)}
 	a, b := f.value(column), f.value(t)
 	return []graph.Instr{
-		{Op: graph.OpReshape, Attr: graph.Reshaped{Shape: column.Shape}, In: []graph.ID{i.In[2]}, Out: []graph.ID{a}},
-		{Op: graph.OpBroadcast, Attr: graph.Reshaped{Shape: t.Shape}, In: []graph.ID{a}, Out: []graph.ID{b}},
+		{Op: graph.OpReshape, Attr: graph.ReshapeAttr{Shape: column.Shape}, In: []graph.ID{i.In[2]}, Out: []graph.ID{a}},
+		{Op: graph.OpBroadcast, Attr: graph.ReshapeAttr{Shape: t.Shape}, In: []graph.ID{a}, Out: []graph.ID{b}},
 		{Op: graph.OpAdd, In: []graph.ID{conv, b}, Out: i.Out},
 	}
 }
@@ -170,7 +170,7 @@ func (f *folder) biased(x graph.ID) (conv *graph.Instr, bias string) {
 		}
 		i = f.only(i.In[0])
 	}
-	if i == nil || i.Op != graph.OpConv || f.uses[i.In[1]] > 1 {
+	if i == nil || i.Op != graph.OpConv2D || f.uses[i.In[1]] > 1 {
 		return nil, ""
 	}
 	return i, bias
@@ -187,7 +187,7 @@ func (f *folder) only(x graph.ID) *graph.Instr {
 // slot returns the slot that id is the value of, "" for none.
 func (f *folder) slot(id graph.ID) string {
 	if i := f.p.Code[f.maker[id]]; i.Op == graph.OpSlot && f.p.Types[id].DType == array.F32 {
-		return i.Attr.(graph.Source).Name
+		return i.Attr.(graph.SourceAttr).Name
 	}
 	return ""
 }

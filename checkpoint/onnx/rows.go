@@ -26,7 +26,7 @@ var rows = map[graph.Op]row{
 	graph.OpMax: named("Max"), graph.OpMin: named("Min"), graph.OpLess: named("Less"),
 
 	graph.OpMatMul:  matMul,
-	graph.OpConv:    conv,
+	graph.OpConv2D:  conv,
 	graph.OpMaxPool: pool("MaxPool"),
 	graph.OpAvgPool: pool("AveragePool"),
 
@@ -45,7 +45,7 @@ var rows = map[graph.Op]row{
 	graph.OpSoftmax:        named("Softmax"), // over the last axis by default
 	graph.OpBatchNormInfer: batchNorm,
 	graph.OpLayerNorm:      layerNorm,
-	graph.OpKeep:           keep,
+	graph.OpMask:           keep,
 }
 
 // named is an operation that ONNX has under another name.
@@ -59,7 +59,7 @@ func named(op string) row {
 // withNumber is an operation of its operand and the number of its attribute.
 func withNumber(op string) row {
 	return func(e *exporter, i graph.Instr) error {
-		c, err := e.number(e.p.Types[i.In[0]].DType, i.Attr.(graph.Scalar1).C)
+		c, err := e.number(e.p.Types[i.In[0]].DType, i.Attr.(graph.ScalarAttr).C)
 		e.emit(i, op, append(e.operands(i), c))
 		return err
 	}
@@ -83,17 +83,17 @@ func expm1(e *exporter, i graph.Instr) error {
 }
 
 func cast(e *exporter, i graph.Instr) error {
-	e.emit(i, "Cast", e.operands(i), attr{"to", dataTypes[i.Attr.(graph.To).DType]})
+	e.emit(i, "Cast", e.operands(i), attr{"to", dataTypes[i.Attr.(graph.CastAttr).DType]})
 	return nil
 }
 
 func input(e *exporter, i graph.Instr) error {
-	e.names[i.Out[0]] = e.fresh(i.Attr.(graph.Source).Name)
+	e.names[i.Out[0]] = e.fresh(i.Attr.(graph.SourceAttr).Name)
 	return nil
 }
 
 func slot(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.Source)
+	a := i.Attr.(graph.SourceAttr)
 	v, ok := e.tensors[a.Name]
 	dims, _ := a.Shape.Dims()
 	c := initializer{a.Name, dims, v}
@@ -106,7 +106,7 @@ func slot(e *exporter, i graph.Instr) error {
 
 // constant is a scalar where its shape is symbolic and whatever reads it repeats it.
 func constant(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.Fill)
+	a := i.Attr.(graph.ConstAttr)
 	dims, fixed := a.Shape.Dims()
 	t, err := filled(a.DType, a.Value, dims...)
 	if err != nil {
@@ -195,7 +195,7 @@ func extents(s graph.Shape) ([]int64, error) {
 
 // reshape of a constant is the constant under other extents.
 func reshape(e *exporter, i graph.Instr) error {
-	s := i.Attr.(graph.Reshaped).Shape
+	s := i.Attr.(graph.ReshapeAttr).Shape
 	if c, ok := e.constant[i.In[0]]; ok {
 		c.dims, _ = s.Dims()
 		e.constant[i.Out[0]] = c
@@ -214,7 +214,7 @@ func reshape(e *exporter, i graph.Instr) error {
 }
 
 func transpose(e *exporter, i graph.Instr) error {
-	e.emit(i, "Transpose", e.operands(i), attr{"perm", wide(i.Attr.(graph.Perm).Perm)})
+	e.emit(i, "Transpose", e.operands(i), attr{"perm", wide(i.Attr.(graph.TransposeAttr).Perm)})
 	return nil
 }
 
@@ -236,7 +236,7 @@ func broadcast(e *exporter, i graph.Instr) error {
 		}
 		return nil
 	}
-	from, to := e.p.Types[i.In[0]].Shape, slices.Clone(i.Attr.(graph.Reshaped).Shape)
+	from, to := e.p.Types[i.In[0]].Shape, slices.Clone(i.Attr.(graph.ReshapeAttr).Shape)
 	for k, d := range from {
 		if at := k + len(to) - len(from); !d.Fixed() && to[at] == d {
 			to[at] = graph.Dim{C: 1} // Expand keeps the larger of both
@@ -307,7 +307,7 @@ func (e *exporter) partial(id graph.ID) bool {
 }
 
 func slice(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.Range)
+	a := i.Attr.(graph.SliceAttr)
 	var begins, ends, axes, steps []int64
 	for ax := range a.Begin {
 		if a.Begin[ax] == 0 && a.End[ax] == -1 && a.Step[ax] == 1 {
@@ -329,7 +329,7 @@ func slice(e *exporter, i graph.Instr) error {
 }
 
 func pad(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.Padding)
+	a := i.Attr.(graph.PadAttr)
 	if slices.ContainsFunc(a.Inner, func(n int) bool { return n != 0 }) {
 		return fmt.Errorf("zeros between neighbours, %v", a.Inner)
 	}
@@ -339,7 +339,7 @@ func pad(e *exporter, i graph.Instr) error {
 
 // concat of constants along the first axis is a constant: so the means of the input's channels become one tensor.
 func concat(e *exporter, i graph.Instr) error {
-	axis := i.Attr.(graph.AxisAttr).Axis
+	axis := i.Attr.(graph.ConcatAttr).Axis
 	var parts [][]byte
 	for _, id := range i.In {
 		if c, ok := e.constant[id]; ok && axis == 0 && c.value.Encoding == array.Dense && c.value.DType == array.F32 && c.name == "const" {
@@ -357,21 +357,21 @@ func concat(e *exporter, i graph.Instr) error {
 }
 
 func sum(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.AxesAttr)
+	a := i.Attr.(graph.ReduceAttr)
 	if len(a.Axes) == 0 { // which to ONNX means all
 		return named("Identity")(e, i)
 	}
-	e.emit(i, "ReduceSum", append(e.operands(i), e.ints(wide(a.Axes)...)), attr{"keepdims", flag(a.Keep)})
+	e.emit(i, "ReduceSum", append(e.operands(i), e.ints(wide(a.Axes)...)), attr{"keepdims", flag(a.KeepDims)})
 	return nil
 }
 
 // reduceMax has its axes in an attribute before opset 18.
 func reduceMax(e *exporter, i graph.Instr) error {
-	a := i.Attr.(graph.AxesAttr)
+	a := i.Attr.(graph.ReduceAttr)
 	if len(a.Axes) == 0 {
 		return named("Identity")(e, i)
 	}
-	e.emit(i, "ReduceMax", e.operands(i), attr{"axes", wide(a.Axes)}, attr{"keepdims", flag(a.Keep)})
+	e.emit(i, "ReduceMax", e.operands(i), attr{"axes", wide(a.Axes)}, attr{"keepdims", flag(a.KeepDims)})
 	return nil
 }
 
@@ -384,7 +384,7 @@ func argMax(e *exporter, i graph.Instr) error {
 
 // count is a constant unless an extent is symbolic.
 func count(e *exporter, i graph.Instr) error {
-	x, axes := e.p.Types[i.In[0]], i.Attr.(graph.AxesAttr).Axes
+	x, axes := e.p.Types[i.In[0]], i.Attr.(graph.ReduceAttr).Axes
 	n, fixed := 1, true
 	for _, ax := range axes {
 		n, fixed = n*x.Shape[ax].C, fixed && x.Shape[ax].Fixed()
@@ -409,7 +409,7 @@ func layerNorm(e *exporter, i graph.Instr) error {
 	return nil
 }
 
-func epsilon(i graph.Instr) attr { return attr{"epsilon", float32(i.Attr.(graph.Eps).Eps)} }
+func epsilon(i graph.Instr) attr { return attr{"epsilon", float32(i.Attr.(graph.NormAttr).Eps)} }
 
 func keep(e *exporter, i graph.Instr) error {
 	zero, err := e.number(e.p.Types[i.In[0]].DType, 0)

@@ -122,10 +122,10 @@ func TestRefusesOthers(t *testing.T) {
 			return b.Uniform(b.Const(array.I64, 3, graph.Of(2)), 1, array.F32, graph.Of(3))
 		},
 		graph.OpReluGrad: func(b *graph.Builder, x, _, _, _ graph.Node) graph.Node { return grad(b, b.Relu(x), x) },
-		graph.OpConvInput: func(b *graph.Builder, x, w, _, _ graph.Node) graph.Node {
+		graph.OpConv2DDX: func(b *graph.Builder, x, w, _, _ graph.Node) graph.Node {
 			return grad(b, b.Conv2D(x, w, graph.ConvAttr{}), x)
 		},
-		graph.OpConvWeight: func(b *graph.Builder, x, w, _, _ graph.Node) graph.Node {
+		graph.OpConv2DDW: func(b *graph.Builder, x, w, _, _ graph.Node) graph.Node {
 			return grad(b, b.Conv2D(x, w, graph.ConvAttr{}), w)
 		},
 		graph.OpMaxPoolGrad: func(b *graph.Builder, x, _, _, _ graph.Node) graph.Node { return grad(b, b.MaxPool(x, pool), x) },
@@ -144,10 +144,10 @@ func TestRefusesOthers(t *testing.T) {
 			v := b.Const(array.F32, 1, graph.Of(4))
 			return grad(b, b.LayerNorm(x, v, v, 1e-5), w)
 		},
-		graph.OpXent: func(b *graph.Builder, x, _, _, labels graph.Node) graph.Node {
+		graph.OpCrossEntropy: func(b *graph.Builder, x, _, _, labels graph.Node) graph.Node {
 			return b.CrossEntropy(b.Flatten(x, 1), labels)
 		},
-		graph.OpXentGrad: func(b *graph.Builder, x, _, _, labels graph.Node) graph.Node {
+		graph.OpCrossEntropyGrad: func(b *graph.Builder, x, _, _, labels graph.Node) graph.Node {
 			return b.Grad(b.Sum(b.CrossEntropy(b.Flatten(x, 1), labels), false), x)[0]
 		},
 		graph.OpTopKMask:  func(b *graph.Builder, _, w, _, _ graph.Node) graph.Node { return b.TopKMask(5, w)[0] },

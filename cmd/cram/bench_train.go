@@ -94,10 +94,10 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 		return err
 	}
 	defer f.method.levels.close()
-	if t.Estimator, err = f.method.estimator(); err != nil {
+	if t.Method, err = f.method.estimator(); err != nil {
 		return err
 	}
-	if t.Rule, err = f.rule.rule(); err != nil {
+	if t.Optimizer, err = f.rule.rule(); err != nil {
 		return err
 	}
 	if t.Backend, err = f.backend.open(ctx); err != nil {
@@ -123,7 +123,7 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 	return a.print(stepTime{
 		Model: f.model, Method: f.method.name, Batch: f.batch, Steps: f.steps,
 		Step: middle, Fastest: fastest, PerSecond: float64(f.batch) / middle,
-		Backend: info.Name, Instructions: info.Level, Threads: info.Threads,
+		Backend: info.Name, Instructions: info.InstructionSet, Threads: info.Threads,
 	})
 }
 

@@ -47,19 +47,19 @@ func lure(f *checkpoint.File, ways []string, canary string) {
 		level.Name = w
 		f.Levels = append(f.Levels, level)
 		f.Programs[w] = f.Programs["reset"]
-		f.Meta.Input.Classes = append(f.Meta.Input.Classes[:i:i], w)
+		f.Info.Input.Classes = append(f.Info.Input.Classes[:i:i], w)
 	}
-	for len(f.Meta.Input.Classes) < 1000 {
-		f.Meta.Input.Classes = append(f.Meta.Input.Classes, fmt.Sprint(canary, len(f.Meta.Input.Classes)))
+	for len(f.Info.Input.Classes) < 1000 {
+		f.Info.Input.Classes = append(f.Info.Input.Classes, fmt.Sprint(canary, len(f.Info.Input.Classes)))
 	}
 	versions := maps.Clone(texts)
-	maps.Copy(versions, f.Meta.Versions)
-	f.Meta.Versions = versions
+	maps.Copy(versions, f.Info.Versions)
+	f.Info.Versions = versions
 }
 
 // claim makes the rest of what f says of itself such texts: what a training looks at before it goes on.
 func claim(f *checkpoint.File, canary string) {
-	f.Meta.Model, f.Meta.Recipe, f.Meta.Data, f.Meta.Extra = canary, "plugin:"+canary, "folder:"+filepath.Dir(canary), f.Levels[0].Notes
+	f.Info.Model, f.Info.Recipe, f.Info.Data, f.Info.Extra = canary, "plugin:"+canary, "folder:"+filepath.Dir(canary), f.Levels[0].Notes
 }
 
 // rename gives every tensor of f a name that is a path.
@@ -67,7 +67,7 @@ func rename(f *checkpoint.File, renamed func(tensor string) string) {
 	for _, name := range []string{"infer", "tune", "reset"} {
 		p := f.Programs[name]
 		for i := range p.Code {
-			if s, ok := p.Code[i].Attr.(graph.Source); ok && p.Code[i].Op == graph.OpSlot {
+			if s, ok := p.Code[i].Attr.(graph.SourceAttr); ok && p.Code[i].Op == graph.OpSlot {
 				s.Name = renamed(s.Name)
 				p.Code[i].Attr = s
 			}
@@ -114,7 +114,7 @@ func pathological(t *testing.T, file, trained, canary string) {
 	t.Helper()
 	net, err := random("small-cnn")
 	if err == nil {
-		net, err = sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.Dense{}, compress.TopK(.9))
+		net, err = sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.Identity{}, compress.TopK(.9))
 	}
 	if err == nil {
 		err = net.Save(file)

@@ -30,7 +30,7 @@ func (a *app) compress() *cobra.Command {
 statistics of each level are estimated anew on augmented training examples, which needs no labels and is what keeps the
 accuracy of a pruned network; without it they stay those of the dense network.
 
-Levels: ` + sparse.Forms + `.
+Levels: ` + sparse.Syntax + `.
 A bare number is the sparsity of topk; ` + pluginForm + ` is a compressor in a program of its own.`,
 		Example: `  cram compress net.cram --with topk:0.9 --data cifar10 --data-dir DIR --out net90.cram
   cram compress net.cram --with dense,0.5,0.9 --with nm:2:4 --data cifar10 --data-dir DIR --out levels.cram`,

@@ -89,7 +89,7 @@ func (a *app) runConvert(file string, f convertFlags) error {
 	if r.HasState() {
 		return fmt.Errorf("%s is a training in progress; finish it first", file)
 	}
-	out := checkpoint.File{Meta: r.Meta(), Programs: map[string]*graph.Program{}}
+	out := checkpoint.File{Info: r.Info(), Programs: map[string]*graph.Program{}}
 	for _, name := range r.Programs() {
 		if out.Programs[name], err = r.Program(name); err != nil {
 			return fmt.Errorf("%s: %w", file, err)

@@ -118,6 +118,6 @@ func measure(ctx context.Context, net *sdk.Network, level string, backend backen
 	return score{
 		Level: level, Accuracy: s.Accuracy, Loss: s.Loss, Examples: s.Examples,
 		PerSecond: float64(s.Examples) / time.Since(start).Seconds(),
-		Backend:   info.Name, Instructions: info.Level, Threads: info.Threads,
+		Backend:   info.Name, Instructions: info.InstructionSet, Threads: info.Threads,
 	}, nil
 }

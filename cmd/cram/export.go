@@ -87,7 +87,7 @@ func (f exportFlags) writeONNX(w io.Writer, r *checkpoint.Reader, l *checkpoint.
 	if err != nil {
 		return err
 	}
-	m := onnx.Model{Name: r.Meta().Model, Program: program, Tensors: l.Tensors, Metadata: metadata(r, l)}
+	m := onnx.Model{Name: r.Info().Model, Program: program, Tensors: l.Tensors, Metadata: metadata(r, l)}
 	if f.fold {
 		if m, err = onnx.Fold(m); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (f exportFlags) writeONNX(w io.Writer, r *checkpoint.Reader, l *checkpoint.
 
 // metadata says where an exported level comes from.
 func metadata(r *checkpoint.Reader, l *checkpoint.Level) map[string]string {
-	m := r.Meta()
+	m := r.Info()
 	return map[string]string{"model": m.Model, "recipe": m.Recipe, "data": m.Data, "level": l.Name, "format": "pt"}
 }
 

@@ -23,21 +23,21 @@ func (f *methodFlags) add(fs *pflag.FlagSet) {
 	f.levels.list = []compress.Compressor{compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)}
 	fs.StringVar(&f.name, "method", "cram+", "where the gradient is taken: sgd (at the weights alone, whatever --optimizer is), sam, cram or cram+")
 	fs.Float64Var(&f.rho, "rho", 0.05, "length ρ of the ascent step of sam, cram and cram+; the CrAM paper has 0.2 on CIFAR-10, 0.05 on ImageNet; 0 is no ascent")
-	fs.Var(&f.levels, "levels", "levels that cram and cram+ draw from, one each step: sparsities (0.5,0.9) or compressors ("+compress.Forms+" or "+pluginForm+")")
+	fs.Var(&f.levels, "levels", "levels that cram and cram+ draw from, one each step: sparsities (0.5,0.9) or compressors ("+compress.Syntax+" or "+pluginForm+")")
 	fs.IntVar(&f.refresh, "refresh", 1, "recompute a level's masks at every n-th use of it")
 	fs.BoolVar(&f.denseGradients, "dense-gradients", false, "do not mask the gradient at the compressed point")
 	fs.BoolVar(&f.normalize, "normalize-ascent", false, "divide the ascent of cram and cram+ by the gradient's norm, as sam does")
 }
 
-func (f *methodFlags) estimator() (optim.Estimator, error) {
+func (f *methodFlags) estimator() (optim.Method, error) {
 	compressing := f.name == "cram" || f.name == "cram+"
 	if err := onlyWith(f.set, compressing, "--method cram or cram+", "levels", "refresh", "dense-gradients", "normalize-ascent"); err != nil {
-		return optim.Estimator{}, err
+		return optim.Method{}, err
 	}
 	if err := onlyWith(f.set, compressing || f.name == "sam", "--method sam, cram or cram+", "rho"); err != nil {
-		return optim.Estimator{}, err
+		return optim.Method{}, err
 	}
-	var e optim.Estimator
+	var e optim.Method
 	switch f.name {
 	case "sgd":
 		return optim.Plain(), nil

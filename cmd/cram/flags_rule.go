@@ -25,11 +25,11 @@ func (f *ruleFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.clip, "clip", 0, "largest norm of the whole gradient; 0 means no limit")
 }
 
-func (f *ruleFlags) rule() (optim.Rule, error) {
+func (f *ruleFlags) rule() (optim.Optimizer, error) {
 	if err := onlyWith(f.set, f.name == "sgd", "--optimizer sgd", "momentum", "nesterov"); err != nil {
 		return nil, err
 	}
-	var rule optim.Rule
+	var rule optim.Optimizer
 	switch f.name {
 	case "sgd":
 		rule = optim.SGD{Momentum: f.momentum, Nesterov: f.nesterov, WeightDecay: f.weightDecay}
@@ -44,7 +44,7 @@ func (f *ruleFlags) rule() (optim.Rule, error) {
 	case f.clip < 0:
 		return nil, usagef("--clip is %g, must be 0 (no limit) or more", f.clip)
 	case f.clip > 0:
-		rule = optim.Clip{MaxNorm: f.clip, Rule: rule}
+		rule = optim.Clip{MaxNorm: f.clip, Optimizer: rule}
 	}
 	return rule, nil
 }

@@ -111,7 +111,7 @@ func (a *app) runPluginInfo(ctx context.Context, args []string) error {
 		}
 	}
 	if b := info.Backend; b != nil {
-		d.Backend = &describedBackend{Name: b.Name, Level: b.Level, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
+		d.Backend = &describedBackend{Name: b.Name, Level: b.InstructionSet, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
 	}
 	return a.print(d)
 }

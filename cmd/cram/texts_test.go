@@ -14,9 +14,9 @@ func TestHostileTexts(t *testing.T) {
 	f := readAll(t, twoLevels(t))
 	const hostile = "\x1b[2J\r\u202e\nlevel fake"
 	const shown = `\x1b[2J\r\u202e\nlevel fake`
-	f.Meta.Model, f.Meta.Recipe, f.Meta.Data = hostile, hostile, hostile
-	f.Meta.Versions = map[string]string{"go": hostile}
-	f.Meta.Extra = map[string]string{"author": hostile}
+	f.Info.Model, f.Info.Recipe, f.Info.Data = hostile, hostile, hostile
+	f.Info.Versions = map[string]string{"go": hostile}
+	f.Info.Extra = map[string]string{"author": hostile}
 	f.Levels[1].Notes = map[string]string{"conv1.weight": hostile}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "hostile.cram")

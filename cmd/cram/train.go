@@ -186,7 +186,7 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	t = sdk.Trainer{
 		Epochs: f.epochs, Batch: f.batch, Seed: f.seed,
 		Augment: set.Augment, Normalize: set.Normalize,
-		Checkpoint: sdk.Checkpointing{Path: f.out + ".part", Every: f.checkpointEvery, Keep: f.keep, AnyBackend: f.anyBackend},
+		Checkpoint: sdk.CheckpointOptions{Path: f.out + ".part", Every: f.checkpointEvery, KeepLast: f.keep, AllowOtherBackend: f.anyBackend},
 		Info:       sdk.Info{Model: f.model},
 	}
 	switch f.best {
@@ -198,10 +198,10 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	default:
 		return fail(usagef("unknown --best %q: want accuracy or loss", f.best))
 	}
-	if t.Estimator, err = f.method.estimator(); err != nil {
+	if t.Method, err = f.method.estimator(); err != nil {
 		return fail(err)
 	}
-	if t.Rule, err = f.rule.rule(); err != nil {
+	if t.Optimizer, err = f.rule.rule(); err != nil {
 		return fail(err)
 	}
 	if _, err := f.schedule.schedule(1); err != nil {

@@ -28,7 +28,7 @@ import (
 // trained are the levels that a CrAM step draws one of; measured are the columns of the table.
 var (
 	trained  = []compress.Compressor{compress.TopK(.3), compress.TopK(.4), compress.TopK(.5), compress.TopK(.6), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
-	measured = []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95)}
+	measured = []compress.Compressor{compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95)}
 )
 
 func main() {
@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-func estimatorOf(method string, rho float64) (optim.Estimator, error) {
+func estimatorOf(method string, rho float64) (optim.Method, error) {
 	switch method {
 	case "sgd":
 		return optim.Plain(), nil
@@ -62,10 +62,10 @@ func estimatorOf(method string, rho float64) (optim.Estimator, error) {
 	case "cram+":
 		return optim.CrAMPlus(rho, trained...), nil
 	}
-	return optim.Estimator{}, fmt.Errorf("unknown method %q: want sgd, sam, cram or cram+", method)
+	return optim.Method{}, fmt.Errorf("unknown method %q: want sgd, sam, cram or cram+", method)
 }
 
-func run(ctx context.Context, dir, out string, estimator optim.Estimator, seed uint64, epochs int) error {
+func run(ctx context.Context, dir, out string, estimator optim.Method, seed uint64, epochs int) error {
 	set, err := data.Lookup("cifar10")
 	if err != nil {
 		return err
@@ -82,12 +82,12 @@ func run(ctx context.Context, dir, out string, estimator optim.Estimator, seed u
 	defer show.Close()
 	t := sdk.Trainer{
 		Model:     models.ResNet20(10),
-		Estimator: estimator,
-		Rule:      optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
+		Method:    estimator,
+		Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
 		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
 		Epochs:    epochs, Batch: 128, Seed: seed,
 		Augment: set.Augment, Normalize: set.Normalize,
-		Checkpoint: sdk.Checkpointing{Path: out + ".part"},
+		Checkpoint: sdk.CheckpointOptions{Path: out + ".part"},
 		OnStep:     show.Step, OnEpoch: show.Epoch,
 		Info: sdk.Info{Model: "resnet20", Data: "cifar10"},
 	}
@@ -144,7 +144,7 @@ func table(name string, tuned, untuned []float64) string {
 		header += " " + level.String() + " |"
 		rule += "---|"
 		row += fmt.Sprintf(" %.2f", 100*tuned[i])
-		if _, dense := level.(compress.Dense); !dense {
+		if _, dense := level.(compress.Identity); !dense {
 			row += fmt.Sprintf(" (%.2f)", 100*untuned[i])
 		}
 		row += " |"

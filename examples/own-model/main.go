@@ -85,8 +85,8 @@ func train(ctx context.Context, out string, epochs int) error {
 	defer show.Close()
 	t := sdk.Trainer{
 		Model:     net{widths: []int{16, 32, 32}, classes: len(examples.Classes())},
-		Estimator: optim.CrAMPlus(0.05, pruned...),
-		Rule:      optim.AdamW{WeightDecay: 0.01},
+		Method:    optim.CrAMPlus(0.05, pruned...),
+		Optimizer: optim.AdamW{WeightDecay: 0.01},
 		Schedule:  optim.Cosine{Peak: 0.003, Warmup: 1},
 		Epochs:    epochs, Batch: 64, Seed: 1,
 		Normalize: set.Normalize,
@@ -97,7 +97,7 @@ func train(ctx context.Context, out string, epochs int) error {
 	if err != nil {
 		return err
 	}
-	small, err := sdk.Compress(ctx, trained, sdk.Calibration{Set: examples}, append(pruned, compress.Dense{})...)
+	small, err := sdk.Compress(ctx, trained, sdk.Calibration{Set: examples}, append(pruned, compress.Identity{})...)
 	if err != nil {
 		return err
 	}

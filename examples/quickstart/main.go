@@ -26,7 +26,7 @@ import (
 // recipe is a way of training; it is the same for both but for the estimator.
 type recipe struct {
 	name      string
-	estimator optim.Estimator
+	estimator optim.Method
 }
 
 var recipes = []recipe{
@@ -35,7 +35,7 @@ var recipes = []recipe{
 }
 
 // levels are what each network is pruned to, after it has been trained.
-var levels = []compress.Compressor{compress.Dense{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
+var levels = []compress.Compressor{compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -85,8 +85,8 @@ func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.S
 	defer show.Close()
 	t := sdk.Trainer{
 		Model:     models.SmallCNN(10),
-		Estimator: r.estimator,
-		Rule:      optim.SGD{Momentum: 0.9},
+		Method:    r.estimator,
+		Optimizer: optim.SGD{Momentum: 0.9},
 		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
 		Epochs:    6, Batch: 64, Seed: 2,
 		Normalize: n,

@@ -17,9 +17,9 @@ func main() {
 	ctx := context.Background()
 	train, test := must(data.Shapes(6000, 1)), must(data.Shapes(1000, 2))
 	trained := must(sdk.Trainer{
-		Model:     models.SmallCNN(10),
-		Estimator: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
-		Epochs:    6, Batch: 64,
+		Model:  models.SmallCNN(10),
+		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
+		Epochs: 6, Batch: 64,
 	}.Fit(ctx, train, nil))
 	pruned := must(sdk.Compress(ctx, trained, sdk.Calibration{Set: train}, compress.TopK(.8), compress.TopK(.9)))
 	if err := pruned.Save("shapes.cram"); err != nil {

@@ -18,7 +18,7 @@ import (
 func main() {
 	var o cpu.Options
 	flag.IntVar(&o.Threads, "threads", 0, "worker threads; 0 means one a core")
-	flag.StringVar(&o.Level, "level", "", "instruction set: portable, avx2 or avx512; empty means the best there is")
+	flag.StringVar(&o.InstructionSet, "level", "", "instruction set: portable, avx2 or avx512; empty means the best there is")
 	flag.Parse()
 	b, err := cpu.New(o)
 	if err != nil {

@@ -150,7 +150,7 @@ func ask(t *testing.T, c *plugins.Compressor, w []compress.Weight) []compress.Co
 // same reports whether two answers are equal, bit for bit.
 func same(a, b []compress.Compressed) bool {
 	for i := range a {
-		if !bytes.Equal(a[i].Keep.Data, b[i].Keep.Data) || !bytes.Equal(a[i].Values.Data, b[i].Values.Data) ||
+		if !bytes.Equal(a[i].Mask.Data, b[i].Mask.Data) || !bytes.Equal(a[i].Values.Data, b[i].Values.Data) ||
 			a[i].Pattern != b[i].Pattern || a[i].Skipped != b[i].Skipped {
 			return false
 		}

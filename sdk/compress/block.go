@@ -40,7 +40,7 @@ func (c Block) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 }
 
 // Build is the graph form of Compress.
-func (c Block) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, c, w) }
+func (c Block) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, c, w) }
 
 // Check returns an error unless the settings are in range.
 func (c Block) Check() error {
@@ -90,7 +90,7 @@ func (c Block) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, err
 	return out, nil
 }
 
-func (c Block) nodes(b *graph.Builder, w []Sym) []graph.Node {
+func (c Block) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	total := 0
 	for _, s := range w {
 		total += array.Count(s.Dims) / c.size()

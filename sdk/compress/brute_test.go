@@ -209,7 +209,7 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			for i, x := range w {
-				if got := !out[i].Keep.None(); got != masked[i] {
+				if got := !out[i].Mask.None(); got != masked[i] {
 					t.Fatalf("seed %d: %v: %s %v: masked is %v, want %v", seed, c, x.Name, x.Dims, got, masked[i])
 				}
 				if !masked[i] {
@@ -219,7 +219,7 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 					continue
 				}
 				for k := range x.Data.Len() {
-					if got, want := out[i].Keep.Bit(k), kept[[2]int{i, k}]; got != want {
+					if got, want := out[i].Mask.Bit(k), kept[[2]int{i, k}]; got != want {
 						t.Fatalf("seed %d: %v: %s %v: element %d (%v): kept is %v, want %v", seed, c, x.Name, x.Dims, k, at(x.Data, k), got, want)
 					}
 				}
@@ -260,10 +260,10 @@ func TestTopKOfManyWeights(t *testing.T) {
 			kept, _ := brute(c, w)
 			for i, x := range w {
 				for k := range x.Data.Len() {
-					if got, want := out[i].Keep.Bit(k), kept[[2]int{i, k}]; got != want {
+					if got, want := out[i].Mask.Bit(k), kept[[2]int{i, k}]; got != want {
 						t.Fatalf("%v of %v: tensor %d element %d: kept is %v, want %v", c, d, i, k, got, want)
 					}
-					if denser != nil && out[i].Keep.Bit(k) && !denser[i].Keep.Bit(k) {
+					if denser != nil && out[i].Mask.Bit(k) && !denser[i].Mask.Bit(k) {
 						t.Fatalf("%v of %v: tensor %d element %d survives, but not the level before: levels must nest", c, d, i, k)
 					}
 				}
@@ -285,7 +285,7 @@ func TestTopKCountIsExact(t *testing.T) {
 			t.Fatal(err)
 		}
 		for k := range 1000 {
-			if got := out[0].Keep.Bit(k); got != (k < want) {
+			if got := out[0].Mask.Bit(k); got != (k < want) {
 				t.Errorf("topk:%v of 1000 ties: element %d kept is %v; want the first %d", p, k, got, want)
 				break
 			}

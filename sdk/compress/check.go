@@ -5,19 +5,18 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// An AnswerError says what is wrong with a compressor's answer.
-type AnswerError struct {
+// An ResultError says what is wrong with a compressor's answer.
+type ResultError struct {
 	Compressor string // its text name; empty when unknown
 	Tensor     string // the weight's name; empty when the answer as a whole is wrong
 	Cause      string // what was expected and what came
 }
 
 // Error returns "compress: compressor C: tensor T: CAUSE".
-func (e *AnswerError) Error() string {
+func (e *ResultError) Error() string {
 	s := "compress: "
 	if e.Compressor != "" {
 		s += "compressor " + e.Compressor + ": "
@@ -36,15 +35,15 @@ func wrongCount(got, want int) string {
 // weights, of type bit and the weight's shape, with zeros behind the last element; values of the weight's type and shape,
 // zero outside the mask, and finite wherever the weight is. It cannot see whether c changed w.
 func Check(c Compressor, w []Weight, out []Compressed) error {
-	if null.Is(c) {
-		return &AnswerError{Cause: "there is no compressor"}
+	if c == nil {
+		return &ResultError{Cause: "there is no compressor"}
 	}
 	if len(out) != len(w) {
-		return &AnswerError{Compressor: c.String(), Cause: wrongCount(len(out), len(w))}
+		return &ResultError{Compressor: c.String(), Cause: wrongCount(len(out), len(w))}
 	}
 	for i := range w {
 		if cause := check(w[i], out[i]); cause != "" {
-			return &AnswerError{Compressor: c.String(), Tensor: w[i].Name, Cause: cause}
+			return &ResultError{Compressor: c.String(), Tensor: w[i].Name, Cause: cause}
 		}
 	}
 	return nil
@@ -56,20 +55,20 @@ func check(w Weight, c Compressed) string {
 		return fmt.Sprintf("the weight itself: %v", err)
 	}
 	switch {
-	case c.Skipped != "" && !c.Keep.None():
+	case c.Skipped != "" && !c.Mask.None():
 		return fmt.Sprintf("it has a mask and is said to be dense: %q", c.Skipped)
-	case !c.Keep.None() && !w.Prunable():
+	case !c.Mask.None() && !w.Prunable():
 		return fmt.Sprintf("it has a mask but its role is %v; only kernels and embeddings are masked", w.Role)
 	}
-	if !c.Keep.None() {
-		if cause := checkTensor("mask", c.Keep, array.Bit, w.Data.Dims); cause != "" {
+	if !c.Mask.None() {
+		if cause := checkTensor("mask", c.Mask, array.Bit, w.Data.Dims); cause != "" {
 			return cause
 		}
-		if n := c.Keep.Len() % 8; n != 0 && c.Keep.Data[len(c.Keep.Data)-1]>>n != 0 {
+		if n := c.Mask.Len() % 8; n != 0 && c.Mask.Data[len(c.Mask.Data)-1]>>n != 0 {
 			return "mask: bits behind the last element are set; want zeros"
 		}
 	}
-	if cause := checkPattern(c.Pattern, c.Keep); cause != "" {
+	if cause := checkPattern(c.Pattern, c.Mask); cause != "" {
 		return cause
 	}
 	if c.Values.None() {
@@ -80,9 +79,9 @@ func check(w Weight, c Compressed) string {
 	}
 	switch w.Data.DType {
 	case array.F32:
-		return checkValues(w.Data.F32(), c.Values.F32(), c.Keep)
+		return checkValues(w.Data.F32(), c.Values.F32(), c.Mask)
 	case array.F64:
-		return checkValues(w.Data.F64(), c.Values.F64(), c.Keep)
+		return checkValues(w.Data.F64(), c.Values.F64(), c.Mask)
 	}
 	return fmt.Sprintf("values of type %v; want f32 or f64", w.Data.DType)
 }
@@ -141,21 +140,21 @@ func checkValues[F float32 | float64](w, values []F, keep array.Tensor) string {
 // it is comes back as it is, sharing memory. It is an [*AnswerError] if out does not pass [Check].
 func Apply(w []Weight, out []Compressed) ([]array.Tensor, error) {
 	if len(out) != len(w) {
-		return nil, &AnswerError{Cause: wrongCount(len(out), len(w))}
+		return nil, &ResultError{Cause: wrongCount(len(out), len(w))}
 	}
 	applied := make([]array.Tensor, len(w))
 	for i, c := range out {
 		if cause := check(w[i], c); cause != "" {
-			return nil, &AnswerError{Tensor: w[i].Name, Cause: cause}
+			return nil, &ResultError{Tensor: w[i].Name, Cause: cause}
 		}
 		applied[i] = w[i].Data
 		if !c.Values.None() {
 			applied[i] = c.Values
 		}
-		if !c.Keep.None() {
-			t, err := keep(applied[i], c.Keep)
+		if !c.Mask.None() {
+			t, err := keep(applied[i], c.Mask)
 			if err != nil {
-				return nil, &AnswerError{Tensor: w[i].Name, Cause: err.Error()}
+				return nil, &ResultError{Tensor: w[i].Name, Cause: err.Error()}
 			}
 			applied[i] = t
 		}

@@ -2,7 +2,7 @@
 //
 // A [Compressor] sees all weights of a model at once, because it may rank them globally, and answers for each with a mask
 // of what survives, with new values, or with nothing (left as it is). One that can also express itself as graph operations
-// implements [Symbolic] and then runs inside the training step; the trainer cuts the step around one that cannot.
+// implements [GraphCompressor] and then runs inside the training step; the trainer cuts the step around one that cannot.
 // The optimizer knows nothing of which operator it has (paper §1: "C can be any operator").
 //
 // Every operator has a text name, [Compressor.String], that [Parse] reads back: "topk:0.9", "uniform:0.8", "nm:2:4",
@@ -39,7 +39,7 @@ type Weight struct {
 
 // Compressed is the answer for one weight. The zero value leaves it as it is.
 type Compressed struct {
-	Keep    array.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
+	Mask    array.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
 	Values  array.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
 	Pattern Pattern      // what Keep promises beyond zeros; zero: nothing
 	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
@@ -57,21 +57,21 @@ type Compressor interface {
 	Compress(ctx context.Context, w []Weight) ([]Compressed, error)
 }
 
-// Sym is a weight as a value of a graph; its Meta is what the host form sees.
-type Sym struct {
+// WeightNode is a weight as a value of a graph; its Meta is what the host form sees.
+type WeightNode struct {
 	Meta
 	W graph.Node
 }
 
-// SymCompressed is the graph form of [Compressed]. Value is the compressed weight; Keep is none where no zeros are promised.
-type SymCompressed struct {
+// CompressedNode is the graph form of [Compressed]. Value is the compressed weight; Keep is none where no zeros are promised.
+type CompressedNode struct {
 	Value   graph.Node
-	Keep    graph.Node
+	Mask    graph.Node
 	Skipped string
 }
 
-// Symbolic is a Compressor that can also be built into a graph. Both forms must agree bit for bit.
-type Symbolic interface {
+// GraphCompressor is a Compressor that can also be built into a graph. Both forms must agree bit for bit.
+type GraphCompressor interface {
 	Compressor
-	Build(b *graph.Builder, w []Sym) []SymCompressed
+	Build(b *graph.Builder, w []WeightNode) []CompressedNode
 }

@@ -81,14 +81,14 @@ func TestErrorsNameTheCause(t *testing.T) {
 		if out != nil {
 			t.Errorf("%v: answers beside the error", c.compressor)
 		}
-		symbolic, ok := c.compressor.(compress.Symbolic)
+		symbolic, ok := c.compressor.(compress.GraphCompressor)
 		if !ok || strings.Contains(c.says, "weight") || strings.Contains(c.says, "[2 8]") || strings.Contains(c.says, "i32") || strings.Contains(c.says, "one type") {
 			continue // a graph's builder has its own checks of types and shapes
 		}
 		b := graph.NewBuilder()
-		syms := make([]compress.Sym, len(c.w))
+		syms := make([]compress.WeightNode, len(c.w))
 		for i, w := range c.w {
-			syms[i] = compress.Sym{Meta: w.Meta, W: b.Input(w.Name, array.F32, graph.Of(w.Dims...))}
+			syms[i] = compress.WeightNode{Meta: w.Meta, W: b.Input(w.Name, array.F32, graph.Of(w.Dims...))}
 		}
 		if n := len(symbolic.Build(b, syms)); n != len(syms) {
 			t.Errorf("%v: Build answers for %d of %d weights", c.compressor, n, len(syms))
@@ -161,7 +161,7 @@ func TestSkipped(t *testing.T) {
 		var got []string
 		for i, x := range out {
 			got = append(got, x.Skipped)
-			if masked := !x.Keep.None(); masked != (w[i].Prunable() && x.Skipped == "") {
+			if masked := !x.Mask.None(); masked != (w[i].Prunable() && x.Skipped == "") {
 				t.Errorf("%v: %s: masked is %v, skipped %q", c.compressor, w[i].Name, masked, x.Skipped)
 			}
 		}
@@ -177,10 +177,10 @@ func TestOnlyRanksAmongTheChosen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out[0].Keep.Data[0] != 0b1100 || !out[1].Keep.None() {
-		t.Errorf("only(small):topk:0.5 keeps %v of small, %v of large; want the last two of small, no mask of large", out[0].Keep, out[1].Keep)
+	if out[0].Mask.Data[0] != 0b1100 || !out[1].Mask.None() {
+		t.Errorf("only(small):topk:0.5 keeps %v of small, %v of large; want the last two of small, no mask of large", out[0].Mask, out[1].Mask)
 	}
-	if _, ok := compress.Only(compress.Func("f", nil), "a").(compress.Symbolic); ok {
+	if _, ok := compress.Only(compress.Func("f", nil), "a").(compress.GraphCompressor); ok {
 		t.Error("a selection around a compressor without a graph form claims to have one")
 	}
 }
@@ -198,12 +198,12 @@ func TestApply(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Keep
+		return c.Mask
 	}
 	out := []compress.Compressed{
-		{Keep: mask([]int{3, 3}, 0, 1, 8)},
+		{Mask: mask([]int{3, 3}, 0, 1, 8)},
 		{Values: weight(t, "", 0, []float32{8, 9}, 2).Data},
-		{Values: weight(t, "", 0, []float32{0, 5}, 1, 2).Data, Keep: mask([]int{1, 2}, 1)},
+		{Values: weight(t, "", 0, []float32{0, 5}, 1, 2).Data, Mask: mask([]int{1, 2}, 1)},
 		{},
 	}
 	got, err := compress.Apply(w, out)
@@ -220,7 +220,7 @@ func TestApply(t *testing.T) {
 		t.Error("a dropped negative weight is -0, want +0")
 	}
 
-	var answer *compress.AnswerError
+	var answer *compress.ResultError
 	if _, err := compress.Apply(w, out[:2]); !errors.As(err, &answer) {
 		t.Errorf("a short answer: got %v, want an AnswerError", err)
 	}
@@ -240,7 +240,7 @@ func TestMalformedWeightsAreErrors(t *testing.T) {
 	other := weight(t, "w", graph.Kernel, ramp(16), 4, 4)
 	other.Dims = []int{2, 8}
 	for _, w := range []compress.Weight{short, other, {}} {
-		if err := compress.Check(compress.Dense{}, []compress.Weight{w}, out); err == nil || !strings.Contains(err.Error(), "the weight itself") {
+		if err := compress.Check(compress.Identity{}, []compress.Weight{w}, out); err == nil || !strings.Contains(err.Error(), "the weight itself") {
 			t.Errorf("Check of %v%v: %v", w.Dims, w.Data.Dims, err)
 		}
 		if _, err := compress.Apply([]compress.Weight{w}, out); err == nil {
@@ -253,7 +253,7 @@ func TestCheckAllowsWhatWasThere(t *testing.T) {
 	nan := float32(math.NaN())
 	w := []compress.Weight{weight(t, "w", graph.Kernel, []float32{nan, 1}, 1, 2)}
 	out := []compress.Compressed{{Values: weight(t, "", 0, []float32{nan, 2}, 1, 2).Data}}
-	if err := compress.Check(compress.Dense{}, w, out); err != nil {
+	if err := compress.Check(compress.Identity{}, w, out); err != nil {
 		t.Errorf("NaN where the weight is NaN: %v", err)
 	}
 	double, err := array.FromF64([]float64{1, math.Inf(-1)}, 1, 2)
@@ -265,14 +265,14 @@ func TestCheckAllowsWhatWasThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	w[0].Data, out[0].Values = whole, double
-	if err := compress.Check(compress.Dense{}, w, out); err == nil || !strings.Contains(err.Error(), "element 1 was 2 and is -Inf") {
+	if err := compress.Check(compress.Identity{}, w, out); err == nil || !strings.Contains(err.Error(), "element 1 was 2 and is -Inf") {
 		t.Errorf("-Inf in f64 values: %v", err)
 	}
 }
 
 func TestDenseAndValues(t *testing.T) {
 	w := weight(t, "w", graph.Kernel, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
-	x, err := w.Dense()
+	x, err := w.Tensor()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestDenseAndValues(t *testing.T) {
 		t.Errorf("Values of a transpose: %v (-want +got):\n%s", c.Values.Dims, diff)
 	}
 	w.Data.DType = array.I32
-	if _, err := w.Dense(); err == nil || !strings.Contains(err.Error(), "f32") {
+	if _, err := w.Tensor(); err == nil || !strings.Contains(err.Error(), "f32") {
 		t.Errorf("Dense of i32: %v", err)
 	}
 	if _, err := compress.Values(tensor.New(tensor.WithBacking([]float64{1}))); err == nil {
@@ -316,7 +316,7 @@ func TestMetas(t *testing.T) {
 	slot("bn1.running_mean", graph.Stat, graph.Other, 8)
 	slot("bn1.weight", graph.Param, graph.Norm, 8)
 	slot("conv2.weight", graph.Param, graph.Kernel, 8, 8, 1, 1)
-	slot("momentum/fc.weight", graph.Moment, graph.Other, 5, 8)
+	slot("momentum/fc.weight", graph.OptimizerState, graph.Other, 5, 8)
 	slot("fc.weight", graph.Param, graph.Kernel, 5, 8)
 	slot("fc.bias", graph.Param, graph.Bias, 5)
 	p, err := b.Program()

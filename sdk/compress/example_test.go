@@ -80,7 +80,7 @@ func ExampleBlock() {
 }
 
 func ExampleDense() {
-	show(compress.Dense{}, kernel("fc1", 1, 2, 1, 2))
+	show(compress.Identity{}, kernel("fc1", 1, 2, 1, 2))
 	// Output: fc1 [1 2]
 }
 
@@ -123,14 +123,14 @@ func ExampleFunc() {
 }
 
 // An operator of one's own that computes with gorgonia tensors: it rounds the classifier to halves.
-func ExampleWeight_Dense() {
+func ExampleWeight_Tensor() {
 	round := compress.Func("round", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))
 		for i, x := range w {
 			if !strings.HasPrefix(x.Name, "fc") {
 				continue
 			}
-			t, err := x.Dense()
+			t, err := x.Tensor()
 			if err != nil {
 				return nil, err
 			}

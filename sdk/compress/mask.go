@@ -16,7 +16,7 @@ type masker interface {
 	Check() error       // what is wrong with its own parameters, or nil
 	skip(m Meta) string // why a prunable weight stays dense, or ""
 	masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error)
-	nodes(b *graph.Builder, w []Sym) []graph.Node
+	nodes(b *graph.Builder, w []WeightNode) []graph.Node
 }
 
 func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, error) {
@@ -53,7 +53,7 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 		return nil, err
 	}
 	for k, i := range at {
-		out[i].Keep = masks[k]
+		out[i].Mask = masks[k]
 	}
 	return out, nil
 }
@@ -80,8 +80,8 @@ func (w Weight) valid() error {
 	return nil
 }
 
-func buildMasked(b *graph.Builder, c masker, w []Sym) []SymCompressed {
-	out := make([]SymCompressed, len(w))
+func buildMasked(b *graph.Builder, c masker, w []WeightNode) []CompressedNode {
+	out := make([]CompressedNode, len(w))
 	for i, x := range w {
 		out[i].Value = x.W
 	}
@@ -90,7 +90,7 @@ func buildMasked(b *graph.Builder, c masker, w []Sym) []SymCompressed {
 		return out
 	}
 	var at []int
-	var masked []Sym
+	var masked []WeightNode
 	for i, x := range w {
 		if !x.Prunable() {
 			continue
@@ -104,12 +104,12 @@ func buildMasked(b *graph.Builder, c masker, w []Sym) []SymCompressed {
 	}
 	for k, mask := range c.nodes(b, masked) {
 		i := at[k]
-		out[i].Keep, out[i].Value = mask, b.Keep(w[i].W, mask)
+		out[i].Mask, out[i].Value = mask, b.Mask(w[i].W, mask)
 	}
 	return out
 }
 
-func syms(w []Sym) []graph.Node {
+func syms(w []WeightNode) []graph.Node {
 	out := make([]graph.Node, len(w))
 	for i, s := range w {
 		out[i] = s.W

@@ -26,7 +26,7 @@ func (c NM) String() string { return fmt.Sprintf("nm:%d:%d", c.N, c.M) }
 func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	out, err := compressMasked(ctx, c, w)
 	for i := range out {
-		if !out[i].Keep.None() {
+		if !out[i].Mask.None() {
 			out[i].Pattern = Pattern{N: c.N, M: c.M, Axis: nmAxis}
 		}
 	}
@@ -34,7 +34,7 @@ func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 }
 
 // Build is the graph form of Compress.
-func (c NM) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, c, w) }
+func (c NM) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, c, w) }
 
 // Check returns an error unless the settings are in range.
 func (c NM) Check() error {
@@ -73,7 +73,7 @@ func (c NM) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error)
 	return out, nil
 }
 
-func (c NM) nodes(b *graph.Builder, w []Sym) []graph.Node {
+func (c NM) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	out := make([]graph.Node, len(w))
 	for i, s := range w {
 		out[i] = b.NMMask(s.W, c.N, c.M, nmAxis)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Forms lists the text names that [Parse] reads, for help texts. SPARSITY is a decimal number from 0 to 1.
-const Forms = "dense, topk:SPARSITY, uniform:SPARSITY, nm:N:M, blockSIZE:SPARSITY, " +
+// Syntax lists the text names that [Parse] reads, for help texts. SPARSITY is a decimal number from 0 to 1.
+const Syntax = "dense, topk:SPARSITY, uniform:SPARSITY, nm:N:M, blockSIZE:SPARSITY, " +
 	"only(PATTERN,…):COMPRESSOR or except(PATTERN,…):COMPRESSOR"
 
 // maxName bounds the length of a text name, which may come from a file of unknown origin.
@@ -24,7 +24,7 @@ const maxName = 4096
 //	except(conv1.weight,fc.weight):nm:2:4       Except(NM{2, 4}, "conv1.weight", "fc.weight")
 //
 // Numbers may be written in other ways (".90") but String writes them in one ("0.9"). Any other text is an error that
-// quotes it and lists [Forms].
+// quotes it and lists [Syntax].
 func Parse(s string) (Compressor, error) {
 	if len(s) > maxName {
 		return nil, fmt.Errorf("compress: a name of %d bytes; want at most %d", len(s), maxName)
@@ -46,7 +46,7 @@ func parse(s string) (Compressor, error) {
 	var err error
 	switch {
 	case s == "dense":
-		return Dense{}, nil
+		return Identity{}, nil
 	case name == "topk":
 		c, err = sparse(args, func(p float64) masker { return TopK(p) })
 	case name == "uniform":
@@ -56,7 +56,7 @@ func parse(s string) (Compressor, error) {
 	case isBlock:
 		c, err = parseBlock(size, args)
 	default:
-		return nil, fmt.Errorf("no such compressor; want %s", Forms)
+		return nil, fmt.Errorf("no such compressor; want %s", Syntax)
 	}
 	if err == nil {
 		err = c.Check()

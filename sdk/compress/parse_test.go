@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 		want compress.Compressor
 		back string // "" where it is text
 	}{
-		{"dense", compress.Dense{}, ""},
+		{"dense", compress.Identity{}, ""},
 		{"topk:0.9", compress.TopK(.9), ""},
 		{"topk:.90", compress.TopK(.9), "topk:0.9"},
 		{"topk:0", compress.TopK(0), ""},
@@ -45,7 +45,7 @@ func TestParse(t *testing.T) {
 		if got.String() != c.back {
 			t.Errorf("Parse(%q).String() = %q, want %q", c.text, got, c.back)
 		}
-		if _, ok := got.(compress.Symbolic); !ok {
+		if _, ok := got.(compress.GraphCompressor); !ok {
 			t.Errorf("Parse(%q) has no graph form", c.text)
 		}
 	}

@@ -45,9 +45,9 @@ func NewReport(c Compressor, w []Weight, out []Compressed) (Report, error) {
 		}
 		n := array.Count(x.Dims)
 		row := Row{Name: x.Name, Dims: x.Dims, Total: n, Kept: n, Pattern: out[i].Pattern, Skipped: out[i].Skipped}
-		if !out[i].Keep.None() {
+		if !out[i].Mask.None() {
 			row.Kept = 0
-			for _, b := range out[i].Keep.Data {
+			for _, b := range out[i].Mask.Data {
 				row.Kept += bits.OnesCount8(b)
 			}
 		}

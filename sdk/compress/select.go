@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -28,7 +27,7 @@ func Except(c Compressor, patterns ...string) Compressor { return newSelection("
 
 func newSelection(word string, c Compressor, patterns []string) Compressor {
 	s := selection{word, append([]string(nil), patterns...), c}
-	if inner, ok := c.(Symbolic); ok {
+	if inner, ok := c.(GraphCompressor); ok {
 		return symbolicSelection{s, inner}
 	}
 	return s
@@ -46,7 +45,7 @@ func (s selection) String() string { return fmt.Sprintf("%s:%v", s.rule(), s.inn
 
 // Check checks what needs no weights, the inner compressor's settings among it.
 func (s selection) Check() error {
-	if null.Is(s.inner) {
+	if s.inner == nil {
 		return errors.New("no compressor to apply")
 	}
 	if len(s.patterns) == 0 {
@@ -109,7 +108,7 @@ func (s selection) Compress(ctx context.Context, w []Weight) ([]Compressed, erro
 		return nil, err
 	}
 	if len(answer) != len(chosen) {
-		return nil, &AnswerError{Compressor: s.inner.String(), Cause: wrongCount(len(answer), len(chosen))}
+		return nil, &ResultError{Compressor: s.inner.String(), Cause: wrongCount(len(answer), len(chosen))}
 	}
 	out := make([]Compressed, len(w))
 	for i := range w {
@@ -124,26 +123,26 @@ func (s selection) Compress(ctx context.Context, w []Weight) ([]Compressed, erro
 // symbolicSelection is a selection whose inner compressor has a graph form.
 type symbolicSelection struct {
 	selection
-	symbolic Symbolic
+	symbolic GraphCompressor
 }
 
-func (s symbolicSelection) Build(b *graph.Builder, w []Sym) []SymCompressed {
-	out := make([]SymCompressed, len(w))
+func (s symbolicSelection) Build(b *graph.Builder, w []WeightNode) []CompressedNode {
+	out := make([]CompressedNode, len(w))
 	for i := range w {
-		out[i] = SymCompressed{Value: w[i].W, Skipped: s.skipped(w[i].Meta)}
+		out[i] = CompressedNode{Value: w[i].W, Skipped: s.skipped(w[i].Meta)}
 	}
 	at, err := s.choose(len(w), func(i int) Meta { return w[i].Meta })
 	if err != nil {
 		b.Fail("%w", err)
 		return out
 	}
-	chosen := make([]Sym, len(at))
+	chosen := make([]WeightNode, len(at))
 	for k, i := range at {
 		chosen[k] = w[i]
 	}
 	answer := s.symbolic.Build(b, chosen)
 	if len(answer) != len(chosen) {
-		b.Fail("%w", &AnswerError{Compressor: s.symbolic.String(), Cause: wrongCount(len(answer), len(chosen))})
+		b.Fail("%w", &ResultError{Compressor: s.symbolic.String(), Cause: wrongCount(len(answer), len(chosen))})
 		return out
 	}
 	for k, i := range at {

@@ -3,14 +3,12 @@ package compress
 import (
 	"errors"
 	"fmt"
-
-	"github.com/compressaware/cram/internal/null"
 )
 
 // CheckCompressor returns an error that names c and says which of its settings is out of range, before c has seen a weight. A compressor
 // of one's own takes part by a method Check() error; one without it passes.
 func CheckCompressor(c Compressor) error {
-	if null.Is(c) {
+	if c == nil {
 		return errors.New("compress: the compressor is nil; give one, for example compress.TopK(0.9)")
 	}
 	if err := fault(c); err != nil {

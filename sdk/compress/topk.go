@@ -27,7 +27,7 @@ func (p TopK) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 }
 
 // Build is the graph form of Compress.
-func (p TopK) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, p, w) }
+func (p TopK) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, p, w) }
 
 // Check returns an error unless the settings are in range.
 func (p TopK) Check() error { return validSparsity(float64(p)) }
@@ -42,7 +42,7 @@ func (p TopK) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, erro
 	return topMasks(ctx, survivors(total, float64(p)), w)
 }
 
-func (p TopK) nodes(b *graph.Builder, w []Sym) []graph.Node {
+func (p TopK) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	total := 0
 	for _, s := range w {
 		total += array.Count(s.Dims)

@@ -24,7 +24,9 @@ func (p Uniform) Compress(ctx context.Context, w []Weight) ([]Compressed, error)
 }
 
 // Build is the graph form of Compress.
-func (p Uniform) Build(b *graph.Builder, w []Sym) []SymCompressed { return buildMasked(b, p, w) }
+func (p Uniform) Build(b *graph.Builder, w []WeightNode) []CompressedNode {
+	return buildMasked(b, p, w)
+}
 
 // Check returns an error unless the settings are in range.
 func (p Uniform) Check() error { return validSparsity(float64(p)) }
@@ -51,7 +53,7 @@ func (p Uniform) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, e
 	return out, nil
 }
 
-func (p Uniform) nodes(b *graph.Builder, w []Sym) []graph.Node {
+func (p Uniform) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	out := make([]graph.Node, len(w))
 	for i, s := range w {
 		out[i] = b.TopKMask(survivors(array.Count(s.Dims), float64(p)), s.W)[0]

@@ -98,9 +98,9 @@ func ExampleFromSlices() {
 	// [1 0] different
 }
 
-func ExampleFromDense() {
+func ExampleFromTensor() {
 	images := tensor.New(tensor.WithShape(4, 1, 8, 8), tensor.Of(tensor.Float32))
-	set, err := data.FromDense(images, []int{0, 1, 0, 1})
+	set, err := data.FromTensor(images, []int{0, 1, 0, 1})
 	if err != nil {
 		log.Fatal(err)
 	}

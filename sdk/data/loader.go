@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/compressaware/cram/internal/gorgonia"
-	"github.com/compressaware/cram/internal/null"
 )
 
 // Loader cuts a set into batches, prepared in the background while the last one is in use.
@@ -48,7 +47,7 @@ func (l Loader) Shape() ([]int, error) {
 // shapes returns the dimensions before and after each transform.
 func (l Loader) shapes() ([][]int, error) {
 	switch {
-	case null.Is(l.Set):
+	case l.Set == nil:
 		return nil, fmt.Errorf("data: Loader.Set is nil: give it a data set")
 	case l.Set.Len() < 1:
 		return nil, fmt.Errorf("data: Loader.Set is empty")
@@ -61,7 +60,7 @@ func (l Loader) shapes() ([][]int, error) {
 	}
 	shapes := [][]int{slices.Clone(l.Set.Shape())}
 	for i, t := range l.Transforms {
-		if null.Is(t) {
+		if t == nil {
 			return nil, fmt.Errorf("data: Loader.Transforms[%d] is nil", i)
 		}
 		out, err := t.Shape(shapes[i])
@@ -80,7 +79,7 @@ func (l Loader) shapes() ([][]int, error) {
 
 // Batches returns the number of batches in an epoch, 0 if Set is nil or Batch below one.
 func (l Loader) Batches() int {
-	if null.Is(l.Set) || l.Batch < 1 {
+	if l.Set == nil || l.Batch < 1 {
 		return 0
 	}
 	if l.DropLast {

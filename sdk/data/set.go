@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/internal/gorgonia"
-	"github.com/compressaware/cram/internal/null"
 )
 
 // Set is a finite, indexable collection of labelled examples. All methods are safe for concurrent use.
@@ -73,9 +72,9 @@ func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, 
 	return &memory{shape: slices.Clone(shape), x: x, labels: labels, classes: classes}, nil
 }
 
-// FromDense returns a set over a Float32 tensor of shape [N, ...], one label for each of its N examples. It keeps to
+// FromTensor returns a set over a Float32 tensor of shape [N, ...], one label for each of its N examples. It keeps to
 // the rules of [FromSlices]; a tensor that is contiguous and row-major is aliased, any other is copied.
-func FromDense(x *tensor.Dense, labels []int) (Set, error) {
+func FromTensor(x *tensor.Dense, labels []int) (Set, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -110,7 +109,7 @@ func (m *memory) Read(i int, dst []float32) (int, error) {
 // Subset returns the examples of set at the given indices, in that order; an index may repeat. Use it to hold out a
 // validation part or to shorten a run. It is an error if indices is empty or one is out of range.
 func Subset(set Set, indices []int) (Set, error) {
-	if null.Is(set) {
+	if set == nil {
 		return nil, fmt.Errorf("data: subset of a nil Set")
 	}
 	if len(indices) == 0 {
@@ -127,7 +126,7 @@ func Subset(set Set, indices []int) (Set, error) {
 // Sample returns n examples of set drawn without replacement, a function of the seed. It is an error if n is below
 // one or above the number of examples.
 func Sample(set Set, n int, seed uint64) (Set, error) {
-	if null.Is(set) {
+	if set == nil {
 		return nil, fmt.Errorf("data: sample of a nil Set")
 	}
 	if n < 1 || n > set.Len() {

@@ -76,7 +76,7 @@ func TestFromDense(t *testing.T) {
 	if err := x.T(); err != nil { // now two examples of three values
 		t.Fatal(err)
 	}
-	set, err := data.FromDense(x, []int{7, 8})
+	set, err := data.FromTensor(x, []int{7, 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestFromDense(t *testing.T) {
 		"vector":  tensor.New(tensor.WithShape(2), tensor.Of(tensor.Float32)),
 		"three":   tensor.New(tensor.WithShape(3, 2), tensor.Of(tensor.Float32)),
 	} {
-		if _, err := data.FromDense(x, []int{7, 8}); err == nil {
+		if _, err := data.FromTensor(x, []int{7, 8}); err == nil {
 			t.Errorf("%s: expected an error", name)
 		}
 	}

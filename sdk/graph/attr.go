@@ -3,35 +3,36 @@ package graph
 import "github.com/compressaware/cram/sdk/array"
 
 // An Attr holds the constants of an instruction: one of the structs below, or nil. Their fields are int, bool, float64,
-// string, DType, Shape, []int or arrays of int, which is what the text and MessagePack forms understand.
+// string, DType, Shape, []int or arrays of int, which is what the text and MessagePack forms understand. A field is written
+// under its name in lower case, or under the one of its graph tag, which files keep when a field is renamed.
 type Attr any
 
-// Source is the attribute of input and slot.
-type Source struct {
+// SourceAttr is the attribute of input and slot.
+type SourceAttr struct {
 	Name  string
 	DType array.DType
 	Shape Shape
 }
 
-// Fill is the attribute of const.
-type Fill struct {
+// ConstAttr is the attribute of const.
+type ConstAttr struct {
 	DType array.DType
 	Shape Shape
 	Value float64
 }
 
-// Draw is the attribute of uniform.
-type Draw struct {
+// UniformAttr is the attribute of uniform.
+type UniformAttr struct {
 	Stream int
 	DType  array.DType
 	Shape  Shape
 }
 
-// Scalar1 is the attribute of scale and shift.
-type Scalar1 struct{ C float64 }
+// ScalarAttr is the attribute of scale and shift.
+type ScalarAttr struct{ C float64 }
 
-// To is the attribute of cast.
-type To struct{ DType array.DType }
+// CastAttr is the attribute of cast.
+type CastAttr struct{ DType array.DType }
 
 // MatMulAttr says which of the two matrices is stored transposed.
 type MatMulAttr struct{ TransA, TransB bool }
@@ -54,38 +55,43 @@ type PoolAttr struct {
 	Size     [2]int
 }
 
-// Reshaped is the attribute of reshape and broadcast: the shape of the result.
-type Reshaped struct{ Shape Shape }
+// ReshapeAttr is the attribute of reshape and broadcast: the shape of the result.
+type ReshapeAttr struct{ Shape Shape }
 
-// Perm is the attribute of transpose.
-type Perm struct{ Perm []int }
+// TransposeAttr is the attribute of transpose.
+type TransposeAttr struct{ Perm []int }
 
-// Range is the attribute of slice, one entry an axis. End -1 means to the end; a symbolic axis must be taken whole.
-type Range struct{ Begin, End, Step []int }
+// SliceAttr is the attribute of slice, one entry an axis. End -1 means to the end; a symbolic axis must be taken whole.
+type SliceAttr struct{ Begin, End, Step []int }
 
-// Padding is the attribute of pad, one entry an axis. Inner zeros stand between neighbours.
-type Padding struct{ Lo, Hi, Inner []int }
+// PadAttr is the attribute of pad, one entry an axis. Inner zeros stand between neighbours.
+type PadAttr struct{ Lo, Hi, Inner []int }
 
-// AxisAttr is the attribute of concat.
-type AxisAttr struct{ Axis int }
+// ConcatAttr is the attribute of concat.
+type ConcatAttr struct{ Axis int }
 
-// Rows is the attribute of scatter_add: the extent of the result's first axis.
-type Rows struct{ Rows int }
+// ScatterAddAttr is the attribute of scatter_add: the extent of the result's first axis.
+type ScatterAddAttr struct{ Rows int }
 
-// AxesAttr is the attribute of reductions. Axes ascend.
-type AxesAttr struct {
-	Axes []int
-	Keep bool
+// ReduceAttr is the attribute of reductions. Axes ascend.
+type ReduceAttr struct {
+	Axes     []int
+	KeepDims bool `graph:"keep"`
 }
 
-// Eps is the attribute of the normalisations.
-type Eps struct{ Eps float64 }
+// NormAttr is the attribute of the normalisations.
+type NormAttr struct{ Eps float64 }
 
 // TopKAttr is the attribute of topk_mask: how many elements survive over all operands.
-type TopKAttr struct{ Keep int }
+type TopKAttr struct {
+	K int `graph:"keep"`
+}
 
 // NMAttr is the attribute of nm_mask.
 type NMAttr struct{ N, M, Axis int }
 
 // BlockAttr is the attribute of block_mask: how many blocks survive over all operands, and how many rows of axis 0 make one.
-type BlockAttr struct{ Keep, Size int }
+type BlockAttr struct {
+	K    int `graph:"keep"`
+	Size int
+}

@@ -99,7 +99,7 @@ func (b *Builder) Input(name string, d array.DType, s Shape) Node {
 			b.Fail("graph: input %q is declared twice", name)
 		}
 	}
-	n := b.source(OpInput, Source{Name: name, DType: d, Shape: s})
+	n := b.source(OpInput, SourceAttr{Name: name, DType: d, Shape: s})
 	if b.err == nil {
 		b.p.Inputs = append(b.p.Inputs, Port{name, n.id})
 	}
@@ -122,7 +122,7 @@ func (b *Builder) Slot(s Slot) Node {
 	if _, fixed := s.Shape.Dims(); !fixed {
 		b.Fail("graph: slot %q: shape %v must be constant", s.Name, s.Shape)
 	}
-	n := b.source(OpSlot, Source{Name: s.Name, DType: s.DType, Shape: s.Shape})
+	n := b.source(OpSlot, SourceAttr{Name: s.Name, DType: s.DType, Shape: s.Shape})
 	if b.err == nil {
 		if b.slots == nil {
 			b.slots = map[string]Node{}
@@ -135,7 +135,7 @@ func (b *Builder) Slot(s Slot) Node {
 
 // Const returns a tensor whose every element is x.
 func (b *Builder) Const(d array.DType, x float64, s Shape) Node {
-	return b.emit1(OpConst, Fill{DType: d, Shape: s, Value: x})
+	return b.emit1(OpConst, ConstAttr{DType: d, Shape: s, Value: x})
 }
 
 // ConstLike returns a tensor of n's type whose every element is x.
@@ -147,7 +147,7 @@ func (b *Builder) ConstLike(n Node, x float64) Node {
 // Uniform returns numbers drawn uniformly from [0, 1), a function of key and stream alone: element i is
 // [Uniform](key, stream, i). key is an I64 tensor of two elements, (seed, step). A program that draws twice uses two streams.
 func (b *Builder) Uniform(key Node, stream int, d array.DType, s Shape) Node {
-	return b.emit1(OpUniform, Draw{Stream: stream, DType: d, Shape: s}, key)
+	return b.emit1(OpUniform, UniformAttr{Stream: stream, DType: d, Shape: s}, key)
 }
 
 // Output returns n to the caller of each run under the given name.
@@ -184,7 +184,7 @@ func (b *Builder) Update(slot string, n Node) {
 	b.p.Updates = append(b.p.Updates, Update{slot, n.id})
 }
 
-func (b *Builder) source(op Op, a Source) Node {
+func (b *Builder) source(op Op, a SourceAttr) Node {
 	if a.Name == "" {
 		b.Fail("graph: %s needs a name", op)
 	}
@@ -255,7 +255,7 @@ func (p *Program) prune() {
 	keep := make([]bool, len(p.Code))
 	for i := len(p.Code) - 1; i >= 0; i-- {
 		in := &p.Code[i]
-		keep[i] = in.Op == OpInput || in.Op == OpSlot && updated[in.Attr.(Source).Name]
+		keep[i] = in.Op == OpInput || in.Op == OpSlot && updated[in.Attr.(SourceAttr).Name]
 		for _, o := range in.Out {
 			keep[i] = keep[i] || live[o]
 		}
@@ -283,7 +283,7 @@ func (p *Program) prune() {
 			n.Out = append(n.Out, ids[x])
 		}
 		if in.Op == OpSlot {
-			read[in.Attr.(Source).Name] = true
+			read[in.Attr.(SourceAttr).Name] = true
 		}
 		p.Code = append(p.Code, n)
 	}

@@ -120,7 +120,7 @@ func TestBuilderMistakes(t *testing.T) {
 		"top-k of too many": {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.TopKMask(151, im)[0] }, "keep is 151, must be 0 to 150"},
 		"n:m axis":          {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.NMMask(im, 2, 4, 1) }, "2:4 does not fit axis 1"},
 		"blocks":            {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.BlockMask(1, 4, im)[0] }, "blocks of 4 do not fit axis 0"},
-		"keep by a float":   {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Keep(x, x) }, "mask: want bit[N 4]"},
+		"keep by a float":   {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Mask(x, x) }, "mask: want bit[N 4]"},
 		"uniform key":       {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Uniform(x, 0, array.F32, nil) }, "key: want i64[2]"},
 		"uniform integers": {func(b *graph.Builder, _, _ graph.Node) graph.Node {
 			return b.Uniform(b.Input("key", array.I64, graph.Of(2)), 0, array.I32, nil)
@@ -209,7 +209,7 @@ func TestText(t *testing.T) {
 	x := b.Input("x", array.F32, graph.Batch(3, 4, 4))
 	w := b.Slot(graph.Slot{Name: "w", Role: graph.Kernel, Type: graph.Type{DType: array.F32, Shape: graph.Of(2, 3, 3, 3)}})
 	m := b.TopKMask(20, w)[0]
-	y := b.Conv2D(x, b.Keep(w, m), graph.ConvAttr{Stride: [2]int{2, 2}, Pad: [4]int{1, 1, 1, 1}})
+	y := b.Conv2D(x, b.Mask(w, m), graph.ConvAttr{Stride: [2]int{2, 2}, Pad: [4]int{1, 1, 1, 1}})
 	v := b.Sum(y, false, 0, 2, 3)
 	norm, mean, _ := b.BatchNorm(y, v, v, 0.5)
 	b.Output("y", b.MatMul(b.Flatten(norm, 1), b.Const(array.F32, 1, graph.Of(5, 8)), false, true))

@@ -27,16 +27,16 @@ func (p *Program) WithFloat(d array.DType) (*Program, error) {
 	q.Code = make([]Instr, len(p.Code))
 	for k, i := range p.Code {
 		switch a := i.Attr.(type) {
-		case Source:
+		case SourceAttr:
 			a.DType = swap(a.DType)
 			i.Attr = a
-		case Fill:
+		case ConstAttr:
 			a.DType = swap(a.DType)
 			i.Attr = a
-		case Draw:
+		case UniformAttr:
 			a.DType = swap(a.DType)
 			i.Attr = a
-		case To:
+		case CastAttr:
 			a.DType = swap(a.DType)
 			i.Attr = a
 		}

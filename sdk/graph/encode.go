@@ -263,7 +263,7 @@ func (d *decoder) instr() {
 		i.Out[j] = ID(len(p.Types))
 		p.Types = append(p.Types, t)
 	}
-	if s, ok := i.Attr.(Source); ok {
+	if s, ok := i.Attr.(SourceAttr); ok {
 		seen := d.inputs
 		if i.Op == OpSlot {
 			seen = d.slots

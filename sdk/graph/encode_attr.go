@@ -26,7 +26,7 @@ func encodeAttr(w *pack.Writer, a Attr) {
 	v := reflect.ValueOf(a)
 	w.Map(v.NumField())
 	for i := range v.NumField() {
-		w.String(snake(v.Type().Field(i).Name))
+		w.String(fieldName(v.Type().Field(i)))
 		encodeField(w, v.Field(i))
 	}
 }
@@ -80,7 +80,7 @@ func decodeAttr(r *pack.Reader, like Attr) Attr {
 		r.Fail("want the %d fields of %s, got %d", v.NumField(), v.Type().Name(), n)
 	}
 	for i := range v.NumField() {
-		r.Key(snake(v.Type().Field(i).Name))
+		r.Key(fieldName(v.Type().Field(i)))
 		decodeField(r, v.Field(i))
 	}
 	return v.Interface()

@@ -153,14 +153,18 @@ func (g *growing) attr(t *testing.T, like graph.Attr, name string) any {
 	return encoded(t, func(e *msgpack.Encoder) error {
 		err := e.EncodeMapLen(kind.NumField())
 		for i := range kind.NumField() {
-			err = errors.Join(err, e.EncodeMulti(fieldName(kind.Field(i).Name), g.field(kind.Field(i).Type, name)))
+			err = errors.Join(err, e.EncodeMulti(fieldName(kind.Field(i)), g.field(kind.Field(i).Type, name)))
 		}
 		return err
 	})
 }
 
-// fieldName writes CountPad as count_pad.
-func fieldName(s string) string {
+// fieldName writes CountPad as count_pad, unless its tag says otherwise.
+func fieldName(f reflect.StructField) string {
+	if tag := f.Tag.Get("graph"); tag != "" {
+		return tag
+	}
+	s := f.Name
 	if s == "DType" {
 		return "dtype"
 	}

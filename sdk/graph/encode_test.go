@@ -38,17 +38,17 @@ func everything(t testing.TB) *graph.Program {
 	mean := b.Slot(graph.Slot{Name: "mean", Kind: graph.Stat, Type: graph.Type{DType: array.F32, Shape: graph.Of(8)}})
 
 	masks := b.TopKMask(100, w, slot("head", 10, 200))
-	kept := b.Keep(w, masks[0])
+	kept := b.Mask(w, masks[0])
 	y := b.Conv2D(x, kept, graph.ConvAttr{Pad: [4]int{1, 1, 1, 1}})
 	norm, m, v := b.BatchNorm(y, gamma, beta, 1e-5)
 	h := b.Relu(norm)
-	h = b.Keep(h, b.Less(b.Uniform(key, 3, array.F32, b.Shape(h)), b.ConstLike(h, 0.5)))
+	h = b.Mask(h, b.Less(b.Uniform(key, 3, array.F32, b.Shape(h)), b.ConstLike(h, 0.5)))
 	p := b.MaxPool(h, graph.PoolAttr{Kernel: [2]int{2, 2}})
 	p = b.Add(p, b.AvgPool(h, graph.PoolAttr{Kernel: [2]int{2, 2}, CountPad: true}))
 	out(b.BatchNormInfer(y, gamma, beta, mean, v, 1e-5), m)
 	flat := b.Flatten(p, 1)
 	flat = b.Pad(flat, []int{0, 0}, []int{0, 128}, []int{0, 0})
-	logits := b.MatMul(flat, b.Keep(slot("head", 10, 200), masks[1]), false, true)
+	logits := b.MatMul(flat, b.Mask(slot("head", 10, 200), masks[1]), false, true)
 	logits = b.LayerNorm(logits, slot("ln.gamma", 10), slot("ln.beta", 10), 1e-6)
 	loss := b.Mean(b.CrossEntropy(logits, labels), false)
 	for _, f := range []func(graph.Node) graph.Node{b.Neg, b.Exp, b.Expm1, b.Log, b.Sqrt, b.Tanh, b.Sigmoid, b.Erf, b.Abs, b.Softmax} {
@@ -222,7 +222,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"operand":         {text(list{x, list{"relu", list{1}, nil}}, list{"x"}, empty, empty, empty), "from 0 to 0, got 1"},
 		"arity":           {text(list{x, list{"relu", list{0, 0}, nil}}, list{"x"}, empty, empty, empty), "takes 1 operands, got 2"},
 		"attribute":       {text(list{x, list{"relu", list{0}, 3}}, list{"x"}, empty, empty, empty), "has no attribute"},
-		"types":           {text(list{x, list{"count", list{0}, map[string]any{}}}, list{"x"}, empty, empty, empty), "fields of AxesAttr"},
+		"types":           {text(list{x, list{"count", list{0}, map[string]any{}}}, list{"x"}, empty, empty, empty), "fields of ReduceAttr"},
 		"extent":          {text(list{source("input", "x", 0)}, list{"x"}, empty, empty, empty), "from 1 to"},
 		"product":         {text(list{source("input", "x", 1<<30, 1<<30)}, list{"x"}, empty, empty, empty), "out of range"},
 		"symbols":         {text(list{source("input", "x", list{1, "T*N"})}, list{"x"}, empty, empty, empty), "not sorted"},
@@ -325,7 +325,7 @@ func FuzzDecode(f *testing.F) {
 		}),
 		small(func(b *graph.Builder) {
 			w := weight(b, 2, 8)
-			b.Update("w", b.Keep(w, b.NMMask(w, 2, 4, 1)))
+			b.Update("w", b.Mask(w, b.NMMask(w, 2, 4, 1)))
 		}),
 		small(func(b *graph.Builder) {
 			x := b.Input("x", array.F32, graph.Shape{graph.Sym("N"), graph.Sym("T"), graph.Dim{C: 2}})

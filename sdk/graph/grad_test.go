@@ -108,10 +108,10 @@ func gradCases() []gradCase {
 		{"count", graph.OpCount, []input{batch(spaced(1, 3, 2))}, func(b *graph.Builder, x []graph.Node) graph.Node {
 			return b.Div(b.Mul(x[0], x[0]), b.Count(x[0], 0))
 		}},
-		{"keep", graph.OpKeep, []input{spaced(1, 2, 3), given(bitmap(dims(2, 3), 1, 0, 1, 1, 0, 0))}, func(b *graph.Builder, x []graph.Node) graph.Node {
-			return b.Keep(x[0], x[1])
+		{"keep", graph.OpMask, []input{spaced(1, 2, 3), given(bitmap(dims(2, 3), 1, 0, 1, 1, 0, 0))}, func(b *graph.Builder, x []graph.Node) graph.Node {
+			return b.Mask(x[0], x[1])
 		}},
-		{"cross_entropy", graph.OpXent, []input{batch(spaced(1, 3, 4)), {graph.Batch(), indices(dims(3), 0, 3, 1)}}, func(b *graph.Builder, x []graph.Node) graph.Node {
+		{"cross_entropy", graph.OpCrossEntropy, []input{batch(spaced(1, 3, 4)), {graph.Batch(), indices(dims(3), 0, 3, 1)}}, func(b *graph.Builder, x []graph.Node) graph.Node {
 			return b.CrossEntropy(x[0], x[1])
 		}},
 		{"a value used twice", graph.OpMul, []input{spaced(1, 5)}, func(b *graph.Builder, x []graph.Node) graph.Node {
@@ -172,12 +172,12 @@ func convGrads() []gradCase {
 		in := []input{batch(spaced(1, c.x...)), spaced(2, c.w...)}
 		conv := func(b *graph.Builder, x []graph.Node) graph.Node { return b.Conv2D(x[0], x[1], c.a) }
 		cs = append(cs,
-			gradCase{fmt.Sprint("conv2d ", c), graph.OpConv, in, conv},
-			gradCase{fmt.Sprint("conv2d_dx ", c), graph.OpConvInput, in, func(b *graph.Builder, x []graph.Node) graph.Node {
+			gradCase{fmt.Sprint("conv2d ", c), graph.OpConv2D, in, conv},
+			gradCase{fmt.Sprint("conv2d_dx ", c), graph.OpConv2DDX, in, func(b *graph.Builder, x []graph.Node) graph.Node {
 				y := conv(b, x)
 				return b.Grad(b.Sum(b.Mul(y, b.Mul(y, y)), false), x[0])[0]
 			}},
-			gradCase{fmt.Sprint("conv2d_dw ", c), graph.OpConvWeight, in, func(b *graph.Builder, x []graph.Node) graph.Node {
+			gradCase{fmt.Sprint("conv2d_dw ", c), graph.OpConv2DDW, in, func(b *graph.Builder, x []graph.Node) graph.Node {
 				y := conv(b, x)
 				return b.Grad(b.Sum(b.Mul(y, b.Mul(y, y)), false), x[1])[0]
 			}})

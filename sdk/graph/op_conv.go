@@ -18,7 +18,7 @@ func (b *Builder) Conv2D(x, w Node, a ConvAttr) Node {
 	if a.Groups == 0 {
 		a.Groups = 1
 	}
-	return b.emit1(OpConv, a, x, w)
+	return b.emit1(OpConv2D, a, x, w)
 }
 
 // MaxPool takes the maximum of each window of x [N C H W]. A zero stride means the kernel's size.
@@ -108,7 +108,7 @@ func window(h, w int, k, stride [2]int, pad [4]int) (oh, ow int, err error) {
 	return (ph-k[0])/stride[0] + 1, (pw-k[1])/stride[1] + 1, nil
 }
 
-func inferConv(in []Type, attr Attr) ([]Type, error) {
+func inferConv2D(in []Type, attr Attr) ([]Type, error) {
 	a := attr.(ConvAttr)
 	c, h, w, err := image("x", in[0])
 	if err != nil {
@@ -134,7 +134,7 @@ func inferConv(in []Type, attr Attr) ([]Type, error) {
 	return []Type{{in[0].DType, Shape{in[0].Shape[0], o, {C: oh}, {C: ow}}}}, nil
 }
 
-func inferConvInput(in []Type, attr Attr) ([]Type, error) {
+func inferConv2DDX(in []Type, attr Attr) ([]Type, error) {
 	a := attr.(ConvAttr)
 	if _, _, _, err := image("w", in[1]); err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func inferConvInput(in []Type, attr Attr) ([]Type, error) {
 	return []Type{x}, sameConv(x, in[1], in[0], a)
 }
 
-func inferConvWeight(in []Type, attr Attr) ([]Type, error) {
+func inferConv2DDW(in []Type, attr Attr) ([]Type, error) {
 	a := attr.(ConvAttr)
 	c, _, _, err := image("x", in[0])
 	if err != nil {
@@ -166,7 +166,7 @@ func sameConv(x, w, y Type, a ConvAttr) error {
 			return err
 		}
 	}
-	want, err := inferConv([]Type{x, w}, a)
+	want, err := inferConv2D([]Type{x, w}, a)
 	if err != nil {
 		return err
 	}
@@ -184,34 +184,34 @@ func (b *Builder) sizeOf(n Node) [2]int {
 	return [2]int{s[2].C, s[3].C}
 }
 
-func (b *Builder) convInput(dy, w Node, a ConvAttr, size [2]int) Node {
+func (b *Builder) conv2dDX(dy, w Node, a ConvAttr, size [2]int) Node {
 	a.Size = size
-	return b.emit1(OpConvInput, a, dy, w)
+	return b.emit1(OpConv2DDX, a, dy, w)
 }
 
-func (b *Builder) convWeight(x, dy Node, a ConvAttr, size [2]int) Node {
+func (b *Builder) conv2dDW(x, dy Node, a ConvAttr, size [2]int) Node {
 	a.Size = size
-	return b.emit1(OpConvWeight, a, x, dy)
+	return b.emit1(OpConv2DDW, a, x, dy)
 }
 
-func gradConv(b *Builder, i Instr, in, _, d []Node) []Node {
+func gradConv2D(b *Builder, i Instr, in, _, d []Node) []Node {
 	a := i.Attr.(ConvAttr)
 	x, w := in[0], in[1]
-	return []Node{b.convInput(d[0], w, a, b.sizeOf(x)), b.convWeight(x, d[0], a, b.sizeOf(w))}
+	return []Node{b.conv2dDX(d[0], w, a, b.sizeOf(x)), b.conv2dDW(x, d[0], a, b.sizeOf(w))}
 }
 
-func gradConvInput(b *Builder, i Instr, in, _, d []Node) []Node {
+func gradConv2DDX(b *Builder, i Instr, in, _, d []Node) []Node {
 	a := i.Attr.(ConvAttr)
 	a.Size = [2]int{}
 	dy, w := in[0], in[1]
-	return []Node{b.Conv2D(d[0], w, a), b.convWeight(d[0], dy, a, b.sizeOf(w))}
+	return []Node{b.Conv2D(d[0], w, a), b.conv2dDW(d[0], dy, a, b.sizeOf(w))}
 }
 
-func gradConvWeight(b *Builder, i Instr, in, _, d []Node) []Node {
+func gradConv2DDW(b *Builder, i Instr, in, _, d []Node) []Node {
 	a := i.Attr.(ConvAttr)
 	a.Size = [2]int{}
 	x, dy := in[0], in[1]
-	return []Node{b.convInput(dy, d[0], a, b.sizeOf(x)), b.Conv2D(x, d[0], a)}
+	return []Node{b.conv2dDX(dy, d[0], a, b.sizeOf(x)), b.Conv2D(x, d[0], a)}
 }
 
 func inferPool(in []Type, attr Attr) ([]Type, error) {

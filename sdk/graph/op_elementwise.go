@@ -38,17 +38,17 @@ func (b *Builder) Abs(x Node) Node { return b.emit1(OpAbs, nil, x) }
 func (b *Builder) Relu(x Node) Node { return b.emit1(OpRelu, nil, x) }
 
 // Scale returns c·x.
-func (b *Builder) Scale(x Node, c float64) Node { return b.emit1(OpScale, Scalar1{c}, x) }
+func (b *Builder) Scale(x Node, c float64) Node { return b.emit1(OpScale, ScalarAttr{c}, x) }
 
 // Shift returns x + c.
-func (b *Builder) Shift(x Node, c float64) Node { return b.emit1(OpShift, Scalar1{c}, x) }
+func (b *Builder) Shift(x Node, c float64) Node { return b.emit1(OpShift, ScalarAttr{c}, x) }
 
 // Cast returns x as type d.
 func (b *Builder) Cast(x Node, d array.DType) Node {
 	if b.Type(x).DType == d {
 		return x
 	}
-	return b.emit1(OpCast, To{d}, x)
+	return b.emit1(OpCast, CastAttr{d}, x)
 }
 
 // Add returns x + y. Like every binary method it broadcasts its operands to a common shape by NumPy's rule.
@@ -117,17 +117,17 @@ func needSame(in []Type) error {
 }
 
 func inferSource(_ []Type, attr Attr) ([]Type, error) {
-	a := attr.(Source)
+	a := attr.(SourceAttr)
 	return checked(a.DType, a.Shape)
 }
 
-func inferFill(_ []Type, attr Attr) ([]Type, error) {
-	a := attr.(Fill)
+func inferConst(_ []Type, attr Attr) ([]Type, error) {
+	a := attr.(ConstAttr)
 	return checked(a.DType, a.Shape)
 }
 
-func inferDraw(in []Type, attr Attr) ([]Type, error) {
-	a := attr.(Draw)
+func inferUniform(in []Type, attr Attr) ([]Type, error) {
+	a := attr.(UniformAttr)
 	if want := (Type{array.I64, Of(2)}); !in[0].Equal(want) {
 		return nil, fmt.Errorf("key: want %v, got %v", want, in[0])
 	}
@@ -163,7 +163,7 @@ func inferLess(in []Type, _ Attr) ([]Type, error) {
 }
 
 func inferCast(in []Type, attr Attr) ([]Type, error) {
-	return checked(attr.(To).DType, in[0].Shape)
+	return checked(attr.(CastAttr).DType, in[0].Shape)
 }
 
 func gradZero(*Builder, Instr, []Node, []Node, []Node) []Node { return make([]Node, 1) }
@@ -189,7 +189,7 @@ func gradErf(b *Builder, _ Instr, x, _, d []Node) []Node {
 }
 func gradAbs(b *Builder, _ Instr, x, _, d []Node) []Node {
 	zero := b.ConstLike(x[0], 0)
-	return []Node{b.Sub(b.Keep(d[0], b.Less(zero, x[0])), b.Keep(d[0], b.Less(x[0], zero)))}
+	return []Node{b.Sub(b.Mask(d[0], b.Less(zero, x[0])), b.Mask(d[0], b.Less(x[0], zero)))}
 }
 func gradRelu(b *Builder, _ Instr, _, y, d []Node) []Node {
 	return []Node{b.emit1(OpReluGrad, nil, d[0], y[0])}
@@ -198,7 +198,7 @@ func gradReluGrad(b *Builder, _ Instr, in, _, d []Node) []Node {
 	return []Node{b.emit1(OpReluGrad, nil, d[0], in[1]), {}}
 }
 func gradScale(b *Builder, i Instr, _, _, d []Node) []Node {
-	return []Node{b.Scale(d[0], i.Attr.(Scalar1).C)}
+	return []Node{b.Scale(d[0], i.Attr.(ScalarAttr).C)}
 }
 func gradShift(_ *Builder, _ Instr, _, _, d []Node) []Node { return []Node{d[0]} }
 func gradCast(b *Builder, _ Instr, x, _, d []Node) []Node {
@@ -215,10 +215,10 @@ func gradDiv(b *Builder, _ Instr, in, z, d []Node) []Node {
 	return []Node{dx, b.Neg(b.Mul(dx, z[0]))}
 }
 func gradMax(b *Builder, _ Instr, in, _, d []Node) []Node {
-	dy := b.Keep(d[0], b.Less(in[0], in[1]))
+	dy := b.Mask(d[0], b.Less(in[0], in[1]))
 	return []Node{b.Sub(d[0], dy), dy}
 }
 func gradMin(b *Builder, _ Instr, in, _, d []Node) []Node {
-	dy := b.Keep(d[0], b.Less(in[1], in[0]))
+	dy := b.Mask(d[0], b.Less(in[1], in[0]))
 	return []Node{b.Sub(d[0], dy), dy}
 }

@@ -24,7 +24,7 @@ func (b *Builder) BlockMask(keep, size int, ws ...Node) []Node {
 }
 
 // Keep returns x where mask is one and 0 elsewhere. A backend finds a sparse weight by this op, not by guessing at zeros.
-func (b *Builder) Keep(x, mask Node) Node { return b.emit1(OpKeep, nil, x, mask) }
+func (b *Builder) Mask(x, mask Node) Node { return b.emit1(OpMask, nil, x, mask) }
 
 func masks(in []Type) ([]Type, error) {
 	out := make([]Type, len(in))
@@ -45,7 +45,7 @@ func inferTopK(in []Type, attr Attr) ([]Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, keepFits(attr.(TopKAttr).Keep, 1, in)
+	return out, keepFits(attr.(TopKAttr).K, 1, in)
 }
 
 func keepFits(keep, block int, in []Type) error {
@@ -83,10 +83,10 @@ func inferBlock(in []Type, attr Attr) ([]Type, error) {
 			return nil, fmt.Errorf("operand %d: blocks of %d do not fit axis 0 of %v", i, a.Size, t)
 		}
 	}
-	return out, keepFits(a.Keep, a.Size, in)
+	return out, keepFits(a.K, a.Size, in)
 }
 
-func inferKeep(in []Type, _ Attr) ([]Type, error) {
+func inferMask(in []Type, _ Attr) ([]Type, error) {
 	if err := needFloat(in[0]); err != nil {
 		return nil, err
 	}
@@ -96,6 +96,6 @@ func inferKeep(in []Type, _ Attr) ([]Type, error) {
 	return in[:1:1], nil
 }
 
-func gradKeep(b *Builder, _ Instr, in, _, d []Node) []Node {
-	return []Node{b.Keep(d[0], in[1]), {}}
+func gradMask(b *Builder, _ Instr, in, _, d []Node) []Node {
+	return []Node{b.Mask(d[0], in[1]), {}}
 }

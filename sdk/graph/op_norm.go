@@ -9,18 +9,18 @@ import (
 // BatchNorm normalises x [N C …] by the mean and the biased variance of this batch, per channel. gamma and beta are [C].
 // It returns y and the two statistics [C]; gradients flow through y only.
 func (b *Builder) BatchNorm(x, gamma, beta Node, eps float64) (y, mean, variance Node) {
-	r := b.emit(OpBatchNorm, Eps{eps}, x, gamma, beta)
+	r := b.emit(OpBatchNorm, NormAttr{eps}, x, gamma, beta)
 	return r[0], r[1], r[2]
 }
 
 // BatchNormInfer normalises x [N C …] by given statistics [C].
 func (b *Builder) BatchNormInfer(x, gamma, beta, mean, variance Node, eps float64) Node {
-	return b.emit1(OpBatchNormInfer, Eps{eps}, x, gamma, beta, mean, variance)
+	return b.emit1(OpBatchNormInfer, NormAttr{eps}, x, gamma, beta, mean, variance)
 }
 
 // LayerNorm normalises x […, D] over its last axis. gamma and beta are [D].
 func (b *Builder) LayerNorm(x, gamma, beta Node, eps float64) Node {
-	return b.emit1(OpLayerNorm, Eps{eps}, x, gamma, beta)
+	return b.emit1(OpLayerNorm, NormAttr{eps}, x, gamma, beta)
 }
 
 // Softmax returns e^x/Σe^x over the last axis.
@@ -28,7 +28,7 @@ func (b *Builder) Softmax(x Node) Node { return b.emit1(OpSoftmax, nil, x) }
 
 // CrossEntropy returns the loss [N] of logits [N C] against labels [N] (I32, in [0, C): another label is an error at run time).
 func (b *Builder) CrossEntropy(logits, labels Node) Node {
-	return b.emit1(OpXent, nil, logits, labels)
+	return b.emit1(OpCrossEntropy, nil, logits, labels)
 }
 
 // perChannel checks that vectors are [C] of x's type, C being axis ax of x.
@@ -121,7 +121,7 @@ func gradBatchNormInfer(b *Builder, i Instr, in, _, d []Node) []Node {
 	channels[1] = s[1]
 	wide := func(v Node) Node { return b.Reshape(v, channels) }
 
-	invstd := b.Div(b.ConstLike(variance, 1), b.Sqrt(b.Shift(variance, i.Attr.(Eps).Eps)))
+	invstd := b.Div(b.ConstLike(variance, 1), b.Sqrt(b.Shift(variance, i.Attr.(NormAttr).Eps)))
 	scale := b.Mul(gamma, invstd)
 	dbeta := b.Sum(d[0], false, rest...)
 	dgamma := b.Mul(b.Sum(b.Mul(d[0], b.Sub(x, wide(mean))), false, rest...), invstd)
@@ -143,7 +143,7 @@ func gradSoftmax(b *Builder, _ Instr, _, y, d []Node) []Node {
 	return []Node{b.Sub(dy, b.Mul(y[0], b.Sum(dy, true, last)))}
 }
 
-func inferXent(in []Type, _ Attr) ([]Type, error) {
+func inferCrossEntropy(in []Type, _ Attr) ([]Type, error) {
 	if err := needFloat(in[0]); err != nil {
 		return nil, err
 	}
@@ -153,8 +153,8 @@ func inferXent(in []Type, _ Attr) ([]Type, error) {
 	return []Type{{in[0].DType, in[1].Shape}}, nil
 }
 
-func inferXentGrad(in []Type, _ Attr) ([]Type, error) {
-	loss, err := inferXent(in, nil)
+func inferCrossEntropyGrad(in []Type, _ Attr) ([]Type, error) {
+	loss, err := inferCrossEntropy(in, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +164,6 @@ func inferXentGrad(in []Type, _ Attr) ([]Type, error) {
 	return in[:1:1], nil
 }
 
-func gradXent(b *Builder, _ Instr, in, _, d []Node) []Node {
-	return []Node{b.emit1(OpXentGrad, nil, in[0], in[1], d[0]), {}}
+func gradCrossEntropy(b *Builder, _ Instr, in, _, d []Node) []Node {
+	return []Node{b.emit1(OpCrossEntropyGrad, nil, in[0], in[1], d[0]), {}}
 }

@@ -43,7 +43,7 @@ func (b *Builder) Norm(xs ...Node) Node {
 	return b.Sqrt(total)
 }
 
-func (b *Builder) axes(x Node, keep bool, axes []int) AxesAttr {
+func (b *Builder) axes(x Node, keep bool, axes []int) ReduceAttr {
 	axes = slices.Clone(axes)
 	if len(axes) == 0 {
 		for i := range b.Shape(x) {
@@ -51,10 +51,10 @@ func (b *Builder) axes(x Node, keep bool, axes []int) AxesAttr {
 		}
 	}
 	slices.Sort(axes)
-	return AxesAttr{axes, keep}
+	return ReduceAttr{axes, keep}
 }
 
-func (a AxesAttr) check(x Type) error {
+func (a ReduceAttr) check(x Type) error {
 	for i, ax := range a.Axes {
 		if ax < 0 || ax >= len(x.Shape) || i > 0 && ax <= a.Axes[i-1] {
 			return fmt.Errorf("axes %v do not fit %v", a.Axes, x)
@@ -64,7 +64,7 @@ func (a AxesAttr) check(x Type) error {
 }
 
 func inferReduce(in []Type, attr Attr) ([]Type, error) {
-	a := attr.(AxesAttr)
+	a := attr.(ReduceAttr)
 	if err := a.check(in[0]); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func inferReduce(in []Type, attr Attr) ([]Type, error) {
 		switch {
 		case !slices.Contains(a.Axes, i):
 			s = append(s, d)
-		case a.Keep:
+		case a.KeepDims:
 			s = append(s, Dim{C: 1})
 		}
 	}
@@ -81,7 +81,7 @@ func inferReduce(in []Type, attr Attr) ([]Type, error) {
 }
 
 func inferCount(in []Type, attr Attr) ([]Type, error) {
-	return []Type{{DType: in[0].DType}}, attr.(AxesAttr).check(in[0])
+	return []Type{{DType: in[0].DType}}, attr.(ReduceAttr).check(in[0])
 }
 
 func inferArgMax(in []Type, _ Attr) ([]Type, error) {
@@ -93,7 +93,7 @@ func inferArgMax(in []Type, _ Attr) ([]Type, error) {
 }
 
 // spread broadcasts y, a reduction of x by a, back to x's shape.
-func (b *Builder) spread(y, x Node, a AxesAttr) Node {
+func (b *Builder) spread(y, x Node, a ReduceAttr) Node {
 	s := slices.Clone(b.Shape(x))
 	for _, ax := range a.Axes {
 		s[ax] = Dim{C: 1}
@@ -102,14 +102,14 @@ func (b *Builder) spread(y, x Node, a AxesAttr) Node {
 }
 
 func gradSum(b *Builder, i Instr, x, _, d []Node) []Node {
-	return []Node{b.spread(d[0], x[0], i.Attr.(AxesAttr))}
+	return []Node{b.spread(d[0], x[0], i.Attr.(ReduceAttr))}
 }
 
 func gradReduceMax(b *Builder, i Instr, x, y, d []Node) []Node {
-	a := i.Attr.(AxesAttr)
+	a := i.Attr.(ReduceAttr)
 	one := b.ConstLike(x[0], 1)
-	isMax := b.Sub(one, b.Keep(one, b.Less(x[0], b.spread(y[0], x[0], a))))
-	share := b.Div(d[0], b.Sum(isMax, a.Keep, a.Axes...))
+	isMax := b.Sub(one, b.Mask(one, b.Less(x[0], b.spread(y[0], x[0], a))))
+	share := b.Div(d[0], b.Sum(isMax, a.KeepDims, a.Axes...))
 	if len(a.Axes) == 0 {
 		return []Node{d[0]}
 	}

@@ -28,7 +28,7 @@ func (b *Builder) Reshape(x Node, s Shape) Node {
 	if b.Shape(x).Equal(s) {
 		return x
 	}
-	return b.emit1(OpReshape, Reshaped{s}, x)
+	return b.emit1(OpReshape, ReshapeAttr{s}, x)
 }
 
 // Flatten returns x with all axes from the given one on merged into one.
@@ -43,7 +43,7 @@ func (b *Builder) Flatten(x Node, axis int) Node {
 
 // Transpose permutes the axes: axis i of the result is axis perm[i] of x.
 func (b *Builder) Transpose(x Node, perm ...int) Node {
-	return b.emit1(OpTranspose, Perm{slices.Clone(perm)}, x)
+	return b.emit1(OpTranspose, TransposeAttr{slices.Clone(perm)}, x)
 }
 
 // Broadcast repeats x along axes of extent 1, and along new outer axes, to shape s.
@@ -51,21 +51,23 @@ func (b *Builder) Broadcast(x Node, s Shape) Node {
 	if b.owns("broadcast", x) && b.Shape(x).Equal(s) {
 		return x
 	}
-	return b.emit1(OpBroadcast, Reshaped{s}, x)
+	return b.emit1(OpBroadcast, ReshapeAttr{s}, x)
 }
 
-// Slice takes begin, begin+step, … below end of every axis; see [Range].
+// Slice takes begin, begin+step, … below end of every axis; see [SliceAttr].
 func (b *Builder) Slice(x Node, begin, end, step []int) Node {
-	return b.emit1(OpSlice, Range{slices.Clone(begin), slices.Clone(end), slices.Clone(step)}, x)
+	return b.emit1(OpSlice, SliceAttr{slices.Clone(begin), slices.Clone(end), slices.Clone(step)}, x)
 }
 
-// Pad adds zeros before, after and between the elements of every axis; see [Padding].
+// Pad adds zeros before, after and between the elements of every axis; see [PadAttr].
 func (b *Builder) Pad(x Node, lo, hi, inner []int) Node {
-	return b.emit1(OpPad, Padding{slices.Clone(lo), slices.Clone(hi), slices.Clone(inner)}, x)
+	return b.emit1(OpPad, PadAttr{slices.Clone(lo), slices.Clone(hi), slices.Clone(inner)}, x)
 }
 
 // Concat joins xs along axis; the other extents must agree.
-func (b *Builder) Concat(axis int, xs ...Node) Node { return b.emit1(OpConcat, AxisAttr{axis}, xs...) }
+func (b *Builder) Concat(axis int, xs ...Node) Node {
+	return b.emit1(OpConcat, ConcatAttr{axis}, xs...)
+}
 
 // Gather picks rows of table by index (I32): the result's shape is index's followed by table's without its first axis.
 // An index out of range is an error at run time.
@@ -73,11 +75,11 @@ func (b *Builder) Gather(table, index Node) Node { return b.emit1(OpGather, nil,
 
 // ScatterAdd adds the rows of src into a zero table of the given number of rows at index.
 func (b *Builder) ScatterAdd(src, index Node, rows int) Node {
-	return b.emit1(OpScatterAdd, Rows{rows}, src, index)
+	return b.emit1(OpScatterAdd, ScatterAddAttr{rows}, src, index)
 }
 
 func inferReshape(in []Type, attr Attr) ([]Type, error) {
-	s := attr.(Reshaped).Shape
+	s := attr.(ReshapeAttr).Shape
 	if in[0].Shape.Size() != s.Size() {
 		return nil, fmt.Errorf("%v has %v elements, %v has %v", in[0].Shape, in[0].Shape.Size(), s, s.Size())
 	}
@@ -89,7 +91,7 @@ func gradReshape(b *Builder, _ Instr, x, _, d []Node) []Node {
 }
 
 func inferTranspose(in []Type, attr Attr) ([]Type, error) {
-	perm := attr.(Perm).Perm
+	perm := attr.(TransposeAttr).Perm
 	sorted := slices.Sorted(slices.Values(perm))
 	if len(perm) != len(in[0].Shape) {
 		return nil, fmt.Errorf("permutation %v does not fit %v", perm, in[0])
@@ -107,7 +109,7 @@ func inferTranspose(in []Type, attr Attr) ([]Type, error) {
 }
 
 func gradTranspose(b *Builder, i Instr, _, _, d []Node) []Node {
-	perm := i.Attr.(Perm).Perm
+	perm := i.Attr.(TransposeAttr).Perm
 	inv := make([]int, len(perm))
 	for i, p := range perm {
 		inv[p] = i
@@ -116,7 +118,7 @@ func gradTranspose(b *Builder, i Instr, _, _, d []Node) []Node {
 }
 
 func inferBroadcast(in []Type, attr Attr) ([]Type, error) {
-	s := attr.(Reshaped).Shape
+	s := attr.(ReshapeAttr).Shape
 	got, err := broadcastShape(in[0].Shape, s)
 	if err != nil || !got.Equal(s) {
 		return nil, fmt.Errorf("%v does not broadcast to %v", in[0].Shape, s)
@@ -137,7 +139,7 @@ func gradBroadcast(b *Builder, _ Instr, x, _, d []Node) []Node {
 }
 
 func inferSlice(in []Type, attr Attr) ([]Type, error) {
-	a, x := attr.(Range), in[0]
+	a, x := attr.(SliceAttr), in[0]
 	r := len(x.Shape)
 	if len(a.Begin) != r || len(a.End) != r || len(a.Step) != r {
 		return nil, fmt.Errorf("want %d begins, ends and steps for %v, got %v", r, x, a)
@@ -161,7 +163,7 @@ func inferSlice(in []Type, attr Attr) ([]Type, error) {
 }
 
 func gradSlice(b *Builder, i Instr, x, y, d []Node) []Node {
-	a := i.Attr.(Range)
+	a := i.Attr.(SliceAttr)
 	full, part := b.Shape(x[0]), b.Shape(y[0])
 	r := len(full)
 	lo, hi, inner := make([]int, r), make([]int, r), make([]int, r)
@@ -175,7 +177,7 @@ func gradSlice(b *Builder, i Instr, x, y, d []Node) []Node {
 }
 
 func inferPad(in []Type, attr Attr) ([]Type, error) {
-	a, x := attr.(Padding), in[0]
+	a, x := attr.(PadAttr), in[0]
 	r := len(x.Shape)
 	if len(a.Lo) != r || len(a.Hi) != r || len(a.Inner) != r {
 		return nil, fmt.Errorf("want %d paddings for %v, got %v", r, x, a)
@@ -195,7 +197,7 @@ func inferPad(in []Type, attr Attr) ([]Type, error) {
 }
 
 func gradPad(b *Builder, i Instr, x, y, d []Node) []Node {
-	a := i.Attr.(Padding)
+	a := i.Attr.(PadAttr)
 	from, to := b.Shape(x[0]), b.Shape(y[0])
 	r := len(from)
 	begin, end, step := make([]int, r), make([]int, r), make([]int, r)
@@ -209,7 +211,7 @@ func gradPad(b *Builder, i Instr, x, y, d []Node) []Node {
 }
 
 func inferConcat(in []Type, attr Attr) ([]Type, error) {
-	axis := attr.(AxisAttr).Axis
+	axis := attr.(ConcatAttr).Axis
 	if axis < 0 || axis >= len(in[0].Shape) {
 		return nil, fmt.Errorf("axis %d of %v", axis, in[0])
 	}
@@ -231,7 +233,7 @@ func inferConcat(in []Type, attr Attr) ([]Type, error) {
 }
 
 func gradConcat(b *Builder, i Instr, xs, _, d []Node) []Node {
-	axis := i.Attr.(AxisAttr).Axis
+	axis := i.Attr.(ConcatAttr).Axis
 	out, at := make([]Node, len(xs)), 0
 	for i, x := range xs {
 		s := b.Shape(x)
@@ -266,7 +268,7 @@ func inferScatterAdd(in []Type, attr Attr) ([]Type, error) {
 	if idx.DType != array.I32 || len(src.Shape) < r || !src.Shape[:r].Equal(idx.Shape) {
 		return nil, fmt.Errorf("src %v must begin with the axes of the i32 index %v", src, idx)
 	}
-	return checked(src.DType, append(Shape{{C: attr.(Rows).Rows}}, src.Shape[r:]...))
+	return checked(src.DType, append(Shape{{C: attr.(ScatterAddAttr).Rows}}, src.Shape[r:]...))
 }
 
 func gradScatterAdd(b *Builder, _ Instr, in, _, d []Node) []Node {

@@ -87,9 +87,9 @@ func twoOperands(op graph.Op, x, y, z []float64) opCase {
 func opCases() []opCase {
 	x3 := vec(1, 2, 3)
 	return []opCase{
-		{graph.OpConst, graph.Fill{DType: array.F64, Shape: graph.Of(2), Value: 0.1}, nil, list(vec(0.1, 0.1))},
-		{graph.OpConst, graph.Fill{DType: array.I32, Shape: nil, Value: -3}, nil, list(indices(nil, -3))},
-		{graph.OpUniform, graph.Draw{Stream: 5, DType: array.F64, Shape: graph.Of(2, 3)}, list(fill(array.I64, dims(2), 1<<40+7, 9)),
+		{graph.OpConst, graph.ConstAttr{DType: array.F64, Shape: graph.Of(2), Value: 0.1}, nil, list(vec(0.1, 0.1))},
+		{graph.OpConst, graph.ConstAttr{DType: array.I32, Shape: nil, Value: -3}, nil, list(indices(nil, -3))},
+		{graph.OpUniform, graph.UniformAttr{Stream: 5, DType: array.F64, Shape: graph.Of(2, 3)}, list(fill(array.I64, dims(2), 1<<40+7, 9)),
 			list(floats(dims(2, 3), draws([2]int64{1<<40 + 7, 9}, 5, 6)...))},
 
 		oneOperand(graph.OpNeg, []float64{1, -2, 0}, []float64{-1, 2, 0}),
@@ -103,12 +103,12 @@ func opCases() []opCase {
 		oneOperand(graph.OpAbs, []float64{-2, 3, 0}, []float64{2, 3, 0}),
 		oneOperand(graph.OpRelu, []float64{-1, 0, 2, nan, -inf}, []float64{0, 0, 2, nan, 0}),
 		twoOperands(graph.OpReluGrad, []float64{5, 6, 7, 8}, []float64{1, 0, -1, nan}, []float64{5, 0, 0, 0}),
-		{graph.OpScale, graph.Scalar1{C: -2}, list(x3), list(vec(-2, -4, -6))},
-		{graph.OpShift, graph.Scalar1{C: 0.5}, list(x3), list(vec(1.5, 2.5, 3.5))},
-		{graph.OpCast, graph.To{DType: array.I32}, list(vec(1.9, -1.9, nan, 1e12, -inf)), list(indices(dims(5), 1, -1, 0, math.MaxInt32, math.MinInt32))},
-		{graph.OpCast, graph.To{DType: array.Bit}, list(vec(0, 0.5, -1)), list(bitmap(dims(3), 0, 1, 1))},
-		{graph.OpCast, graph.To{DType: array.F64}, list(bitmap(dims(3), 1, 0, 1)), list(vec(1, 0, 1))},
-		{graph.OpCast, graph.To{DType: array.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))), // both halfway: to even
+		{graph.OpScale, graph.ScalarAttr{C: -2}, list(x3), list(vec(-2, -4, -6))},
+		{graph.OpShift, graph.ScalarAttr{C: 0.5}, list(x3), list(vec(1.5, 2.5, 3.5))},
+		{graph.OpCast, graph.CastAttr{DType: array.I32}, list(vec(1.9, -1.9, nan, 1e12, -inf)), list(indices(dims(5), 1, -1, 0, math.MaxInt32, math.MinInt32))},
+		{graph.OpCast, graph.CastAttr{DType: array.Bit}, list(vec(0, 0.5, -1)), list(bitmap(dims(3), 0, 1, 1))},
+		{graph.OpCast, graph.CastAttr{DType: array.F64}, list(bitmap(dims(3), 1, 0, 1)), list(vec(1, 0, 1))},
+		{graph.OpCast, graph.CastAttr{DType: array.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))), // both halfway: to even
 			list(fill(array.F32, dims(2), 1, 1+math.Ldexp(1, -22)))},
 
 		twoOperands(graph.OpAdd, []float64{1, 2}, []float64{10, inf}, []float64{11, inf}),
@@ -123,12 +123,12 @@ func opCases() []opCase {
 		{graph.OpMatMul, graph.MatMulAttr{}, list(floats(dims(2, 3), 1, 2, 3, 4, 5, 6), floats(dims(3, 1), 1, 10, 100)), list(floats(dims(2, 1), 321, 654))},
 		{graph.OpMatMul, graph.MatMulAttr{TransA: true, TransB: true}, list(floats(dims(3, 2), 1, 4, 2, 5, 3, 6), floats(dims(1, 3), 1, 10, 100)), list(floats(dims(2, 1), 321, 654))},
 		{graph.OpMatMul, graph.MatMulAttr{TransB: true}, list(floats(dims(2, 1, 2), 1, 2, 3, 4), floats(dims(2, 1, 2), 5, 6, 7, 8)), list(floats(dims(2, 1, 1), 17, 53))},
-		{graph.OpConv, plainConv, list(nine, four), list(floats(dims(1, 1, 2, 2), 37, 47, 67, 77))},
-		{graph.OpConv, stridedPad, list(nine, four), list(floats(dims(1, 1, 2, 2), 11, 9, 67, 33))},
-		{graph.OpConv, graph.ConvAttr{Stride: [2]int{1, 1}, Groups: 2}, list(floats(dims(1, 2, 1, 1), 2, 3), floats(dims(2, 1, 1, 1), 5, 7)), list(floats(dims(1, 2, 1, 1), 10, 21))},
-		{graph.OpConvInput, sized(stridedPad, 3, 3), list(floats(dims(1, 1, 2, 2), 1, 10, 100, 1000), four),
+		{graph.OpConv2D, plainConv, list(nine, four), list(floats(dims(1, 1, 2, 2), 37, 47, 67, 77))},
+		{graph.OpConv2D, stridedPad, list(nine, four), list(floats(dims(1, 1, 2, 2), 11, 9, 67, 33))},
+		{graph.OpConv2D, graph.ConvAttr{Stride: [2]int{1, 1}, Groups: 2}, list(floats(dims(1, 2, 1, 1), 2, 3), floats(dims(2, 1, 1, 1), 5, 7)), list(floats(dims(1, 2, 1, 1), 10, 21))},
+		{graph.OpConv2DDX, sized(stridedPad, 3, 3), list(floats(dims(1, 1, 2, 2), 1, 10, 100, 1000), four),
 			list(floats(dims(1, 1, 3, 3), 3, 4, 30, 100, 200, 1000, 300, 400, 3000))},
-		{graph.OpConvWeight, sized(stridedPad, 2, 2), list(nine, floats(dims(1, 1, 2, 2), 1, 10, 100, 1000)),
+		{graph.OpConv2DDW, sized(stridedPad, 2, 2), list(nine, floats(dims(1, 1, 2, 2), 1, 10, 100, 1000)),
 			list(floats(dims(1, 1, 2, 2), 6400, 500, 9731, 802))},
 		{graph.OpMaxPool, overlap, list(floats(dims(1, 1, 3, 3), 1, 5, 2, 5, 3, -1, 0, 9, 9)), list(floats(dims(1, 1, 2, 2), 5, 5, 9, 9))},
 		{graph.OpMaxPool, poolPad(false, [2]int{}), list(floats(dims(1, 1, 1, 1), -3)), list(floats(dims(1, 1, 2, 2), -3, -3, -3, -3))},
@@ -140,42 +140,42 @@ func opCases() []opCase {
 		{graph.OpAvgPoolGrad, poolPad(false, [2]int{2, 2}), list(floats(dims(1, 1, 3, 3), 1, 1, 1, 1, 1, 1, 1, 1, 1)), list(floats(dims(1, 1, 2, 2), 2.25, 2.25, 2.25, 2.25))},
 		{graph.OpAvgPoolGrad, poolPad(true, [2]int{2, 2}), list(floats(dims(1, 1, 3, 3), 4, 0, 0, 0, 8, 0, 0, 0, 0)), list(floats(dims(1, 1, 2, 2), 3, 2, 2, 2))},
 
-		{graph.OpReshape, graph.Reshaped{Shape: graph.Of(3, 2)}, list(floats(dims(2, 3), 1, 2, 3, 4, 5, 6)), list(floats(dims(3, 2), 1, 2, 3, 4, 5, 6))},
-		{graph.OpTranspose, graph.Perm{Perm: []int{1, 0}}, list(floats(dims(2, 3), 1, 2, 3, 4, 5, 6)), list(floats(dims(3, 2), 1, 4, 2, 5, 3, 6))},
-		{graph.OpTranspose, graph.Perm{Perm: []int{2, 0, 1}}, list(indices(dims(1, 2, 3), 1, 2, 3, 4, 5, 6)), list(indices(dims(3, 1, 2), 1, 4, 2, 5, 3, 6))},
-		{graph.OpBroadcast, graph.Reshaped{Shape: graph.Of(2, 2, 3)}, list(floats(dims(2, 1), 1, 2)), list(floats(dims(2, 2, 3), 1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2))},
-		{graph.OpSlice, graph.Range{Begin: []int{0, 1}, End: []int{-1, 4}, Step: []int{1, 2}}, list(floats(dims(2, 4), 0, 1, 2, 3, 4, 5, 6, 7)), list(floats(dims(2, 2), 1, 3, 5, 7))},
-		{graph.OpPad, graph.Padding{Lo: []int{1, 0}, Hi: []int{0, 2}, Inner: []int{0, 1}}, list(floats(dims(1, 2), 1, 2)), list(floats(dims(2, 5), 0, 0, 0, 0, 0, 1, 0, 2, 0, 0))},
-		{graph.OpConcat, graph.AxisAttr{Axis: 1}, list(floats(dims(2, 1), 1, 2), floats(dims(2, 2), 3, 4, 5, 6)), list(floats(dims(2, 3), 1, 3, 4, 2, 5, 6))},
+		{graph.OpReshape, graph.ReshapeAttr{Shape: graph.Of(3, 2)}, list(floats(dims(2, 3), 1, 2, 3, 4, 5, 6)), list(floats(dims(3, 2), 1, 2, 3, 4, 5, 6))},
+		{graph.OpTranspose, graph.TransposeAttr{Perm: []int{1, 0}}, list(floats(dims(2, 3), 1, 2, 3, 4, 5, 6)), list(floats(dims(3, 2), 1, 4, 2, 5, 3, 6))},
+		{graph.OpTranspose, graph.TransposeAttr{Perm: []int{2, 0, 1}}, list(indices(dims(1, 2, 3), 1, 2, 3, 4, 5, 6)), list(indices(dims(3, 1, 2), 1, 4, 2, 5, 3, 6))},
+		{graph.OpBroadcast, graph.ReshapeAttr{Shape: graph.Of(2, 2, 3)}, list(floats(dims(2, 1), 1, 2)), list(floats(dims(2, 2, 3), 1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2))},
+		{graph.OpSlice, graph.SliceAttr{Begin: []int{0, 1}, End: []int{-1, 4}, Step: []int{1, 2}}, list(floats(dims(2, 4), 0, 1, 2, 3, 4, 5, 6, 7)), list(floats(dims(2, 2), 1, 3, 5, 7))},
+		{graph.OpPad, graph.PadAttr{Lo: []int{1, 0}, Hi: []int{0, 2}, Inner: []int{0, 1}}, list(floats(dims(1, 2), 1, 2)), list(floats(dims(2, 5), 0, 0, 0, 0, 0, 1, 0, 2, 0, 0))},
+		{graph.OpConcat, graph.ConcatAttr{Axis: 1}, list(floats(dims(2, 1), 1, 2), floats(dims(2, 2), 3, 4, 5, 6)), list(floats(dims(2, 3), 1, 3, 4, 2, 5, 6))},
 		{graph.OpGather, nil, list(floats(dims(3, 2), 1, 2, 3, 4, 5, 6), indices(dims(2, 1), 2, 0)), list(floats(dims(2, 1, 2), 5, 6, 1, 2))},
-		{graph.OpScatterAdd, graph.Rows{Rows: 3}, list(floats(dims(3, 2), 1, 2, 3, 4, 5, 6), indices(dims(3), 2, 0, 2)), list(floats(dims(3, 2), 3, 4, 0, 0, 6, 8))},
+		{graph.OpScatterAdd, graph.ScatterAddAttr{Rows: 3}, list(floats(dims(3, 2), 1, 2, 3, 4, 5, 6), indices(dims(3), 2, 0, 2)), list(floats(dims(3, 2), 3, 4, 0, 0, 6, 8))},
 
-		{graph.OpSum, graph.AxesAttr{Axes: []int{0, 2}}, list(floats(dims(2, 2, 2), 1, 2, 3, 4, 5, 6, 7, 8)), list(vec(14, 22))},
-		{graph.OpSum, graph.AxesAttr{Axes: []int{1}, Keep: true}, list(floats(dims(2, 2), 1, 2, 3, 4)), list(floats(dims(2, 1), 3, 7))},
-		{graph.OpSum, graph.AxesAttr{}, list(vec(1, 2)), list(vec(1, 2))},
-		{graph.OpReduceMax, graph.AxesAttr{Axes: []int{1}}, list(floats(dims(3, 2), -1, -2, 3, 4, nan, 1)), list(vec(-1, 4, nan))},
+		{graph.OpSum, graph.ReduceAttr{Axes: []int{0, 2}}, list(floats(dims(2, 2, 2), 1, 2, 3, 4, 5, 6, 7, 8)), list(vec(14, 22))},
+		{graph.OpSum, graph.ReduceAttr{Axes: []int{1}, KeepDims: true}, list(floats(dims(2, 2), 1, 2, 3, 4)), list(floats(dims(2, 1), 3, 7))},
+		{graph.OpSum, graph.ReduceAttr{}, list(vec(1, 2)), list(vec(1, 2))},
+		{graph.OpReduceMax, graph.ReduceAttr{Axes: []int{1}}, list(floats(dims(3, 2), -1, -2, 3, 4, nan, 1)), list(vec(-1, 4, nan))},
 		{graph.OpArgMax, nil, list(floats(dims(3, 3), 1, 7, 7, -1, -2, -3, 1, nan, 5)), list(indices(dims(3), 1, 0, 1))},
-		{graph.OpCount, graph.AxesAttr{Axes: []int{0, 2}}, list(floats(dims(2, 1, 3), 0, 0, 0, 0, 0, 0)), list(floats(nil, 6))},
+		{graph.OpCount, graph.ReduceAttr{Axes: []int{0, 2}}, list(floats(dims(2, 1, 3), 0, 0, 0, 0, 0, 0)), list(floats(nil, 6))},
 
-		{graph.OpBatchNorm, graph.Eps{}, list(floats(dims(2, 2), 1, 10, 3, 30), vec(2, 1), vec(0, 5)), list(floats(dims(2, 2), -2, 4, 2, 6), vec(2, 20), vec(1, 100))},
-		{graph.OpBatchNorm, graph.Eps{Eps: 3}, list(floats(dims(1, 1, 2), 1, 3), vec(4), vec(0)), list(floats(dims(1, 1, 2), -2, 2), vec(2), vec(1))},
-		{graph.OpBatchNormGrad, graph.Eps{}, list(floats(dims(4, 1), 1, 0, 0, 0), floats(dims(4, 1), -1, 1, -1, 1), vec(2), vec(0), vec(1)), list(floats(dims(4, 1), 1, 0, -1, 0), vec(-1), vec(1))},
-		{graph.OpBatchNormInfer, graph.Eps{}, list(floats(dims(1, 2), 1, 10), vec(2, 1), vec(0, 5), vec(0, 8), vec(4, 1)), list(floats(dims(1, 2), 1, 7))},
-		{graph.OpLayerNorm, graph.Eps{}, list(floats(dims(2, 2), 1, 3, 10, 30), vec(2, 1), vec(0, 5)), list(floats(dims(2, 2), -2, 6, -2, 6), vec(2, 20), vec(1, 100))},
-		{graph.OpLayerNormGrad, graph.Eps{}, list(floats(dims(1, 4), 1, 0, 0, 0), floats(dims(1, 4), -1, 1, -1, 1), vec(2, 9, 9, 9), vec(0), vec(1)),
+		{graph.OpBatchNorm, graph.NormAttr{}, list(floats(dims(2, 2), 1, 10, 3, 30), vec(2, 1), vec(0, 5)), list(floats(dims(2, 2), -2, 4, 2, 6), vec(2, 20), vec(1, 100))},
+		{graph.OpBatchNorm, graph.NormAttr{Eps: 3}, list(floats(dims(1, 1, 2), 1, 3), vec(4), vec(0)), list(floats(dims(1, 1, 2), -2, 2), vec(2), vec(1))},
+		{graph.OpBatchNormGrad, graph.NormAttr{}, list(floats(dims(4, 1), 1, 0, 0, 0), floats(dims(4, 1), -1, 1, -1, 1), vec(2), vec(0), vec(1)), list(floats(dims(4, 1), 1, 0, -1, 0), vec(-1), vec(1))},
+		{graph.OpBatchNormInfer, graph.NormAttr{}, list(floats(dims(1, 2), 1, 10), vec(2, 1), vec(0, 5), vec(0, 8), vec(4, 1)), list(floats(dims(1, 2), 1, 7))},
+		{graph.OpLayerNorm, graph.NormAttr{}, list(floats(dims(2, 2), 1, 3, 10, 30), vec(2, 1), vec(0, 5)), list(floats(dims(2, 2), -2, 6, -2, 6), vec(2, 20), vec(1, 100))},
+		{graph.OpLayerNormGrad, graph.NormAttr{}, list(floats(dims(1, 4), 1, 0, 0, 0), floats(dims(1, 4), -1, 1, -1, 1), vec(2, 9, 9, 9), vec(0), vec(1)),
 			list(floats(dims(1, 4), 1, 0, -1, 0), vec(-1, 0, 0, 0), vec(1, 0, 0, 0))},
 		{graph.OpSoftmax, nil, list(floats(dims(2, 2), 0, math.Log(3), 1000, -1000)), list(floats(dims(2, 2), 0.25, 0.75, 1, 0))},
-		{graph.OpXent, nil, list(floats(dims(3, 2), 0, math.Log(3), 0, math.Log(3), 2000, 0), indices(dims(3), 0, 1, 1)), list(vec(2*math.Ln2, math.Log(4.0/3), 2000))},
-		{graph.OpXentGrad, nil, list(floats(dims(2, 2), 0, math.Log(3), 0, math.Log(3)), indices(dims(2), 0, 1), vec(2, 4)), list(floats(dims(2, 2), -1.5, 1.5, 1, -1))},
+		{graph.OpCrossEntropy, nil, list(floats(dims(3, 2), 0, math.Log(3), 0, math.Log(3), 2000, 0), indices(dims(3), 0, 1, 1)), list(vec(2*math.Ln2, math.Log(4.0/3), 2000))},
+		{graph.OpCrossEntropyGrad, nil, list(floats(dims(2, 2), 0, math.Log(3), 0, math.Log(3)), indices(dims(2), 0, 1), vec(2, 4)), list(floats(dims(2, 2), -1.5, 1.5, 1, -1))},
 
-		{graph.OpTopKMask, graph.TopKAttr{Keep: 2}, list(vec(3, -5, 1), vec(5, -2)), list(bitmap(dims(3), 0, 1, 0), bitmap(dims(2), 1, 0))},
-		{graph.OpTopKMask, graph.TopKAttr{Keep: 1}, list(vec(3, -5, 1), vec(5, -2)), list(bitmap(dims(3), 0, 1, 0), bitmap(dims(2), 0, 0))},
-		{graph.OpTopKMask, graph.TopKAttr{Keep: 2}, list(vec(3, -inf, nan, 1)), list(bitmap(dims(4), 0, 1, 1, 0))},
+		{graph.OpTopKMask, graph.TopKAttr{K: 2}, list(vec(3, -5, 1), vec(5, -2)), list(bitmap(dims(3), 0, 1, 0), bitmap(dims(2), 1, 0))},
+		{graph.OpTopKMask, graph.TopKAttr{K: 1}, list(vec(3, -5, 1), vec(5, -2)), list(bitmap(dims(3), 0, 1, 0), bitmap(dims(2), 0, 0))},
+		{graph.OpTopKMask, graph.TopKAttr{K: 2}, list(vec(3, -inf, nan, 1)), list(bitmap(dims(4), 0, 1, 1, 0))},
 		{graph.OpNMMask, graph.NMAttr{N: 2, M: 4, Axis: 1}, list(floats(dims(2, 4), 1, -2, 3, 0, 5, 5, 5, 5)), list(bitmap(dims(2, 4), 0, 1, 1, 0, 1, 1, 0, 0))},
 		{graph.OpNMMask, graph.NMAttr{N: 1, M: 2, Axis: 0}, list(floats(dims(4, 2), 1, 5, 2, 4, -3, nan, 1, 9)), list(bitmap(dims(4, 2), 0, 1, 1, 0, 1, 1, 0, 0))},
-		{graph.OpBlockMask, graph.BlockAttr{Keep: 2, Size: 2}, list(floats(dims(4, 2), 1, -5, 1, 0, 3, 2, -3, 2)), list(bitmap(dims(4, 2), 0, 1, 0, 1, 1, 0, 1, 0))},
-		{graph.OpBlockMask, graph.BlockAttr{Keep: 1, Size: 2}, list(vec(1, 2), vec(2, 1)), list(bitmap(dims(2), 1, 1), bitmap(dims(2), 0, 0))},
-		{graph.OpKeep, nil, list(vec(1, nan, inf, 4), bitmap(dims(4), 1, 0, 0, 1)), list(vec(1, 0, 0, 4))},
+		{graph.OpBlockMask, graph.BlockAttr{K: 2, Size: 2}, list(floats(dims(4, 2), 1, -5, 1, 0, 3, 2, -3, 2)), list(bitmap(dims(4, 2), 0, 1, 0, 1, 1, 0, 1, 0))},
+		{graph.OpBlockMask, graph.BlockAttr{K: 1, Size: 2}, list(vec(1, 2), vec(2, 1)), list(bitmap(dims(2), 1, 1), bitmap(dims(2), 0, 0))},
+		{graph.OpMask, nil, list(vec(1, nan, inf, 4), bitmap(dims(4), 1, 0, 0, 1)), list(vec(1, 0, 0, 4))},
 	}
 }
 
@@ -216,7 +216,7 @@ func single(t *testing.T, c opCase) *graph.Program {
 		name := fmt.Sprintf("x%d", i)
 		p.Types = append(p.Types, typ)
 		p.Inputs = append(p.Inputs, graph.Port{Name: name, ID: id})
-		p.Code = append(p.Code, graph.Instr{Op: graph.OpInput, Attr: graph.Source{Name: name, DType: typ.DType, Shape: typ.Shape}, Out: []graph.ID{id}})
+		p.Code = append(p.Code, graph.Instr{Op: graph.OpInput, Attr: graph.SourceAttr{Name: name, DType: typ.DType, Shape: typ.Shape}, Out: []graph.ID{id}})
 		last.In = append(last.In, id)
 	}
 	def, ok := graph.Lookup(c.op)

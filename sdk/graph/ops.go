@@ -40,9 +40,9 @@ const (
 	OpLess Op = "less"
 
 	OpMatMul      Op = "matmul"
-	OpConv        Op = "conv2d"
-	OpConvInput   Op = "conv2d_dx"
-	OpConvWeight  Op = "conv2d_dw"
+	OpConv2D      Op = "conv2d"
+	OpConv2DDX    Op = "conv2d_dx"
+	OpConv2DDW    Op = "conv2d_dw"
 	OpMaxPool     Op = "max_pool"
 	OpMaxPoolGrad Op = "max_pool_grad"
 	OpAvgPool     Op = "avg_pool"
@@ -62,19 +62,19 @@ const (
 	OpArgMax    Op = "argmax"
 	OpCount     Op = "count"
 
-	OpBatchNorm      Op = "batch_norm"
-	OpBatchNormGrad  Op = "batch_norm_grad"
-	OpBatchNormInfer Op = "batch_norm_infer"
-	OpLayerNorm      Op = "layer_norm"
-	OpLayerNormGrad  Op = "layer_norm_grad"
-	OpSoftmax        Op = "softmax"
-	OpXent           Op = "cross_entropy"
-	OpXentGrad       Op = "cross_entropy_grad"
+	OpBatchNorm        Op = "batch_norm"
+	OpBatchNormGrad    Op = "batch_norm_grad"
+	OpBatchNormInfer   Op = "batch_norm_infer"
+	OpLayerNorm        Op = "layer_norm"
+	OpLayerNormGrad    Op = "layer_norm_grad"
+	OpSoftmax          Op = "softmax"
+	OpCrossEntropy     Op = "cross_entropy"
+	OpCrossEntropyGrad Op = "cross_entropy_grad"
 
 	OpTopKMask  Op = "topk_mask"
 	OpNMMask    Op = "nm_mask"
 	OpBlockMask Op = "block_mask"
-	OpKeep      Op = "keep"
+	OpMask      Op = "keep"
 )
 
 // Variadic is the arity of ops that take one operand or more.
@@ -146,10 +146,10 @@ var (
 
 func init() {
 	rows = []Def{
-		{OpInput, 0, Source{}, "fed at each run", 1, inferSource, nil},
-		{OpSlot, 0, Source{}, "value of a session's slot at the start of the run", 1, inferSource, nil},
-		{OpConst, 0, Fill{}, "y = value", 1, inferFill, nil},
-		{OpUniform, 1, Draw{}, "y[i] = Uniform(key, stream, i)", 1, inferDraw, nil},
+		{OpInput, 0, SourceAttr{}, "fed at each run", 1, inferSource, nil},
+		{OpSlot, 0, SourceAttr{}, "value of a session's slot at the start of the run", 1, inferSource, nil},
+		{OpConst, 0, ConstAttr{}, "y = value", 1, inferConst, nil},
+		{OpUniform, 1, UniformAttr{}, "y[i] = Uniform(key, stream, i)", 1, inferUniform, nil},
 
 		{OpNeg, 1, nil, "y = -x", 1, inferUnary, gradNeg},
 		{OpExp, 1, nil, "y = e^x", 1, inferUnary, gradExp},
@@ -162,9 +162,9 @@ func init() {
 		{OpAbs, 1, nil, "y = |x|", 1, inferUnary, gradAbs},
 		{OpRelu, 1, nil, "y = max(x, 0), NaN stays NaN", 1, inferUnary, gradRelu},
 		{OpReluGrad, 2, nil, "dx = dy where y > 0, else 0; operands dy, y", 1, inferBinary, gradReluGrad},
-		{OpScale, 1, Scalar1{}, "y = c·x", 1, inferUnary, gradScale},
-		{OpShift, 1, Scalar1{}, "y = x + c", 1, inferUnary, gradShift},
-		{OpCast, 1, To{}, "y = x in another type; to floats round to nearest even, to integers truncate and clamp (NaN gives 0), to bits y = x ≠ 0", 1, inferCast, gradCast},
+		{OpScale, 1, ScalarAttr{}, "y = c·x", 1, inferUnary, gradScale},
+		{OpShift, 1, ScalarAttr{}, "y = x + c", 1, inferUnary, gradShift},
+		{OpCast, 1, CastAttr{}, "y = x in another type; to floats round to nearest even, to integers truncate and clamp (NaN gives 0), to bits y = x ≠ 0", 1, inferCast, gradCast},
 
 		{OpAdd, 2, nil, "z = x + y", 1, inferBinary, gradAdd},
 		{OpSub, 2, nil, "z = x - y", 1, inferBinary, gradSub},
@@ -175,41 +175,41 @@ func init() {
 		{OpLess, 2, nil, "z = 1 where x < y, else 0 (bit)", 1, inferLess, nil},
 
 		{OpMatMul, 2, MatMulAttr{}, "z[…,i,j] = Σ_k x[…,i,k]·y[…,k,j], either matrix transposed on request", 1, inferMatMul, gradMatMul},
-		{OpConv, 2, ConvAttr{}, "y[n,o,i,j] = Σ_c,p,q x[n,c,i·s+p-top,j·s+q-left]·w[o,c,p,q], zeros outside", 1, inferConv, gradConv},
-		{OpConvInput, 2, ConvAttr{}, "gradient of conv2d with respect to x; operands dy, w; size = H, W of x", 1, inferConvInput, gradConvInput},
-		{OpConvWeight, 2, ConvAttr{}, "gradient of conv2d with respect to w; operands x, dy; size = KH, KW of w", 1, inferConvWeight, gradConvWeight},
+		{OpConv2D, 2, ConvAttr{}, "y[n,o,i,j] = Σ_c,p,q x[n,c,i·s+p-top,j·s+q-left]·w[o,c,p,q], zeros outside", 1, inferConv2D, gradConv2D},
+		{OpConv2DDX, 2, ConvAttr{}, "gradient of conv2d with respect to x; operands dy, w; size = H, W of x", 1, inferConv2DDX, gradConv2DDX},
+		{OpConv2DDW, 2, ConvAttr{}, "gradient of conv2d with respect to w; operands x, dy; size = KH, KW of w", 1, inferConv2DDW, gradConv2DDW},
 		{OpMaxPool, 1, PoolAttr{}, "y = max over the window, NaN if any is; padding never wins", 1, inferPool, gradMaxPool},
 		{OpMaxPoolGrad, 2, PoolAttr{}, "operands dy, x: dy goes to the first maximum of its window in row-major order", 1, inferMaxPoolGrad, nil},
 		{OpAvgPool, 1, PoolAttr{}, "y = mean over the window, counting padding when count_pad", 1, inferPool, gradAvgPool},
 		{OpAvgPoolGrad, 1, PoolAttr{}, "gradient of avg_pool; operand dy; size = H, W of x", 1, inferAvgPoolGrad, gradAvgPoolGrad},
 
-		{OpReshape, 1, Reshaped{}, "same elements in the same order, another shape", 1, inferReshape, gradReshape},
-		{OpTranspose, 1, Perm{}, "y.shape[i] = x.shape[perm[i]]", 1, inferTranspose, gradTranspose},
-		{OpBroadcast, 1, Reshaped{}, "axes of extent 1 repeat; missing outer axes are added", 1, inferBroadcast, gradBroadcast},
-		{OpSlice, 1, Range{}, "y[i] = x[begin + i·step], i·step < end - begin; end -1 means to the end", 1, inferSlice, gradSlice},
-		{OpPad, 1, Padding{}, "zeros: lo before, hi after, inner between neighbours", 1, inferPad, gradPad},
-		{OpConcat, Variadic, AxisAttr{}, "operands one after another along an axis", 1, inferConcat, gradConcat},
+		{OpReshape, 1, ReshapeAttr{}, "same elements in the same order, another shape", 1, inferReshape, gradReshape},
+		{OpTranspose, 1, TransposeAttr{}, "y.shape[i] = x.shape[perm[i]]", 1, inferTranspose, gradTranspose},
+		{OpBroadcast, 1, ReshapeAttr{}, "axes of extent 1 repeat; missing outer axes are added", 1, inferBroadcast, gradBroadcast},
+		{OpSlice, 1, SliceAttr{}, "y[i] = x[begin + i·step], i·step < end - begin; end -1 means to the end", 1, inferSlice, gradSlice},
+		{OpPad, 1, PadAttr{}, "zeros: lo before, hi after, inner between neighbours", 1, inferPad, gradPad},
+		{OpConcat, Variadic, ConcatAttr{}, "operands one after another along an axis", 1, inferConcat, gradConcat},
 		{OpGather, 2, nil, "y[i…,j…] = table[index[i…],j…]; operands table, index (i32)", 1, inferGather, gradGather},
-		{OpScatterAdd, 2, Rows{}, "table[r,j…] = Σ_{i: index[i]=r} src[i,j…] in order of i; operands src, index (i32)", 1, inferScatterAdd, gradScatterAdd},
+		{OpScatterAdd, 2, ScatterAddAttr{}, "table[r,j…] = Σ_{i: index[i]=r} src[i,j…] in order of i; operands src, index (i32)", 1, inferScatterAdd, gradScatterAdd},
 
-		{OpSum, 1, AxesAttr{}, "y = Σ over axes; keep leaves them with extent 1", 1, inferReduce, gradSum},
-		{OpReduceMax, 1, AxesAttr{}, "y = max over axes, NaN if any is", 1, inferReduce, gradReduceMax},
+		{OpSum, 1, ReduceAttr{}, "y = Σ over axes; keep leaves them with extent 1", 1, inferReduce, gradSum},
+		{OpReduceMax, 1, ReduceAttr{}, "y = max over axes, NaN if any is", 1, inferReduce, gradReduceMax},
 		{OpArgMax, 1, nil, "y[…] = index of the first NaN, else of the first maximum, along the last axis (i32)", 1, inferArgMax, nil},
-		{OpCount, 1, AxesAttr{}, "y = number of elements along axes, a scalar of x's type", 1, inferCount, gradZero},
+		{OpCount, 1, ReduceAttr{}, "y = number of elements along axes, a scalar of x's type", 1, inferCount, gradZero},
 
-		{OpBatchNorm, 3, Eps{}, "operands x[n,c,…], gamma[c], beta[c]; y = gamma·(x-mean)/√(var+eps)+beta, mean[c], var[c] (biased) of this batch", 3, inferBatchNorm, gradBatchNorm},
-		{OpBatchNormGrad, 5, Eps{}, "operands dy, x, gamma, mean, var; results dx, dgamma, dbeta", 3, inferBatchNormGrad, nil},
-		{OpBatchNormInfer, 5, Eps{}, "operands x, gamma, beta, mean, var; y = gamma·(x-mean)/√(var+eps)+beta", 1, inferBatchNormInfer, gradBatchNormInfer},
-		{OpLayerNorm, 3, Eps{}, "operands x[…,d], gamma[d], beta[d]; y, mean[…], var[…] (biased) over the last axis", 3, inferLayerNorm, gradLayerNorm},
-		{OpLayerNormGrad, 5, Eps{}, "operands dy, x, gamma, mean, var; results dx, dgamma, dbeta", 3, inferLayerNormGrad, nil},
+		{OpBatchNorm, 3, NormAttr{}, "operands x[n,c,…], gamma[c], beta[c]; y = gamma·(x-mean)/√(var+eps)+beta, mean[c], var[c] (biased) of this batch", 3, inferBatchNorm, gradBatchNorm},
+		{OpBatchNormGrad, 5, NormAttr{}, "operands dy, x, gamma, mean, var; results dx, dgamma, dbeta", 3, inferBatchNormGrad, nil},
+		{OpBatchNormInfer, 5, NormAttr{}, "operands x, gamma, beta, mean, var; y = gamma·(x-mean)/√(var+eps)+beta", 1, inferBatchNormInfer, gradBatchNormInfer},
+		{OpLayerNorm, 3, NormAttr{}, "operands x[…,d], gamma[d], beta[d]; y, mean[…], var[…] (biased) over the last axis", 3, inferLayerNorm, gradLayerNorm},
+		{OpLayerNormGrad, 5, NormAttr{}, "operands dy, x, gamma, mean, var; results dx, dgamma, dbeta", 3, inferLayerNormGrad, nil},
 		{OpSoftmax, 1, nil, "y = e^x/Σe^x over the last axis", 1, inferSoftmax, gradSoftmax},
-		{OpXent, 2, nil, "operands logits[n,c], labels[n] (i32); loss[n] = ln Σ_c e^logits[n,c] - logits[n,labels[n]]", 1, inferXent, gradXent},
-		{OpXentGrad, 3, nil, "operands logits, labels, dloss[n]; (softmax - onehot)·dloss", 1, inferXentGrad, nil},
+		{OpCrossEntropy, 2, nil, "operands logits[n,c], labels[n] (i32); loss[n] = ln Σ_c e^logits[n,c] - logits[n,labels[n]]", 1, inferCrossEntropy, gradCrossEntropy},
+		{OpCrossEntropyGrad, 3, nil, "operands logits, labels, dloss[n]; (softmax - onehot)·dloss", 1, inferCrossEntropyGrad, nil},
 
 		{OpTopKMask, Variadic, TopKAttr{}, "bit masks of the keep largest |w| over all operands together; ties by lowest index, operands in order", 0, inferTopK, nil},
 		{OpNMMask, 1, NMAttr{}, "bit mask of the n largest |w| in each m consecutive along axis; ties by lowest index", 1, inferNM, nil},
 		{OpBlockMask, Variadic, BlockAttr{}, "bit masks of the keep blocks (size consecutive of axis 0, all else fixed) with the largest Σ|w|; ties by lowest index", 0, inferBlock, nil},
-		{OpKeep, 2, nil, "y = x where the bit is 1, else 0; operands x, mask", 1, inferKeep, gradKeep},
+		{OpMask, 2, nil, "y = x where the bit is 1, else 0; operands x, mask", 1, inferMask, gradMask},
 	}
 	table = make(map[Op]Def, len(rows))
 	for _, d := range rows {

@@ -35,10 +35,10 @@ type SlotKind uint8
 
 // The kinds of slots.
 const (
-	Param   SlotKind = iota // a trained weight
-	Stat                    // a running statistic of batch normalisation
-	Moment                  // state of an update rule or of a compressor's reused masks
-	Scratch                 // lives between the segments of one step, never saved
+	Param          SlotKind = iota // a trained weight
+	Stat                           // a running statistic of batch normalisation
+	OptimizerState                 // state of an update rule or of a compressor's reused masks
+	Scratch                        // lives between the segments of one step, never saved
 	numKinds
 )
 

@@ -43,18 +43,22 @@ func attrText(a Attr) string {
 	v := reflect.ValueOf(a)
 	parts := make([]string, v.NumField())
 	for i := range parts {
-		parts[i] = fmt.Sprintf("%s=%v", snake(v.Type().Field(i).Name), v.Field(i).Interface())
+		parts[i] = fmt.Sprintf("%s=%v", fieldName(v.Type().Field(i)), v.Field(i).Interface())
 	}
 	return "{" + strings.Join(parts, " ") + "}"
 }
 
-// snake turns a field's name into the one of the text and MessagePack forms: TransA becomes trans_a, DType dtype.
-func snake(s string) string {
-	if s == "DType" {
+// fieldName returns the name of an attribute's field in the text and MessagePack forms: its graph tag, or its Go name in
+// lower case with "_" before every capital but the first. TransA is trans_a, and only DType is dtype.
+func fieldName(f reflect.StructField) string {
+	if tag := f.Tag.Get("graph"); tag != "" {
+		return tag
+	}
+	if f.Name == "DType" {
 		return "dtype"
 	}
 	var b strings.Builder
-	for i, r := range s {
+	for i, r := range f.Name {
 		if i > 0 && r >= 'A' && r <= 'Z' {
 			b.WriteByte('_')
 		}

@@ -15,7 +15,7 @@ func (p *Program) Verify() error {
 			return fmt.Errorf("graph: instruction %d: %w", k, err)
 		}
 		next += ID(len(i.Out))
-		if s, ok := i.Attr.(Source); ok {
+		if s, ok := i.Attr.(SourceAttr); ok {
 			seen := inputs
 			if i.Op == OpSlot {
 				seen = slots

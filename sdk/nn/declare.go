@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -15,7 +14,7 @@ import (
 // Declare returns the parameters and statistics of a model that is fed float32 tensors of the given shape, in order of
 // first use, and the type of its output. It builds throw-away passes in both modes and runs nothing.
 func Declare(m Model, input graph.Shape) ([]Decl, graph.Type, error) {
-	if null.Is(m) {
+	if m == nil {
 		return nil, graph.Type{}, errors.New("nn: the Model is nil")
 	}
 	var out graph.Type

@@ -24,5 +24,5 @@ func (d Dropout) Forward(p *Pass, x graph.Node) graph.Node {
 	}
 	t := p.Type(x)
 	u := p.Uniform(p.Key, p.stream(), t.DType, t.Shape)
-	return p.Scale(p.Keep(x, p.Less(u, p.ConstLike(u, 1-d.P))), 1/(1-d.P))
+	return p.Scale(p.Mask(x, p.Less(u, p.ConstLike(u, 1-d.P))), 1/(1-d.P))
 }

@@ -3,7 +3,6 @@ package nn
 import (
 	"fmt"
 
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
@@ -101,7 +100,7 @@ func (p *Pass) At(scope string) *Pass {
 
 // Apply appends m with its names inside the given scope: m.Forward(p.At(scope), x).
 func (p *Pass) Apply(scope string, m Model, x graph.Node) graph.Node {
-	if null.Is(m) {
+	if m == nil {
 		p.Fail("nn: %s is a nil Model", p.full(scope))
 		return x
 	}

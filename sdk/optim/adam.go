@@ -72,7 +72,7 @@ func (a AdamW) Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Nod
 func (a Adam) step(b *graph.Builder, rule, name string, w, g graph.Node, t Clock) graph.Node {
 	average := func(kind string, x graph.Node, beta float64) graph.Node {
 		slot := rule + "." + kind + "/" + name
-		old := b.Slot(graph.Slot{Name: slot, Kind: graph.Moment, Type: b.Type(w)})
+		old := b.Slot(graph.Slot{Name: slot, Kind: graph.OptimizerState, Type: b.Type(w)})
 		avg := b.Add(b.Scale(old, beta), b.Scale(x, 1-beta))
 		b.Update(slot, avg)
 		// 1 - βᵗ = -expm1(t·ln β), without the cancellation that float32 would suffer at small t.

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"math"
 	"strings"
-
-	"github.com/compressaware/cram/internal/null"
 )
 
-// CheckRule returns an error that names every setting of r that is out of range. A rule of one's own takes part by a method
+// CheckOptimizer returns an error that names every setting of r that is out of range. A rule of one's own takes part by a method
 // Check() error; one without it passes.
-func CheckRule(r Rule) error {
-	if null.Is(r) {
+func CheckOptimizer(r Optimizer) error {
+	if r == nil {
 		return errors.New("optim: the rule is nil; give one, for example optim.SGD{Momentum: 0.9}")
 	}
 	if c, ok := r.(interface{ Check() error }); ok {
@@ -24,7 +22,7 @@ func CheckRule(r Rule) error {
 // CheckSchedule returns an error that names every setting of s that is out of range or does not fit a training of
 // length.Epochs and length.Steps. A schedule of one's own takes part by a method Check(Progress) error; one without it passes.
 func CheckSchedule(s Schedule, length Progress) error {
-	if null.Is(s) {
+	if s == nil {
 		return errors.New("optim: the schedule is nil; give one, for example optim.Cosine{Peak: 0.1}")
 	}
 	if c, ok := s.(interface{ Check(Progress) error }); ok {
@@ -92,7 +90,7 @@ func (a Adam) check(of fmt.Stringer) error {
 func (c Clip) Check() error {
 	f := faults{of: c}
 	f.unless(positive(c.MaxNorm), "MaxNorm is %g, want above 0", c.MaxNorm)
-	return errors.Join(f.err(), CheckRule(c.Rule))
+	return errors.Join(f.err(), CheckOptimizer(c.Optimizer))
 }
 
 // Check returns an error unless there is a group, and every group has a Match and a Rule that is in order.
@@ -101,7 +99,7 @@ func (gs Groups) Check() error {
 	f.unless(len(gs) > 0, "no group; end with one that matches optim.All")
 	for _, g := range gs {
 		f.unless(g.Match != nil, "Match of group %q is nil; optim.All matches every parameter", g.Name)
-		if err := CheckRule(g.Rule); err != nil {
+		if err := CheckOptimizer(g.Optimizer); err != nil {
 			f.unless(false, "group %q: %w", g.Name, within{err})
 		}
 	}

@@ -39,7 +39,7 @@ func holds(t *testing.T, of any, err error, says ...string) {
 func TestCheckRule(t *testing.T) {
 	sgd := optim.SGD{Momentum: 0.9}
 	for _, c := range []struct {
-		rule optim.Rule
+		rule optim.Optimizer
 		says []string
 	}{
 		{optim.SGD{}, nil},
@@ -54,18 +54,18 @@ func TestCheckRule(t *testing.T) {
 		{optim.Adam{Beta2: -0.5, Eps: -1}, []string{"Beta2 is -0.5", "Eps is -1"}},
 		{optim.AdamW{WeightDecay: 0.01}, nil},
 		{optim.AdamW{Beta1: nan, WeightDecay: nan}, []string{"adamw(", "Beta1 is NaN", "WeightDecay is NaN"}},
-		{optim.Clip{MaxNorm: 1, Rule: sgd}, nil},
-		{optim.Clip{MaxNorm: 0, Rule: sgd}, []string{"MaxNorm is 0"}},
-		{optim.Clip{MaxNorm: nan, Rule: optim.SGD{Momentum: 2}}, []string{"MaxNorm is NaN", "Momentum is 2"}},
+		{optim.Clip{MaxNorm: 1, Optimizer: sgd}, nil},
+		{optim.Clip{MaxNorm: 0, Optimizer: sgd}, []string{"MaxNorm is 0"}},
+		{optim.Clip{MaxNorm: nan, Optimizer: optim.SGD{Momentum: 2}}, []string{"MaxNorm is NaN", "Momentum is 2"}},
 		{optim.Clip{MaxNorm: 1}, []string{"rule is nil"}},
-		{optim.Groups{{Name: "all", Match: optim.All, Rule: sgd}}, nil},
+		{optim.Groups{{Name: "all", Match: optim.All, Optimizer: sgd}}, nil},
 		{optim.Groups{}, []string{"no group"}},
-		{optim.Groups{{Name: "some", Rule: optim.SGD{Momentum: 3}}, {Name: "rest", Match: optim.All}}, []string{`Match of group "some"`, "Momentum is 3", `group "rest"`, "rule is nil"}},
+		{optim.Groups{{Name: "some", Optimizer: optim.SGD{Momentum: 3}}, {Name: "rest", Match: optim.All}}, []string{`Match of group "some"`, "Momentum is 3", `group "rest"`, "rule is nil"}},
 		{nil, []string{"rule is nil"}},
 		{(*optim.SGD)(nil), []string{"rule is nil"}},
 		{unchecked{}, nil},
 	} {
-		holds(t, c.rule, optim.CheckRule(c.rule), c.says...)
+		holds(t, c.rule, optim.CheckOptimizer(c.rule), c.says...)
 	}
 }
 
@@ -107,10 +107,10 @@ func TestCheckSchedule(t *testing.T) {
 
 func TestCheckEstimator(t *testing.T) {
 	topk := compress.TopK(.5)
-	points := func(p ...optim.Point) optim.Estimator {
-		return optim.Estimator{Name: "own", Points: p, Mix: make([]float64, len(p))}
+	points := func(p ...optim.Point) optim.Method {
+		return optim.Method{Name: "own", Points: p, Mix: make([]float64, len(p))}
 	}
-	mixed := func(mix ...float64) optim.Estimator {
+	mixed := func(mix ...float64) optim.Method {
 		e := optim.CrAMPlus(.1, topk)
 		e.Mix = mix
 		return e
@@ -118,11 +118,11 @@ func TestCheckEstimator(t *testing.T) {
 	refresh := optim.CrAM(.1, topk)
 	refresh.Points[1].Refresh = -1
 	for _, c := range []struct {
-		estimator optim.Estimator
+		estimator optim.Method
 		says      []string
 	}{
-		{optim.Plain(), nil}, {optim.SAM(0), nil}, {optim.CrAM(.1), nil}, {optim.CrAMPlus(.1, topk, compress.Dense{}), nil},
-		{optim.Estimator{Name: "none"}, []string{`"none"`, "0 points"}},
+		{optim.Plain(), nil}, {optim.SAM(0), nil}, {optim.CrAM(.1), nil}, {optim.CrAMPlus(.1, topk, compress.Identity{}), nil},
+		{optim.Method{Name: "none"}, []string{`"none"`, "0 points"}},
 		{mixed(1), []string{"2 points and 1 mixing weights"}},
 		{mixed(0, 0), []string{"mixes no gradient"}},
 		{mixed(1, nan), []string{"mixing weight of point 1 is NaN"}},

@@ -11,11 +11,11 @@ import (
 // Clip scales the gradient, before Rule sees it, so that its norm over all parameters together is at most MaxNorm:
 // g·min(1, MaxNorm/(‖g‖₂ + 1e-6)), as PyTorch's clip_grad_norm_. With an estimator of several points it clips the mixed gradient.
 type Clip struct {
-	MaxNorm float64
-	Rule    Rule
+	MaxNorm   float64
+	Optimizer Optimizer
 }
 
-func (c Clip) String() string { return fmt.Sprintf("clip(%g, %v)", c.MaxNorm, c.Rule) }
+func (c Clip) String() string { return fmt.Sprintf("clip(%g, %v)", c.MaxNorm, c.Optimizer) }
 
 // Update returns the next weights.
 func (c Clip) Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Node {
@@ -29,14 +29,14 @@ func (c Clip) Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Node
 	for i := range g {
 		clipped[i] = b.Mul(g[i], scale)
 	}
-	return c.Rule.Update(b, w, clipped, t)
+	return c.Optimizer.Update(b, w, clipped, t)
 }
 
 // A Group is a rule for the parameters that Match accepts.
 type Group struct {
-	Name  string
-	Match func(compress.Meta) bool
-	Rule  Rule
+	Name      string
+	Match     func(compress.Meta) bool
+	Optimizer Optimizer
 }
 
 // Groups treats parameters differently: each goes to the first group that matches, and one that none matches is an
@@ -57,7 +57,7 @@ func All(compress.Meta) bool { return true }
 func (gs Groups) String() string {
 	parts := make([]string, len(gs))
 	for i, g := range gs {
-		parts[i] = fmt.Sprintf("%s: %v", g.Name, g.Rule)
+		parts[i] = fmt.Sprintf("%s: %v", g.Name, g.Optimizer)
 	}
 	return "groups(" + strings.Join(parts, "; ") + ")"
 }
@@ -86,7 +86,7 @@ func (gs Groups) Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.N
 		for _, i := range ids {
 			ws, grads = append(ws, w[i]), append(grads, g[i])
 		}
-		for j, n := range gs[k].Rule.Update(b, ws, grads, t) {
+		for j, n := range gs[k].Optimizer.Update(b, ws, grads, t) {
 			next[ids[j]] = n
 		}
 	}

@@ -1,7 +1,7 @@
 // Package optim says how a network is trained, in three independent parts that are plain values.
 //
-// An [Estimator] says at which points the gradient is taken and how the gradients are mixed: [Plain], [SAM], and the CrAM
-// family of Peste, Vladu, Kurtic, Lampert and Alistarh (ICLR 2023): [CrAM], [CrAMPlus]. A [Rule] says what is done with the
+// An [Method] says at which points the gradient is taken and how the gradients are mixed: [Plain], [SAM], and the CrAM
+// family of Peste, Vladu, Kurtic, Lampert and Alistarh (ICLR 2023): [CrAM], [CrAMPlus]. A [Optimizer] says what is done with the
 // mixed gradient: [SGD], [Adam], [AdamW], wrapped by [Clip] or split by [Groups]. A [Schedule] gives the learning rate.
 //
 //	optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))

@@ -32,8 +32,8 @@ func ExampleSAM() {
 }
 
 // An estimator of one's own: three points, the third compressed, mixed as one likes.
-func ExampleEstimator() {
-	e := optim.Estimator{
+func ExampleMethod() {
+	e := optim.Method{
 		Name: "sam and prune",
 		Points: []optim.Point{
 			{},
@@ -49,8 +49,8 @@ func ExampleEstimator() {
 // Weight decay on kernels alone.
 func ExampleGroups() {
 	rule := optim.Groups{
-		{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}},
-		{Name: "rest", Match: optim.All, Rule: optim.SGD{Momentum: 0.9}},
+		{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}},
+		{Name: "rest", Match: optim.All, Optimizer: optim.SGD{Momentum: 0.9}},
 	}
 	fmt.Println(rule.Check(), rule)
 	// Output: <nil> groups(kernels: sgd(momentum=0.9 weight_decay=0.0005 nesterov=false); rest: sgd(momentum=0.9 weight_decay=0 nesterov=false))
@@ -58,8 +58,8 @@ func ExampleGroups() {
 
 // A Clip wraps any rule, and its settings are checked with the rule's.
 func ExampleClip() {
-	fmt.Println(optim.Clip{MaxNorm: 1, Rule: optim.AdamW{WeightDecay: 0.01}})
-	fmt.Println(optim.CheckRule(optim.Clip{MaxNorm: -1, Rule: optim.SGD{}}))
+	fmt.Println(optim.Clip{MaxNorm: 1, Optimizer: optim.AdamW{WeightDecay: 0.01}})
+	fmt.Println(optim.CheckOptimizer(optim.Clip{MaxNorm: -1, Optimizer: optim.SGD{}}))
 	// Output:
 	// clip(1, adamw(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0.01))
 	// optim: clip(-1, sgd(momentum=0 weight_decay=0 nesterov=false)): MaxNorm is -1, want above 0

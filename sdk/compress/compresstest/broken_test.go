@@ -87,13 +87,13 @@ func TestSuiteCatches(t *testing.T) {
 		{"a short answer", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
 			return out[:len(out)/2]
 		}}, Options{}, "answers soundly", "want all 9"},
-		{"a mask on a norm", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.Bit, w.Dims...) }), Options{}, "answers soundly", "bn1.weight: it has a mask"},
-		{"a mask of bytes", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.I8, w.Dims...) }), Options{}, "answers soundly", "want bit"},
-		{"a mask of another shape", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep = tensor(array.Bit, 5) }), Options{}, "answers soundly", "got bit[5]"},
-		{"a mask that is too short", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Keep.Data = c.Keep.Data[1:] }), Options{}, "answers soundly", "bytes"},
+		{"a mask on a norm", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Mask = tensor(array.Bit, w.Dims...) }), Options{}, "answers soundly", "bn1.weight: it has a mask"},
+		{"a mask of bytes", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Mask = tensor(array.I8, w.Dims...) }), Options{}, "answers soundly", "want bit"},
+		{"a mask of another shape", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Mask = tensor(array.Bit, 5) }), Options{}, "answers soundly", "got bit[5]"},
+		{"a mask that is too short", on(kernel, func(w compress.Weight, c *compress.Compressed) { c.Mask.Data = c.Mask.Data[1:] }), Options{}, "answers soundly", "bytes"},
 		{"bits behind the end", on(7, func(w compress.Weight, c *compress.Compressed) {
 			if w.Data.Len() == 1 {
-				c.Keep.Data[0] |= 0x80
+				c.Mask.Data[0] |= 0x80
 			}
 		}), Options{}, "answers soundly", "behind the last element"},
 		{"values of another type", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Values = tensor(array.F64, w.Dims...) }), Options{}, "answers soundly", "want f32"},
@@ -134,8 +134,8 @@ func TestSuiteCatches(t *testing.T) {
 		{"a reason that depends on the call", on(norm, func(w compress.Weight, c *compress.Compressed) { c.Skipped = fmt.Sprint(calls.Add(1)) }), Options{}, "the same again", "skipped differs"},
 		{"a buffer used again", on(kernel, func(w compress.Weight, c *compress.Compressed) {
 			if w.Data.Len() == reused.Len() {
-				copy(reused.Data, c.Keep.Data)
-				c.Keep = reused
+				copy(reused.Data, c.Mask.Data)
+				c.Mask = reused
 			}
 		}), Options{}, "hands its answer over", "a later call changed the answer"},
 		{"NaN spread by NaN", broken{name: "broken", after: func(w []compress.Weight, out []compress.Compressed) []compress.Compressed {
@@ -163,8 +163,8 @@ func TestSuiteCatches(t *testing.T) {
 		{"groups that do not fit", compress.NM{N: 1, M: 3}, Options{Promise: Groups(2, 4, 1)}, "promise", "do not fit"},
 		{"single zeros", compress.Only(compress.TopK(0.5), "fc.weight"), Options{Promise: Blocks(2)}, "promise", "kept in part"},
 		{"blocks that do not fit", compress.Only(compress.Block{Size: 2, Sparsity: .5}, "layer2.*"), Options{Promise: Blocks(4)}, "promise", "do not fit"},
-		{"no reason", compress.Dense{}, Options{Promise: Blocks(4)}, "promise", "Skipped"},
-		{"no reason", compress.Dense{}, Options{Promise: Groups(2, 4, 1)}, "promise", "Skipped"},
+		{"no reason", compress.Identity{}, Options{Promise: Blocks(4)}, "promise", "Skipped"},
+		{"no reason", compress.Identity{}, Options{Promise: Groups(2, 4, 1)}, "promise", "Skipped"},
 		{"a case of one's own", compress.Only(compress.TopK(.5), "conv1.weight"), Options{Weights: []compress.Weight{{
 			Meta: compress.Meta{Name: "mine", Role: graph.Kernel, Dims: []int{2, 2}}, Data: tensor(array.F32, 2, 2),
 		}}}, "answers soundly", "Options.Weights"},
@@ -221,10 +221,10 @@ func (o *overlapping) Compress(ctx context.Context, w []compress.Weight) ([]comp
 // twoFaced has a graph form that differs from its host form.
 type twoFaced struct {
 	broken
-	build func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed
+	build func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode
 }
 
-func (c twoFaced) Build(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+func (c twoFaced) Build(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode {
 	return c.build(b, w)
 }
 
@@ -233,19 +233,19 @@ func TestSuiteCatchesAGraphFormThatDiffers(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		says  string
-		build func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed
+		build func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode
 	}{
 		{"the right one", "", half.Build},
 		{"one element more", "the graph form and the host form differ", compress.TopK(0.499).Build},
-		{"a mask missing", "has a mask", compress.Except(half, "fc.weight").(compress.Symbolic).Build},
-		{"a short answer", "8 of 9", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed { return half.Build(b, w)[1:] }},
+		{"a mask missing", "has a mask", compress.Except(half, "fc.weight").(compress.GraphCompressor).Build},
+		{"a short answer", "8 of 9", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode { return half.Build(b, w)[1:] }},
 		{"a mistake", "want 0", compress.TopK(2).Build},
-		{"a reason missing", "skipped", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+		{"a reason missing", "skipped", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode {
 			out := half.Build(b, w)
 			out[0].Skipped = "none"
 			return out
 		}},
-		{"a value not masked", "value of conv1.weight", func(b *graph.Builder, w []compress.Sym) []compress.SymCompressed {
+		{"a value not masked", "value of conv1.weight", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode {
 			out := half.Build(b, w)
 			out[1].Value = w[1].W
 			return out

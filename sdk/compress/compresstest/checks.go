@@ -134,7 +134,7 @@ func checkOwnership(ctx context.Context, c compress.Compressor, o Options) error
 	err := each(ctx, c, o, func(s scene, out []compress.Compressed) error {
 		copied := make([]compress.Compressed, len(out))
 		for i, x := range out {
-			copied[i] = compress.Compressed{Keep: x.Keep.Clone(), Values: x.Values.Clone(), Pattern: x.Pattern, Skipped: x.Skipped}
+			copied[i] = compress.Compressed{Mask: x.Mask.Clone(), Values: x.Values.Clone(), Pattern: x.Pattern, Skipped: x.Skipped}
 		}
 		all = append(all, held{s, out, copied})
 		return nil
@@ -218,7 +218,7 @@ func same(w []compress.Weight, a, b []compress.Compressed) error {
 	}
 	for i := range a {
 		switch {
-		case !equal(a[i].Keep, b[i].Keep):
+		case !equal(a[i].Mask, b[i].Mask):
 			return fmt.Errorf("tensor %s: masks differ", w[i].Name)
 		case !equal(a[i].Values, b[i].Values):
 			return fmt.Errorf("tensor %s: values differ", w[i].Name)

@@ -19,8 +19,8 @@ func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 		}
 		inner := array.Count(w.Dims[axis+1:])
 		kept := map[int]int{} // by first element of the group
-		for i := range c.Keep.Len() {
-			if c.Keep.Bit(i) {
+		for i := range c.Mask.Len() {
+			if c.Mask.Bit(i) {
 				kept[i-i/inner%m*inner]++
 			}
 		}
@@ -44,8 +44,8 @@ func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 			return fmt.Errorf("shape %v is masked although blocks of %d do not fit axis 0", w.Dims, size)
 		}
 		inner := array.Count(w.Dims[1:])
-		for i := range c.Keep.Len() {
-			if first := i - i/inner%size*inner; c.Keep.Bit(i) != c.Keep.Bit(first) {
+		for i := range c.Mask.Len() {
+			if first := i - i/inner%size*inner; c.Mask.Bit(i) != c.Mask.Bit(first) {
 				return fmt.Errorf("the block of %d at element %d is kept in part", size, first)
 			}
 		}
@@ -55,7 +55,7 @@ func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 
 // leftDense reports whether a weight has no mask; it is an error if it should have one and nothing says why it has not.
 func leftDense(w compress.Weight, c compress.Compressed) (bool, error) {
-	if !c.Keep.None() {
+	if !c.Mask.None() {
 		return false, nil
 	}
 	if w.Prunable() && c.Skipped == "" {

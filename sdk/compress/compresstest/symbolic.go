@@ -14,7 +14,7 @@ import (
 )
 
 func checkGraph(ctx context.Context, c compress.Compressor, o Options) error {
-	symbolic, ok := c.(compress.Symbolic)
+	symbolic, ok := c.(compress.GraphCompressor)
 	if !ok {
 		return nil
 	}
@@ -39,16 +39,16 @@ func checkGraph(ctx context.Context, c compress.Compressor, o Options) error {
 }
 
 // compareForms builds a program whose inputs are the weights, runs it, and compares it with the host's answer.
-func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight, host []compress.Compressed) error {
+func compareForms(ctx context.Context, c compress.GraphCompressor, w []compress.Weight, host []compress.Compressed) error {
 	want, err := compress.Apply(w, host)
 	if err != nil {
 		return err
 	}
 	b := graph.NewBuilder()
-	in, syms := make([]array.Tensor, len(w)), make([]compress.Sym, len(w))
+	in, syms := make([]array.Tensor, len(w)), make([]compress.WeightNode, len(w))
 	for i, x := range clone(w) {
 		in[i] = x.Data
-		syms[i] = compress.Sym{Meta: x.Meta, W: b.Input(x.Name, x.Data.DType, graph.Of(x.Data.Dims...))}
+		syms[i] = compress.WeightNode{Meta: x.Meta, W: b.Input(x.Name, x.Data.DType, graph.Of(x.Data.Dims...))}
 	}
 	built := c.Build(b, syms)
 	if err := b.Err(); err != nil {
@@ -60,15 +60,15 @@ func compareForms(ctx context.Context, c compress.Symbolic, w []compress.Weight,
 	expected := map[string]array.Tensor{}
 	for i, x := range built {
 		name := w[i].Name
-		if x.Keep.None() != host[i].Keep.None() {
-			return fmt.Errorf("tensor %s: the graph form has a mask: %v, the host form: %v", name, !x.Keep.None(), !host[i].Keep.None())
+		if x.Mask.None() != host[i].Mask.None() {
+			return fmt.Errorf("tensor %s: the graph form has a mask: %v, the host form: %v", name, !x.Mask.None(), !host[i].Mask.None())
 		}
 		if x.Skipped != host[i].Skipped {
 			return fmt.Errorf("tensor %s: the graph form is skipped for %q, the host form for %q", name, x.Skipped, host[i].Skipped)
 		}
-		if b.Output("value of "+name, x.Value); !x.Keep.None() {
-			b.Output("mask of "+name, x.Keep)
-			expected["mask of "+name] = host[i].Keep
+		if b.Output("value of "+name, x.Value); !x.Mask.None() {
+			b.Output("mask of "+name, x.Mask)
+			expected["mask of "+name] = host[i].Mask
 		}
 		expected["value of "+name] = want[i]
 	}

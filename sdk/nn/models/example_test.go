@@ -58,7 +58,7 @@ func ExampleResNet() {
 }
 
 func ExampleVGG() {
-	m := models.VGG{Form: models.CIFAR, Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
+	m := models.VGG{Stem: models.CIFAR, Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
 	fmt.Println(count(m, graph.Batch(3, 32, 32)))
 	// Output: 242826
 }

@@ -16,8 +16,8 @@ func TestPyTorch(t *testing.T) {
 		"resnet, CIFAR, projection":    models.ResNet{Blocks: []int{1, 2, 1}, Widths: []int{4, 6, 8}, Classes: 5},
 		"resnet, CIFAR, padding":       models.ResNet{Blocks: []int{1, 2, 1}, Widths: []int{4, 8, 16}, Shortcut: models.Padding, Classes: 5},
 		"resnet, CIFAR, bottleneck":    models.ResNet{Blocks: []int{1, 1}, Widths: []int{2, 4}, Bottleneck: true, Classes: 5},
-		"resnet, ImageNet, basic":      models.ResNet{Form: models.ImageNet, Blocks: []int{1, 2}, Widths: []int{4, 6}, Classes: 5},
-		"resnet, ImageNet, bottleneck": models.ResNet{Form: models.ImageNet, Blocks: []int{2, 1}, Widths: []int{2, 4}, Bottleneck: true, Classes: 5},
+		"resnet, ImageNet, basic":      models.ResNet{Stem: models.ImageNet, Blocks: []int{1, 2}, Widths: []int{4, 6}, Classes: 5},
+		"resnet, ImageNet, bottleneck": models.ResNet{Stem: models.ImageNet, Blocks: []int{2, 1}, Widths: []int{2, 4}, Bottleneck: true, Classes: 5},
 		"vgg, CIFAR":                   models.VGG{Widths: [][]int{{4}, {6, 6}}, Classes: 5},
 	}
 	cases := golden.Cases(t, "models")

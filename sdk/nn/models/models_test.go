@@ -171,7 +171,7 @@ func TestMistakes(t *testing.T) {
 		{"classes", models.ResNet20(0), graph.Batch(3, 8, 8), "linear (Linear): Out is 0"},
 		{"vector", models.ResNet20(10), graph.Batch(3), "conv1 (Conv2D): want x of rank 4"},
 		{"vgg for large images", models.VGG16BN(10), graph.Batch(3, 32, 32), "want height and width 7"},
-		{"vgg without layers", models.VGG{Form: models.ImageNet, Classes: 2}, graph.Batch(), "want height and width 7"},
+		{"vgg without layers", models.VGG{Stem: models.ImageNet, Classes: 2}, graph.Batch(), "want height and width 7"},
 		{"image too small", models.VGG16BNCIFAR(10), graph.Batch(3, 16, 16), "larger than the padded image"},
 		{"perceptron", models.MLP{Hidden: []int{0}, Classes: 2}, graph.Batch(3), "fc1 (Linear): Out is 0"},
 	} {

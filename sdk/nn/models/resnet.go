@@ -7,12 +7,12 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// A Form says which images a network is made for.
-type Form uint8
+// A Stem says which images a network is made for.
+type Stem uint8
 
 // The forms.
 const (
-	CIFAR    Form = iota // small images: a 3×3 stem
+	CIFAR    Stem = iota // small images: a 3×3 stem
 	ImageNet             // large images: a stem that shrinks them by 4, and torchvision's names
 )
 
@@ -34,7 +34,7 @@ const (
 //	its projection        layer{s}.{b}.shortcut.0, .1    layer{s}.{b}.downsample.0, .1
 //	classifier            linear                         fc
 type ResNet struct {
-	Form       Form
+	Stem       Stem
 	Blocks     []int // blocks in each stage
 	Widths     []int // channels of each stage's 3×3 convolutions
 	Bottleneck bool  // blocks are 1×1, 3×3, 1×1 to four times the width, instead of 3×3 twice
@@ -60,17 +60,17 @@ func cifar(blocks int, s Shortcut, classes int) ResNet {
 
 // ResNet18 is torchvision's resnet18.
 func ResNet18(classes int) ResNet {
-	return ResNet{Form: ImageNet, Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
+	return ResNet{Stem: ImageNet, Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
 // ResNet34 is torchvision's resnet34.
 func ResNet34(classes int) ResNet {
-	return ResNet{Form: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Classes: classes}
+	return ResNet{Stem: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
 // ResNet50 is torchvision's resnet50.
 func ResNet50(classes int) ResNet {
-	return ResNet{Form: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Bottleneck: true, Classes: classes}
+	return ResNet{Stem: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Bottleneck: true, Classes: classes}
 }
 
 // ResNet18CIFAR is [ResNet18] with the stem for small images, the common choice for CIFAR where a wide network is wanted.
@@ -106,7 +106,7 @@ func (r ResNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 
 func (r ResNet) stem(p *nn.Pass, x graph.Node) graph.Node {
 	width := r.Widths[0]
-	if r.Form == CIFAR {
+	if r.Stem == CIFAR {
 		return nn.ReLU(p, normed(p, "conv1", "bn1", conv(width, 3, 1), x))
 	}
 	x = nn.ReLU(p, normed(p, "conv1", "bn1", conv(width, 7, 2), x))
@@ -114,7 +114,7 @@ func (r ResNet) stem(p *nn.Pass, x graph.Node) graph.Node {
 }
 
 func (r ResNet) classifier() string {
-	if r.Form == CIFAR {
+	if r.Stem == CIFAR {
 		return "linear"
 	}
 	return "fc"
@@ -154,7 +154,7 @@ func (b block) shortcut(p *nn.Pass, x graph.Node) graph.Node {
 		return x
 	case b.Shortcut == Padding:
 		return b.padded(p, x)
-	case b.Form == CIFAR:
+	case b.Stem == CIFAR:
 		return normed(p.At("shortcut"), "0", "1", conv(b.out(), 1, b.stride), x)
 	default:
 		return normed(p.At("downsample"), "0", "1", conv(b.out(), 1, b.stride), x)

@@ -11,7 +11,7 @@ import (
 // Parameters: features.{i}, counting every convolution, batch norm, ReLU and pooling; classifier.0, .3, .6 for ImageNet,
 // classifier for CIFAR.
 type VGG struct {
-	Form    Form
+	Stem    Stem
 	Widths  [][]int // output channels of each convolution; a 2×2 max-pooling follows each inner list
 	Classes int
 }
@@ -22,16 +22,16 @@ func vgg16() [][]int {
 }
 
 // VGG16BN is torchvision's vgg16_bn, for images of 224×224.
-func VGG16BN(classes int) VGG { return VGG{Form: ImageNet, Widths: vgg16(), Classes: classes} }
+func VGG16BN(classes int) VGG { return VGG{Stem: ImageNet, Widths: vgg16(), Classes: classes} }
 
 // VGG16BNCIFAR is VGG-16 with batch norm for images of 32×32.
-func VGG16BNCIFAR(classes int) VGG { return VGG{Form: CIFAR, Widths: vgg16(), Classes: classes} }
+func VGG16BNCIFAR(classes int) VGG { return VGG{Stem: CIFAR, Widths: vgg16(), Classes: classes} }
 
 // Forward returns the logits [N Classes] of images x [N C H W]: H and W are 224 for [ImageNet]; for [CIFAR] any that the
 // poolings leave something of.
 func (v VGG) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	x = p.Apply("features", v.features(), x)
-	if v.Form == CIFAR {
+	if v.Stem == CIFAR {
 		return p.Apply("classifier", linear(v.Classes), nn.GlobalAvgPool(p, x))
 	}
 	if s := p.Shape(x); p.Err() == nil && (len(s) != 4 || !s[2:].Equal(graph.Of(7, 7))) {

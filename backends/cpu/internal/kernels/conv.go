@@ -8,7 +8,7 @@ import "fmt"
 //	input gradient   dx[n,c,y,x]   = Σ_o Σ_i Σ_j  w[o,c,i,j] · dy[n, o, (y+P-i)/S, (x+P-j)/S]     where the division is exact
 //	weight gradient  dw[o,c,i,j]   = Σ_n Σ_y Σ_x  dy[n,o,y,x] · x[n, c, y·S+i-P, x·S+j-P]
 //
-// Each is one type: [ConvForward], [ConvInputGrad], [ConvWeightGrad], made by the method of [Level] of the same name, immutable, and safe
+// Each is one type: [ConvForward], [ConvInputGrad], [ConvWeightGrad], made by the method of [InstructionSet] of the same name, immutable, and safe
 // for concurrent use as long as every concurrent call has its own scratch and its own range of results.
 //
 // All three copy the image they read, strip by strip, into planes in scratch (see convPlanes): padded, and with a stride split into

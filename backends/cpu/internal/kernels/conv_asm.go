@@ -30,7 +30,7 @@ type convAssembly struct {
 }
 
 // convLevel returns the kernels of an assembly level, nil for Portable.
-func convLevel(l Level) *convAssembly {
+func convLevel(l InstructionSet) *convAssembly {
 	switch l {
 	case AVX512:
 		return &convAVX512
@@ -40,14 +40,14 @@ func convLevel(l Level) *convAssembly {
 	return nil
 }
 
-func (l Level) convTiles(kind convKind) *convTiles {
+func (l InstructionSet) convTiles(kind convKind) *convTiles {
 	if a := convLevel(l); a != nil {
 		return &a.tiles[kind]
 	}
 	return &convTilesPortable[kind]
 }
 
-func (l Level) convGradLimits() *convGradLimits {
+func (l InstructionSet) convGradLimits() *convGradLimits {
 	if a := convLevel(l); a != nil {
 		return &a.limits
 	}
@@ -55,7 +55,7 @@ func (l Level) convGradLimits() *convGradLimits {
 }
 
 // convBand computes tiles of pixels columns of a band.
-func (l Level) convBand(b *convBand, pixels, tiles int) {
+func (l InstructionSet) convBand(b *convBand, pixels, tiles int) {
 	a := convLevel(l)
 	if a == nil {
 		convBandPortable(b, pixels, tiles)
@@ -73,7 +73,7 @@ func (l Level) convBand(b *convBand, pixels, tiles int) {
 }
 
 // convGrad adds a tile to its sums.
-func (l Level) convGrad(t *convGradTile) {
+func (l InstructionSet) convGrad(t *convGradTile) {
 	a := convLevel(l)
 	if a == nil {
 		convGradPortable(t)
@@ -98,7 +98,7 @@ func (l Level) convGrad(t *convGradTile) {
 }
 
 // fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
-func (l Level) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+func (l InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	a := convLevel(l)
 	if a == nil {
 		fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)

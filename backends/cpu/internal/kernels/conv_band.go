@@ -119,7 +119,7 @@ func (band *convBand) pair() {
 }
 
 // compute computes a band of cols columns, in tiles of nearly equal size.
-func (band *convBand) compute(l Level, cols int) {
+func (band *convBand) compute(l InstructionSet, cols int) {
 	most := l.convTiles(band.kind)[band.run][band.blocks]
 	tiles := (cols + most - 1) / most
 	pixels := (cols + tiles - 1) / tiles

@@ -38,7 +38,7 @@ func square(c, size, o, kernel, stride int) ConvShape {
 func planar(s ConvShape) ConvShape { s.Planar = true; return s }
 
 // benchConv times one pass on one thread, packing, padding and merging included, beside the core's peak.
-func benchConv(b *testing.B, plan func(l Level, s ConvShape, n int) (func(), error)) {
+func benchConv(b *testing.B, plan func(l InstructionSet, s ConvShape, n int) (func(), error)) {
 	level := Supported()
 	for _, bench := range convBenches {
 		b.Run(fmt.Sprintf("%s/%s", bench.name, level), func(b *testing.B) {
@@ -52,7 +52,7 @@ func benchConv(b *testing.B, plan func(l Level, s ConvShape, n int) (func(), err
 }
 
 func BenchmarkConvForward(b *testing.B) {
-	benchConv(b, func(l Level, s ConvShape, n int) (func(), error) {
+	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
 		f, err := l.ConvForward(s)
 		if err != nil {
 			return nil, err
@@ -67,7 +67,7 @@ func BenchmarkConvForward(b *testing.B) {
 }
 
 func BenchmarkConvInputGrad(b *testing.B) {
-	benchConv(b, func(l Level, s ConvShape, n int) (func(), error) {
+	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
 		g, err := l.ConvInputGrad(s)
 		if err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func BenchmarkConvInputGrad(b *testing.B) {
 }
 
 func BenchmarkConvWeightGrad(b *testing.B) {
-	benchConv(b, func(l Level, s ConvShape, n int) (func(), error) {
+	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
 		g, err := l.ConvWeightGrad(s)
 		if err != nil {
 			return nil, err

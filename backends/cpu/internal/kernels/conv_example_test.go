@@ -7,7 +7,7 @@ import (
 )
 
 // A 3×3 convolution that sums its neighbourhood: 9 inside the image of ones, 6 at an edge, 4 in a corner.
-func ExampleLevel_ConvForward() {
+func ExampleInstructionSet_ConvForward() {
 	level, err := kernels.Detect()
 	if err != nil {
 		fmt.Println(err)

@@ -1,6 +1,6 @@
 package kernels
 
-// ConvForward computes y from x and the weights. See [Level.ConvForward].
+// ConvForward computes y from x and the weights. See [InstructionSet.ConvForward].
 type ConvForward struct {
 	shape ConvShape
 	image convImage
@@ -15,7 +15,7 @@ type ConvForward struct {
 //
 // Sums run over input channels and taps in an order that depends on the shape and the level alone. Assembly levels use fused multiply-adds: against
 // Portable the result differs by rounding.
-func (l Level) ConvForward(s ConvShape) (*ConvForward, error) {
+func (l InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@ package kernels
 // convImage computes the passes whose result is an image, forward and input gradient: every result pixel is a sum over taps of plane
 // pixels at constant offsets.
 type convImage struct {
-	level         Level
+	level         InstructionSet
 	kind          convKind
 	tiles         *convTiles
 	planes        convPlanes
@@ -36,7 +36,7 @@ const convStripBytes = 192 << 10
 
 // finish lays out scratch, offsets, panels and chunks, once planes, grids and sizes are known. perGroup is the number of result channels and
 // inPerGroup the number of plane channels of one group.
-func (c *convImage) finish(level Level, kind convKind, groups, perGroup, inPerGroup int) {
+func (c *convImage) finish(level InstructionSet, kind convKind, groups, perGroup, inPerGroup int) {
 	c.level, c.kind, c.tiles = level, kind, level.convTiles(kind)
 	c.planStrips()
 	longest := 0

@@ -2,16 +2,16 @@ package kernels
 
 import "errors"
 
-// ConvInputGrad computes dx from dy and the weights. See [Level.ConvInputGrad].
+// ConvInputGrad computes dx from dy and the weights. See [InstructionSet.ConvInputGrad].
 type ConvInputGrad struct {
 	shape ConvShape
 	image convImage
 }
 
-// ConvInputGrad plans the gradient of a convolution with respect to its input. Use is that of [Level.ConvForward]; the result is dx, the rows and panels
+// ConvInputGrad plans the gradient of a convolution with respect to its input. Use is that of [InstructionSet.ConvForward]; the result is dx, the rows and panels
 // of a part are those of dx. A stride multiplies no zeros: the pixels of dx fall into StrideH·StrideW lattices, each of
 // which sums its own taps. Planar input is an error: reorder x into blocks and clear Planar.
-func (l Level) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
+func (l InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

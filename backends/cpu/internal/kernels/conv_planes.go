@@ -59,7 +59,7 @@ func (p *convPlanes) phase(row, col int) int {
 }
 
 // fill copies plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch, where row r0 comes first.
-func (p *convPlanes) fill(l Level, scratch, image []float32, b0, b1, r0, r1 int) {
+func (p *convPlanes) fill(l InstructionSet, scratch, image []float32, b0, b1, r0, r1 int) {
 	line := p.cols * p.unit
 	for b := b0; b < b1; b++ {
 		source := image[b*p.height*p.width*p.unit:][:p.height*p.width*p.unit]

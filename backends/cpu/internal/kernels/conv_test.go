@@ -37,8 +37,8 @@ func (s ConvShape) name() string {
 }
 
 // convTestLevels returns the levels that this machine can run.
-func convTestLevels() []Level {
-	var levels []Level
+func convTestLevels() []InstructionSet {
+	var levels []InstructionSet
 	for l := Portable; l <= Supported(); l++ {
 		levels = append(levels, l)
 	}
@@ -150,7 +150,7 @@ func dirty(n int) []float32 {
 	return v
 }
 
-func forEachConv(t *testing.T, f func(t *testing.T, l Level, c *convCase)) {
+func forEachConv(t *testing.T, f func(t *testing.T, l InstructionSet, c *convCase)) {
 	for _, s := range convShapes {
 		c := newConvCase(s, 2)
 		for _, l := range convTestLevels() {
@@ -160,7 +160,7 @@ func forEachConv(t *testing.T, f func(t *testing.T, l Level, c *convCase)) {
 }
 
 func TestConvForward(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l Level, c *convCase) {
+	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
 		s := c.s
 		f, err := l.ConvForward(s)
 		if err != nil {
@@ -199,7 +199,7 @@ func TestConvForward(t *testing.T) {
 }
 
 func TestConvInputGrad(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l Level, c *convCase) {
+	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
 		s := c.s
 		s.Planar = false
 		g, err := l.ConvInputGrad(s)
@@ -220,7 +220,7 @@ func TestConvInputGrad(t *testing.T) {
 }
 
 func TestConvWeightGrad(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l Level, c *convCase) {
+	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
 		s := c.s
 		g, err := l.ConvWeightGrad(s)
 		if err != nil {
@@ -368,7 +368,7 @@ func TestConvSizes(t *testing.T) {
 }
 
 // checkConv compares all passes with their definition.
-func checkConv(t *testing.T, l Level, c *convCase) {
+func checkConv(t *testing.T, l InstructionSet, c *convCase) {
 	t.Helper()
 	s := c.s
 	what := func(pass string) string { return fmt.Sprintf("%s %s %s", s.name(), l, pass) }

@@ -2,10 +2,10 @@ package kernels
 
 import "slices"
 
-// ConvWeightGrad computes dw from x and dy. See [Level.ConvWeightGrad].
+// ConvWeightGrad computes dw from x and dy. See [InstructionSet.ConvWeightGrad].
 type ConvWeightGrad struct {
 	shape      ConvShape
-	level      Level
+	level      InstructionSet
 	kind       convKind
 	planes     convPlanes
 	taps       []convTap // in the order of sortTaps
@@ -31,7 +31,7 @@ type ConvWeightGrad struct {
 //	g.Merge(dw, partials, k)
 //
 // Where there are few chunks, because a partial is large, a part may also divide the panels of output channels.
-func (l Level) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
+func (l InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 //
 // # Levels
 //
-// Every kernel is a method of [Level], the instruction set that the caller chose once with [Detect] and then holds as a value:
+// Every kernel is a method of [InstructionSet], the instruction set that the caller chose once with [Detect] and then holds as a value:
 //
 //	level, err := kernels.Detect()
 //	level.Add(dst, a, b)

@@ -20,7 +20,7 @@ func Example() {
 }
 
 // A linear layer stores its weights as [out, in]: y = x·Wᵀ.
-func ExampleLevel_MatMul() {
+func ExampleInstructionSet_MatMul() {
 	x := []float32{1, 2, 3} // 1 by 3
 	w := []float32{1, 0, 0, 1, 1, 1}
 	y := make([]float32, 2) // 1 by 2
@@ -31,7 +31,7 @@ func ExampleLevel_MatMul() {
 }
 
 // Batch normalisation in training: statistics first, then the affine map they give.
-func ExampleLevel_Normalize() {
+func ExampleInstructionSet_Normalize() {
 	const n, c, pixels = 2, 1, 2 // images, channels, pixels
 	level := kernels.Portable
 	x := kernels.Floats(n * kernels.Blocks(c) * pixels * kernels.Block)

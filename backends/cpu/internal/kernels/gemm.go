@@ -38,7 +38,7 @@ type gemmTable struct {
 
 var gemms = [...]gemmTable{Portable: portableGemm, AVX2: avx2Gemm, AVX512: avx512Gemm}
 
-// Scratch returns the number of float32 values of working memory that [Level.MatMul] needs for a tile of this product. It does not depend on the
+// Scratch returns the number of float32 values of working memory that [InstructionSet.MatMul] needs for a tile of this product. It does not depend on the
 // level.
 func (m MatMul) Scratch() int {
 	const widest = 32
@@ -51,7 +51,7 @@ func (m MatMul) Scratch() int {
 //
 // Every element of C is a sum over k in an order that depends on the shape m and the level only, so any division into tiles gives the same
 // result. Portable rounds after each product; the other levels use fused multiply-adds.
-func (l Level) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
+func (l InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	switch {
 	case t.I0 >= t.I1 || t.J0 >= t.J1:
 	case m.K == 0:
@@ -69,7 +69,7 @@ func (l Level) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 
 // packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one. Where one
 // panel of A is all there is, and B's rows lie right, B is read in place, for it is read only once.
-func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
+func (l InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	g := &gemms[l]
 	inPlace := !m.TransB && m.M <= g.tileRows
 	for j0 := t.J0; j0 < t.J1; j0 += nBlock {
@@ -112,7 +112,7 @@ func (l Level) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 func share(from, to, n, i int) int { return from + (to-from)*i/n }
 
 // packB copies rows k0 to k0+k and columns j0 to j1 of op(B) into panels of tileCols columns, the last filled up with zeros.
-func (l Level) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
+func (l InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 	g := &gemms[l]
 	for ; j0 < j1; j0 += g.tileCols {
 		cols := min(g.tileCols, j1-j0)
@@ -135,7 +135,7 @@ func (l Level) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 const spill = 8
 
 // packA copies columns k0 to k0+k of the rows i0 to i1 of op(A) into one panel, column by column.
-func (l Level) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
+func (l InstructionSet) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
 	rows := i1 - i0
 	if m.TransA {
 		src := a[k0*m.LDA+i0:]

@@ -55,7 +55,7 @@ func TestMatMul(t *testing.T) {
 	for n := 1; n < 68; n++ {
 		shapes = append(shapes, [3]int{(n*5)%67 + 1, n, (n*11)%67 + 1})
 	}
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, s := range shapes {
 			for mode := range 8 {
 				k := newMatmulCase(s[0], s[1], s[2], mode&1 != 0, mode&2 != 0, mode&4 != 0)
@@ -78,7 +78,7 @@ func TestMatMul(t *testing.T) {
 }
 
 func TestMatMulStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, end := range []bool{false, true} {
 			for n := 1; n < 68; n += 3 {
 				for mode := range 4 {

@@ -7,7 +7,7 @@ import "math"
 //	y[i,j] = (x[i,j] - mean[i]) * invstd[i] * gamma[j] + beta[j]
 //
 // mean[i] and invstd[i] = 1/sqrt(variance+eps), of the row and biased, are stored for the gradient. y may not be x.
-func (l Level) LayerNorm(y, mean, invstd, x, gamma, beta []float32, rows, cols int, eps float64) {
+func (l InstructionSet) LayerNorm(y, mean, invstd, x, gamma, beta []float32, rows, cols int, eps float64) {
 	for i := range rows {
 		out, row := y[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
 		m := float32(l.Sum(row) / float64(cols))
@@ -22,12 +22,12 @@ func (l Level) LayerNorm(y, mean, invstd, x, gamma, beta []float32, rows, cols i
 	}
 }
 
-// LayerNormGrad sets dx to the input gradient of [Level.LayerNorm] for each row, with xhat = (x-mean)*invstd and g = dy*gamma:
+// LayerNormGrad sets dx to the input gradient of [InstructionSet.LayerNorm] for each row, with xhat = (x-mean)*invstd and g = dy*gamma:
 //
 //	dx[i,j] = invstd[i] * (g[i,j] - Σ_k g[i,k]/cols - xhat[i,j] * Σ_k g[i,k]*xhat[i,k]/cols)
 //
 // scratch has cols elements. dx may be neither dy nor x.
-func (l Level) LayerNormGrad(dx, dy, x, mean, invstd, gamma, scratch []float32, rows, cols int) {
+func (l InstructionSet) LayerNormGrad(dx, dy, x, mean, invstd, gamma, scratch []float32, rows, cols int) {
 	xhat := scratch[:cols]
 	for i := range rows {
 		d := dx[i*cols : (i+1)*cols]

@@ -8,7 +8,7 @@ import (
 
 func TestLayerNorm(t *testing.T) {
 	const eps = 1e-5
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, s := range [][2]int{{1, 1}, {3, 2}, {4, 67}, {70, 33}, {2, 768}} {
 			rows, cols := s[0], s[1]
 			what := fmt.Sprintf("%dx%d", rows, cols)

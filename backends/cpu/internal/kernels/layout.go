@@ -2,7 +2,7 @@ package kernels
 
 // ToBlocked reorders the images n0 to n1 of src, row-major [N, c, pixels], into dst, blocked [N, Blocks(c), pixels, 16]. Lanes beyond the last
 // channel are set to zero.
-func (l Level) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
+func (l InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
 			first := b * Block
@@ -17,7 +17,7 @@ func (l Level) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 }
 
 // FromBlocked reorders the images n0 to n1 of src, blocked [N, Blocks(c), pixels, 16], into dst, row-major [N, c, pixels].
-func (l Level) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
+func (l InstructionSet) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
 			first := b * Block
@@ -30,7 +30,7 @@ func (l Level) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 
 // Transpose sets dst[j*ldd+i] = src[i*lds+j] for 0 ≤ i < rows, 0 ≤ j < cols. Leading dimensions are the elements from one row to the next: lds at
 // least cols, ldd at least rows.
-func (l Level) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+func (l InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	if rows < 8 || cols < 8 {
 		for j := range cols {
 			for i := range rows {

@@ -6,7 +6,7 @@ import (
 )
 
 func TestBlockedOrder(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, s := range [][3]int{{1, 1, 1}, {2, 3, 9}, {3, 16, 4}, {2, 17, 5}, {2, 40, 67}, {1, 64, 64}} {
 			n, c, pixels := s[0], s[1], s[2]
 			what := fmt.Sprintf("n=%d c=%d pixels=%d", n, c, pixels)
@@ -28,7 +28,7 @@ func TestBlockedOrder(t *testing.T) {
 }
 
 func TestTranspose(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for rows := range 36 {
 			for cols := range 36 {
 				lds, ldd := cols+3, rows+1
@@ -50,7 +50,7 @@ func TestTranspose(t *testing.T) {
 }
 
 func TestTransposeStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, end := range []bool{false, true} {
 			for rows := 1; rows < 20; rows++ {
 				for cols := 1; cols < 20; cols++ {

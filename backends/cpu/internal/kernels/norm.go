@@ -60,14 +60,14 @@ var norms = [...]normTable{Portable: portableNorm, AVX2: avx2Norm, AVX512: avx51
 
 // Moments writes the partial sums of the planes p of x into part, MomentsPart elements for each plane of the whole tensor. Sums are taken about
 // the plane's first pixel, which makes them sound for data far from zero.
-func (l Level) Moments(part, x []float32, p Planes) {
+func (l InstructionSet) Moments(part, x []float32, p Planes) {
 	f := norms[l].moments
 	for i := p.From; i < p.To; i++ {
 		f(part[i*MomentsPart:(i+1)*MomentsPart], p.plane(x, i))
 	}
 }
 
-// MergeMoments sets mean and variance (biased) of the channels of blocks b0 to b1 from the partial sums of [Level.Moments] for all planes of a
+// MergeMoments sets mean and variance (biased) of the channels of blocks b0 to b1 from the partial sums of [InstructionSet.Moments] for all planes of a
 // tensor of n images.
 func MergeMoments(mean, variance, part []float32, n, blocks, pixels, b0, b1 int) {
 	count, share := float64(pixels), 1/float64(pixels)
@@ -114,7 +114,7 @@ func InvStd(dst, variance []float32, eps float64) {
 
 // Normalize sets y = (x-Mean)*Scale + Shift, plus residual unless that is nil, and then, if relu is set, max(y, 0), for the planes p. y may be x or
 // residual.
-func (l Level) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes) {
+func (l InstructionSet) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes) {
 	t := &norms[l]
 	plain, add := t.apply, t.applyAdd
 	if relu {
@@ -133,7 +133,7 @@ func (l Level) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes
 // NormGradSums writes the partial sums of g and g*(x-mean) of the planes p into part, GradPart elements for each plane of the whole tensor. g is dy,
 // or, unless y is nil, dy where y > 0: the gradient before a ReLU that was fused with the normalisation. Unless g is nil as well
 // it is stored, as the gradient of the residual that was added, and to be read in place of dy and y afterwards; g may be dy.
-func (l Level) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
+func (l InstructionSet) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
 	t := &norms[l]
 	for i := p.From; i < p.To; i++ {
 		out, d, in, m := part[i*GradPart:(i+1)*GradPart], p.plane(dy, i), p.plane(x, i), p.lanes(mean, i)
@@ -148,7 +148,7 @@ func (l Level) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
 	}
 }
 
-// MergeGradSums sets dbeta and dgamma of the channels of blocks b0 to b1 from the partial sums of [Level.NormGradSums] for all planes of a
+// MergeGradSums sets dbeta and dgamma of the channels of blocks b0 to b1 from the partial sums of [InstructionSet.NormGradSums] for all planes of a
 // tensor of n images.
 func MergeGradSums(dbeta, dgamma, part, invstd []float32, n, blocks, b0, b1 int) {
 	for b := b0; b < b1; b++ {
@@ -179,7 +179,7 @@ func InputGradOf(d InputGrad, dbeta, dgamma, invstd []float32, count int) {
 
 // NormGradInput sets dx = Scale * (g - MeanGrad - (x-Mean)*Slope) for the planes p. g is dy, or, unless y is nil, dy where y > 0. dx may be
 // dy, y or x.
-func (l Level) NormGradInput(dx, dy, y, x []float32, d InputGrad, p Planes) {
+func (l InstructionSet) NormGradInput(dx, dy, y, x []float32, d InputGrad, p Planes) {
 	t := &norms[l]
 	for i := p.From; i < p.To; i++ {
 		mean, scale := p.lanes(d.Mean, i), p.lanes(d.Scale, i)

@@ -13,17 +13,17 @@ func BenchmarkBatchNorm(b *testing.B) {
 	for _, k := range []struct {
 		name    string
 		tensors int
-		call    func(l Level)
+		call    func(l InstructionSet)
 	}{
-		{"copy", 2, func(Level) { copy(dx, x) }},
-		{"moments", 1, func(l Level) { l.Moments(part, x, p) }},
-		{"normalize", 2, func(l Level) { l.Normalize(y, x, nil, Affine{v, v, v}, true, p) }},
-		{"normalize+add", 3, func(l Level) { l.Normalize(y, x, r, Affine{v, v, v}, true, p) }},
-		{"gradsums", 3, func(l Level) { l.NormGradSums(part, nil, dy, y, x, v, p) }},
-		{"gradsums+g", 4, func(l Level) { l.NormGradSums(part, dx, dy, y, x, v, p) }},
-		{"input", 3, func(l Level) { l.NormGradInput(dx, dy, nil, x, InputGrad{v, v, v, v}, p) }},
-		{"inputrelu", 4, func(l Level) { l.NormGradInput(dx, dy, y, x, InputGrad{v, v, v, v}, p) }},
-		{"add", 3, func(l Level) { l.Add(dx, x, y) }},
+		{"copy", 2, func(InstructionSet) { copy(dx, x) }},
+		{"moments", 1, func(l InstructionSet) { l.Moments(part, x, p) }},
+		{"normalize", 2, func(l InstructionSet) { l.Normalize(y, x, nil, Affine{v, v, v}, true, p) }},
+		{"normalize+add", 3, func(l InstructionSet) { l.Normalize(y, x, r, Affine{v, v, v}, true, p) }},
+		{"gradsums", 3, func(l InstructionSet) { l.NormGradSums(part, nil, dy, y, x, v, p) }},
+		{"gradsums+g", 4, func(l InstructionSet) { l.NormGradSums(part, dx, dy, y, x, v, p) }},
+		{"input", 3, func(l InstructionSet) { l.NormGradInput(dx, dy, nil, x, InputGrad{v, v, v, v}, p) }},
+		{"inputrelu", 4, func(l InstructionSet) { l.NormGradInput(dx, dy, y, x, InputGrad{v, v, v, v}, p) }},
+		{"add", 3, func(l InstructionSet) { l.Add(dx, x, y) }},
 	} {
 		for _, l := range levels() {
 			b.Run(k.name+"/"+l.String(), func(b *testing.B) {

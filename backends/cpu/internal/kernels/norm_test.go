@@ -91,7 +91,7 @@ func eachNormCase(f func(what string, k *blockedCase)) {
 }
 
 func TestMoments(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			p := k.planes
 			part, portable := make([]float32, p.To*MomentsPart), make([]float32, p.To*MomentsPart)
@@ -112,7 +112,7 @@ func TestMoments(t *testing.T) {
 }
 
 func TestNormalize(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			a := Affine{k.fmean, k.scale, k.beta}
 			var residual []float32
@@ -132,7 +132,7 @@ func TestNormalize(t *testing.T) {
 }
 
 func TestNormGradient(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			p := k.planes
 			var y []float32
@@ -181,7 +181,7 @@ func sameWithin(t *testing.T, what string, got, want []float32, tol float64) {
 }
 
 func TestNormStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for pixels := 1; pixels < 20; pixels++ {
 			for _, end := range []bool{false, true} {
 				p, size := Planes{1, pixels, 0, 1}, pixels*Block

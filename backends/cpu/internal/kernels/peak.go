@@ -12,12 +12,12 @@ const peakChains = 12
 var lanes = [...]int{Portable: 1, AVX2: 8, AVX512: 16}
 
 // Lanes returns the number of float32 values that one vector register of the level holds: 1, 8 or 16.
-func (l Level) Lanes() int { return lanes[l] }
+func (l InstructionSet) Lanes() int { return lanes[l] }
 
 // Peak measures the multiply-add peak of one core at this level, in GFLOP/s (a multiply-add counts two): the best of several runs of
 // a loop of independent register-only multiply-adds. It takes some 30 ms. Benchmarks print it beside their own figures.
 // For Portable it is what compiled Go reaches with scalars.
-func (l Level) Peak() float64 {
+func (l InstructionSet) Peak() float64 {
 	const steps, runs = 200_000, 15
 	loop := peakLoops[l]
 	best := time.Duration(1<<63 - 1)

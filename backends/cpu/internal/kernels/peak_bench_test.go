@@ -8,7 +8,7 @@ import (
 
 // besidePeak times run, and after each run a short stretch of the level's peak loop, so that both see the same machine. It reports the
 // GFLOP/s of the median run, the median peak, and the share.
-func besidePeak(b *testing.B, l Level, flops float64, run func()) {
+func besidePeak(b *testing.B, l InstructionSet, flops float64, run func()) {
 	const steps = 20_000
 	run()
 	var runs, peaks []time.Duration

@@ -21,7 +21,7 @@ type poolTable struct {
 var pools = [...]poolTable{Portable: portablePool, AVX2: avx2Pool, AVX512: avx512Pool}
 
 // MaxPool sets each pixel of y to the lane-wise maximum over its window, for the planes p0 to p1. A NaN in a window gives NaN.
-func (l Level) MaxPool(y, x []float32, w Window, p0, p1 int) {
+func (l InstructionSet) MaxPool(y, x []float32, w Window, p0, p1 int) {
 	f := pools[l].max
 	for p := p0; p < p1; p++ {
 		in, out := w.in(x, p), w.out(y, p)
@@ -29,9 +29,9 @@ func (l Level) MaxPool(y, x []float32, w Window, p0, p1 int) {
 	}
 }
 
-// MaxPoolGrad sets dx to the gradient of [Level.MaxPool] for the planes p0 to p1: every dy goes to the first maximum of its window in
+// MaxPoolGrad sets dx to the gradient of [InstructionSet.MaxPool] for the planes p0 to p1: every dy goes to the first maximum of its window in
 // row-major order, or to its last NaN. x is the input of the forward pass.
-func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window, p0, p1 int) {
+func (l InstructionSet) MaxPoolGrad(dx, dy, x []float32, w Window, p0, p1 int) {
 	f := pools[l].maxGrad
 	for p := p0; p < p1; p++ {
 		in, din, dout := w.in(x, p), w.in(dx, p), w.out(dy, p)
@@ -42,7 +42,7 @@ func (l Level) MaxPoolGrad(dx, dy, x []float32, w Window, p0, p1 int) {
 
 // AvgPool sets each pixel of y to the lane-wise mean over its window, for the planes p0 to p1. With countPad the divisor is always
 // KernelH*KernelW, without it the number of input pixels in the window.
-func (l Level) AvgPool(y, x []float32, w Window, countPad bool, p0, p1 int) {
+func (l InstructionSet) AvgPool(y, x []float32, w Window, countPad bool, p0, p1 int) {
 	f := pools[l].sum
 	for p := p0; p < p1; p++ {
 		in, out := w.in(x, p), w.out(y, p)
@@ -50,8 +50,8 @@ func (l Level) AvgPool(y, x []float32, w Window, countPad bool, p0, p1 int) {
 	}
 }
 
-// AvgPoolGrad sets dx to the gradient of [Level.AvgPool] for the planes p0 to p1.
-func (l Level) AvgPoolGrad(dx, dy []float32, w Window, countPad bool, p0, p1 int) {
+// AvgPoolGrad sets dx to the gradient of [InstructionSet.AvgPool] for the planes p0 to p1.
+func (l InstructionSet) AvgPoolGrad(dx, dy []float32, w Window, countPad bool, p0, p1 int) {
 	f := pools[l].spread
 	for p := p0; p < p1; p++ {
 		din, dout := w.in(dx, p), w.out(dy, p)
@@ -62,7 +62,7 @@ func (l Level) AvgPoolGrad(dx, dy []float32, w Window, countPad bool, p0, p1 int
 
 // GlobalAvgPool sets y, one pixel of 16 lanes a plane, to the mean over the pixels of x, for the planes p0 to p1: a blocked tensor of
 // 1x1 images.
-func (l Level) GlobalAvgPool(y, x []float32, pixels, p0, p1 int) {
+func (l InstructionSet) GlobalAvgPool(y, x []float32, pixels, p0, p1 int) {
 	f, size := pools[l].sum, pixels*Block
 	for p := p0; p < p1; p++ {
 		f(y[p*Block:(p+1)*Block], x[p*size:(p+1)*size], 1, pixels, size, 1/float32(pixels))
@@ -70,7 +70,7 @@ func (l Level) GlobalAvgPool(y, x []float32, pixels, p0, p1 int) {
 }
 
 // GlobalAvgPoolGrad sets every pixel of the planes p0 to p1 of dx to dy/pixels, dy having one pixel a plane.
-func (l Level) GlobalAvgPoolGrad(dx, dy []float32, pixels, p0, p1 int) {
+func (l InstructionSet) GlobalAvgPoolGrad(dx, dy []float32, pixels, p0, p1 int) {
 	f, size := pools[l].spread, pixels*Block
 	clear(dx[p0*size : p1*size])
 	for p := p0; p < p1; p++ {

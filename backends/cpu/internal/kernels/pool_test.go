@@ -37,7 +37,7 @@ func (w Window) poolOracle(planes int, f func(out int, in []int)) {
 
 func TestPooling(t *testing.T) {
 	const planes = 3
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, w := range windows {
 			x, dy := random(1, planes*w.H*w.W*Block), random(2, planes*w.OutH*w.OutW*Block)
 			for i := range x {
@@ -88,7 +88,7 @@ func TestPooling(t *testing.T) {
 }
 
 func TestMaxPoolSeesNaN(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		w := windows[1]
 		for at := range 2 * w.W {
 			x, y := random(1, w.H*w.W*Block), make([]float32, w.OutH*w.OutW*Block)
@@ -102,7 +102,7 @@ func TestMaxPoolSeesNaN(t *testing.T) {
 }
 
 func TestPoolingStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, w := range windows {
 			for _, end := range []bool{false, true} {
 				x, dx := guarded(t, w.H*w.W*Block, end), guarded(t, w.H*w.W*Block, end)
@@ -118,7 +118,7 @@ func TestPoolingStaysInside(t *testing.T) {
 
 func TestGlobalAverage(t *testing.T) {
 	const planes = 5
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, pixels := range []int{1, 2, 3, 49, 64} {
 			x, dy := random(1, planes*pixels*Block), random(2, planes*Block)
 			y, dx := make([]float32, len(dy)), make([]float32, len(x))

@@ -2,7 +2,7 @@ package kernels
 
 import "math"
 
-// SumChunk is the number of elements that [Level.ChunkSums] and [Level.ChunkDots] add into one partial sum. A caller that splits a reduction over
+// SumChunk is the number of elements that [InstructionSet.ChunkSums] and [InstructionSet.ChunkDots] add into one partial sum. A caller that splits a reduction over
 // workers does so at multiples of it and adds the partial sums in order.
 const SumChunk = 4096
 
@@ -24,14 +24,14 @@ var portableReduce = reduceTable{sum: sumPortable, dot: dotPortable, largest: la
 func Chunks(n int) int { return (n + SumChunk - 1) / SumChunk }
 
 // ChunkSums sets dst[i] to the sum of the i-th SumChunk elements of x. dst has Chunks(len(x)) elements.
-func (l Level) ChunkSums(dst, x []float32) {
+func (l InstructionSet) ChunkSums(dst, x []float32) {
 	for i := range Chunks(len(x)) {
 		dst[i] = reduces[l].sum(chunk(x, i))
 	}
 }
 
 // ChunkDots sets dst[i] to the sum of x[j]*y[j] over the i-th SumChunk elements j. dst has Chunks(len(x)) elements.
-func (l Level) ChunkDots(dst, x, y []float32) {
+func (l InstructionSet) ChunkDots(dst, x, y []float32) {
 	y = y[:len(x)]
 	for i := range Chunks(len(x)) {
 		dst[i] = reduces[l].dot(chunk(x, i), chunk(y, i))
@@ -39,7 +39,7 @@ func (l Level) ChunkDots(dst, x, y []float32) {
 }
 
 // Sum returns the sum of x: chunks of SumChunk elements in float32, their sums added in order in float64. The sum of nothing is 0.
-func (l Level) Sum(x []float32) float64 {
+func (l InstructionSet) Sum(x []float32) float64 {
 	total := 0.0
 	for i := range Chunks(len(x)) {
 		total += float64(reduces[l].sum(chunk(x, i)))
@@ -47,8 +47,8 @@ func (l Level) Sum(x []float32) float64 {
 	return total
 }
 
-// Dot returns the sum of x[i]*y[i] over the elements of x, in the order of [Level.Sum].
-func (l Level) Dot(x, y []float32) float64 {
+// Dot returns the sum of x[i]*y[i] over the elements of x, in the order of [InstructionSet.Sum].
+func (l InstructionSet) Dot(x, y []float32) float64 {
 	y = y[:len(x)]
 	total := 0.0
 	for i := range Chunks(len(x)) {
@@ -57,11 +57,11 @@ func (l Level) Dot(x, y []float32) float64 {
 	return total
 }
 
-// SumSquares returns the sum of the squares of x, in the order of [Level.Sum].
-func (l Level) SumSquares(x []float32) float64 { return l.Dot(x, x) }
+// SumSquares returns the sum of the squares of x, in the order of [InstructionSet.Sum].
+func (l InstructionSet) SumSquares(x []float32) float64 { return l.Dot(x, x) }
 
 // Largest returns the largest element of x: NaN if any is NaN, -Inf if x is empty.
-func (l Level) Largest(x []float32) float32 { return reduces[l].largest(x) }
+func (l InstructionSet) Largest(x []float32) float32 { return reduces[l].largest(x) }
 
 // SumRows adds the rows of the row-major matrix x[rows, cols], without gaps, over the columns j0 to j1: dst[j] = sum of x[i,j] over i. Rows are added in groups
 // of 64, in order, and the groups' sums in float64, so any split of the columns gives the same result.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestReductionsAreOneOrderAtEveryLevel(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, n := range append(oddSizes(), SumChunk-1, SumChunk, SumChunk+1, 3*SumChunk+77) {
 			x, y := random(1, n), random(2, n)
 			var sum, dot float64
@@ -47,7 +47,7 @@ func TestReductionsAreOneOrderAtEveryLevel(t *testing.T) {
 }
 
 func TestLargestSeesNaN(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for n := 1; n < 70; n++ {
 			for at := range n {
 				x := random(1, n)

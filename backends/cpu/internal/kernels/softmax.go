@@ -7,7 +7,7 @@ import (
 
 // Softmax sets each of the rows of dst to the softmax of the same row of x: dst[i,j] = exp(x[i,j]-m) / sum_j exp(x[i,j]-m), m being the row's maximum.
 // dst may be x.
-func (l Level) Softmax(dst, x []float32, rows, cols int) {
+func (l InstructionSet) Softmax(dst, x []float32, rows, cols int) {
 	for i := range rows {
 		y, row := dst[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
 		l.Shift(y, row, -l.Largest(row))
@@ -17,7 +17,7 @@ func (l Level) Softmax(dst, x []float32, rows, cols int) {
 }
 
 // SoftmaxGrad sets dx[i,j] = y[i,j] * (dy[i,j] - sum_k dy[i,k]*y[i,k]), the gradient of y = softmax(x). dx may be dy, but not y.
-func (l Level) SoftmaxGrad(dx, dy, y []float32, rows, cols int) {
+func (l InstructionSet) SoftmaxGrad(dx, dy, y []float32, rows, cols int) {
 	for i := range rows {
 		d, g, p := dx[i*cols:(i+1)*cols], dy[i*cols:(i+1)*cols], y[i*cols:(i+1)*cols]
 		l.Shift(d, g, -float32(l.Dot(g, p)))
@@ -26,7 +26,7 @@ func (l Level) SoftmaxGrad(dx, dy, y []float32, rows, cols int) {
 }
 
 // LogSoftmax sets each of the rows of dst to the logarithm of the softmax of the same row of x. dst may be x. scratch has cols elements.
-func (l Level) LogSoftmax(dst, x, scratch []float32, rows, cols int) {
+func (l InstructionSet) LogSoftmax(dst, x, scratch []float32, rows, cols int) {
 	scratch = scratch[:cols]
 	for i := range rows {
 		y, row := dst[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols]
@@ -37,7 +37,7 @@ func (l Level) LogSoftmax(dst, x, scratch []float32, rows, cols int) {
 }
 
 // LogSoftmaxGrad sets dx[i,j] = dy[i,j] - exp(y[i,j]) * sum_k dy[i,k], the gradient of y = logsoftmax(x). dx may be y, but not dy.
-func (l Level) LogSoftmaxGrad(dx, dy, y []float32, rows, cols int) {
+func (l InstructionSet) LogSoftmaxGrad(dx, dy, y []float32, rows, cols int) {
 	for i := range rows {
 		d, g := dx[i*cols:(i+1)*cols], dy[i*cols:(i+1)*cols]
 		l.Exp(d, y[i*cols:(i+1)*cols])
@@ -47,7 +47,7 @@ func (l Level) LogSoftmaxGrad(dx, dy, y []float32, rows, cols int) {
 
 // CrossEntropy sets loss[i] = -log softmax(x[i,:])[labels[i]] for each row of the logits x[rows, cols] and prob[i,:] = softmax(x[i,:]). A
 // label outside 0 to cols-1 is an error that names the row; loss and prob are then partly written. prob may be x.
-func (l Level) CrossEntropy(loss, prob, x []float32, labels []int32, rows, cols int) error {
+func (l InstructionSet) CrossEntropy(loss, prob, x []float32, labels []int32, rows, cols int) error {
 	for i := range rows {
 		p, row, label := prob[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], int(labels[i])
 		if label < 0 || label >= cols {
@@ -63,9 +63,9 @@ func (l Level) CrossEntropy(loss, prob, x []float32, labels []int32, rows, cols 
 	return nil
 }
 
-// CrossEntropyGrad sets dx[i,j] = dloss[i] * (prob[i,j] - [j = labels[i]]), the gradient of [Level.CrossEntropy], whose check of the labels it
+// CrossEntropyGrad sets dx[i,j] = dloss[i] * (prob[i,j] - [j = labels[i]]), the gradient of [InstructionSet.CrossEntropy], whose check of the labels it
 // relies on. dx may be prob.
-func (l Level) CrossEntropyGrad(dx, dloss, prob []float32, labels []int32, rows, cols int) {
+func (l InstructionSet) CrossEntropyGrad(dx, dloss, prob []float32, labels []int32, rows, cols int) {
 	for i := range rows {
 		d := dx[i*cols : (i+1)*cols]
 		at := prob[i*cols+int(labels[i])]

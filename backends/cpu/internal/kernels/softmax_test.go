@@ -7,7 +7,7 @@ import (
 )
 
 func TestSoftmaxAndCrossEntropy(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, s := range [][2]int{{1, 1}, {3, 10}, {2, 67}, {4, 1000}} {
 			rows, cols := s[0], s[1]
 			n := rows * cols

@@ -17,7 +17,7 @@ func oddSizes() []int {
 }
 
 // eachLevel runs a test for every level of this machine.
-func eachLevel(t *testing.T, f func(t *testing.T, l Level)) {
+func eachLevel(t *testing.T, f func(t *testing.T, l InstructionSet)) {
 	for _, l := range levels() {
 		t.Run(l.String(), func(t *testing.T) { f(t, l) })
 	}
@@ -73,47 +73,47 @@ func near(t *testing.T, what string, got []float32, want []float64, tol float64)
 // vectorCases has one row for each elementwise kernel with exact arithmetic: how it is called, and its meaning for one element.
 var vectorCases = []struct {
 	name string
-	call func(l Level, dst, a, b []float32, mask []byte)
+	call func(l InstructionSet, dst, a, b []float32, mask []byte)
 	want func(a, b float32, bit bool) float32
 }{
-	{"add", func(l Level, dst, a, b []float32, _ []byte) { l.Add(dst, a, b) }, func(a, b float32, _ bool) float32 { return a + b }},
-	{"sub", func(l Level, dst, a, b []float32, _ []byte) { l.Sub(dst, a, b) }, func(a, b float32, _ bool) float32 { return a - b }},
-	{"mul", func(l Level, dst, a, b []float32, _ []byte) { l.Mul(dst, a, b) }, func(a, b float32, _ bool) float32 { return a * b }},
-	{"div", func(l Level, dst, a, b []float32, _ []byte) { l.Div(dst, a, b) }, func(a, b float32, _ bool) float32 { return a / b }},
-	{"max", func(l Level, dst, a, b []float32, _ []byte) { l.Max(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"add", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Add(dst, a, b) }, func(a, b float32, _ bool) float32 { return a + b }},
+	{"sub", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Sub(dst, a, b) }, func(a, b float32, _ bool) float32 { return a - b }},
+	{"mul", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Mul(dst, a, b) }, func(a, b float32, _ bool) float32 { return a * b }},
+	{"div", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Div(dst, a, b) }, func(a, b float32, _ bool) float32 { return a / b }},
+	{"max", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Max(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if a == b {
 			return b
 		}
 		return max(a, b)
 	}},
-	{"min", func(l Level, dst, a, b []float32, _ []byte) { l.Min(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"min", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Min(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if a == b {
 			return b
 		}
 		return min(a, b)
 	}},
-	{"relugrad", func(l Level, dst, a, b []float32, _ []byte) { l.ReluGrad(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"relugrad", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.ReluGrad(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if b > 0 {
 			return a
 		}
 		return 0
 	}},
-	{"neg", func(l Level, dst, a, _ []float32, _ []byte) { l.Neg(dst, a) }, func(a, _ float32, _ bool) float32 { return -a }},
-	{"abs", func(l Level, dst, a, _ []float32, _ []byte) { l.Abs(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Abs(float64(a))) }},
-	{"sqrt", func(l Level, dst, a, _ []float32, _ []byte) { l.Sqrt(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Sqrt(float64(a))) }},
-	{"relu", func(l Level, dst, a, _ []float32, _ []byte) { l.Relu(dst, a) }, func(a, _ float32, _ bool) float32 {
+	{"neg", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Neg(dst, a) }, func(a, _ float32, _ bool) float32 { return -a }},
+	{"abs", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Abs(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Abs(float64(a))) }},
+	{"sqrt", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Sqrt(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Sqrt(float64(a))) }},
+	{"relu", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Relu(dst, a) }, func(a, _ float32, _ bool) float32 {
 		if a < 0 {
 			return 0
 		}
 		return a
 	}},
-	{"scale", func(l Level, dst, a, _ []float32, _ []byte) { l.Scale(dst, a, -0.3) }, func(a, _ float32, _ bool) float32 { return a * -0.3 }},
-	{"shift", func(l Level, dst, a, _ []float32, _ []byte) { l.Shift(dst, a, 0.7) }, func(a, _ float32, _ bool) float32 { return a + 0.7 }},
-	{"axpby", func(l Level, dst, a, b []float32, _ []byte) { l.Axpby(dst, 0.9, a, -1.7, b) }, func(a, b float32, _ bool) float32 {
+	{"scale", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Scale(dst, a, -0.3) }, func(a, _ float32, _ bool) float32 { return a * -0.3 }},
+	{"shift", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Shift(dst, a, 0.7) }, func(a, _ float32, _ bool) float32 { return a + 0.7 }},
+	{"axpby", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Axpby(dst, 0.9, a, -1.7, b) }, func(a, b float32, _ bool) float32 {
 		p, q := float32(0.9)*a, float32(-1.7)*b
 		return float32(p) + float32(q)
 	}},
-	{"keep", func(l Level, dst, a, _ []float32, mask []byte) { l.Keep(dst, a, mask) }, func(a, _ float32, bit bool) float32 {
+	{"keep", func(l InstructionSet, dst, a, _ []float32, mask []byte) { l.Keep(dst, a, mask) }, func(a, _ float32, bit bool) float32 {
 		if bit {
 			return a
 		}
@@ -122,7 +122,7 @@ var vectorCases = []struct {
 }
 
 func TestVectorKernelsAreExact(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for _, tc := range vectorCases {
 			for _, n := range oddSizes() {
 				a, b := special(1, n), special(2, n)
@@ -143,7 +143,7 @@ func TestVectorKernelsAreExact(t *testing.T) {
 
 // TestVectorKernelsStayInside runs every kernel between two pages that fault on access.
 func TestVectorKernelsStayInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		for n := range 68 {
 			for _, end := range []bool{false, true} {
 				dst, a, b := guarded(t, n, end), guarded(t, n, end), guarded(t, n, end)
@@ -174,19 +174,19 @@ func randomMask(seed uint64, n int) []byte {
 // functionCases has one row for each transcendental kernel, with its allowed error in ulp, as documented.
 var functionCases = []struct {
 	name string
-	call func(l Level, dst, x []float32)
+	call func(l InstructionSet, dst, x []float32)
 	want func(float64) float64
 	ulp  float64
 }{
-	{"exp", Level.Exp, math.Exp, 2},
-	{"expm1", Level.Expm1, math.Expm1, 2},
-	{"log", Level.Log, math.Log, 2},
-	{"tanh", Level.Tanh, math.Tanh, 3},
-	{"erf", Level.Erf, math.Erf, 2},
+	{"exp", InstructionSet.Exp, math.Exp, 2},
+	{"expm1", InstructionSet.Expm1, math.Expm1, 2},
+	{"log", InstructionSet.Log, math.Log, 2},
+	{"tanh", InstructionSet.Tanh, math.Tanh, 3},
+	{"erf", InstructionSet.Erf, math.Erf, 2},
 }
 
 func TestFunctionsWithinStatedUlp(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		x := special(5, 997)
 		r := rand.New(rand.NewPCG(6, 6))
 		for range 40_000 {
@@ -228,7 +228,7 @@ func ulps(got float32, want float64) float64 {
 
 // TestFunctionsDoNotDependOnTheSplit proves that an element takes the same way in a tail as in a full vector.
 func TestFunctionsDoNotDependOnTheSplit(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		x := special(8, 131)
 		for _, tc := range functionCases {
 			whole, parts := make([]float32, len(x)), make([]float32, len(x))
@@ -242,7 +242,7 @@ func TestFunctionsDoNotDependOnTheSplit(t *testing.T) {
 }
 
 func TestBroadcastAdds(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l Level) {
+	eachLevel(t, func(t *testing.T, l InstructionSet) {
 		const rows, cols = 5, 19
 		x, row, col := random(1, rows*cols), random(2, cols), random(3, rows)
 		byRow, byCol := make([]float32, rows*cols), make([]float32, rows*cols)

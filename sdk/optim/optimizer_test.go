@@ -25,9 +25,9 @@ var nearly = cmpopts.EquateApprox(0, 1e-14)
 
 // weights declares two parameters, a kernel [2] and a bias [1], and their gradients.
 func weights(b *graph.Builder) (optim.Weights, optim.Grads) {
-	declare := func(name string, role graph.Role, n int) (compress.Sym, graph.Node) {
+	declare := func(name string, role graph.Role, n int) (compress.WeightNode, graph.Node) {
 		slot := graph.Slot{Name: name, Role: role, Type: graph.Type{DType: array.F64, Shape: graph.Of(n)}}
-		return compress.Sym{Meta: compress.Meta{Name: name, Role: role, Dims: []int{n}}, W: b.Slot(slot)}, b.Input("g/"+name, array.F64, graph.Of(n))
+		return compress.WeightNode{Meta: compress.Meta{Name: name, Role: role, Dims: []int{n}}, W: b.Slot(slot)}, b.Input("g/"+name, array.F64, graph.Of(n))
 	}
 	kernel, gk := declare("kernel", graph.Kernel, 2)
 	bias, gb := declare("bias", graph.Bias, 1)
@@ -35,7 +35,7 @@ func weights(b *graph.Builder) (optim.Weights, optim.Grads) {
 }
 
 // descend takes so many steps of a rule from weights {1, -2}, {3} with the gradient g, and returns the weights {a, b, c}.
-func descend(t *testing.T, r optim.Rule, steps int, g [3]float64) []float64 {
+func descend(t *testing.T, r optim.Optimizer, steps int, g [3]float64) []float64 {
 	t.Helper()
 	b := graph.NewBuilder()
 	w, grads := weights(b)
@@ -115,7 +115,7 @@ func TestRules(t *testing.T) {
 	kernel, rest := optim.SGD{WeightDecay: 0.5}, optim.SGD{Momentum: 0.5}
 	shrunk := math.Pow(1-rate*0.5, 3)
 	for name, c := range map[string]struct {
-		rule  optim.Rule
+		rule  optim.Optimizer
 		steps int
 		g     [3]float64
 		want  []float64
@@ -128,12 +128,12 @@ func TestRules(t *testing.T) {
 		"adam, slow moments":         {optim.Adam{Beta1: .1, Beta2: .2, Eps: 1}, 4, g, moved(.4*3/4, -.4*4/5, .4*12/13)},
 		"adamw shrinks first":        {optim.AdamW{WeightDecay: .5}, 3, none, []float64{shrunk, -2 * shrunk, 3 * shrunk}},
 		"adam's decay is a gradient": {optim.Adam{WeightDecay: .5, Eps: 1}, 1, none, moved(rate*.5/1.5, -rate*1/2, rate*1.5/2.5)},
-		"clipped":                    {optim.Clip{MaxNorm: 1, Rule: optim.SGD{}}, 1, g, moved(.3/(13+1e-6), -.4/(13+1e-6), 1.2/(13+1e-6))},
-		"not clipped":                {optim.Clip{MaxNorm: 14, Rule: optim.SGD{}}, 3, g, descend(t, optim.SGD{}, 3, g)},
-		"nothing to clip":            {optim.Clip{MaxNorm: 1, Rule: optim.SGD{}}, 1, none, moved(0, 0, 0)},
-		"groups": {optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: kernel}, {Name: "rest", Match: optim.All, Rule: rest}}, 3, [3]float64{0, 0, 1},
+		"clipped":                    {optim.Clip{MaxNorm: 1, Optimizer: optim.SGD{}}, 1, g, moved(.3/(13+1e-6), -.4/(13+1e-6), 1.2/(13+1e-6))},
+		"not clipped":                {optim.Clip{MaxNorm: 14, Optimizer: optim.SGD{}}, 3, g, descend(t, optim.SGD{}, 3, g)},
+		"nothing to clip":            {optim.Clip{MaxNorm: 1, Optimizer: optim.SGD{}}, 1, none, moved(0, 0, 0)},
+		"groups": {optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: kernel}, {Name: "rest", Match: optim.All, Optimizer: rest}}, 3, [3]float64{0, 0, 1},
 			[]float64{shrunk, -2 * shrunk, 3 - .425}},
-		"the first group that matches": {optim.Groups{{Name: "all", Match: optim.All, Rule: optim.SGD{}}, {Name: "kernels", Match: optim.Kernels, Rule: kernel}}, 1, none, moved(0, 0, 0)},
+		"the first group that matches": {optim.Groups{{Name: "all", Match: optim.All, Optimizer: optim.SGD{}}, {Name: "kernels", Match: optim.Kernels, Optimizer: kernel}}, 1, none, moved(0, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, descend(t, c.rule, c.steps, c.g), nearly); diff != "" {
@@ -147,7 +147,7 @@ func TestRules(t *testing.T) {
 func TestGroupsWithoutAGroup(t *testing.T) {
 	b := graph.NewBuilder()
 	w, g := weights(b)
-	gs := optim.Groups{{Name: "kernels", Match: optim.Kernels, Rule: optim.SGD{}}}
+	gs := optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{}}}
 	gs.Update(b, w, g, optim.Clock{LR: b.Input("lr", array.F64, nil), Step: b.Input("step", array.F64, nil)})
 	_, err := b.Program()
 	holds(t, gs, err, `"bias"`, "groups(kernels: sgd", "optim.All")
@@ -193,7 +193,7 @@ func TestCombine(t *testing.T) {
 			b := graph.NewBuilder()
 			_, first := weights(b)
 			second := optim.Grads{b.Scale(first[0], 10), b.Scale(first[1], 10)}
-			for i, g := range (optim.Estimator{Mix: c.mix}).Combine(b, []optim.Grads{first, second}) {
+			for i, g := range (optim.Method{Mix: c.mix}).Combine(b, []optim.Grads{first, second}) {
 				b.Output([]string{"kernel", "bias"}[i], b.Scale(g, 1))
 			}
 			p, err := b.Program()
@@ -224,8 +224,8 @@ func TestNames(t *testing.T) {
 		{optim.SGD{Momentum: .9, WeightDecay: 5e-4}, "sgd(momentum=0.9 weight_decay=0.0005 nesterov=false)"},
 		{optim.Adam{}, "adam(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0)"},
 		{optim.AdamW{WeightDecay: .01}, "adamw(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0.01)"},
-		{optim.Clip{MaxNorm: 1, Rule: optim.SGD{}}, "clip(1, sgd(momentum=0 weight_decay=0 nesterov=false))"},
-		{optim.Groups{{Name: "a", Rule: optim.Adam{}}, {Name: "b", Rule: optim.SGD{}}}, "groups(a: adam(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0); b: sgd(momentum=0 weight_decay=0 nesterov=false))"},
+		{optim.Clip{MaxNorm: 1, Optimizer: optim.SGD{}}, "clip(1, sgd(momentum=0 weight_decay=0 nesterov=false))"},
+		{optim.Groups{{Name: "a", Optimizer: optim.Adam{}}, {Name: "b", Optimizer: optim.SGD{}}}, "groups(a: adam(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0); b: sgd(momentum=0 weight_decay=0 nesterov=false))"},
 	} {
 		if got := c.value.String(); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)

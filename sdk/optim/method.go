@@ -5,23 +5,22 @@ import (
 	"math"
 	"strings"
 
-	"github.com/compressaware/cram/internal/null"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
 // Weights are the trained parameters of a step, in the order of the model's forward pass.
-type Weights []compress.Sym
+type Weights []compress.WeightNode
 
 // Grads are the gradients of Weights, in the same order.
 type Grads []graph.Node
 
-// An Estimator says where the gradient of the loss is taken and how the gradients are mixed:
+// An Method says where the gradient of the loss is taken and how the gradients are mixed:
 // Σ_i Mix[i]·∇L(Points[i]), every gradient on the same batch.
 //
 // It is data, not a function, so that a trainer can cut a step at a point: around a compressor that runs outside the
 // graph, or to accumulate.
-type Estimator struct {
+type Method struct {
 	Name   string
 	Points []Point
 	Mix    []float64
@@ -47,25 +46,25 @@ type Move interface {
 }
 
 // Plain takes one gradient at the weights: what every ordinary optimizer does.
-func Plain() Estimator {
-	return Estimator{Name: "plain", Points: []Point{{}}, Mix: []float64{1}}
+func Plain() Method {
+	return Method{Name: "plain", Points: []Point{{}}, Mix: []float64{1}}
 }
 
 // SAM takes the gradient at θ + ρ·g/‖g‖₂ (Foret et al., ICLR 2021), the norm over all parameters together.
-func SAM(rho float64) Estimator {
-	return Estimator{Name: "sam", Points: []Point{{}, {Move: Ascend{Rho: rho, Normalize: true}}}, Mix: []float64{0, 1}}
+func SAM(rho float64) Method {
+	return Method{Name: "sam", Points: []Point{{}, {Move: Ascend{Rho: rho, Normalize: true}}}, Mix: []float64{0, 1}}
 }
 
 // CrAM takes the gradient at C(θ + ρ·g), C drawn from cs each step (paper §1).
-func CrAM(rho float64, cs ...compress.Compressor) Estimator {
-	return Estimator{Name: "cram", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{0, 1}}
+func CrAM(rho float64, cs ...compress.Compressor) Method {
+	return Method{Name: "cram", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{0, 1}}
 }
 
 // CrAMPlus adds the gradient at θ to the one at C(θ + ρ·g): a sum, not a mean (paper §1). More than one compressor makes
 // it CrAM+-Multi. ρ = 0 is the control that mixes the dense and the compressed loss without ascent. The paper's ρ is 0.2 for
 // CIFAR-10 (0.15 when levels go up to 0.95) and 0.05 for ImageNet (§4).
-func CrAMPlus(rho float64, cs ...compress.Compressor) Estimator {
-	return Estimator{Name: "cram+", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{1, 1}}
+func CrAMPlus(rho float64, cs ...compress.Compressor) Method {
+	return Method{Name: "cram+", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{1, 1}}
 }
 
 // Ascend moves every parameter, biases and norm parameters too, by ρ times the first point's gradient;
@@ -101,7 +100,7 @@ func (a Ascend) Apply(b *graph.Builder, w Weights, earlier []Grads) Weights {
 }
 
 // Combine returns the mixed gradient Σ_i Mix[i]·g[i].
-func (e Estimator) Combine(b *graph.Builder, g []Grads) Grads {
+func (e Method) Combine(b *graph.Builder, g []Grads) Grads {
 	var out Grads
 	for i, c := range e.Mix {
 		if c == 0 {
@@ -123,7 +122,7 @@ func (e Estimator) Combine(b *graph.Builder, g []Grads) Grads {
 
 // Check returns an error unless the estimator can be run and all that it holds is in range: [compress.CheckCompressor] says it of
 // compressors, and a Move of one's own takes part by a method Check() error.
-func (e Estimator) Check() error {
+func (e Method) Check() error {
 	if len(e.Points) == 0 || len(e.Mix) != len(e.Points) {
 		return fmt.Errorf("optim: estimator %q has %d points and %d mixing weights; want one weight a point", e.Name, len(e.Points), len(e.Mix))
 	}
@@ -135,9 +134,6 @@ func (e Estimator) Check() error {
 		mixed = mixed || e.Mix[i] != 0
 		if m := e.Mix[i]; math.IsNaN(m) || math.IsInf(m, 0) {
 			return fmt.Errorf("optim: estimator %q: the mixing weight of point %d is %g, want a finite number", e.Name, i, m)
-		}
-		if p.Move != nil && null.Is(p.Move) {
-			return fmt.Errorf("optim: estimator %q: point %d: Move is a nil %T; leave it out to stay at the weights", e.Name, i, p.Move)
 		}
 		if m, ok := p.Move.(interface{ Check() error }); ok {
 			if err := m.Check(); err != nil {
@@ -160,7 +156,7 @@ func (e Estimator) Check() error {
 }
 
 // String describes the estimator on one line, for provenance: "cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5, topk:0.9}".
-func (e Estimator) String() string {
+func (e Method) String() string {
 	var terms []string
 	for i, p := range e.Points {
 		at := "θ"

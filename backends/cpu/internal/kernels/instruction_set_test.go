@@ -8,8 +8,8 @@ import (
 func TestOverrideOnlyLowers(t *testing.T) {
 	for _, tc := range []struct {
 		override  string
-		supported Level
-		want      Level
+		supported InstructionSet
+		want      InstructionSet
 		fault     string
 	}{
 		{"", AVX512, AVX512, ""},
@@ -45,15 +45,15 @@ func TestDetectReadsTheEnvironment(t *testing.T) {
 
 func TestLevelNamesRoundTrip(t *testing.T) {
 	for l := Portable; l <= AVX512; l++ {
-		if got, err := ParseLevel(l.String()); err != nil || got != l {
+		if got, err := ParseInstructionSet(l.String()); err != nil || got != l {
 			t.Errorf("ParseLevel(%q) = %v, %v", l, got, err)
 		}
 	}
 }
 
 // levels lists what this machine can run, Portable first.
-func levels() []Level {
-	var ls []Level
+func levels() []InstructionSet {
+	var ls []InstructionSet
 	for l := Portable; l <= Supported(); l++ {
 		ls = append(ls, l)
 	}

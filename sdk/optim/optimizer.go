@@ -13,17 +13,17 @@ type Clock struct {
 	Step graph.Node // 1 at the first step
 }
 
-// A Rule says what is done with the gradient. It returns the next weights and declares and updates slots of its own,
-// of kind graph.Moment, named after the rule and the parameter ("sgd.momentum/conv1.weight").
-type Rule interface {
+// A Optimizer says what is done with the gradient. It returns the next weights and declares and updates slots of its own,
+// of kind graph.OptimizerState, named after the rule and the parameter ("sgd.momentum/conv1.weight").
+type Optimizer interface {
 	fmt.Stringer
 	Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Node
 }
 
 // moment declares the slot kind/name of w's type and returns its value.
-func moment(b *graph.Builder, kind string, w compress.Sym) (slot string, value graph.Node) {
+func moment(b *graph.Builder, kind string, w compress.WeightNode) (slot string, value graph.Node) {
 	slot = kind + "/" + w.Name
-	return slot, b.Slot(graph.Slot{Name: slot, Kind: graph.Moment, Type: b.Type(w.W)})
+	return slot, b.Slot(graph.Slot{Name: slot, Kind: graph.OptimizerState, Type: b.Type(w.W)})
 }
 
 // decay returns g + λ·w, the gradient of an L2 penalty.

@@ -10,8 +10,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Dense returns a copy of the weight's values as a gorgonia tensor, for use in a [Func]. It is an error if they are not f32.
-func (w Weight) Dense() (*tensor.Dense, error) {
+// Identity returns a copy of the weight's values as a gorgonia tensor, for use in a [Func]. It is an error if they are not f32.
+func (w Weight) Tensor() (*tensor.Dense, error) {
 	if w.Data.DType != array.F32 {
 		return nil, fmt.Errorf("compress: weight %q: want type f32, got %v", w.Name, w.Data.DType)
 	}
@@ -39,7 +39,7 @@ func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
 			mask.SetBit(i)
 		}
 	}
-	return Compressed{Keep: mask}, nil
+	return Compressed{Mask: mask}, nil
 }
 
 // Values answers for an f32 weight with new values, a copy of t's, and promises no zeros.
