@@ -59,13 +59,47 @@ type Options struct {
 	// Const holds slots that never change while the executable lives, in whatever encoding: a backend packs, folds or
 	// keeps them sparse here. They are not slots of the session, and updating them is an error.
 	Const map[string]array.Value
-	// Pin fixes the kernel of the named choices, as reported by an earlier Plan. nil: by a fixed rule of shapes and
-	// counts of nonzeros, and by timing only where Const makes a weight frozen.
-	Pin Plan
+	// Pin fixes the kernels of its Choices, as Plan of an earlier executable of the same program returned them; its
+	// other fields are not used. A choice or a kernel that this compilation does not have is an error. A choice that
+	// Pin does not list, and every choice when Pin is nil, is made by a fixed rule of shapes and counts of nonzeros,
+	// and by timing only where Const makes a weight frozen.
+	Pin *Plan
+	// MemoryLimit is the number of bytes that the executable may take for its constants and for the arena and the
+	// outputs of one run. Compile and Run return a [MemoryError] before they allocate more. 0 means no limit.
+	MemoryLimit int64
 }
 
-// A Plan maps each choice the compiler made ("conv1.weight: conv2d 16→16 3×3") to the kernel chosen ("direct", "sparse").
-type Plan map[string]string
+// A Plan lists the kernels that Compile chose, and where it chose them.
+type Plan struct {
+	Device         string   // model of the processor or accelerator; empty when the backend cannot name it
+	InstructionSet string   // as in Info
+	Threads        int      // as in Info
+	Batch          int      // batch size at which the kernels were timed; 0 when nothing was timed
+	Choices        []Choice // in the order of the program, each Name once
+}
+
+// A Choice is one place in a program where a backend has several kernels to choose from.
+type Choice struct {
+	Name   string       // "conv1.weight: conv2d 16→16 3×3"
+	Kernel string       // the kernel chosen: "direct", "sparse"
+	Times  []KernelTime // of the kernels that were timed; empty when the choice was made by rule or pinned
+}
+
+// A KernelTime is the time that a kernel took for one call.
+type KernelTime struct {
+	Kernel      string
+	Nanoseconds int64
+}
+
+// Kernel returns the kernel of the named choice, and whether the plan has that choice.
+func (p *Plan) Kernel(choice string) (kernel string, ok bool) {
+	for _, c := range p.Choices {
+		if c.Name == choice {
+			return c.Kernel, true
+		}
+	}
+	return "", false
+}
 
 // An Executable is a compiled program.
 type Executable interface {
@@ -73,7 +107,8 @@ type Executable interface {
 	// not nil its tensors, of the right type, receive the outputs and are returned. Run may be called concurrently
 	// when the program has no updates. On error no slot has changed, unless the error is ErrLost.
 	Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error)
-	Plan() Plan
+	// Plan returns the kernels that Compile chose. The plan is the caller's.
+	Plan() *Plan
 	Close() error
 }
 
@@ -85,6 +120,19 @@ type UnsupportedError struct {
 
 func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("backends: %s lacks %s; use another backend or rewrite the program", e.Backend, strings.Join(e.Missing, ", "))
+}
+
+// A MemoryError is returned by Compile and Run when an executable would take more memory than Options.MemoryLimit.
+// Nothing was allocated and nothing has changed.
+type MemoryError struct {
+	Backend string
+	What    string // what does not fit: "constants", "arena; largest value: conv2d f32[128 16 32 32]"
+	Want    int64  // bytes in all; math.MaxInt64 when the number does not fit an int64
+	Limit   int64  // Options.MemoryLimit
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("backends: %s: %s: want at most %d bytes, got %d; raise Options.MemoryLimit or use a smaller batch", e.Backend, e.What, e.Limit, e.Want)
 }
 
 // A Lister is a backend that can say beforehand which ops it computes. What it computes them in is said by Compile.

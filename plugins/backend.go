@@ -222,7 +222,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 		return nil, fmt.Errorf("plugins: compile: %w", err)
 	}
 	var parcel parcel
-	q := &protocol.CompileRequest{Session: s.id, Program: code, Pinned: o.Pin != nil, Pin: o.Pin}
+	q := &protocol.CompileRequest{Session: s.id, Program: code, Pinned: o.Pin != nil, Pin: kernels(o.Pin)}
 	for _, slot := range slices.Sorted(maps.Keys(o.Const)) {
 		if err := o.Const[slot].Check(); err != nil {
 			return nil, fmt.Errorf("plugins: compile: constant %q: %w", slot, err)
@@ -271,11 +271,15 @@ type executable struct {
 	session *session
 	id      uint64
 	program *graph.Program
-	plan    backends.Plan
+	plan    *backends.Plan
 	closed  atomic.Bool
 }
 
-func (e *executable) Plan() backends.Plan { return maps.Clone(e.plan) }
+func (e *executable) Plan() *backends.Plan {
+	p := *e.plan
+	p.Choices = slices.Clone(p.Choices)
+	return &p
+}
 
 func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if e.closed.Load() {

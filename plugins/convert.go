@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -101,13 +103,34 @@ func unsupported(u *protocol.UnsupportedOps) error {
 }
 
 // plan checks the names of a plan, which go back to the plugin as they are when they are pinned.
-func plan(p map[string]string) (backends.Plan, error) {
+func plan(p map[string]string) (*backends.Plan, error) {
 	for choice, kernel := range p {
 		if err := errors.Join(words("a choice of its plan", choice), words("a kernel of its plan", kernel)); err != nil {
 			return nil, err
 		}
 	}
-	return p, nil
+	return planOf(p), nil
+}
+
+// planOf returns the plan that chooses these kernels, in the order of the choices' names.
+func planOf(kernels map[string]string) *backends.Plan {
+	p := &backends.Plan{}
+	for _, choice := range slices.Sorted(maps.Keys(kernels)) {
+		p.Choices = append(p.Choices, backends.Choice{Name: choice, Kernel: kernels[choice]})
+	}
+	return p
+}
+
+// kernels returns the kernel of each choice of a plan, nil for no plan.
+func kernels(p *backends.Plan) map[string]string {
+	if p == nil {
+		return nil
+	}
+	m := make(map[string]string, len(p.Choices))
+	for _, c := range p.Choices {
+		m[c.Name] = c.Kernel
+	}
+	return m
 }
 
 // A parcel lays out and carries the tensors of one call. Add everything first, then lease.

@@ -29,8 +29,12 @@ func TestUnsupported(t *testing.T) {
 // TestPlanWords: a plan goes back to the plugin, so it is taken as it is or not at all.
 func TestPlanWords(t *testing.T) {
 	good := map[string]string{"conv1.weight: conv2d 16→16 3×3": "direct"}
-	if p, err := plan(good); err != nil || p["conv1.weight: conv2d 16→16 3×3"] != "direct" {
-		t.Errorf("%v, %v", p, err)
+	p, err := plan(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kernel, _ := p.Kernel("conv1.weight: conv2d 16→16 3×3"); kernel != "direct" {
+		t.Errorf("plan %v", p)
 	}
 	for _, p := range []map[string]string{{hostile: "direct"}, {"conv1": hostile}, {"conv1": "\u202e"}} {
 		if got, err := plan(p); err == nil || got != nil || len(err.Error()) > 4*maxText {

@@ -170,7 +170,7 @@ func (s *backendServer) Compile(wait context.Context, q *protocol.CompileRequest
 	}
 	var o backends.Options
 	if q.GetPinned() {
-		o.Pin = q.GetPin()
+		o.Pin = planOf(q.GetPin())
 	}
 	for _, c := range q.GetConstants() {
 		if o.Const == nil {
@@ -187,7 +187,7 @@ func (s *backendServer) Compile(wait context.Context, q *protocol.CompileRequest
 	if err != nil {
 		return nil, failed(err)
 	}
-	return &protocol.CompileReply{Executable: add(s, s.executables, executable), Plan: executable.Plan()}, nil
+	return &protocol.CompileReply{Executable: add(s, s.executables, executable), Plan: kernels(executable.Plan())}, nil
 }
 
 func (s *backendServer) Run(wait context.Context, q *protocol.RunRequest) (*protocol.RunReply, error) {

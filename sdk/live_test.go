@@ -28,7 +28,7 @@ func TestLiveSwaps(t *testing.T) {
 	dir := t.TempDir()
 	x := pixels(t, examples)
 	files := []string{filepath.Join(dir, "a.cram"), filepath.Join(dir, "b.cram")}
-	plans := make([]backends.Plan, 2)
+	plans := make([]*backends.Plan, 2)
 	want := make([][]float32, 2)
 	for i, file := range files {
 		tr := tinyTrainer()

@@ -37,7 +37,7 @@ type Option func(*options)
 type options struct {
 	level          string
 	backend        backends.Backend
-	pin            backends.Plan
+	pin            *backends.Plan
 	allowNonFinite bool
 	mapped         bool
 }
@@ -49,7 +49,7 @@ func Level(name string) Option { return func(o *options) { o.level = name } }
 func On(b backends.Backend) Option { return func(o *options) { o.backend = b } }
 
 // Pin fixes the kernels, as [Predictor.Plan] of an earlier Predictor reported them.
-func Pin(p backends.Plan) Option { return func(o *options) { o.pin = p } }
+func Pin(p *backends.Plan) Option { return func(o *options) { o.pin = p } }
 
 // AllowNonFinite lets NaN and infinities pass. Without it Predict refuses an input that holds one, naming where.
 func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true } }
@@ -125,7 +125,7 @@ func (p *Predictor) Backend() backends.Info {
 }
 
 // Plan reports the kernel that was chosen for each layer.
-func (p *Predictor) Plan() backends.Plan {
+func (p *Predictor) Plan() *backends.Plan {
 	if p.empty() {
 		return nil
 	}

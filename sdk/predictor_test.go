@@ -300,7 +300,7 @@ func TestPredictorOptions(t *testing.T) {
 	backend := onCPU(t, 2)
 	p := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
 	want := predict(t, p, x)
-	if len(p.Plan()) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Input.Classes[0] != "disc" {
+	if len(p.Plan().Choices) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Input.Classes[0] != "disc" {
 		t.Errorf("plan %v, level %s, backend %v, info %v", p.Plan(), p.Level(), p.Backend(), p.Info())
 	}
 	pinned := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend), sdk.Pin(p.Plan()))
@@ -310,7 +310,7 @@ func TestPredictorOptions(t *testing.T) {
 	if got := predict(t, pinned, x); !slices.Equal(got, want) {
 		t.Error("the pinned plan answers otherwise")
 	}
-	_, err := net.Predictor(t.Context(), sdk.Level("dense"), sdk.Pin(backends.Plan{"nothing": "direct"}))
+	_, err := net.Predictor(t.Context(), sdk.Level("dense"), sdk.Pin(&backends.Plan{Choices: []backends.Choice{{Name: "nothing", Kernel: "direct"}}}))
 	wantError(t, err, "level dense", "nothing")
 	_, err = net.Predictor(t.Context())
 	wantError(t, err, "dense, topk:0.9")

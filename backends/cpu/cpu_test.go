@@ -132,14 +132,14 @@ func TestPinObeysAndRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan := e.Plan()
-	if got := plan["conv1.weight: conv2d 3→8 3×3"]; got != "direct" {
+	if got, _ := plan.Kernel("conv1.weight: conv2d 3→8 3×3"); got != "direct" {
 		t.Errorf("plan %v: kernel of conv1.weight is %q, want direct", plan, got)
 	}
 	if _, err := s.Compile(t.Context(), p, backends.Options{Const: values, Pin: plan}); err != nil {
 		t.Errorf("pinning the plan of an earlier compilation: %v", err)
 	}
-	for _, pin := range []backends.Plan{{"conv1.weight: conv2d 3→8 3×3": "abacus"}, {"nothing": "direct"}} {
-		if _, err := s.Compile(t.Context(), p, backends.Options{Pin: pin}); err == nil {
+	for _, pin := range []backends.Choice{{Name: "conv1.weight: conv2d 3→8 3×3", Kernel: "abacus"}, {Name: "nothing", Kernel: "direct"}} {
+		if _, err := s.Compile(t.Context(), p, backends.Options{Pin: &backends.Plan{Choices: []backends.Choice{pin}}}); err == nil {
 			t.Errorf("pin %v: no error", pin)
 		}
 	}

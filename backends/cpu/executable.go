@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
@@ -43,7 +45,13 @@ func (e *executable) alive(ctx context.Context) error {
 }
 
 // Plan returns the kernel chosen for each convolution and matrix product.
-func (e *executable) Plan() backends.Plan { return maps.Clone(e.lowered.plan) }
+func (e *executable) Plan() *backends.Plan {
+	b := e.session.backend
+	return &backends.Plan{
+		Device: cpuid.CPU.BrandName, InstructionSet: b.level.String(), Threads: b.threads,
+		Choices: slices.Clone(e.lowered.choices),
+	}
+}
 
 // Profile returns the time each step took since the last call; nothing unless the backend was made with Options.Profile.
 func (e *executable) Profile() []OpTime {

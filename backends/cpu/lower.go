@@ -19,7 +19,7 @@ type lowered struct {
 	outputs []valueID // in row-major layout
 	updates []valueID
 	consts  []array.Tensor
-	plan    backends.Plan
+	choices []backends.Choice
 }
 
 // A step is an operator applied to values.
@@ -39,7 +39,7 @@ type operator interface {
 type lowering struct {
 	lowered
 	level   kernels.InstructionSet
-	pin     backends.Plan
+	pin     *backends.Plan  // nil: none
 	users   [][]int         // by graph.ID: the instructions that read it
 	maker   []int           // by graph.ID: the instruction that computes it
 	kept    []bool          // by graph.ID: an output or an update
@@ -67,7 +67,7 @@ type spread struct {
 
 func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (*lowered, error) {
 	l := &lowering{
-		lowered: lowered{program: p, plan: backends.Plan{}},
+		lowered: lowered{program: p},
 		level:   level, pin: o.Pin,
 		users: make([][]int, len(p.Types)), maker: make([]int, len(p.Types)), kept: make([]bool, len(p.Types)),
 		forms: make([]form, len(p.Types)),
@@ -330,12 +330,21 @@ func (l *lowering) nameOf(id graph.ID) string {
 // choose records a choice of kernel in the plan, or obeys the pin. The kernels are in order of preference.
 func (l *lowering) choose(name string, available ...string) (string, error) {
 	chosen := available[0]
-	if pinned, ok := l.pin[name]; ok {
-		if !slices.Contains(available, pinned) {
-			return "", fmt.Errorf("cpu: plan pins %q to kernel %q; available: %v", name, pinned, available)
+	if l.pin != nil {
+		if pinned, ok := l.pin.Kernel(name); ok {
+			if !slices.Contains(available, pinned) {
+				return "", fmt.Errorf("cpu: plan pins %q to kernel %q; available: %v", name, pinned, available)
+			}
+			chosen = pinned
 		}
-		chosen = pinned
 	}
-	l.plan[name] = chosen
+	if !l.has(name) {
+		l.choices = append(l.choices, backends.Choice{Name: name, Kernel: chosen})
+	}
 	return chosen, nil
+}
+
+// has reports whether a choice of that name was made.
+func (l *lowered) has(choice string) bool {
+	return slices.ContainsFunc(l.choices, func(c backends.Choice) bool { return c.Name == choice })
 }

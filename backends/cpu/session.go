@@ -107,9 +107,11 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if err != nil {
 		return nil, err
 	}
-	for name := range o.Pin {
-		if _, ok := l.plan[name]; !ok {
-			return nil, fmt.Errorf("cpu: compile: pin %q: the program has no such choice; Plan lists them", name)
+	if o.Pin != nil {
+		for _, c := range o.Pin.Choices {
+			if !l.has(c.Name) {
+				return nil, fmt.Errorf("cpu: compile: pin %q: the program has no such choice; Plan lists them", c.Name)
+			}
 		}
 	}
 	e := &executable{session: s, lowered: l}

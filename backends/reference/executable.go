@@ -24,7 +24,9 @@ func (e *executable) alive(ctx context.Context) error {
 	return e.session.alive(ctx)
 }
 
-func (e *executable) Plan() backends.Plan { return backends.Plan{} }
+func (e *executable) Plan() *backends.Plan {
+	return &backends.Plan{InstructionSet: instructionSet, Threads: 1}
+}
 
 func (e *executable) Close() error {
 	e.closed.Store(true)

@@ -17,7 +17,10 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-const name = "reference"
+const (
+	name           = "reference"
+	instructionSet = "go"
+)
 
 // New returns the reference backend. It holds nothing but the sessions' tensors and never fails.
 func New() backends.Backend { return &backend{} }
@@ -25,7 +28,7 @@ func New() backends.Backend { return &backend{} }
 type backend struct{ closed atomic.Bool }
 
 func (b *backend) Info() backends.Info {
-	return backends.Info{Name: name, InstructionSet: "go", Deterministic: true, Threads: 1}
+	return backends.Info{Name: name, InstructionSet: instructionSet, Deterministic: true, Threads: 1}
 }
 
 func (b *backend) NewSession(ctx context.Context) (backends.Session, error) {

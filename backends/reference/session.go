@@ -80,8 +80,8 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if missing := lacking(p); len(missing) > 0 {
 		return nil, &backends.UnsupportedError{Backend: name, Missing: missing}
 	}
-	for choice := range o.Pin {
-		return nil, fmt.Errorf("reference: compile: pin %q: this backend has one kernel for each op and nothing to choose", choice)
+	if o.Pin != nil && len(o.Pin.Choices) > 0 {
+		return nil, fmt.Errorf("reference: compile: pin %q: this backend has one kernel for each op and no choices", o.Pin.Choices[0].Name)
 	}
 	consts, err := constants(p, o.Const)
 	if err != nil {

@@ -35,7 +35,7 @@ var arrows = map[string]string{
 	"checkpoint/onnx":               "sdk/array sdk/graph | google.golang.org/protobuf",
 	"backends":                      "sdk/array sdk/graph",
 	"backends/reference":            "backends sdk/array sdk/graph",
-	"backends/cpu":                  "backends backends/cpu/... sdk/array sdk/graph",
+	"backends/cpu":                  "backends backends/cpu/... sdk/array sdk/graph | github.com/klauspost/cpuid/v2",
 	"backends/cpu/internal/kernels": "| github.com/klauspost/cpuid/v2",
 	"backends/backendtest":          "backends backends/reference sdk/array sdk/graph",
 	"plugins":                       "plugins/internal/protocol/v1 plugins/internal/... backends sdk/compress sdk/array sdk/graph internal/printable | github.com/hashicorp/go-plugin github.com/hashicorp/go-hclog google.golang.org/grpc",
