@@ -7,9 +7,13 @@ import (
 	"github.com/x448/float16"
 )
 
-// Cast returns v with its elements in another floating-point type and the same encoding: between F32 on one side and F16 or BF16 on
-// the other. To F32 it is exact. From F32 it rounds to the nearest, ties to even, keeps the sign of what rounds to zero, and NaN
-// stays NaN; a finite element that would become infinite is an error that names it. v is not changed; a cast to v's own type is v itself.
+// Cast returns v with elements of type d in the same encoding. It converts between F32 on one side
+// and F16 or BF16 on the other, and from I8 with a [Quantization] to the real numbers in F32. Any
+// other pair of types is an error; a cast to v's own type returns v itself.
+//
+// F16 and BF16 to F32 is exact. All else rounds to nearest, ties to even. The sign of a zero is
+// kept, and NaN remains NaN. A finite element whose result is infinite is an error that names it.
+// v is not changed.
 func (v Value) Cast(d DType) (Value, error) {
 	if err := v.Check(); err != nil {
 		return Value{}, err
@@ -23,6 +27,10 @@ func (v Value) Cast(d DType) (Value, error) {
 		return v.narrow(d)
 	case wide && d == F32:
 		return v.widen()
+	case v.Quantization != nil && d == F32:
+		return v.dequantize()
+	case v.Quantization != nil:
+		return Value{}, v.wrong("cast to %v; want f32 for a value with a quantization", d)
 	}
 	return Value{}, v.wrong("cast to %v; only between f32 and f16 or bf16", d)
 }

@@ -55,6 +55,11 @@ type Value struct {
 	Index    []byte
 	N, M     int // GroupNM
 	Axis     int // GroupNM
+
+	// Quantization maps the elements, which are I8, to real numbers. nil: the elements are the
+	// numbers themselves. [Value.Decode] returns the integers, Cast(F32) the real numbers. In a
+	// sparse encoding every zero of it is 0.
+	Quantization *Quantization
 }
 
 // DenseValue wraps t without copying.
@@ -73,7 +78,7 @@ func (v Value) Stored() int {
 	return len(v.Values) / v.DType.Bytes(1)
 }
 
-// Bytes returns how many bytes the elements and their index take.
+// Bytes returns how many bytes the elements and their index take, without Quantization.
 func (v Value) Bytes() int { return len(v.Values) + len(v.Index) }
 
 // littleEndian says whether the machine stores numbers as a Value does.
@@ -98,6 +103,9 @@ func (v Value) Check() error {
 	}
 	if v.Encoding != Dense && v.DType == Bit {
 		return v.wrong("bits are stored dense only")
+	}
+	if err := v.checkQuantization(); err != nil {
+		return err
 	}
 	switch v.Encoding {
 	case Dense:

@@ -1,0 +1,75 @@
+package graph
+
+// Inline appends the instructions of p to b and returns its outputs, in order, and the value of
+// each of its updates by slot name. Nothing is declared as an output or an update of b.
+//
+// inputs takes the place of the inputs of p, in order. slot is called once for each slot of p, in
+// the order of its code, and returns the node to read; with a nil slot, b gets the slots of p. The
+// nodes must have the types that p declares, symbols included. The streams of uniform stay those of
+// p, so give p another key than b uses elsewhere.
+//
+// A mistake is recorded as [Builder.Fail] does; the results are then nodes of b that must not be
+// used.
+func (b *Builder) Inline(p *Program, inputs []Node, slot func(Slot) Node) (outputs []Node, updates map[string]Node) {
+	outputs, updates = make([]Node, len(p.Outputs)), make(map[string]Node, len(p.Updates))
+	for k := range outputs {
+		outputs[k] = Node{b, 0}
+	}
+	for _, u := range p.Updates {
+		updates[u.Slot] = Node{b, 0}
+	}
+	if b.err != nil {
+		return outputs, updates
+	}
+	if err := p.Verify(); err != nil {
+		b.Fail("graph: inline: %w", err)
+		return outputs, updates
+	}
+	if len(inputs) != len(p.Inputs) {
+		b.Fail("graph: inline: want a node for each of the %d inputs, got %d", len(p.Inputs), len(inputs))
+		return outputs, updates
+	}
+	if slot == nil {
+		slot = b.Slot
+	}
+	values := make([]Node, len(p.Types)) // by ID in p
+	for k, in := range p.Inputs {
+		values[in.ID] = inputs[k]
+	}
+	for _, i := range p.Code {
+		switch i.Op {
+		case OpInput:
+		case OpSlot:
+			s, _ := p.Slot(i.Attr.(SourceAttr).Name)
+			values[i.Out[0]] = slot(s)
+		default:
+			operands := make([]Node, len(i.In))
+			for k, x := range i.In {
+				operands[k] = values[x]
+			}
+			copy(values[i.Out[0]:], b.emit(i.Op, i.Attr, operands...))
+		}
+		if a, ok := i.Attr.(SourceAttr); ok {
+			b.inlined(i, a, values[i.Out[0]])
+		}
+		if b.err != nil {
+			return outputs, updates
+		}
+	}
+	for k, o := range p.Outputs {
+		outputs[k] = values[o.ID]
+	}
+	for _, u := range p.Updates {
+		updates[u.Slot] = values[u.ID]
+	}
+	return outputs, updates
+}
+
+// inlined fails unless n can be read in place of the input or slot i of an inlined program.
+func (b *Builder) inlined(i Instr, a SourceAttr, n Node) {
+	what := "inline: " + string(i.Op) + " " + a.Name
+	want := Type{a.DType, a.Shape}
+	if b.owns(what, n) && !b.Type(n).Equal(want) {
+		b.Fail("graph: %s: want %v, got %v", what, want, b.Type(n))
+	}
+}
