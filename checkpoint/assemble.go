@@ -112,7 +112,15 @@ func (c *Reader) filled(t tensor, sparse []part, rest part) (array.Tensor, error
 
 func (m Info) clone() Info {
 	m.Versions, m.Extra = maps.Clone(m.Versions), maps.Clone(m.Extra)
-	m.Input.Shape, m.Input.Classes = slices.Clone(m.Input.Shape), slices.Clone(m.Input.Classes)
-	m.Input.Mean, m.Input.Std = slices.Clone(m.Input.Mean), slices.Clone(m.Input.Std)
+	m.Inputs, m.Outputs = clonePorts(m.Inputs), clonePorts(m.Outputs)
 	return m
+}
+
+func clonePorts(ports []Port) []Port {
+	ports = slices.Clone(ports)
+	for i, p := range ports {
+		ports[i].Shape, ports[i].Classes = slices.Clone(p.Shape), slices.Clone(p.Classes)
+		ports[i].Mean, ports[i].Std = slices.Clone(p.Mean), slices.Clone(p.Std)
+	}
+	return ports
 }

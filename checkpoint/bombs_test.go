@@ -81,10 +81,10 @@ func TestMemory(t *testing.T) {
 		"32,768 tensors":                       {manyTensors(maxLines / 4), "more than 131072 lines"},
 		"tensors of rank 16":                   {manyTensors(maxLines/8, make16(1)...), ""},
 		"a stack of 30,000":                    {deepStack(30000, 2), ""},
-		"131,000 classes":                      {meta131k(func(m *Info, name string) { m.Input.Classes = append(m.Input.Classes, name) }), ""},
+		"131,000 classes":                      {meta131k(func(m *Info, name string) { m.Outputs = classes(m.Output(), name) }), ""},
 		"131,000 notes of nothing":             {meta131k(func(m *Info, name string) { m.Extra[name] = "" }), ""},
 		"texts as long as they may be":         {longTexts(), ""},
-		"131,073 classes":                      {meta131k(func(m *Info, name string) { m.Input.Classes = append(m.Input.Classes, name, name+"'") }), "more than 131072 lines"},
+		"131,073 classes":                      {meta131k(func(m *Info, name string) { m.Outputs = classes(m.Output(), name, name+"'") }), "more than 131072 lines"},
 		"more levels than 64":                  {manyLevels(65), "65 levels, the limit is 64"},
 	} {
 		err := withinBound(t, name, c.d.bytes(t))
@@ -189,6 +189,12 @@ func deepStack(parts, levels int) *draft {
 }
 
 // meta131k returns a file that says 131,000 things of itself.
+// classes returns the output p with more classes.
+func classes(p Port, names ...string) []Port {
+	p.Classes = append(p.Classes, names...)
+	return []Port{p}
+}
+
 func meta131k(say func(m *Info, name string)) *draft {
 	d := &draft{}
 	d.meta.Extra = map[string]string{}

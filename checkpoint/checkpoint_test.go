@@ -96,7 +96,8 @@ func meta() Info {
 	return Info{
 		Model: "tiny", Recipe: "cram+ rho=0.2", Data: "shapes", Seed: 10,
 		Versions: map[string]string{"cram": "v0.1.0", "go": "go1.25"},
-		Input:    Input{Shape: []int{8}, Mean: []float32{0.5}, Std: []float32{0.25}, Classes: []string{"cat", "dog", "été", "木"}},
+		Inputs:   []Port{{Name: "x", DType: array.F32, Shape: graph.Batch(8), Mean: []float32{0.5}, Std: []float32{0.25}}},
+		Outputs:  []Port{{Name: "logits", DType: array.F32, Shape: graph.Batch(4), Classes: []string{"cat", "dog", "été", "木"}}},
 		Extra:    map[string]string{"note": "two\nlines"},
 	}
 }

@@ -44,7 +44,8 @@ func resnet20(t *testing.T) []byte {
 	check(err)
 	dense, err := sdk.FromWeights(model, sdk.Info{
 		Model: "resnet20", Recipe: "seeded random weights", Data: "none", Seed: 1, Versions: map[string]string{"cram": "test"},
-		Input: sdk.Input{Shape: []int{3, 32, 32}, Mean: []float32{.5, .5, .5}, Std: []float32{.25, .25, .25}, Classes: strings.Split("abcdefghij", "")},
+		Inputs:  []sdk.Port{{Shape: graph.Batch(3, 32, 32), Mean: []float32{.5, .5, .5}, Std: []float32{.25, .25, .25}}},
+		Outputs: []sdk.Port{{Classes: strings.Split("abcdefghij", "")}},
 	}, weights)
 	check(err)
 	net, err := sdk.Compress(t.Context(), dense, sdk.Calibration{}, compress.Identity{}, compress.TopK(.5), compress.TopK(.9), compress.NM{N: 2, M: 4})

@@ -186,7 +186,7 @@ func describeMeta(m Info) holdsMeta {
 		}
 		return out
 	}
-	in := holdsInput{append([]int{}, m.Input.Shape...), numbers(m.Input.Mean), numbers(m.Input.Std), append([]string{}, m.Input.Classes...)}
+	in := holdsInput{append([]int{}, m.Input().Example()...), numbers(m.Input().Mean), numbers(m.Input().Std), append([]string{}, m.Output().Classes...)}
 	return holdsMeta{m.Model, m.Recipe, m.Data, m.Seed, texts(m.Versions), in, texts(m.Extra)}
 }
 

@@ -127,14 +127,14 @@ func encodeMeta(w *pack.Writer, m Info) {
 	w.String("input")
 	w.Map(4)
 	w.String("shape")
-	encodeDims(w, m.Input.Shape)
+	encodeDims(w, m.Input().Example())
 	w.String("mean")
-	encodeFloats(w, m.Input.Mean)
+	encodeFloats(w, m.Input().Mean)
 	w.String("std")
-	encodeFloats(w, m.Input.Std)
+	encodeFloats(w, m.Input().Std)
 	w.String("classes")
-	w.Array(len(m.Input.Classes))
-	for _, s := range m.Input.Classes {
+	w.Array(len(m.Output().Classes))
+	for _, s := range m.Output().Classes {
 		w.String(s)
 	}
 	w.String("extra")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/compressaware/cram/internal/pack"
 	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
 // maxElements bounds one tensor.
@@ -114,19 +115,25 @@ func (d *headerDecoder) meta() Info {
 	m.Versions = d.texts()
 	r.Key("input")
 	r.Fields("shape", "mean", "std", "classes")
-	m.Input.Shape = d.dims()
+	shape := d.dims()
 	r.Key("mean")
-	m.Input.Mean = d.floats()
+	mean := d.floats()
 	r.Key("std")
-	m.Input.Std = d.floats()
-	if len(m.Input.Std) != len(m.Input.Mean) {
-		r.Fail("mean has %d channels, std %d", len(m.Input.Mean), len(m.Input.Std))
+	std := d.floats()
+	if len(std) != len(mean) {
+		r.Fail("mean has %d channels, std %d", len(mean), len(std))
 	}
 	r.Key("classes")
 	n := d.array()
-	m.Input.Classes = slices.Grow(m.Input.Classes, n)
+	classes := make([]string, 0, n)
 	for range n {
-		m.Input.Classes = append(m.Input.Classes, r.Name())
+		classes = append(classes, r.Name())
+	}
+	if len(shape)+len(mean) > 0 {
+		m.Inputs = []Port{{Name: "x", DType: array.F32, Shape: graph.Batch(shape...), Mean: mean, Std: std}}
+	}
+	if n > 0 {
+		m.Outputs = []Port{{Name: "logits", DType: array.F32, Shape: graph.Batch(n), Classes: classes}}
 	}
 	r.Key("extra")
 	m.Extra = d.texts()

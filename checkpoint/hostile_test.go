@@ -28,7 +28,7 @@ func small(t testing.TB) *File {
 		return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
 	}
 	return &File{
-		Info:     Info{Model: "tiny", Input: Input{Mean: []float32{.5}, Std: []float32{.25}, Classes: []string{"cat"}}},
+		Info:     Info{Model: "tiny", Inputs: []Port{{Mean: []float32{.5}, Std: []float32{.25}}}, Outputs: []Port{{Classes: []string{"cat"}}}},
 		Programs: map[string]*graph.Program{"infer": tinyProgram(t)},
 		Levels:   []Level{level("dense", array.DenseValue(w)), level("topk:0.5", topK(t, w, .5)), level("topk:0.9", thin), level("nm:2:4", twoOfFour(t, w))},
 		State:    &State{Ints: map[string]int64{"step": 3}, Tensors: map[string]array.Value{"m": twoOfFour(t, w)}},
@@ -150,16 +150,16 @@ func TestSealedLiesAreRefused(t *testing.T) {
 		"a NUL":                   {func(h *header) { h.levels[0].name = "dense\x00" }, "not printable"},
 		"a newline":               {func(h *header) { h.tensors[0].name = "w\nnet.cram: intact" }, "not printable"},
 		"text that runs backward": {func(h *header) { h.programs[0].name = "\u202emarc" }, "not printable"},
-		"a space of no width":     {func(h *header) { h.meta.Input.Classes[0] = "\u200bcat" }, "not printable"},
+		"a space of no width":     {func(h *header) { h.meta.Outputs[0].Classes[0] = "\u200bcat" }, "not printable"},
 		"a name too long":         {func(h *header) { h.levels[0].name = strings.Repeat("x", 256) }, "limit here is 255"},
 		"not UTF-8":               {func(h *header) { h.tensors[0].name = "\xff" }, "UTF-8"},
 		"unsorted programs":       {func(h *header) { h.programs = append(h.programs, h.programs[0]) }, "want them sorted"},
 		"a tensor twice":          {func(h *header) { h.tensors = append(h.tensors, h.tensors[0]) }, "want them sorted"},
 		"a tensor of no level":    {func(h *header) { h.tensors = append(h.tensors, tensor{"x", array.F32, nil}) }, "has no parts"},
 		"a huge stack":            {func(h *header) { h.tensors[0].dims = []int{1 << 30} }, "do not fit"},
-		"mean without std":        {func(h *header) { h.meta.Input.Std = nil }, "std 0"},
-		"mean that is NaN":        {func(h *header) { h.meta.Input.Mean[0] = float32(math.NaN()) }, "not a number"},
-		"a class without a name":  {func(h *header) { h.meta.Input.Classes[0] = "" }, "want 1 to 255"},
+		"mean without std":        {func(h *header) { h.meta.Inputs[0].Std = nil }, "std 0"},
+		"mean that is NaN":        {func(h *header) { h.meta.Inputs[0].Mean[0] = float32(math.NaN()) }, "not a number"},
+		"a class without a name":  {func(h *header) { h.meta.Outputs[0].Classes[0] = "" }, "want 1 to 255"},
 		"no program":              {func(h *header) { h.programs = nil }, "want 0"},
 	} {
 		refused(t, name, sealed(t, small(t), c.change), c.want)

@@ -200,7 +200,7 @@ func TestCompressZeroWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(weights["conv1.weight"].Data) // 3 input channels: skipped by 2:4
-	net, err := sdk.FromWeights(tiny, sdk.Info{Input: sdk.Input{Shape: []int{3, 24, 24}}}, weights)
+	net, err := sdk.FromWeights(tiny, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(3, 24, 24)}}}, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	weights := func() map[string]array.Tensor {
 		return map[string]array.Tensor{"fc1.weight": weight(4, 6), "fc1.bias": weight(4), "fc2.weight": weight(2, 4), "fc2.bias": weight(2)}
 	}
-	info := sdk.Info{Input: sdk.Input{Shape: []int{6}}}
+	info := sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(6)}}}
 	if _, err := sdk.FromWeights(model, info, weights()); err != nil {
 		t.Fatal(err)
 	}
@@ -307,12 +307,12 @@ func TestFromWeightsRefuses(t *testing.T) {
 	wantError(t, err, "model is nil")
 	_, err = sdk.FromWeights(model, sdk.Info{}, weights())
 	wantError(t, err, "fc1.weight")
-	info.Input.Mean = []float32{1}
+	info.Inputs[0].Mean = []float32{1}
 	_, err = sdk.FromWeights(model, info, weights())
 	wantError(t, err, "normalisation", "1 means and 0 standard deviations")
 
 	w := weights()
-	net, err := sdk.FromWeights(model, sdk.Info{Input: sdk.Input{Shape: []int{6}}}, w)
+	net, err := sdk.FromWeights(model, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(6)}}}, w)
 	if err != nil {
 		t.Fatal(err)
 	}

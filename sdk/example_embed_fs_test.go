@@ -18,6 +18,6 @@ func ExampleLoadSparseFS() {
 		log.Fatal(err)
 	}
 	defer p.Close()
-	fmt.Println(p.Level(), p.Info().Input.Shape)
+	fmt.Println(p.Level(), p.Info().Input().Example())
 	// Output: topk:0.9 [3 24 24]
 }

@@ -171,7 +171,7 @@ func ExampleOpen() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
 	net, err := sdk.Open(path)
-	fmt.Println(net.Levels(), net.Info().Input.Shape, err)
+	fmt.Println(net.Levels(), net.Info().Input().Example(), err)
 	// Output: [dense topk:0.9] [3 24 24] <nil>
 }
 
@@ -201,7 +201,7 @@ func ExampleLoadSparse() {
 		log.Fatal(err)
 	}
 	defer p.Close()
-	fmt.Println(p.Level(), p.Info().Input.Classes[:3])
+	fmt.Println(p.Level(), p.Info().Output().Classes[:3])
 	// Output:
 	// an error: true
 	// topk:0.9 [disc ring square]
@@ -376,7 +376,7 @@ func ExampleFromWeights() {
 		}
 		return t
 	}
-	net, err := sdk.FromWeights(model, sdk.Info{Model: "mine", Input: sdk.Input{Shape: []int{3}}}, map[string]array.Tensor{
+	net, err := sdk.FromWeights(model, sdk.Info{Model: "mine", Inputs: []sdk.Port{{Shape: graph.Batch(3)}}}, map[string]array.Tensor{
 		"fc1.weight": ones(2, 3), "fc1.bias": ones(2),
 		"fc2.weight": ones(2, 2), "fc2.bias": ones(2),
 	})

@@ -142,7 +142,8 @@ func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 			n.programs.reset = p
 		}
 	}
-	if err := n.programs.check(n.info.Input); err != nil {
+	n.info = n.programs.describe(n.info) // a file of version 1 may lack ports
+	if err := n.programs.check(n.info.Input()); err != nil {
 		return nil, err
 	}
 	for _, name := range levels {

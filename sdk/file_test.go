@@ -149,7 +149,7 @@ func TestForeignFiles(t *testing.T) {
 				b.Output("y", b.Cast(b.Input("x", array.F32, graph.Batch(3, 24, 24)), array.I32))
 			})
 		}, []string{"answers with i32", "want f32"}},
-		"another input":         {func(f *checkpoint.File) { f.Info.Input.Shape = []int{3, 24, 25} }, []string{"[N 3 24 24]", "[N 3 24 25]"}},
+		"another input":         {func(f *checkpoint.File) { f.Info.Inputs[0].Shape = graph.Batch(3, 24, 25) }, []string{"[N 3 24 24]", "[N 3 24 25]"}},
 		"a program that writes": {func(f *checkpoint.File) { f.Programs["infer"] = f.Programs["tune"] }, []string{"infer", "updates"}},
 		"half the tuning":       {func(f *checkpoint.File) { delete(f.Programs, "reset") }, []string{"tune", "reset"}},
 		"a missing tensor":      {func(f *checkpoint.File) { delete(f.Levels[0].Tensors, "fc.bias") }, []string{"level dense", "fc.bias", "f32[10]"}},
@@ -189,7 +189,7 @@ func resNet20(t testing.TB) *sdk.Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := sdk.FromWeights(models.ResNet20(10), sdk.Info{Model: "resnet20", Input: sdk.Input{Shape: []int{3, 24, 24}}}, weights)
+	net, err := sdk.FromWeights(models.ResNet20(10), sdk.Info{Model: "resnet20", Inputs: []sdk.Port{{Shape: graph.Batch(3, 24, 24)}}}, weights)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,8 +30,8 @@ const Dense = "dense"
 // Info is what a network says about itself; it travels in its file.
 type Info = checkpoint.Info
 
-// Input is what a network wants to be fed, a part of [Info].
-type Input = checkpoint.Input
+// Port is one named tensor that a network takes or returns, a part of [Info].
+type Port = checkpoint.Port
 
 var errNoNetwork = errors.New("the Network is empty; make one with Open, Trainer.Fit, Compress or FromWeights")
 
@@ -123,13 +123,14 @@ func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 }
 
 // FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
-// model by its name, float32, in the model's shapes, and nothing else. info.Input must say the shape of one example.
+// model by its name, float32, in the model's shapes, and nothing else. info.Inputs[0] needs the shape [N, one example];
+// what else its ports leave empty is filled in from the model.
 func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
 	if model == nil {
 		return nil, errors.New("sdk: FromWeights: the model is nil")
 	}
-	input := graph.Batch(info.Input.Shape...)
-	m := normalized{model, info.Input.Mean, info.Input.Std}
+	input := info.Input().Shape
+	m := normalized{model, info.Input().Mean, info.Input().Std}
 	decls, _, err := nn.Declare(m, input)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: model: %w", err)
@@ -149,7 +150,7 @@ func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*N
 	if err != nil {
 		return nil, err
 	}
-	return newNetwork(info, p, values), nil
+	return newNetwork(p.describe(info), p, values), nil
 }
 
 // matches checks that tensors holds exactly what is declared, and lists every name that is missing, unexpected or of another shape.

@@ -145,17 +145,18 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Predict: %w", err)
 	}
-	if slices.Equal(dims, p.info.Input.Shape) {
+	example := p.info.Input().Example()
+	if slices.Equal(dims, example) {
 		dims = append([]int{1}, dims...)
 	}
-	if len(dims) == 0 || !slices.Equal(dims[1:], p.info.Input.Shape) {
-		return nil, fmt.Errorf("sdk: Predict: want a batch of shape [n %v], got %v", p.info.Input.Shape, dims)
+	if len(dims) == 0 || !slices.Equal(dims[1:], example) {
+		return nil, fmt.Errorf("sdk: Predict: want a batch of shape [n %v], got %v", example, dims)
 	}
 	if !p.allowNonFinite {
 		for i, v := range values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 				return nil, fmt.Errorf("sdk: Predict: element %d of example %d is %v; clean the input or allow it with sdk.AllowNonFinite()",
-					i%array.Count(p.info.Input.Shape), i/array.Count(p.info.Input.Shape), v)
+					i%array.Count(example), i/array.Count(example), v)
 			}
 		}
 	}

@@ -300,7 +300,7 @@ func TestPredictorOptions(t *testing.T) {
 	backend := onCPU(t, 2)
 	p := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
 	want := predict(t, p, x)
-	if len(p.Plan().Choices) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Input.Classes[0] != "disc" {
+	if len(p.Plan().Choices) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Output().Classes[0] != "disc" {
 		t.Errorf("plan %v, level %s, backend %v, info %v", p.Plan(), p.Level(), p.Backend(), p.Info())
 	}
 	pinned := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend), sdk.Pin(p.Plan()))
@@ -361,7 +361,7 @@ func TestEvaluate(t *testing.T) {
 	}
 	_, err = p.Evaluate(t.Context(), many, 1)
 	wantError(t, err, "label 10", "10 classes")
-	if array.Count(p.Info().Input.Shape) != 3*24*24 {
-		t.Errorf("input shape %v", p.Info().Input.Shape)
+	if array.Count(p.Info().Input().Example()) != 3*24*24 {
+		t.Errorf("input shape %v", p.Info().Input().Example())
 	}
 }

@@ -20,8 +20,8 @@ type programs struct {
 const outputLogits = "logits"
 
 // check returns an error unless the programs, which may come from a file, are what programs says.
-func (p programs) check(input Input) error {
-	want := graph.Type{DType: array.F32, Shape: graph.Batch(input.Shape...)}
+func (p programs) check(input Port) error {
+	want := graph.Type{DType: array.F32, Shape: input.Shape}
 	switch i := p.infer; {
 	case len(i.Inputs) != 1 || len(i.Outputs) != 1 || len(i.Updates) != 0:
 		return fmt.Errorf("program %q has %d inputs, %d outputs and %d updates, want 1, 1 and none", programInfer, len(i.Inputs), len(i.Outputs), len(i.Updates))
@@ -37,6 +37,36 @@ func (p programs) check(input Input) error {
 		return fmt.Errorf("program %q has inputs %v, want x %v and a key", programTune, t.Inputs, want)
 	}
 	return nil
+}
+
+// describe returns info with ports for all inputs and outputs of the program infer. What a port of
+// info leaves empty is the program's.
+func (p programs) describe(info Info) Info {
+	if p.infer != nil {
+		info.Inputs = ports(info.Inputs, p.infer, p.infer.Inputs)
+		info.Outputs = ports(info.Outputs, p.infer, p.infer.Outputs)
+	}
+	return info
+}
+
+func ports(given []Port, p *graph.Program, of []graph.Port) []Port {
+	out := slices.Clone(given)
+	for i, g := range of {
+		if i == len(out) {
+			out = append(out, Port{})
+		}
+		t := p.Types[g.ID]
+		if out[i].Name == "" {
+			out[i].Name = g.Name
+		}
+		if out[i].DType == array.InvalidDType {
+			out[i].DType = t.DType
+		}
+		if out[i].Shape == nil {
+			out[i].Shape = t.Shape
+		}
+	}
+	return out
 }
 
 // fit returns an error unless tensors, which may come from a file, hold a value for every slot of the programs.

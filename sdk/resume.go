@@ -44,8 +44,9 @@ func (f *fit) describe(example []int) (Info, error) {
 	info.Recipe = strings.Join(recipe, "; ")
 	info.Seed = f.Seed
 	info.Versions = map[string]string{"cram": version(), "go": runtime.Version(), versionBackend: backendOf(f.device.Info())}
-	info.Input = Input{Shape: example, Mean: f.Normalize.Mean, Std: f.Normalize.Std, Classes: f.loader.Set.Classes()}
-	return info, nil
+	info.Inputs = []Port{{Shape: graph.Batch(example...), Mean: f.Normalize.Mean, Std: f.Normalize.Std}}
+	info.Outputs = []Port{{Classes: f.loader.Set.Classes()}}
+	return f.programs.describe(info), nil
 }
 
 // frozen returns the names of the params that are not trained.
@@ -306,11 +307,13 @@ func (f *fit) sameModel(r *checkpoint.Reader) error {
 // sameTraining reports whether two descriptions are of one training, by everything that changes its result.
 func sameTraining(a, b Info) bool {
 	return a.Model == b.Model && a.Recipe == b.Recipe && a.Data == b.Data && a.Seed == b.Seed && maps.Equal(a.Extra, b.Extra) &&
-		slices.Equal(a.Input.Shape, b.Input.Shape) && slices.Equal(a.Input.Mean, b.Input.Mean) && slices.Equal(a.Input.Std, b.Input.Std)
+		slices.EqualFunc(a.Inputs, b.Inputs, func(p, q Port) bool {
+			return p.Name == q.Name && p.DType == q.DType && p.Shape.Equal(q.Shape) && slices.Equal(p.Mean, q.Mean) && slices.Equal(p.Std, q.Std)
+		})
 }
 
 func summary(i Info) string {
-	return fmt.Sprintf("model %q, data %q, seed %d, %s, input %v, extra %v", i.Model, i.Data, i.Seed, i.Recipe, i.Input.Shape, i.Extra)
+	return fmt.Sprintf("model %q, data %q, seed %d, %s, input %v, extra %v", i.Model, i.Data, i.Seed, i.Recipe, i.Input().Shape, i.Extra)
 }
 
 // network reads the trained weights and statistics back.

@@ -140,5 +140,5 @@ func random(name string) (*sdk.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sdk.FromWeights(m, sdk.Info{Model: name, Recipe: "random weights", Input: sdk.Input{Shape: []int{shape[1].C, shape[2].C, shape[3].C}}}, weights)
+	return sdk.FromWeights(m, sdk.Info{Model: name, Recipe: "random weights", Inputs: []sdk.Port{{Shape: shape}}}, weights)
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,15 +44,16 @@ func lure(f *checkpoint.File, ways []string, canary string) {
 	}
 	level := f.Levels[len(f.Levels)-1]
 	f.Levels = f.Levels[:1] // dense, which compress and train begin with
-	for i, w := range ways {
+	for _, w := range ways {
 		level.Name = w
 		f.Levels = append(f.Levels, level)
 		f.Programs[w] = f.Programs["reset"]
-		f.Info.Input.Classes = append(f.Info.Input.Classes[:i:i], w)
 	}
-	for len(f.Info.Input.Classes) < 1000 {
-		f.Info.Input.Classes = append(f.Info.Input.Classes, fmt.Sprint(canary, len(f.Info.Input.Classes)))
+	classes := slices.Clone(ways)
+	for len(classes) < 1000 {
+		classes = append(classes, fmt.Sprint(canary, len(classes)))
 	}
+	f.Info.Outputs = []checkpoint.Port{{Name: "logits", DType: array.F32, Shape: graph.Batch(len(classes)), Classes: classes}}
 	versions := maps.Clone(texts)
 	maps.Copy(versions, f.Info.Versions)
 	f.Info.Versions = versions

@@ -113,7 +113,8 @@ func (a *app) runImport(file string, f importFlags) error {
 	}
 	net, err := sdk.FromWeights(model, sdk.Info{
 		Model: f.model, Recipe: "imported weights",
-		Input: sdk.Input{Shape: shape, Mean: f.mean, Std: f.std, Classes: classes},
+		Inputs:  []sdk.Port{{Shape: graph.Batch(shape...), Mean: f.mean, Std: f.std}},
+		Outputs: []sdk.Port{{Classes: classes}},
 	}, weights)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

@@ -61,7 +61,7 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	m := r.Info()
 	if err := a.print(provenance{
 		File: file, Bytes: info.Size(), Model: m.Model, Recipe: m.Recipe, Data: m.Data, Seed: m.Seed, Versions: m.Versions, Extra: m.Extra,
-		Shape: m.Input.Shape, Mean: m.Input.Mean, Std: m.Input.Std, Classes: m.Input.Classes,
+		Shape: m.Input().Example(), Mean: m.Input().Mean, Std: m.Input().Std, Classes: m.Output().Classes,
 		Programs: r.Programs(), Training: r.HasState(),
 	}); err != nil {
 		return err

@@ -91,12 +91,12 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 
 // classify returns all classes of one image, the likeliest first.
 func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, error) {
-	input := p.Info().Input
-	x, err := data.Image(image, input.Shape)
+	example, classes := p.Info().Input().Example(), p.Info().Output().Classes
+	x, err := data.Image(image, example)
 	if err != nil {
 		return nil, err
 	}
-	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(append([]int{1}, input.Shape...)...), tensor.WithBacking(x)))
+	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(append([]int{1}, example...)...), tensor.WithBacking(x)))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", image, err)
 	}
@@ -107,8 +107,8 @@ func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, err
 	guesses := make([]guess, len(logits))
 	for label, probability := range softmax(logits) {
 		name := fmt.Sprint(label)
-		if label < len(input.Classes) {
-			name = input.Classes[label]
+		if label < len(classes) {
+			name = classes[label]
 		}
 		guesses[label] = guess{name, label, probability}
 	}

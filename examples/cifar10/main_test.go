@@ -45,7 +45,7 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := sdk.FromWeights(model, sdk.Info{Input: sdk.Input{Shape: []int{3, 24, 24}}}, weights)
+	net, err := sdk.FromWeights(model, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(3, 24, 24)}}}, weights)
 	if err != nil {
 		t.Fatal(err)
 	}

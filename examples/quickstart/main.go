@@ -146,7 +146,7 @@ func predict(ctx context.Context, path string, test data.Set, w io.Writer) error
 	}
 	defer p.Close()
 	const n = 3
-	shape := p.Info().Input.Shape
+	shape := p.Info().Input().Example()
 	size := shape[0] * shape[1] * shape[2]
 	x := make([]float32, n*size)
 	var want [n]int
@@ -159,7 +159,7 @@ func predict(ctx context.Context, path string, test data.Set, w io.Writer) error
 	if err != nil {
 		return err
 	}
-	classes := p.Info().Input.Classes
+	classes := p.Info().Output().Classes
 	fmt.Fprintf(w, "\n%s at %s:\n", path, p.Level())
 	for i := range n {
 		logits := y.Float32s()[i*len(classes):][:len(classes)]

@@ -64,7 +64,7 @@ func (s *service) model(w http.ResponseWriter, _ *http.Request) {
 		info := p.Info()
 		about = map[string]any{
 			"model": info.Model, "level": p.Level(), "recipe": info.Recipe, "data": info.Data, "versions": info.Versions,
-			"shape": info.Input.Shape, "classes": info.Input.Classes, "backend": p.Backend(),
+			"shape": info.Input().Example(), "classes": info.Output().Classes, "backend": p.Backend(),
 		}
 		return nil
 	})
@@ -138,7 +138,7 @@ func answerWith(p *sdk.Predictor, r *http.Request, body []byte) (answer, error) 
 		}
 	}
 	info := p.Info()
-	x, err := input(r.Header.Get("Content-Type"), body, info.Input.Shape)
+	x, err := input(r.Header.Get("Content-Type"), body, info.Input().Example())
 	if err != nil {
 		return answer{}, badRequest{err}
 	}
@@ -150,7 +150,7 @@ func answerWith(p *sdk.Predictor, r *http.Request, body []byte) (answer, error) 
 	n := x.Shape()[0]
 	logits := y.Float32s()
 	for i := range n {
-		a.Examples = append(a.Examples, best(logits[i*len(logits)/n:(i+1)*len(logits)/n], info.Input.Classes, top))
+		a.Examples = append(a.Examples, best(logits[i*len(logits)/n:(i+1)*len(logits)/n], info.Output().Classes, top))
 	}
 	return a, nil
 }

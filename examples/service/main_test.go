@@ -41,7 +41,7 @@ func network(t *testing.T, path string, seed uint64, x []float32) []class {
 		t.Fatal(err)
 	}
 	names := []string{"day", "night", "dusk"}
-	net, err := sdk.FromWeights(model, sdk.Info{Model: fmt.Sprint("seed ", seed), Input: sdk.Input{Shape: []int{3, 8, 8}, Classes: names}}, weights)
+	net, err := sdk.FromWeights(model, sdk.Info{Model: fmt.Sprint("seed ", seed), Inputs: []sdk.Port{{Shape: graph.Batch(3, 8, 8)}}, Outputs: []sdk.Port{{Classes: names}}}, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
