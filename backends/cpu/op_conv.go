@@ -142,7 +142,7 @@ func (c conv) phases(b *binding, s *step) ([]phase, error) {
 			if len(in) > 2 {
 				bias = f.all(in[2])
 			}
-			c.plan.Run(y, x, f.all(in[1]), bias, c.relu, f.scratch[w], part)
+			c.plan.Compute(y, x, f.all(in[1]), bias, c.relu, f.scratch[w], part)
 		})
 	return append(ps, run), nil
 }
@@ -233,7 +233,7 @@ func (c convInput) phases(b *binding, s *step) ([]phase, error) {
 	}}
 	run := phase{whole: []bufID{packed}, reads: []bufID{dy}, writes: []bufID{dx}, scratch: c.plan.ScratchLen()}
 	b.splitImages(&run, n, shape.FLOPs(), shape.H, c.plan.Panels(), c.plan.All, func(f *frame, w int, part kernels.ConvPart, dx, dy []float32) {
-		c.plan.Run(dx, dy, f.all(packed), f.scratch[w], part)
+		c.plan.Compute(dx, dy, f.all(packed), f.scratch[w], part)
 	})
 	return []phase{pack, run}, nil
 }
@@ -277,7 +277,7 @@ func (c convWeight) phases(b *binding, s *step) ([]phase, error) {
 					if panels > 1 {
 						part.P0, part.P1 = i%panels, i%panels+1
 					}
-					c.plan.Run(f.all(partials)[chunk*length:(chunk+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
+					c.plan.Compute(f.all(partials)[chunk*length:(chunk+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
 				}
 				return nil
 			},

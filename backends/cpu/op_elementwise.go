@@ -272,7 +272,7 @@ func (t *boundTape) run(f *frame, w, e0, e1 int, slice func(bufID) []float32) {
 			}
 			regs[len(t.args)+k] = dst
 			if op.op == graph.OpMask {
-				f.level.Keep(dst, t.fetch(op.a, &regs, &args, spare[0][:n], e0+at), bits[op.b][at/8:])
+				f.level.Mask(dst, t.fetch(op.a, &regs, &args, spare[0][:n], e0+at), bits[op.b][at/8:])
 				continue
 			}
 			if c, x, ok := t.withScalar(op, &args); ok {

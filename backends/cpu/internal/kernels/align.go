@@ -2,25 +2,20 @@ package kernels
 
 import "unsafe"
 
-// cacheLine is the size in bytes that every buffer of the CPU backend is aligned to: a vector load never crosses a line.
+// cacheLine is the alignment of all buffers of the CPU backend in bytes. With it an aligned vector
+// load does not cross a cache line.
 const cacheLine = 64
 
-// Floats allocates n zeroed float32 values that begin at a multiple of 64 bytes. The capacity is n as well, so that an append cannot
-// silently write behind the buffer.
+// Floats allocates n zeroed float32 values. The first of them has an address that is a multiple of
+// 64 bytes. The capacity is n, so an append copies the values and does not write behind them.
 func Floats(n int) []float32 {
 	const spare = cacheLine / 4
 	buf := make([]float32, n+spare)
 	skip := 0
-	// The address is only read, to find the first aligned element; the slice itself is cut with bounds checks, and Go's
-	// heap does not move.
+	// The conversion only reads the address, to find the first aligned element. The slice expression
+	// below checks bounds, and Go does not move heap objects.
 	if over := int(uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % cacheLine); over != 0 {
 		skip = (cacheLine - over) / 4
 	}
 	return buf[skip : skip+n : skip+n]
-}
-
-// Aligned reports whether x begins at a multiple of 64 bytes. An empty slice is aligned.
-func Aligned(x []float32) bool {
-	// Only the address is read.
-	return len(x) == 0 || uintptr(unsafe.Pointer(unsafe.SliceData(x)))%cacheLine == 0
 }

@@ -2,7 +2,5 @@
 
 package kernels
 
-// assembly says whether this build carries the assembly kernels.
+// assembly reports whether this build contains the assembly kernels.
 const assembly = true
-
-var peakLoops = [...]func(steps int){Portable: peakPortable, AVX2: peakAVX2, AVX512: peakAVX512}

@@ -30,8 +30,8 @@ type convAssembly struct {
 }
 
 // convLevel returns the kernels of an assembly level, nil for Portable.
-func convLevel(l InstructionSet) *convAssembly {
-	switch l {
+func convLevel(isa InstructionSet) *convAssembly {
+	switch isa {
 	case AVX512:
 		return &convAVX512
 	case AVX2:
@@ -40,23 +40,23 @@ func convLevel(l InstructionSet) *convAssembly {
 	return nil
 }
 
-func (l InstructionSet) convTiles(kind convKind) *convTiles {
-	if a := convLevel(l); a != nil {
+func (isa InstructionSet) convTiles(kind convKind) *convTiles {
+	if a := convLevel(isa); a != nil {
 		return &a.tiles[kind]
 	}
 	return &convTilesPortable[kind]
 }
 
-func (l InstructionSet) convGradLimits() *convGradLimits {
-	if a := convLevel(l); a != nil {
+func (isa InstructionSet) convGradLimits() *convGradLimits {
+	if a := convLevel(isa); a != nil {
 		return &a.limits
 	}
 	return &convGradLimitsPortable
 }
 
 // convBand computes tiles of pixels columns of a band.
-func (l InstructionSet) convBand(b *convBand, pixels, tiles int) {
-	a := convLevel(l)
+func (isa InstructionSet) convBand(b *convBand, pixels, tiles int) {
+	a := convLevel(isa)
 	if a == nil {
 		convBandPortable(b, pixels, tiles)
 		return
@@ -73,8 +73,8 @@ func (l InstructionSet) convBand(b *convBand, pixels, tiles int) {
 }
 
 // convGrad adds a tile to its sums.
-func (l InstructionSet) convGrad(t *convGradTile) {
-	a := convLevel(l)
+func (isa InstructionSet) convGrad(t *convGradTile) {
+	a := convLevel(isa)
 	if a == nil {
 		convGradPortable(t)
 		return
@@ -98,8 +98,8 @@ func (l InstructionSet) convGrad(t *convGradTile) {
 }
 
 // fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
-func (l InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
-	a := convLevel(l)
+func (isa InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+	a := convLevel(isa)
 	if a == nil {
 		fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)
 		return

@@ -119,12 +119,12 @@ func (band *convBand) pair() {
 }
 
 // compute computes a band of cols columns, in tiles of nearly equal size.
-func (band *convBand) compute(l InstructionSet, cols int) {
-	most := l.convTiles(band.kind)[band.run][band.blocks]
+func (band *convBand) compute(isa InstructionSet, cols int) {
+	most := isa.convTiles(band.kind)[band.run][band.blocks]
 	tiles := (cols + most - 1) / most
 	pixels := (cols + tiles - 1) / tiles
 	small := tiles*pixels - cols // tiles of one pixel less
-	l.convBand(band, pixels, tiles-small)
+	isa.convBand(band, pixels, tiles-small)
 	if small == 0 {
 		return
 	}
@@ -133,7 +133,7 @@ func (band *convBand) compute(l InstructionSet, cols int) {
 	right.ahead = nil
 	right.dst, right.init = band.dst[done*band.dstPixel:], band.init[done*band.initPixel:]
 	right.src = convFrom(band.src, done*band.kind.unit())
-	l.convBand(&right, pixels-1, small)
+	isa.convBand(&right, pixels-1, small)
 }
 
 // convTilesPortable is the tiles of the band kernels in plain Go: any number of pixels.

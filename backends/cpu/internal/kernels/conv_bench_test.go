@@ -38,22 +38,22 @@ func square(c, size, o, kernel, stride int) ConvShape {
 func planar(s ConvShape) ConvShape { s.Planar = true; return s }
 
 // benchConv times one pass on one thread, packing, padding and merging included, beside the core's peak.
-func benchConv(b *testing.B, plan func(l InstructionSet, s ConvShape, n int) (func(), error)) {
-	level := Supported()
+func benchConv(b *testing.B, plan func(isa InstructionSet, s ConvShape, n int) (func(), error)) {
+	isa := Supported()
 	for _, bench := range convBenches {
-		b.Run(fmt.Sprintf("%s/%s", bench.name, level), func(b *testing.B) {
-			run, err := plan(level, bench.shape, bench.batch)
+		b.Run(fmt.Sprintf("%s/%s", bench.name, isa), func(b *testing.B) {
+			run, err := plan(isa, bench.shape, bench.batch)
 			if err != nil {
 				b.Skip(err)
 			}
-			besidePeak(b, level, bench.shape.FLOPs()*float64(bench.batch), run)
+			benchWithPeak(b, isa, bench.shape.FLOPs()*float64(bench.batch), run)
 		})
 	}
 }
 
 func BenchmarkConvForward(b *testing.B) {
-	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
-		f, err := l.ConvForward(s)
+	benchConv(b, func(isa InstructionSet, s ConvShape, n int) (func(), error) {
+		f, err := isa.ConvForward(s)
 		if err != nil {
 			return nil, err
 		}
@@ -61,14 +61,14 @@ func BenchmarkConvForward(b *testing.B) {
 		packed, scratch := Floats(f.PackedLen()), Floats(f.ScratchLen())
 		return func() {
 			f.Pack(packed, w)
-			f.Run(y, x, packed, nil, false, scratch, f.All(n))
+			f.Compute(y, x, packed, nil, false, scratch, f.All(n))
 		}, nil
 	})
 }
 
 func BenchmarkConvInputGrad(b *testing.B) {
-	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
-		g, err := l.ConvInputGrad(s)
+	benchConv(b, func(isa InstructionSet, s ConvShape, n int) (func(), error) {
+		g, err := isa.ConvInputGrad(s)
 		if err != nil {
 			return nil, err
 		}
@@ -76,14 +76,14 @@ func BenchmarkConvInputGrad(b *testing.B) {
 		packed, scratch := Floats(g.PackedLen()), Floats(g.ScratchLen())
 		return func() {
 			g.Pack(packed, w)
-			g.Run(dx, dy, packed, scratch, g.All(n))
+			g.Compute(dx, dy, packed, scratch, g.All(n))
 		}, nil
 	})
 }
 
 func BenchmarkConvWeightGrad(b *testing.B) {
-	benchConv(b, func(l InstructionSet, s ConvShape, n int) (func(), error) {
-		g, err := l.ConvWeightGrad(s)
+	benchConv(b, func(isa InstructionSet, s ConvShape, n int) (func(), error) {
+		g, err := isa.ConvWeightGrad(s)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func BenchmarkConvWeightGrad(b *testing.B) {
 		return func() {
 			for i := range k {
 				n0, n1 := g.Chunk(i, n)
-				g.Run(partials[i*g.PartialLen():], x, dy, scratch, g.All(n0, n1))
+				g.Compute(partials[i*g.PartialLen():], x, dy, scratch, g.All(n0, n1))
 			}
 			g.Merge(dw, partials, k)
 		}, nil

@@ -25,7 +25,7 @@ func (c *convImage) planChunks(p *convPanel, grid *convGrid, channels int) []con
 	if grid.paired != nil {
 		longest = 2
 	}
-	split := c.kind == convBlocked && grid.paired == nil && c.level.convTiles(convSplit)[3][blocks] > 0
+	split := c.kind == convBlocked && grid.paired == nil && c.isa.convTiles(convSplit)[3][blocks] > 0
 	steps := convSteps(convRuns(grid.taps, longest), split)
 	add := func(kind convKind, run, in0, in1, chans int) {
 		var entries []convEntry

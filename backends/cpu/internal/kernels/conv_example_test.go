@@ -8,13 +8,13 @@ import (
 
 // A 3×3 convolution that sums its neighbourhood: 9 inside the image of ones, 6 at an edge, 4 in a corner.
 func ExampleInstructionSet_ConvForward() {
-	level, err := kernels.Detect()
+	isa, err := kernels.Detect()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	shape := kernels.ConvShape{C: 1, H: 3, W: 4, O: 1, KH: 3, KW: 3, StrideH: 1, StrideW: 1, Top: 1, Bottom: 1, Left: 1, Right: 1, Groups: 1, Planar: true}
-	conv, err := level.ConvForward(shape)
+	conv, err := isa.ConvForward(shape)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -28,7 +28,7 @@ func ExampleInstructionSet_ConvForward() {
 	}
 	packed, scratch := kernels.Floats(conv.PackedLen()), kernels.Floats(conv.ScratchLen())
 	conv.Pack(packed, w)
-	conv.Run(y, x, packed, nil, false, scratch, conv.All(1))
+	conv.Compute(y, x, packed, nil, false, scratch, conv.All(1))
 	for row := range shape.OutH() {
 		var sums []float32
 		for col := range shape.OutW() {

@@ -11,11 +11,11 @@ type ConvForward struct {
 //	f, err := level.ConvForward(shape)
 //	packed, scratch := Floats(f.PackedLen()), Floats(f.ScratchLen())    // one scratch for each concurrent call
 //	f.Pack(packed, w)                                                   // again whenever w has changed
-//	f.Run(y, x, packed, nil, false, scratch, f.All(n))
+//	f.Compute(y, x, packed, nil, false, scratch, f.All(n))
 //
 // Sums run over input channels and taps in an order that depends on the shape and the level alone. Assembly levels use fused multiply-adds: against
 // Portable the result differs by rounding.
-func (l InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
+func (isa InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (l InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
 	case s.depthwise():
 		kind = convLanewise
 	}
-	c.finish(l, kind, s.Groups, s.O/s.Groups, s.C/s.Groups)
+	c.finish(isa, kind, s.Groups, s.O/s.Groups, s.C/s.Groups)
 	return f, nil
 }
 
@@ -67,7 +67,7 @@ func (f *ConvForward) Shape() ConvShape { return f.shape }
 // PackedLen returns the length of the packed weights.
 func (f *ConvForward) PackedLen() int { return f.image.packedLen }
 
-// ScratchLen returns the length of the scratch of one call of Run; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
 func (f *ConvForward) ScratchLen() int { return f.image.planes.len() }
 
 // Panels returns the number of panels of output channels, the units in which a part divides them.
@@ -76,7 +76,7 @@ func (f *ConvForward) Panels() int { return len(f.image.panels) }
 // All returns the part that is everything: all rows and panels of n images.
 func (f *ConvForward) All(n int) ConvPart { return f.image.all(n) }
 
-// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Run reads.
+// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Compute reads.
 func (f *ConvForward) Pack(packed, w []float32) {
 	s := f.shape
 	taps, perGroup := s.KH*s.KW, s.C/s.Groups
@@ -85,15 +85,15 @@ func (f *ConvForward) Pack(packed, w []float32) {
 	})
 }
 
-// Run computes part of y = conv(x, w) + bias, and then max(0, y) if relu is set.
+// Compute computes part of y = conv(x, w) + bias, and then max(0, y) if relu is set.
 // y is in blocks of 16 channels, x in blocks or planar as the shape says; both begin at image 0 of the part's numbering.
 // Bias is nil or holds O values padded with zeros to whole blocks. Scratch holds ScratchLen values of any content.
-func (f *ConvForward) Run(y, x, packed, bias []float32, relu bool, scratch []float32, part ConvPart) {
+func (f *ConvForward) Compute(y, x, packed, bias []float32, relu bool, scratch []float32, part ConvPart) {
 	floor := convNoFloor
 	if relu {
 		floor = 0
 	}
-	f.image.run(y, x, packed, bias, floor, scratch, part)
+	f.image.compute(y, x, packed, bias, floor, scratch, part)
 }
 
 func (c *convImage) all(n int) ConvPart { return ConvPart{N1: n, Y1: c.height, P1: len(c.panels)} }

@@ -3,7 +3,7 @@ package kernels
 // convImage computes the passes whose result is an image, forward and input gradient: every result pixel is a sum over taps of plane
 // pixels at constant offsets.
 type convImage struct {
-	level         InstructionSet
+	isa           InstructionSet
 	kind          convKind
 	tiles         *convTiles
 	planes        convPlanes
@@ -36,8 +36,8 @@ const convStripBytes = 192 << 10
 
 // finish lays out scratch, offsets, panels and chunks, once planes, grids and sizes are known. perGroup is the number of result channels and
 // inPerGroup the number of plane channels of one group.
-func (c *convImage) finish(level InstructionSet, kind convKind, groups, perGroup, inPerGroup int) {
-	c.level, c.kind, c.tiles = level, kind, level.convTiles(kind)
+func (c *convImage) finish(isa InstructionSet, kind convKind, groups, perGroup, inPerGroup int) {
+	c.isa, c.kind, c.tiles = isa, kind, isa.convTiles(kind)
 	c.planStrips()
 	longest := 0
 	paired := false
@@ -126,7 +126,7 @@ func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) in
 	return panels
 }
 
-// convCall is what one call of run works on, for one image.
+// convCall is what one call of compute works on, for one image.
 type convCall struct {
 	dst          []float32
 	packed, bias []float32
@@ -143,8 +143,8 @@ func (call *convCall) take(band *convBand, cols int) {
 	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
 }
 
-// run computes the part: dst = max(floor, bias + Σ taps). Bias holds a value for every result channel, padded to whole blocks, or is nil.
-func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch []float32, part ConvPart) {
+// compute computes the part: dst = max(floor, bias + Σ taps). Bias holds a value for every result channel, padded to whole blocks, or is nil.
+func (c *convImage) compute(dst, src, packed, bias []float32, floor float32, scratch []float32, part ConvPart) {
 	srcLen := c.planes.blocks * c.planes.height * c.planes.width * c.planes.unit
 	dstLen := c.blocks * c.height * c.width * Block
 	call := convCall{packed: packed[:c.packedLen], bias: bias, floor: floor, panels: c.panels[part.P0:part.P1]}
@@ -172,7 +172,7 @@ func (c *convImage) run(dst, src, packed, bias []float32, floor float32, scratch
 			}
 			r0, r1 := c.planeRows(y, end)
 			planes := scratch[:c.planes.len()]
-			c.planes.fill(c.level, planes, image, in0, in1, r0, r1)
+			c.planes.fill(c.isa, planes, image, in0, in1, r0, r1)
 			c.rows(&call, planes, y, end, r0)
 		}
 	}
@@ -227,7 +227,7 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 				}
 				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
 				call.take(&band, grid.cols)
-				band.compute(c.level, grid.cols)
+				band.compute(c.isa, grid.cols)
 			}
 		}
 	}
@@ -242,7 +242,7 @@ func (c *convImage) pixels(call *convCall, image []float32, y0, y1 int) {
 			band := c.band(call, p, p.chunks[0], k, y0*c.width, 1, 0)
 			band.src, band.rows = source[y0*c.width*c.planes.unit:], 1
 			call.take(&band, (y1-y0)*c.width)
-			band.compute(c.level, (y1-y0)*c.width)
+			band.compute(c.isa, (y1-y0)*c.width)
 		}
 	}
 }

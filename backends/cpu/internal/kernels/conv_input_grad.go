@@ -11,7 +11,7 @@ type ConvInputGrad struct {
 // ConvInputGrad plans the gradient of a convolution with respect to its input. Use is that of [InstructionSet.ConvForward]; the result is dx, the rows and panels
 // of a part are those of dx. A stride multiplies no zeros: the pixels of dx fall into StrideH·StrideW lattices, each of
 // which sums its own taps. Planar input is an error: reorder x into blocks and clear Planar.
-func (l InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
+func (isa InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (l InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	if s.depthwise() {
 		kind = convLanewise
 	}
-	pairs := kind == convBlocked && l.convTiles(convPaired)[2][2] > 0 && cols.pairs()
+	pairs := kind == convBlocked && isa.convTiles(convPaired)[2][2] > 0 && cols.pairs()
 	for _, a := range rows.lattices {
 		for n, b := range cols.lattices {
 			grid := convGrid{y: a.first, x: b.first, stepY: s.StrideH, stepX: s.StrideW, rows: a.count, cols: b.count}
@@ -48,7 +48,7 @@ func (l InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 			c.grids = append(c.grids, grid)
 		}
 	}
-	c.finish(l, kind, s.Groups, s.C/s.Groups, s.O/s.Groups)
+	c.finish(isa, kind, s.Groups, s.C/s.Groups, s.O/s.Groups)
 	return g, nil
 }
 
@@ -105,7 +105,7 @@ func (g *ConvInputGrad) Shape() ConvShape { return g.shape }
 // PackedLen returns the length of the packed weights.
 func (g *ConvInputGrad) PackedLen() int { return g.image.packedLen }
 
-// ScratchLen returns the length of the scratch of one call of Run; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
 func (g *ConvInputGrad) ScratchLen() int { return g.image.planes.len() }
 
 // Panels returns the number of panels of input channels, the units in which a part divides them.
@@ -114,7 +114,7 @@ func (g *ConvInputGrad) Panels() int { return len(g.image.panels) }
 // All returns the part that is everything: all rows and panels of n images.
 func (g *ConvInputGrad) All(n int) ConvPart { return g.image.all(n) }
 
-// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Run reads. The packing differs from that of [ConvForward.Pack].
+// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Compute reads. The packing differs from that of [ConvForward.Pack].
 func (g *ConvInputGrad) Pack(packed, w []float32) {
 	s := g.shape
 	taps, perGroup := s.KH*s.KW, s.C/s.Groups
@@ -123,8 +123,8 @@ func (g *ConvInputGrad) Pack(packed, w []float32) {
 	})
 }
 
-// Run computes part of dx from dy, both in blocks of 16 channels and beginning at image 0 of the part's numbering.
+// Compute computes part of dx from dy, both in blocks of 16 channels and beginning at image 0 of the part's numbering.
 // Scratch holds ScratchLen values of any content.
-func (g *ConvInputGrad) Run(dx, dy, packed, scratch []float32, part ConvPart) {
-	g.image.run(dx, dy, packed, nil, convNoFloor, scratch, part)
+func (g *ConvInputGrad) Compute(dx, dy, packed, scratch []float32, part ConvPart) {
+	g.image.compute(dx, dy, packed, nil, convNoFloor, scratch, part)
 }

@@ -2,14 +2,16 @@
 
 package kernels
 
-func (l InstructionSet) convTiles(kind convKind) *convTiles { return &convTilesPortable[kind] }
+func (isa InstructionSet) convTiles(kind convKind) *convTiles { return &convTilesPortable[kind] }
 
-func (l InstructionSet) convGradLimits() *convGradLimits { return &convGradLimitsPortable }
+func (isa InstructionSet) convGradLimits() *convGradLimits { return &convGradLimitsPortable }
 
-func (l InstructionSet) convBand(b *convBand, pixels, tiles int) { convBandPortable(b, pixels, tiles) }
+func (isa InstructionSet) convBand(b *convBand, pixels, tiles int) {
+	convBandPortable(b, pixels, tiles)
+}
 
-func (l InstructionSet) convGrad(t *convGradTile) { convGradPortable(t) }
+func (isa InstructionSet) convGrad(t *convGradTile) { convGradPortable(t) }
 
-func (l InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
+func (isa InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)
 }

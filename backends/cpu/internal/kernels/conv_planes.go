@@ -59,7 +59,7 @@ func (p *convPlanes) phase(row, col int) int {
 }
 
 // fill copies plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch, where row r0 comes first.
-func (p *convPlanes) fill(l InstructionSet, scratch, image []float32, b0, b1, r0, r1 int) {
+func (p *convPlanes) fill(isa InstructionSet, scratch, image []float32, b0, b1, r0, r1 int) {
 	line := p.cols * p.unit
 	for b := b0; b < b1; b++ {
 		source := image[b*p.height*p.width*p.unit:][:p.height*p.width*p.unit]
@@ -76,7 +76,7 @@ func (p *convPlanes) fill(l InstructionSet, scratch, image []float32, b0, b1, r0
 			src := source[((first*p.strideH+ph.row-p.top)*p.width+left*p.strideW+ph.col-p.left)*p.unit:]
 			inside := dst[(first-r0)*line:]
 			if p.unit == Block {
-				l.fillRows(inside, src, end-first, left, n, p.cols-left-n, p.strideW*Block, p.strideH*p.width*Block)
+				isa.fillRows(inside, src, end-first, left, n, p.cols-left-n, p.strideW*Block, p.strideH*p.width*Block)
 			} else {
 				fillPlanar(inside, src, end-first, left, n, p.cols-left-n, p.strideW, p.strideH*p.width)
 			}

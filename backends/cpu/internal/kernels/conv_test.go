@@ -36,15 +36,6 @@ func (s ConvShape) name() string {
 		s.C, s.H, s.W, s.O, s.KH, s.KW, s.StrideH, s.StrideW, s.Top, s.Bottom, s.Left, s.Right, s.Groups, s.Planar)
 }
 
-// convTestLevels returns the levels that this machine can run.
-func convTestLevels() []InstructionSet {
-	var levels []InstructionSet
-	for l := Portable; l <= Supported(); l++ {
-		levels = append(levels, l)
-	}
-	return levels
-}
-
 // convCase holds plain arrays and their float64 results: the definition, written as the formulas stand.
 type convCase struct {
 	s         ConvShape
@@ -150,19 +141,19 @@ func dirty(n int) []float32 {
 	return v
 }
 
-func forEachConv(t *testing.T, f func(t *testing.T, l InstructionSet, c *convCase)) {
+func forEachConv(t *testing.T, f func(t *testing.T, isa InstructionSet, c *convCase)) {
 	for _, s := range convShapes {
 		c := newConvCase(s, 2)
-		for _, l := range convTestLevels() {
-			t.Run(s.name()+"/"+l.String(), func(t *testing.T) { f(t, l, c) })
+		for _, isa := range instructionSets() {
+			t.Run(s.name()+"/"+isa.String(), func(t *testing.T) { f(t, isa, c) })
 		}
 	}
 }
 
 func TestConvForward(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
+	forEachConv(t, func(t *testing.T, isa InstructionSet, c *convCase) {
 		s := c.s
-		f, err := l.ConvForward(s)
+		f, err := isa.ConvForward(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,11 +163,11 @@ func TestConvForward(t *testing.T) {
 		}
 		packed, y, split := dirty(f.PackedLen()), dirty(c.n*s.OutLen()), dirty(c.n*s.OutLen())
 		f.Pack(packed, c.w)
-		f.Run(y, x, packed, nil, false, dirty(f.ScratchLen()), f.All(c.n))
+		f.Compute(y, x, packed, nil, false, dirty(f.ScratchLen()), f.All(c.n))
 		checkBlocked(t, "y", y, c.y, c.yMag, c.n, s.O, s.OutH()*s.OutW())
 
 		for _, p := range splitConv(f.All(c.n)) {
-			f.Run(split, x, packed, nil, false, dirty(f.ScratchLen()), p)
+			f.Compute(split, x, packed, nil, false, dirty(f.ScratchLen()), p)
 		}
 		checkSame(t, split, y)
 
@@ -193,36 +184,36 @@ func TestConvForward(t *testing.T) {
 		for i := range mag {
 			mag[i] = c.yMag[i] + 3
 		}
-		f.Run(y, x, packed, bias, true, dirty(f.ScratchLen()), f.All(c.n))
+		f.Compute(y, x, packed, bias, true, dirty(f.ScratchLen()), f.All(c.n))
 		checkBlocked(t, "relu(y+bias)", y, want, mag, c.n, s.O, hw)
 	})
 }
 
 func TestConvInputGrad(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
+	forEachConv(t, func(t *testing.T, isa InstructionSet, c *convCase) {
 		s := c.s
 		s.Planar = false
-		g, err := l.ConvInputGrad(s)
+		g, err := isa.ConvInputGrad(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		dy := block(c.dy, c.n, s.O, s.OutH()*s.OutW())
 		packed, dx, split := dirty(g.PackedLen()), dirty(c.n*s.InLen()), dirty(c.n*s.InLen())
 		g.Pack(packed, c.w)
-		g.Run(dx, dy, packed, dirty(g.ScratchLen()), g.All(c.n))
+		g.Compute(dx, dy, packed, dirty(g.ScratchLen()), g.All(c.n))
 		checkBlocked(t, "dx", dx, c.dx, c.dxMag, c.n, s.C, s.H*s.W)
 
 		for _, p := range splitConv(g.All(c.n)) {
-			g.Run(split, dy, packed, dirty(g.ScratchLen()), p)
+			g.Compute(split, dy, packed, dirty(g.ScratchLen()), p)
 		}
 		checkSame(t, split, dx)
 	})
 }
 
 func TestConvWeightGrad(t *testing.T) {
-	forEachConv(t, func(t *testing.T, l InstructionSet, c *convCase) {
+	forEachConv(t, func(t *testing.T, isa InstructionSet, c *convCase) {
 		s := c.s
-		g, err := l.ConvWeightGrad(s)
+		g, err := isa.ConvWeightGrad(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +226,7 @@ func TestConvWeightGrad(t *testing.T) {
 		partials, dw := dirty(k*g.PartialLen()), dirty(len(c.w))
 		for i := range k {
 			n0, n1 := g.Chunk(i, c.n)
-			g.Run(partials[i*g.PartialLen():], x, dy, dirty(g.ScratchLen()), g.All(n0, n1))
+			g.Compute(partials[i*g.PartialLen():], x, dy, dirty(g.ScratchLen()), g.All(n0, n1))
 		}
 		g.Merge(dw, partials, k)
 		for i := range dw {
@@ -243,11 +234,11 @@ func TestConvWeightGrad(t *testing.T) {
 		}
 
 		split, whole := dirty(g.PartialLen()), dirty(g.PartialLen())
-		g.Run(whole, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
+		g.Compute(whole, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
 		for p := range g.Panels() {
 			part := g.All(0, c.n)
 			part.P0, part.P1 = p, p+1
-			g.Run(split, x, dy, dirty(g.ScratchLen()), part)
+			g.Compute(split, x, dy, dirty(g.ScratchLen()), part)
 		}
 		checkSame(t, split, whole)
 	})
@@ -313,37 +304,37 @@ func TestConvShapeErrors(t *testing.T) {
 // TestConvGuards runs every pass on buffers that end right before an inaccessible page, and on buffers that begin right after one.
 func TestConvGuards(t *testing.T) {
 	for _, s := range convShapes {
-		for _, l := range convTestLevels()[1:] {
+		for _, isa := range instructionSets()[1:] {
 			for _, end := range []bool{false, true} {
 				buffer := func(n int) []float32 { return guarded(t, n, end) }
 				x, y := buffer(2*s.InLen()), buffer(2*s.OutLen())
-				f, err := l.ConvForward(s)
+				f, err := isa.ConvForward(s)
 				if err != nil {
 					t.Fatal(err)
 				}
 				packed := buffer(f.PackedLen())
 				f.Pack(packed, buffer(s.WeightLen()))
-				f.Run(y, x, packed, buffer(Blocks(s.O)*16), true, buffer(f.ScratchLen()), f.All(2))
+				f.Compute(y, x, packed, buffer(Blocks(s.O)*16), true, buffer(f.ScratchLen()), f.All(2))
 
-				w, err := l.ConvWeightGrad(s)
+				w, err := isa.ConvWeightGrad(s)
 				if err != nil {
 					t.Fatal(err)
 				}
 				partials := buffer(2 * w.PartialLen())
 				for i := range 2 {
-					w.Run(partials[i*w.PartialLen():], x, y, buffer(w.ScratchLen()), w.All(i, i+1))
+					w.Compute(partials[i*w.PartialLen():], x, y, buffer(w.ScratchLen()), w.All(i, i+1))
 				}
 				w.Merge(buffer(s.WeightLen()), partials, 2)
 
 				s := s
 				s.Planar = false
-				g, err := l.ConvInputGrad(s)
+				g, err := isa.ConvInputGrad(s)
 				if err != nil {
 					t.Fatal(err)
 				}
 				packed = buffer(g.PackedLen())
 				g.Pack(packed, buffer(s.WeightLen()))
-				g.Run(buffer(2*s.InLen()), y, packed, buffer(g.ScratchLen()), g.All(2))
+				g.Compute(buffer(2*s.InLen()), y, packed, buffer(g.ScratchLen()), g.All(2))
 			}
 		}
 	}
@@ -360,70 +351,70 @@ func TestConvSizes(t *testing.T) {
 			{C: 16, H: 2, W: w, O: 16, KH: 1, KW: 1 + w%9, StrideH: 1, StrideW: 1 + w%2, Left: 4, Right: 4, Groups: 16},
 		} {
 			c := newConvCase(s, 1)
-			for _, l := range convTestLevels() {
-				checkConv(t, l, c)
+			for _, isa := range instructionSets() {
+				checkConv(t, isa, c)
 			}
 		}
 	}
 }
 
 // checkConv compares all passes with their definition.
-func checkConv(t *testing.T, l InstructionSet, c *convCase) {
+func checkConv(t *testing.T, isa InstructionSet, c *convCase) {
 	t.Helper()
 	s := c.s
-	what := func(pass string) string { return fmt.Sprintf("%s %s %s", s.name(), l, pass) }
+	what := func(pass string) string { return fmt.Sprintf("%s %s %s", s.name(), isa, pass) }
 	blocked := block(c.x, c.n, s.C, s.H*s.W)
 	x, dy := blocked, block(c.dy, c.n, s.O, s.OutH()*s.OutW())
 	if s.Planar {
 		x = c.x
 	}
-	f, err := l.ConvForward(s)
+	f, err := isa.ConvForward(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	packed, y := dirty(f.PackedLen()), dirty(c.n*s.OutLen())
 	f.Pack(packed, c.w)
-	f.Run(y, x, packed, nil, false, dirty(f.ScratchLen()), f.All(c.n))
+	f.Compute(y, x, packed, nil, false, dirty(f.ScratchLen()), f.All(c.n))
 	checkBlocked(t, what("y"), y, c.y, c.yMag, c.n, s.O, s.OutH()*s.OutW())
 
-	g, err := l.ConvWeightGrad(s)
+	g, err := isa.ConvWeightGrad(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	partial, dw := dirty(g.PartialLen()), dirty(len(c.w))
-	g.Run(partial, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
+	g.Compute(partial, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
 	g.Merge(dw, partial, 1)
 	for i := range dw {
 		checkNear(t, fmt.Sprintf("%s[%d]", what("dw"), i), dw[i], c.dw[i], c.dwMag[i])
 	}
 
 	s.Planar = false
-	d, err := l.ConvInputGrad(s)
+	d, err := isa.ConvInputGrad(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	packed, dx := dirty(d.PackedLen()), dirty(c.n*s.InLen())
 	d.Pack(packed, c.w)
-	d.Run(dx, dy, packed, dirty(d.ScratchLen()), d.All(c.n))
+	d.Compute(dx, dy, packed, dirty(d.ScratchLen()), d.All(c.n))
 	checkBlocked(t, what("dx"), dx, c.dx, c.dxMag, c.n, s.C, s.H*s.W)
 }
 
 // TestConvAllocs holds the contract that a kernel allocates nothing.
 func TestConvAllocs(t *testing.T) {
 	for _, s := range []ConvShape{convShapes[0], convShapes[5], convShapes[12], convShapes[16]} {
-		for _, l := range convTestLevels() {
-			f, _ := l.ConvForward(s)
-			w, _ := l.ConvWeightGrad(s)
+		for _, isa := range instructionSets() {
+			f, _ := isa.ConvForward(s)
+			w, _ := isa.ConvWeightGrad(s)
 			x, y := Floats(2*s.InLen()), Floats(2*s.OutLen())
 			packed, scratch := Floats(f.PackedLen()), Floats(max(f.ScratchLen(), w.ScratchLen()))
 			partial, dw := Floats(w.PartialLen()), Floats(s.WeightLen())
 			if n := testing.AllocsPerRun(2, func() {
 				f.Pack(packed, dw)
-				f.Run(y, x, packed, nil, false, scratch, f.All(2))
-				w.Run(partial, x, y, scratch, w.All(0, 2))
+				f.Compute(y, x, packed, nil, false, scratch, f.All(2))
+				w.Compute(partial, x, y, scratch, w.All(0, 2))
 				w.Merge(dw, partial, 1)
 			}); n != 0 {
-				t.Errorf("%s, %s: %v allocations", s.name(), l, n)
+				t.Errorf("%s, %s: %v allocations", s.name(), isa, n)
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import "slices"
 // ConvWeightGrad computes dw from x and dy. See [InstructionSet.ConvWeightGrad].
 type ConvWeightGrad struct {
 	shape      ConvShape
-	level      InstructionSet
+	isa        InstructionSet
 	kind       convKind
 	planes     convPlanes
 	taps       []convTap // in the order of sortTaps
@@ -26,16 +26,16 @@ type ConvWeightGrad struct {
 //	partials := Floats(k * g.PartialLen())
 //	for i := range k {                                            // in any order, and at once with a scratch for each
 //		n0, n1 := g.Chunk(i, n)
-//		g.Run(partials[i*g.PartialLen():][:g.PartialLen()], x, dy, scratch, g.All(n0, n1))
+//		g.Compute(partials[i*g.PartialLen():][:g.PartialLen()], x, dy, scratch, g.All(n0, n1))
 //	}
 //	g.Merge(dw, partials, k)
 //
 // Where there are few chunks, because a partial is large, a part may also divide the panels of output channels.
-func (l InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
+func (isa InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	g := &ConvWeightGrad{shape: s, level: l}
+	g := &ConvWeightGrad{shape: s, isa: isa}
 	g.planes, g.taps = s.inputPlanes()
 	switch {
 	case s.Planar:
@@ -47,7 +47,7 @@ func (l InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	g.planRuns()
 	most := 1
 	if g.kind == convBlocked {
-		most = l.convGradLimits().blocks
+		most = isa.convGradLimits().blocks
 	}
 	g.panels = convPanels(s.Groups, s.O/s.Groups, s.C/s.Groups, g.planes.unit, func(blocks int) int { return min(blocks, most) })
 	for _, p := range g.panels {
@@ -60,7 +60,7 @@ func (l InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 // planRuns cuts the taps into runs that the kernels take.
 func (g *ConvWeightGrad) planRuns() {
 	sortTaps(g.taps)
-	limits := g.level.convGradLimits()
+	limits := g.isa.convGradLimits()
 	longest := limits.longest
 	if g.kind != convBlocked {
 		longest = min(convMaxRun, limits.window/2)
@@ -114,7 +114,7 @@ func (g *ConvWeightGrad) Shape() ConvShape { return g.shape }
 // PartialLen returns the length of one partial sum.
 func (g *ConvWeightGrad) PartialLen() int { return g.partialLen }
 
-// ScratchLen returns the length of the scratch of one call of Run; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
 func (g *ConvWeightGrad) ScratchLen() int { return g.planes.len() }
 
 // Panels returns the number of panels of output channels, the units in which a part divides them.
@@ -141,9 +141,9 @@ func (g *ConvWeightGrad) All(n0, n1 int) ConvPart {
 	return ConvPart{N0: n0, N1: n1, Y1: g.shape.OutH(), P1: len(g.panels)}
 }
 
-// Run sets the part's panels of partial to the sum over the part's images. x and dy begin at image 0 of the part's numbering; dy is in blocks of 16
+// Compute sets the part's panels of partial to the sum over the part's images. x and dy begin at image 0 of the part's numbering; dy is in blocks of 16
 // channels, x in blocks or planar as the shape says. Scratch holds ScratchLen values of any content.
-func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
+func (g *ConvWeightGrad) Compute(partial, x, dy, scratch []float32, part ConvPart) {
 	panels := g.panels[part.P0:part.P1]
 	if len(panels) == 0 {
 		return
@@ -166,7 +166,7 @@ func (g *ConvWeightGrad) Run(partial, x, dy, scratch []float32, part ConvPart) {
 			planes := image[min(len(image), y*g.planes.width*g.planes.unit):]
 			if !g.planes.inPlace {
 				planes = scratch[:g.planes.len()]
-				g.planes.fill(g.level, planes, image, in0, in1, y, end+(g.shape.KH-1)/g.shape.StrideH)
+				g.planes.fill(g.isa, planes, image, in0, in1, y, end+(g.shape.KH-1)/g.shape.StrideH)
 			}
 			for i, p := range panels {
 				g.rows(partial[g.starts[part.P0+i]:], planes, grad, p, y, end, &ahead)
@@ -230,7 +230,7 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 
 // addBlocks adds a piece of rows for all input channels of a panel, a run of taps at a time.
 func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel, ahead *convGradAhead) {
-	limits := g.level.convGradLimits()
+	limits := g.isa.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
 		used := min(Block, g.shape.C-b*Block)
 		for _, step := range g.steps {
@@ -241,7 +241,7 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 			t.acc, t.extraAcc = partial[at:], (step.extra-step.tap)*Block*Block
 			t.x, t.extraX = planes[offset:], g.planes.offset(b, g.taps[step.extra])-offset
 			ahead.take(&t)
-			g.level.convGrad(&t)
+			g.isa.convGrad(&t)
 		}
 	}
 }
@@ -249,7 +249,7 @@ func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p 
 // addRuns adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
 func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahead *convGradAhead) {
 	t.x = planes
-	window := g.level.convGradLimits().window
+	window := g.isa.convGradLimits().window
 	each := len(g.offsets) / len(g.runs)
 	for i := 0; i < len(g.offsets); i += len(t.offsets) {
 		t.length = g.runs[i/each].length
@@ -259,7 +259,7 @@ func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahea
 		}
 		t.offsets, t.acc = g.offsets[i:end], partial
 		ahead.take(&t)
-		g.level.convGrad(&t)
+		g.isa.convGrad(&t)
 		partial = partial[(end-i)*t.length*Block:]
 	}
 }
@@ -269,7 +269,7 @@ func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 	dw, partials = dw[:g.shape.WeightLen()], partials[:k*g.partialLen]
 	sum := partials[:g.partialLen]
 	for i := 1; i < k; i++ {
-		g.level.Add(sum, sum, partials[i*g.partialLen:][:g.partialLen])
+		g.isa.Add(sum, sum, partials[i*g.partialLen:][:g.partialLen])
 	}
 	for i, p := range g.panels {
 		for b := range p.blocks {

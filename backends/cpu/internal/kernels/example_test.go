@@ -8,13 +8,13 @@ import (
 
 // The caller chooses a level once and calls every kernel on it.
 func Example() {
-	level, err := kernels.Detect() // reads CRAM_CPU
+	isa, err := kernels.Detect() // reads CRAM_CPU
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	a, b, sum := []float32{1, 2, 3}, []float32{10, 20, 30}, make([]float32, 3)
-	level.Add(sum, a, b)
+	isa.Add(sum, a, b)
 	fmt.Println(sum)
 	// Output: [11 22 33]
 }
@@ -33,21 +33,21 @@ func ExampleInstructionSet_MatMul() {
 // Batch normalisation in training: statistics first, then the affine map they give.
 func ExampleInstructionSet_Normalize() {
 	const n, c, pixels = 2, 1, 2 // images, channels, pixels
-	level := kernels.Portable
+	isa := kernels.Portable
 	x := kernels.Floats(n * kernels.Blocks(c) * pixels * kernels.Block)
-	level.ToBlocked(x, []float32{1, 3, 5, 7}, c, pixels, 0, n)
+	isa.ToBlocked(x, []float32{1, 3, 5, 7}, c, pixels, 0, n)
 
 	planes := kernels.Planes{Blocks: kernels.Blocks(c), Pixels: pixels, From: 0, To: n * kernels.Blocks(c)}
 	part := make([]float32, planes.To*kernels.MomentsPart)
-	level.Moments(part, x, planes)
+	isa.Moments(part, x, planes)
 	mean, variance := make([]float32, 16), make([]float32, 16)
 	kernels.MergeMoments(mean, variance, part, n, planes.Blocks, pixels, 0, planes.Blocks)
 	scale, beta := make([]float32, 16), make([]float32, 16)
 	kernels.InvStd(scale[:c], variance, 1e-5) // gamma is 1; lanes beyond the last channel keep 0
 
-	level.Normalize(x, x, nil, kernels.Affine{Mean: mean, Scale: scale, Shift: beta}, true, planes)
+	isa.Normalize(x, x, nil, kernels.Affine{Mean: mean, Scale: scale, Shift: beta}, true, planes)
 	y := make([]float32, n*c*pixels)
-	level.FromBlocked(y, x, c, pixels, 0, n)
+	isa.FromBlocked(y, x, c, pixels, 0, n)
 	fmt.Printf("mean %v variance %v: %.3f\n", mean[0], variance[0], y)
 	// Output: mean 4 variance 5: [0.000 0.000 0.447 1.342]
 }

@@ -51,7 +51,7 @@ func (m MatMul) Scratch() int {
 //
 // Every element of C is a sum over k in an order that depends on the shape m and the level only, so any division into tiles gives the same
 // result. Portable rounds after each product; the other levels use fused multiply-adds.
-func (l InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
+func (isa InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	switch {
 	case t.I0 >= t.I1 || t.J0 >= t.J1:
 	case m.K == 0:
@@ -61,16 +61,16 @@ func (l InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 			}
 		}
 	case m.TransB && !m.TransA && (m.M <= fewRows || m.EachRow):
-		gemms[l].dotProducts(m, c, a, b, t)
+		gemms[isa].dotProducts(m, c, a, b, t)
 	default:
-		l.packedMatMul(m, c, a, b, scratch, t)
+		isa.packedMatMul(m, c, a, b, scratch, t)
 	}
 }
 
 // packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one. Where one
 // panel of A is all there is, and B's rows lie right, B is read in place, for it is read only once.
-func (l InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
-	g := &gemms[l]
+func (isa InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
+	g := &gemms[isa]
 	inPlace := !m.TransB && m.M <= g.tileRows
 	for j0 := t.J0; j0 < t.J1; j0 += nBlock {
 		j1 := min(j0+nBlock, t.J1)
@@ -82,14 +82,14 @@ func (l InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Til
 			k := min(kBlock, m.K-k0)
 			panels := (j1 - j0 + g.tileCols - 1) / g.tileCols
 			packedB, packedA := scratch[:panels*g.tileCols*k], scratch[panels*g.tileCols*k:]
-			l.packB(m, packedB[(full-j0)*k:], b, k0, k, full, j1)
+			isa.packB(m, packedB[(full-j0)*k:], b, k0, k, full, j1)
 			blocks := (t.I1 - t.I0 + mBlock - 1) / mBlock
 			for block := range blocks {
 				i0, i1 := share(t.I0, t.I1, blocks, block), share(t.I0, t.I1, blocks, block+1)
 				tiles := (i1 - i0 + g.tileRows - 1) / g.tileRows
 				for tile := range tiles {
 					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
-					l.packA(m, packedA[(r0-i0)*k:], a, k0, k, r0, r1)
+					isa.packA(m, packedA[(r0-i0)*k:], a, k0, k, r0, r1)
 				}
 				for tile := range tiles {
 					r0, r1 := share(i0, i1, tiles, tile), share(i0, i1, tiles, tile+1)
@@ -112,8 +112,8 @@ func (l InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Til
 func share(from, to, n, i int) int { return from + (to-from)*i/n }
 
 // packB copies rows k0 to k0+k and columns j0 to j1 of op(B) into panels of tileCols columns, the last filled up with zeros.
-func (l InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
-	g := &gemms[l]
+func (isa InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
+	g := &gemms[isa]
 	for ; j0 < j1; j0 += g.tileCols {
 		cols := min(g.tileCols, j1-j0)
 		panel := dst[:g.tileCols*k]
@@ -122,7 +122,7 @@ func (l InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 			clear(panel)
 		}
 		if m.TransB {
-			l.Transpose(panel, g.tileCols, b[j0*m.LDB+k0:], m.LDB, cols, k)
+			isa.Transpose(panel, g.tileCols, b[j0*m.LDB+k0:], m.LDB, cols, k)
 		} else {
 			src := b[k0*m.LDB+j0:]
 			_ = src[(k-1)*m.LDB+cols-1]
@@ -135,16 +135,16 @@ func (l InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 const spill = 8
 
 // packA copies columns k0 to k0+k of the rows i0 to i1 of op(A) into one panel, column by column.
-func (l InstructionSet) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
+func (isa InstructionSet) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
 	rows := i1 - i0
 	if m.TransA {
 		src := a[k0*m.LDA+i0:]
 		_ = src[(k-1)*m.LDA+rows-1]
-		gemms[l].copyRows(panel[:rows*k], rows, src, m.LDA, k, rows)
+		gemms[isa].copyRows(panel[:rows*k], rows, src, m.LDA, k, rows)
 		return
 	}
 	// Eight rows are transposed faster than fewer: the surplus of a column is overwritten by the next one, and the last by the next panel.
-	l.Transpose(panel, rows, a[i0*m.LDA+k0:], m.LDA, min(max(rows, 8), m.M-i0), k)
+	isa.Transpose(panel, rows, a[i0*m.LDA+k0:], m.LDA, min(max(rows, 8), m.M-i0), k)
 }
 
 // dotProducts computes a tile of C from rows of A and rows of a transposed B, neither of them packed.

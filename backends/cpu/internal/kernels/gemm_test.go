@@ -55,20 +55,20 @@ func TestMatMul(t *testing.T) {
 	for n := 1; n < 68; n++ {
 		shapes = append(shapes, [3]int{(n*5)%67 + 1, n, (n*11)%67 + 1})
 	}
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, s := range shapes {
 			for mode := range 8 {
 				k := newMatmulCase(s[0], s[1], s[2], mode&1 != 0, mode&2 != 0, mode&4 != 0)
 				what := fmt.Sprintf("%dx%dx%d transA=%v transB=%v accumulate=%v", s[0], s[1], s[2], k.m.TransA, k.m.TransB, k.m.Accumulate)
 				scratch := Floats(k.m.Scratch())
 				whole := append([]float32(nil), k.c...)
-				l.MatMul(k.m, whole, k.a, k.b, scratch, k.m.Whole())
+				isa.MatMul(k.m, whole, k.a, k.b, scratch, k.m.Whole())
 				// Sums of up to 600 products of normal variables.
 				near(t, what, whole, k.want, 1e-4)
 				parts := append([]float32(nil), k.c...)
 				for i := 0; i < s[0]; i += 19 {
 					for j := 0; j < s[1]; j += 21 {
-						l.MatMul(k.m, parts, k.a, k.b, scratch, Tile{i, min(i+19, s[0]), j, min(j+21, s[1])})
+						isa.MatMul(k.m, parts, k.a, k.b, scratch, Tile{i, min(i+19, s[0]), j, min(j+21, s[1])})
 					}
 				}
 				sameBits(t, what+" in tiles", parts, whole)
@@ -78,7 +78,7 @@ func TestMatMul(t *testing.T) {
 }
 
 func TestMatMulStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, end := range []bool{false, true} {
 			for n := 1; n < 68; n += 3 {
 				for mode := range 4 {
@@ -91,7 +91,7 @@ func TestMatMulStaysInside(t *testing.T) {
 						m.LDB = m.K
 					}
 					c, a, b := guarded(t, m.M*m.N, end), guarded(t, m.M*m.K, end), guarded(t, m.K*m.N, end)
-					l.MatMul(m, c, a, b, guarded(t, m.Scratch(), end), m.Whole())
+					isa.MatMul(m, c, a, b, guarded(t, m.Scratch(), end), m.Whole())
 				}
 			}
 		}
@@ -99,7 +99,7 @@ func TestMatMulStaysInside(t *testing.T) {
 }
 
 func BenchmarkMatMul(b *testing.B) {
-	for _, l := range levels() {
+	for _, isa := range instructionSets() {
 		for _, s := range []MatMul{
 			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024},
 			{M: 1024, N: 1024, K: 1024, LDA: 1024, LDB: 1024, LDC: 1024, TransB: true},
@@ -111,13 +111,13 @@ func BenchmarkMatMul(b *testing.B) {
 			{M: 1, N: 1000, K: 2048, LDA: 2048, LDB: 2048, LDC: 1000, TransB: true},
 			{M: 1, N: 1000, K: 2048, LDA: 2048, LDB: 1000, LDC: 1000},
 		} {
-			if l == Portable && s.M*s.N*s.K > 1<<25 {
+			if isa == Portable && s.M*s.N*s.K > 1<<25 {
 				continue
 			}
 			a, x, c := random(1, s.M*s.K), random(2, s.K*s.N), Floats(s.M*s.N)
 			scratch := Floats(s.Scratch())
-			b.Run(fmt.Sprintf("%v/%dx%dx%d/%v%v", l, s.M, s.N, s.K, s.TransA, s.TransB), func(b *testing.B) {
-				besidePeak(b, l, 2*float64(s.M*s.N*s.K), func() { l.MatMul(s, c, a, x, scratch, s.Whole()) })
+			b.Run(fmt.Sprintf("%v/%dx%dx%d/%v%v", isa, s.M, s.N, s.K, s.TransA, s.TransB), func(b *testing.B) {
+				benchWithPeak(b, isa, 2*float64(s.M*s.N*s.K), func() { isa.MatMul(s, c, a, x, scratch, s.Whole()) })
 			})
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// InstructionSet is an instruction set that kernels are written for. Higher levels include the lower ones.
+// InstructionSet is an instruction set that kernels are written for. The constants are ordered: a
+// processor that has one of them has all smaller ones.
 type InstructionSet uint8
 
 const (
@@ -16,30 +17,33 @@ const (
 	AVX512                         // 512-bit vectors: needs AVX-512 F, BW, DQ, VL and FMA
 )
 
-// Override is the environment variable that [Detect] reads. It may lower the level, never raise it.
+// Override is the name of the environment variable that [Detect] reads. It can select a smaller
+// instruction set than [Supported], and no larger one.
 const Override = "CRAM_CPU"
 
-var levelNames = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
+var instructionSetNames = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
 
 // String returns the name that [ParseInstructionSet] reads: portable, avx2 or avx512.
-func (l InstructionSet) String() string {
-	if int(l) < len(levelNames) {
-		return levelNames[l]
+func (isa InstructionSet) String() string {
+	if int(isa) < len(instructionSetNames) {
+		return instructionSetNames[isa]
 	}
-	return fmt.Sprintf("Level(%d)", uint8(l))
+	return fmt.Sprintf("InstructionSet(%d)", uint8(isa))
 }
 
-// ParseInstructionSet returns the level of that name. Any name other than portable, avx2 and avx512 is an error.
+// ParseInstructionSet returns the instruction set with a name. It returns an error for every name
+// other than portable, avx2 and avx512.
 func ParseInstructionSet(name string) (InstructionSet, error) {
-	for l, s := range levelNames {
+	for isa, s := range instructionSetNames {
 		if s == name {
-			return InstructionSet(l), nil
+			return InstructionSet(isa), nil
 		}
 	}
-	return Portable, fmt.Errorf("kernels: unknown CPU level %q: want portable, avx2 or avx512", name)
+	return Portable, fmt.Errorf("kernels: unknown instruction set %q: want portable, avx2 or avx512", name)
 }
 
-// Supported returns the highest level that this processor, operating system and build offer, whatever the environment says.
+// Supported returns the largest instruction set that the processor, the operating system and this
+// build offer. It ignores the environment.
 func Supported() InstructionSet {
 	switch {
 	case !assembly:
@@ -52,24 +56,26 @@ func Supported() InstructionSet {
 	return Portable
 }
 
-// Detect returns the level to use: the one named by the environment variable CRAM_CPU, or [Supported] where that is unset or empty.
-// An unknown name, and a level above Supported, are errors.
+// Detect returns the instruction set to use: the one that the environment variable CRAM_CPU names,
+// or [Supported] if the variable is unset or empty. It returns an error for an unknown name and for
+// an instruction set that is not supported.
 func Detect() (InstructionSet, error) {
 	return choose(os.Getenv(Override), Supported())
 }
 
-// choose applies the override, if any, to what the machine supports.
+// choose returns the instruction set that override names, or supported if override is empty.
 func choose(override string, supported InstructionSet) (InstructionSet, error) {
 	if override == "" {
 		return supported, nil
 	}
-	l, err := ParseInstructionSet(override)
+	isa, err := ParseInstructionSet(override)
 	if err != nil {
 		return Portable, fmt.Errorf("%w (from environment variable %s)", err, Override)
 	}
-	if l > supported {
-		return Portable, fmt.Errorf("kernels: environment variable %s asks for %s, but this processor and build offer at most %s: unset it or name a lower level",
-			Override, l, supported)
+	if isa > supported {
+		return Portable, fmt.Errorf(
+			"kernels: environment variable %s: got %s, want at most %s with this processor and build: unset it or name a smaller instruction set",
+			Override, isa, supported)
 	}
-	return l, nil
+	return isa, nil
 }

@@ -2,7 +2,7 @@ package kernels
 
 // ToBlocked reorders the images n0 to n1 of src, row-major [N, c, pixels], into dst, blocked [N, Blocks(c), pixels, 16]. Lanes beyond the last
 // channel are set to zero.
-func (l InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
+func (isa InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
 			first := b * Block
@@ -11,26 +11,26 @@ func (l InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 			if width < Block {
 				clear(plane)
 			}
-			l.Transpose(plane, Block, src[(n*c+first)*pixels:], pixels, width, pixels)
+			isa.Transpose(plane, Block, src[(n*c+first)*pixels:], pixels, width, pixels)
 		}
 	}
 }
 
 // FromBlocked reorders the images n0 to n1 of src, blocked [N, Blocks(c), pixels, 16], into dst, row-major [N, c, pixels].
-func (l InstructionSet) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
+func (isa InstructionSet) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
 			first := b * Block
 			width := min(Block, c-first)
 			plane := src[(n*Blocks(c)+b)*pixels*Block:][:pixels*Block]
-			l.Transpose(dst[(n*c+first)*pixels:], pixels, plane, Block, pixels, width)
+			isa.Transpose(dst[(n*c+first)*pixels:], pixels, plane, Block, pixels, width)
 		}
 	}
 }
 
 // Transpose sets dst[j*ldd+i] = src[i*lds+j] for 0 ≤ i < rows, 0 ≤ j < cols. Leading dimensions are the elements from one row to the next: lds at
 // least cols, ldd at least rows.
-func (l InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+func (isa InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	if rows < 8 || cols < 8 {
 		for j := range cols {
 			for i := range rows {
@@ -40,7 +40,7 @@ func (l InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, ro
 		return
 	}
 	_, _ = dst[(cols-1)*ldd+rows-1], src[(rows-1)*lds+cols-1]
-	f := transposes[l]
+	f := transposes[isa]
 	// The last group of rows, and of columns, overlaps the one before where eight do not divide them.
 	for i := 0; i < rows; i += 8 {
 		i = min(i, rows-8)

@@ -6,7 +6,7 @@ import (
 )
 
 func TestBlockedOrder(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, s := range [][3]int{{1, 1, 1}, {2, 3, 9}, {3, 16, 4}, {2, 17, 5}, {2, 40, 67}, {1, 64, 64}} {
 			n, c, pixels := s[0], s[1], s[2]
 			what := fmt.Sprintf("n=%d c=%d pixels=%d", n, c, pixels)
@@ -18,22 +18,22 @@ func TestBlockedOrder(t *testing.T) {
 			}
 			got, back := random(2, len(want)), random(3, len(src))
 			for i := range n {
-				l.ToBlocked(got, src, c, pixels, i, i+1)
+				isa.ToBlocked(got, src, c, pixels, i, i+1)
 			}
 			sameBits(t, what, got, want)
-			l.FromBlocked(back, got, c, pixels, 0, n)
+			isa.FromBlocked(back, got, c, pixels, 0, n)
 			sameBits(t, what+" and back", back, src)
 		}
 	})
 }
 
 func TestTranspose(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for rows := range 36 {
 			for cols := range 36 {
 				lds, ldd := cols+3, rows+1
 				src, dst := random(1, max(0, rows*lds-3)), make([]float32, max(0, cols*ldd-1))
-				l.Transpose(dst, ldd, src, lds, rows, cols)
+				isa.Transpose(dst, ldd, src, lds, rows, cols)
 				for j := range cols {
 					for i := range rows {
 						if dst[j*ldd+i] != src[i*lds+j] {
@@ -50,11 +50,11 @@ func TestTranspose(t *testing.T) {
 }
 
 func TestTransposeStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, end := range []bool{false, true} {
 			for rows := 1; rows < 20; rows++ {
 				for cols := 1; cols < 20; cols++ {
-					l.Transpose(guarded(t, rows*cols, end), rows, guarded(t, rows*cols, end), cols, rows, cols)
+					isa.Transpose(guarded(t, rows*cols, end), rows, guarded(t, rows*cols, end), cols, rows, cols)
 				}
 			}
 		}

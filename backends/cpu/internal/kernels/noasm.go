@@ -2,12 +2,11 @@
 
 package kernels
 
-// assembly says whether this build carries the assembly kernels.
+// assembly reports whether this build contains the assembly kernels.
 const assembly = false
 
-var peakLoops = [...]func(steps int){Portable: peakPortable, AVX2: peakPortable, AVX512: peakPortable}
-
-// The tables of levels that this build lacks: no caller gets a Level above Portable from Detect.
+// The tables of the instruction sets that this build lacks contain the portable kernels. Supported
+// returns Portable here, and then Detect returns nothing else.
 var (
 	avx2Vectors, avx512Vectors = portableVectors, portableVectors
 	avx2Reduce, avx512Reduce   = portableReduce, portableReduce

@@ -60,8 +60,8 @@ var norms = [...]normTable{Portable: portableNorm, AVX2: avx2Norm, AVX512: avx51
 
 // Moments writes the partial sums of the planes p of x into part, MomentsPart elements for each plane of the whole tensor. Sums are taken about
 // the plane's first pixel, which makes them sound for data far from zero.
-func (l InstructionSet) Moments(part, x []float32, p Planes) {
-	f := norms[l].moments
+func (isa InstructionSet) Moments(part, x []float32, p Planes) {
+	f := norms[isa].moments
 	for i := p.From; i < p.To; i++ {
 		f(part[i*MomentsPart:(i+1)*MomentsPart], p.plane(x, i))
 	}
@@ -114,8 +114,8 @@ func InvStd(dst, variance []float32, eps float64) {
 
 // Normalize sets y = (x-Mean)*Scale + Shift, plus residual unless that is nil, and then, if relu is set, max(y, 0), for the planes p. y may be x or
 // residual.
-func (l InstructionSet) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes) {
-	t := &norms[l]
+func (isa InstructionSet) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes) {
+	t := &norms[isa]
 	plain, add := t.apply, t.applyAdd
 	if relu {
 		plain, add = t.applyRelu, t.applyAddRelu
@@ -133,8 +133,8 @@ func (l InstructionSet) Normalize(y, x, residual []float32, a Affine, relu bool,
 // NormGradSums writes the partial sums of g and g*(x-mean) of the planes p into part, GradPart elements for each plane of the whole tensor. g is dy,
 // or, unless y is nil, dy where y > 0: the gradient before a ReLU that was fused with the normalisation. Unless g is nil as well
 // it is stored, as the gradient of the residual that was added, and to be read in place of dy and y afterwards; g may be dy.
-func (l InstructionSet) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
-	t := &norms[l]
+func (isa InstructionSet) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
+	t := &norms[isa]
 	for i := p.From; i < p.To; i++ {
 		out, d, in, m := part[i*GradPart:(i+1)*GradPart], p.plane(dy, i), p.plane(x, i), p.lanes(mean, i)
 		switch {
@@ -179,8 +179,8 @@ func InputGradOf(d InputGrad, dbeta, dgamma, invstd []float32, count int) {
 
 // NormGradInput sets dx = Scale * (g - MeanGrad - (x-Mean)*Slope) for the planes p. g is dy, or, unless y is nil, dy where y > 0. dx may be
 // dy, y or x.
-func (l InstructionSet) NormGradInput(dx, dy, y, x []float32, d InputGrad, p Planes) {
-	t := &norms[l]
+func (isa InstructionSet) NormGradInput(dx, dy, y, x []float32, d InputGrad, p Planes) {
+	t := &norms[isa]
 	for i := p.From; i < p.To; i++ {
 		mean, scale := p.lanes(d.Mean, i), p.lanes(d.Scale, i)
 		meanGrad, slope := p.lanes(d.MeanGrad, i), p.lanes(d.Slope, i)

@@ -13,22 +13,22 @@ func BenchmarkBatchNorm(b *testing.B) {
 	for _, k := range []struct {
 		name    string
 		tensors int
-		call    func(l InstructionSet)
+		call    func(isa InstructionSet)
 	}{
 		{"copy", 2, func(InstructionSet) { copy(dx, x) }},
-		{"moments", 1, func(l InstructionSet) { l.Moments(part, x, p) }},
-		{"normalize", 2, func(l InstructionSet) { l.Normalize(y, x, nil, Affine{v, v, v}, true, p) }},
-		{"normalize+add", 3, func(l InstructionSet) { l.Normalize(y, x, r, Affine{v, v, v}, true, p) }},
-		{"gradsums", 3, func(l InstructionSet) { l.NormGradSums(part, nil, dy, y, x, v, p) }},
-		{"gradsums+g", 4, func(l InstructionSet) { l.NormGradSums(part, dx, dy, y, x, v, p) }},
-		{"input", 3, func(l InstructionSet) { l.NormGradInput(dx, dy, nil, x, InputGrad{v, v, v, v}, p) }},
-		{"inputrelu", 4, func(l InstructionSet) { l.NormGradInput(dx, dy, y, x, InputGrad{v, v, v, v}, p) }},
-		{"add", 3, func(l InstructionSet) { l.Add(dx, x, y) }},
+		{"moments", 1, func(isa InstructionSet) { isa.Moments(part, x, p) }},
+		{"normalize", 2, func(isa InstructionSet) { isa.Normalize(y, x, nil, Affine{v, v, v}, true, p) }},
+		{"normalize+add", 3, func(isa InstructionSet) { isa.Normalize(y, x, r, Affine{v, v, v}, true, p) }},
+		{"gradsums", 3, func(isa InstructionSet) { isa.NormGradSums(part, nil, dy, y, x, v, p) }},
+		{"gradsums+g", 4, func(isa InstructionSet) { isa.NormGradSums(part, dx, dy, y, x, v, p) }},
+		{"input", 3, func(isa InstructionSet) { isa.NormGradInput(dx, dy, nil, x, InputGrad{v, v, v, v}, p) }},
+		{"inputrelu", 4, func(isa InstructionSet) { isa.NormGradInput(dx, dy, y, x, InputGrad{v, v, v, v}, p) }},
+		{"add", 3, func(isa InstructionSet) { isa.Add(dx, x, y) }},
 	} {
-		for _, l := range levels() {
-			b.Run(k.name+"/"+l.String(), func(b *testing.B) {
+		for _, isa := range instructionSets() {
+			b.Run(k.name+"/"+isa.String(), func(b *testing.B) {
 				for b.Loop() {
-					k.call(l)
+					k.call(isa)
 				}
 				b.ReportMetric(float64(k.tensors*size*4)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 			})

@@ -91,12 +91,12 @@ func eachNormCase(f func(what string, k *blockedCase)) {
 }
 
 func TestMoments(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			p := k.planes
 			part, portable := make([]float32, p.To*MomentsPart), make([]float32, p.To*MomentsPart)
 			for i := range p.To { // plane by plane: the split does not matter
-				l.Moments(part, k.x, Planes{p.Blocks, p.Pixels, i, i + 1})
+				isa.Moments(part, k.x, Planes{p.Blocks, p.Pixels, i, i + 1})
 			}
 			Portable.Moments(portable, k.x, p)
 			sameBits(t, what+" partial sums", part, portable)
@@ -112,7 +112,7 @@ func TestMoments(t *testing.T) {
 }
 
 func TestNormalize(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			a := Affine{k.fmean, k.scale, k.beta}
 			var residual []float32
@@ -120,19 +120,19 @@ func TestNormalize(t *testing.T) {
 				residual = k.residual
 			}
 			y, portable := make([]float32, len(k.x)), make([]float32, len(k.x))
-			l.Normalize(y, k.x, residual, a, k.relu, k.planes)
+			isa.Normalize(y, k.x, residual, a, k.relu, k.planes)
 			Portable.Normalize(portable, k.x, residual, a, k.relu, k.planes)
 			near(t, what, y, k.y, 2e-5)
 			sameBits(t, what, y, portable)
 			in := append(Floats(0), k.x...)
-			l.Normalize(in, in, residual, a, k.relu, k.planes)
+			isa.Normalize(in, in, residual, a, k.relu, k.planes)
 			sameBits(t, what+" in place", in, portable)
 		})
 	})
 }
 
 func TestNormGradient(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		eachNormCase(func(what string, k *blockedCase) {
 			p := k.planes
 			var y []float32
@@ -144,8 +144,8 @@ func TestNormGradient(t *testing.T) {
 			}
 			part, portable, noG := make([]float32, p.To*GradPart), make([]float32, p.To*GradPart), make([]float32, p.To*GradPart)
 			g, wantG := make([]float32, len(k.x)), make([]float32, len(k.x))
-			l.NormGradSums(part, g, k.dy, y, k.x, k.fmean, p)
-			l.NormGradSums(noG, nil, k.dy, y, k.x, k.fmean, p)
+			isa.NormGradSums(part, g, k.dy, y, k.x, k.fmean, p)
+			isa.NormGradSums(noG, nil, k.dy, y, k.x, k.fmean, p)
 			Portable.NormGradSums(portable, wantG, k.dy, y, k.x, k.fmean, p)
 			sameBits(t, what+" partial sums", part, portable)
 			sameBits(t, what+" partial sums without g", noG, portable)
@@ -160,7 +160,7 @@ func TestNormGradient(t *testing.T) {
 			d := InputGrad{k.fmean, k.scale, make([]float32, c), make([]float32, c)}
 			InputGradOf(d, dbeta, dgamma, k.invstd, k.n*p.Pixels)
 			dx, wantDx := make([]float32, len(k.x)), make([]float32, len(k.x))
-			l.NormGradInput(dx, k.dy, y, k.x, d, p)
+			isa.NormGradInput(dx, k.dy, y, k.x, d, p)
 			Portable.NormGradInput(wantDx, k.dy, y, k.x, d, p)
 			sameBits(t, what+" dx", dx, wantDx)
 			// One image of one pixel has variance 0: invstd is 316 there and amplifies rounding.
@@ -181,23 +181,23 @@ func sameWithin(t *testing.T, what string, got, want []float32, tol float64) {
 }
 
 func TestNormStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for pixels := 1; pixels < 20; pixels++ {
 			for _, end := range []bool{false, true} {
 				p, size := Planes{1, pixels, 0, 1}, pixels*Block
 				x, y, dy, g := guarded(t, size, end), guarded(t, size, end), guarded(t, size, end), guarded(t, size, end)
 				v := guarded(t, Block, end)
 				part, moments := guarded(t, GradPart, end), guarded(t, MomentsPart, end)
-				l.Moments(moments, x, p)
+				isa.Moments(moments, x, p)
 				for _, relu := range []bool{false, true} {
-					l.Normalize(y, x, nil, Affine{v, v, v}, relu, p)
-					l.Normalize(y, x, dy, Affine{v, v, v}, relu, p)
+					isa.Normalize(y, x, nil, Affine{v, v, v}, relu, p)
+					isa.Normalize(y, x, dy, Affine{v, v, v}, relu, p)
 				}
-				l.NormGradSums(part, g, dy, y, x, v, p)
-				l.NormGradSums(part, nil, dy, y, x, v, p)
-				l.NormGradSums(part, nil, dy, nil, x, v, p)
-				l.NormGradInput(g, dy, y, x, InputGrad{v, v, v, v}, p)
-				l.NormGradInput(g, dy, nil, x, InputGrad{v, v, v, v}, p)
+				isa.NormGradSums(part, g, dy, y, x, v, p)
+				isa.NormGradSums(part, nil, dy, y, x, v, p)
+				isa.NormGradSums(part, nil, dy, nil, x, v, p)
+				isa.NormGradInput(g, dy, y, x, InputGrad{v, v, v, v}, p)
+				isa.NormGradInput(g, dy, nil, x, InputGrad{v, v, v, v}, p)
 			}
 		}
 	})

@@ -37,7 +37,7 @@ func (w Window) poolOracle(planes int, f func(out int, in []int)) {
 
 func TestPooling(t *testing.T) {
 	const planes = 3
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, w := range windows {
 			x, dy := random(1, planes*w.H*w.W*Block), random(2, planes*w.OutH*w.OutW*Block)
 			for i := range x {
@@ -56,8 +56,8 @@ func TestPooling(t *testing.T) {
 				wantMaxGrad[best] += float64(dy[out])
 			})
 			for p := range planes {
-				l.MaxPool(y, x, w, p, p+1)
-				l.MaxPoolGrad(dx, dy, x, w, p, p+1)
+				isa.MaxPool(y, x, w, p, p+1)
+				isa.MaxPoolGrad(dx, dy, x, w, p, p+1)
 			}
 			near(t, "max", y, wantMax, 0)
 			near(t, "max gradient", dx, wantMaxGrad, 1e-6)
@@ -76,8 +76,8 @@ func TestPooling(t *testing.T) {
 						wantAvgGrad[i] += float64(dy[out]) / n
 					}
 				})
-				l.AvgPool(y, x, w, countPad, 0, planes)
-				l.AvgPoolGrad(dx, dy, w, countPad, 0, planes)
+				isa.AvgPool(y, x, w, countPad, 0, planes)
+				isa.AvgPoolGrad(dx, dy, w, countPad, 0, planes)
 				near(t, "average", y, wantAvg, 1e-6)
 				near(t, "average gradient", dx, wantAvgGrad, 1e-6)
 				Portable.AvgPoolGrad(portable, dy, w, countPad, 0, planes)
@@ -88,12 +88,12 @@ func TestPooling(t *testing.T) {
 }
 
 func TestMaxPoolSeesNaN(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		w := windows[1]
 		for at := range 2 * w.W {
 			x, y := random(1, w.H*w.W*Block), make([]float32, w.OutH*w.OutW*Block)
 			x[at*Block] = float32(math.NaN())
-			l.MaxPool(y, x, w, 0, 1)
+			isa.MaxPool(y, x, w, 0, 1)
 			if out := y[at%w.W/2*Block]; out == out {
 				t.Errorf("NaN at pixel %d: maximum %v", at, out)
 			}
@@ -102,36 +102,16 @@ func TestMaxPoolSeesNaN(t *testing.T) {
 }
 
 func TestPoolingStaysInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, w := range windows {
 			for _, end := range []bool{false, true} {
 				x, dx := guarded(t, w.H*w.W*Block, end), guarded(t, w.H*w.W*Block, end)
 				y := guarded(t, w.OutH*w.OutW*Block, end)
-				l.MaxPool(y, x, w, 0, 1)
-				l.MaxPoolGrad(dx, y, x, w, 0, 1)
-				l.AvgPool(y, x, w, true, 0, 1)
-				l.AvgPoolGrad(dx, y, w, true, 0, 1)
+				isa.MaxPool(y, x, w, 0, 1)
+				isa.MaxPoolGrad(dx, y, x, w, 0, 1)
+				isa.AvgPool(y, x, w, true, 0, 1)
+				isa.AvgPoolGrad(dx, y, w, true, 0, 1)
 			}
-		}
-	})
-}
-
-func TestGlobalAverage(t *testing.T) {
-	const planes = 5
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
-		for _, pixels := range []int{1, 2, 3, 49, 64} {
-			x, dy := random(1, planes*pixels*Block), random(2, planes*Block)
-			y, dx := make([]float32, len(dy)), make([]float32, len(x))
-			want, wantGrad := make([]float64, len(y)), make([]float64, len(x))
-			for i, v := range x {
-				out := i/(pixels*Block)*Block + i%Block
-				want[out] += float64(v) / float64(pixels)
-				wantGrad[i] = float64(dy[out]) / float64(pixels)
-			}
-			l.GlobalAvgPool(y, x, pixels, 0, planes)
-			l.GlobalAvgPoolGrad(dx, dy, pixels, 0, planes)
-			near(t, "global average", y, want, 1e-6)
-			near(t, "global average gradient", dx, wantGrad, 1e-6)
 		}
 	})
 }

@@ -2,14 +2,16 @@ package kernels
 
 import "math"
 
-// SumChunk is the number of elements that [InstructionSet.ChunkSums] and [InstructionSet.ChunkDots] add into one partial sum. A caller that splits a reduction over
-// workers does so at multiples of it and adds the partial sums in order.
+// SumChunk is the number of elements that [InstructionSet.Sum] adds in float32 before it continues in
+// float64. A caller that splits a sum over workers splits it at multiples of SumChunk, and adds the
+// partial sums in order.
 const SumChunk = 4096
 
-// reduceTable is one level's reductions over at most SumChunk elements.
+// reduceTable contains the reductions of one instruction set, each over at most SumChunk elements.
 //
-// sum and dot keep 64 running sums, element i going to sum i%64, and then halve them: 64 to 32 by s[j] += s[j+32], 32 to 16, and so on to one.
-// That order is the same at every level.
+// sum and dot have 64 running sums s, and element i is added to s[i%64]. At the end the upper half is
+// added to the lower half, s[j] += s[j+32] for j < 32, then s[j] += s[j+16] for j < 16, down to s[0].
+// This order is the same for all instruction sets.
 type reduceTable struct {
 	sum     func(x []float32) float32
 	dot     func(x, y []float32) float32
@@ -20,53 +22,38 @@ var reduces = [...]reduceTable{Portable: portableReduce, AVX2: avx2Reduce, AVX51
 
 var portableReduce = reduceTable{sum: sumPortable, dot: dotPortable, largest: largestPortable}
 
-// Chunks returns the number of partial sums of n elements.
+// Chunks returns the number of chunks of SumChunk elements in n elements. The last chunk may be
+// shorter.
 func Chunks(n int) int { return (n + SumChunk - 1) / SumChunk }
 
-// ChunkSums sets dst[i] to the sum of the i-th SumChunk elements of x. dst has Chunks(len(x)) elements.
-func (l InstructionSet) ChunkSums(dst, x []float32) {
-	for i := range Chunks(len(x)) {
-		dst[i] = reduces[l].sum(chunk(x, i))
-	}
-}
-
-// ChunkDots sets dst[i] to the sum of x[j]*y[j] over the i-th SumChunk elements j. dst has Chunks(len(x)) elements.
-func (l InstructionSet) ChunkDots(dst, x, y []float32) {
-	y = y[:len(x)]
-	for i := range Chunks(len(x)) {
-		dst[i] = reduces[l].dot(chunk(x, i), chunk(y, i))
-	}
-}
-
-// Sum returns the sum of x: chunks of SumChunk elements in float32, their sums added in order in float64. The sum of nothing is 0.
-func (l InstructionSet) Sum(x []float32) float64 {
+// Sum returns Σ_i x[i], 0 for an empty x. Each chunk of SumChunk elements is added in float32, and the
+// sums of the chunks are added in order in float64.
+func (isa InstructionSet) Sum(x []float32) float64 {
 	total := 0.0
 	for i := range Chunks(len(x)) {
-		total += float64(reduces[l].sum(chunk(x, i)))
+		total += float64(reduces[isa].sum(chunk(x, i)))
 	}
 	return total
 }
 
-// Dot returns the sum of x[i]*y[i] over the elements of x, in the order of [InstructionSet.Sum].
-func (l InstructionSet) Dot(x, y []float32) float64 {
+// Dot returns Σ_i x[i]·y[i] over the elements of x, in the order of [InstructionSet.Sum].
+func (isa InstructionSet) Dot(x, y []float32) float64 {
 	y = y[:len(x)]
 	total := 0.0
 	for i := range Chunks(len(x)) {
-		total += float64(reduces[l].dot(chunk(x, i), chunk(y, i)))
+		total += float64(reduces[isa].dot(chunk(x, i), chunk(y, i)))
 	}
 	return total
 }
 
-// SumSquares returns the sum of the squares of x, in the order of [InstructionSet.Sum].
-func (l InstructionSet) SumSquares(x []float32) float64 { return l.Dot(x, x) }
+// Largest returns the largest element of x: NaN if x contains a NaN, -Inf if x is empty.
+func (isa InstructionSet) Largest(x []float32) float32 { return reduces[isa].largest(x) }
 
-// Largest returns the largest element of x: NaN if any is NaN, -Inf if x is empty.
-func (l InstructionSet) Largest(x []float32) float32 { return reduces[l].largest(x) }
-
-// SumRows adds the rows of the row-major matrix x[rows, cols], without gaps, over the columns j0 to j1: dst[j] = sum of x[i,j] over i. Rows are added in groups
-// of 64, in order, and the groups' sums in float64, so any split of the columns gives the same result.
+// SumRows sets dst[j] = Σ_i x[i,j] for the columns j0 ≤ j < j1 of the row-major matrix x[rows, cols].
+// Groups of 64 rows are added in order in float32, and the sums of the groups in order in float64, so
+// every split of the columns gives the same result.
 func SumRows(dst, x []float32, rows, cols, j0, j1 int) {
-	const group, width = 64, 32
+	const group, width = 64, 32 // the columns are processed in strips of width
 	for ; j0 < j1; j0 += width {
 		var total [width]float64
 		w := min(width, j1-j0)
@@ -87,6 +74,7 @@ func SumRows(dst, x []float32, rows, cols, j0, j1 int) {
 	}
 }
 
+// chunk returns chunk i of x.
 func chunk(x []float32, i int) []float32 {
 	return x[i*SumChunk : min((i+1)*SumChunk, len(x))]
 }
@@ -112,7 +100,7 @@ func dotPortable(x, y []float32) float32 {
 	return halve(&s)
 }
 
-// halve adds the upper half of s to the lower until one sum is left.
+// halve adds the upper half of s to the lower half until one sum is left, and returns it.
 func halve(s *[64]float32) float32 {
 	for h := 32; h > 0; h /= 2 {
 		for j := range h {

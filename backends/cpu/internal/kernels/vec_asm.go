@@ -22,7 +22,7 @@ var avx2Vectors = vectorTable{
 	scale:    scaleAVX2,
 	shift:    shiftAVX2,
 	axpby:    axpbyAVX2,
-	keep:     keepAVX2,
+	mask:     keepAVX2,
 }
 
 var avx512Vectors = vectorTable{
@@ -45,5 +45,5 @@ var avx512Vectors = vectorTable{
 	scale:    scaleAVX512,
 	shift:    shiftAVX512,
 	axpby:    axpbyAVX512,
-	keep:     keepAVX512,
+	mask:     keepAVX512,
 }

@@ -2,8 +2,8 @@ package kernels
 
 import "math"
 
-// portableVectors defines the elementwise kernels. Products that feed a sum are converted explicitly, which keeps the compiler from
-// fusing them on architectures where it may.
+// portableVectors defines the results of the elementwise kernels. A product that is an operand of a
+// sum is converted to float32 explicitly: the Go specification then forbids a fused multiply-add.
 var portableVectors = vectorTable{
 	add:      addPortable,
 	sub:      subPortable,
@@ -24,7 +24,7 @@ var portableVectors = vectorTable{
 	scale:    scalePortable,
 	shift:    shiftPortable,
 	axpby:    axpbyPortable,
-	keep:     keepPortable,
+	mask:     maskPortable,
 }
 
 func addPortable(dst, a, b []float32) {
@@ -119,7 +119,7 @@ func axpbyPortable(dst, x, y []float32, a, b float32) {
 	}
 }
 
-func keepPortable(dst, x []float32, mask []byte) {
+func maskPortable(dst, x []float32, mask []byte) {
 	for i := range dst {
 		if mask[i/8]>>(i%8)&1 != 0 {
 			dst[i] = x[i]
@@ -129,10 +129,12 @@ func keepPortable(dst, x []float32, mask []byte) {
 	}
 }
 
-// infinity is the bits of +Inf. Comparisons of bits, unlike those of floats, compile to conditional moves: signs of activations are hard to predict.
+// infinity is the bits of +Inf. rectify and wherePositive compare bits, because comparisons of integers
+// compile to conditional moves, and comparisons of floats to branches. Branches on the signs of
+// activations are hard to predict.
 const infinity = 0x7f800000
 
-// rectify returns 0 if v < 0, else v.
+// rectify returns 0 if v < 0, and v otherwise.
 func rectify(v float32) float32 {
 	b := math.Float32bits(v)
 	if b-(1<<31+1) < infinity {
@@ -141,7 +143,7 @@ func rectify(v float32) float32 {
 	return math.Float32frombits(b)
 }
 
-// wherePositive returns g if v > 0, else 0.
+// wherePositive returns g if v > 0, and 0 otherwise.
 func wherePositive(v, g float32) float32 {
 	b := math.Float32bits(g)
 	if math.Float32bits(v)-1 >= infinity {
@@ -150,7 +152,8 @@ func wherePositive(v, g float32) float32 {
 	return math.Float32frombits(b)
 }
 
-// viaFloat64 applies a float64 function to each element, correctly rounded but for rare double rounding.
+// viaFloat64 returns a kernel that applies f to each element in float64 and rounds the result to
+// float32.
 func viaFloat64(f func(float64) float64) func(dst, x []float32) {
 	return func(dst, x []float32) {
 		for i := range dst {

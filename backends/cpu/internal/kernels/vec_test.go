@@ -16,10 +16,10 @@ func oddSizes() []int {
 	return sizes
 }
 
-// eachLevel runs a test for every level of this machine.
-func eachLevel(t *testing.T, f func(t *testing.T, l InstructionSet)) {
-	for _, l := range levels() {
-		t.Run(l.String(), func(t *testing.T) { f(t, l) })
+// eachInstructionSet runs a test for every level of this machine.
+func eachInstructionSet(t *testing.T, f func(t *testing.T, isa InstructionSet)) {
+	for _, isa := range instructionSets() {
+		t.Run(isa.String(), func(t *testing.T) { f(t, isa) })
 	}
 }
 
@@ -73,47 +73,47 @@ func near(t *testing.T, what string, got []float32, want []float64, tol float64)
 // vectorCases has one row for each elementwise kernel with exact arithmetic: how it is called, and its meaning for one element.
 var vectorCases = []struct {
 	name string
-	call func(l InstructionSet, dst, a, b []float32, mask []byte)
+	call func(isa InstructionSet, dst, a, b []float32, mask []byte)
 	want func(a, b float32, bit bool) float32
 }{
-	{"add", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Add(dst, a, b) }, func(a, b float32, _ bool) float32 { return a + b }},
-	{"sub", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Sub(dst, a, b) }, func(a, b float32, _ bool) float32 { return a - b }},
-	{"mul", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Mul(dst, a, b) }, func(a, b float32, _ bool) float32 { return a * b }},
-	{"div", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Div(dst, a, b) }, func(a, b float32, _ bool) float32 { return a / b }},
-	{"max", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Max(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"add", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Add(dst, a, b) }, func(a, b float32, _ bool) float32 { return a + b }},
+	{"sub", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Sub(dst, a, b) }, func(a, b float32, _ bool) float32 { return a - b }},
+	{"mul", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Mul(dst, a, b) }, func(a, b float32, _ bool) float32 { return a * b }},
+	{"div", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Div(dst, a, b) }, func(a, b float32, _ bool) float32 { return a / b }},
+	{"max", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Max(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if a == b {
 			return b
 		}
 		return max(a, b)
 	}},
-	{"min", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Min(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"min", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Min(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if a == b {
 			return b
 		}
 		return min(a, b)
 	}},
-	{"relugrad", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.ReluGrad(dst, a, b) }, func(a, b float32, _ bool) float32 {
+	{"relugrad", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.ReluGrad(dst, a, b) }, func(a, b float32, _ bool) float32 {
 		if b > 0 {
 			return a
 		}
 		return 0
 	}},
-	{"neg", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Neg(dst, a) }, func(a, _ float32, _ bool) float32 { return -a }},
-	{"abs", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Abs(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Abs(float64(a))) }},
-	{"sqrt", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Sqrt(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Sqrt(float64(a))) }},
-	{"relu", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Relu(dst, a) }, func(a, _ float32, _ bool) float32 {
+	{"neg", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Neg(dst, a) }, func(a, _ float32, _ bool) float32 { return -a }},
+	{"abs", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Abs(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Abs(float64(a))) }},
+	{"sqrt", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Sqrt(dst, a) }, func(a, _ float32, _ bool) float32 { return float32(math.Sqrt(float64(a))) }},
+	{"relu", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Relu(dst, a) }, func(a, _ float32, _ bool) float32 {
 		if a < 0 {
 			return 0
 		}
 		return a
 	}},
-	{"scale", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Scale(dst, a, -0.3) }, func(a, _ float32, _ bool) float32 { return a * -0.3 }},
-	{"shift", func(l InstructionSet, dst, a, _ []float32, _ []byte) { l.Shift(dst, a, 0.7) }, func(a, _ float32, _ bool) float32 { return a + 0.7 }},
-	{"axpby", func(l InstructionSet, dst, a, b []float32, _ []byte) { l.Axpby(dst, 0.9, a, -1.7, b) }, func(a, b float32, _ bool) float32 {
+	{"scale", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Scale(dst, a, -0.3) }, func(a, _ float32, _ bool) float32 { return a * -0.3 }},
+	{"shift", func(isa InstructionSet, dst, a, _ []float32, _ []byte) { isa.Shift(dst, a, 0.7) }, func(a, _ float32, _ bool) float32 { return a + 0.7 }},
+	{"axpby", func(isa InstructionSet, dst, a, b []float32, _ []byte) { isa.Axpby(dst, 0.9, a, -1.7, b) }, func(a, b float32, _ bool) float32 {
 		p, q := float32(0.9)*a, float32(-1.7)*b
 		return float32(p) + float32(q)
 	}},
-	{"keep", func(l InstructionSet, dst, a, _ []float32, mask []byte) { l.Keep(dst, a, mask) }, func(a, _ float32, bit bool) float32 {
+	{"mask", func(isa InstructionSet, dst, a, _ []float32, mask []byte) { isa.Mask(dst, a, mask) }, func(a, _ float32, bit bool) float32 {
 		if bit {
 			return a
 		}
@@ -122,7 +122,7 @@ var vectorCases = []struct {
 }
 
 func TestVectorKernelsAreExact(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, tc := range vectorCases {
 			for _, n := range oddSizes() {
 				a, b := special(1, n), special(2, n)
@@ -132,9 +132,9 @@ func TestVectorKernelsAreExact(t *testing.T) {
 					want[i] = tc.want(a[i], b[i], mask[i/8]>>(i%8)&1 != 0)
 				}
 				dst := random(4, n)
-				tc.call(l, dst, a, b, mask)
+				tc.call(isa, dst, a, b, mask)
 				sameBits(t, fmt.Sprintf("%s of %d", tc.name, n), dst, want)
-				tc.call(l, a, a, b, mask)
+				tc.call(isa, a, a, b, mask)
 				sameBits(t, fmt.Sprintf("%s of %d in place", tc.name, n), a, want)
 			}
 		}
@@ -143,20 +143,20 @@ func TestVectorKernelsAreExact(t *testing.T) {
 
 // TestVectorKernelsStayInside runs every kernel between two pages that fault on access.
 func TestVectorKernelsStayInside(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for n := range 68 {
 			for _, end := range []bool{false, true} {
 				dst, a, b := guarded(t, n, end), guarded(t, n, end), guarded(t, n, end)
 				mask := guardedBytes(t, (n+7)/8, end)
 				for _, tc := range vectorCases {
-					tc.call(l, dst, a, b, mask)
+					tc.call(isa, dst, a, b, mask)
 				}
 				for _, tc := range functionCases {
-					tc.call(l, dst, a)
+					tc.call(isa, dst, a)
 				}
-				l.Sum(a)
-				l.Dot(a, b)
-				l.Largest(a)
+				isa.Sum(a)
+				isa.Dot(a, b)
+				isa.Largest(a)
 			}
 		}
 	})
@@ -174,7 +174,7 @@ func randomMask(seed uint64, n int) []byte {
 // functionCases has one row for each transcendental kernel, with its allowed error in ulp, as documented.
 var functionCases = []struct {
 	name string
-	call func(l InstructionSet, dst, x []float32)
+	call func(isa InstructionSet, dst, x []float32)
 	want func(float64) float64
 	ulp  float64
 }{
@@ -186,7 +186,7 @@ var functionCases = []struct {
 }
 
 func TestFunctionsWithinStatedUlp(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		x := special(5, 997)
 		r := rand.New(rand.NewPCG(6, 6))
 		for range 40_000 {
@@ -195,7 +195,7 @@ func TestFunctionsWithinStatedUlp(t *testing.T) {
 		}
 		for _, tc := range functionCases {
 			dst := make([]float32, len(x))
-			tc.call(l, dst, x)
+			tc.call(isa, dst, x)
 			worst, at := 0.0, float32(0)
 			for i, v := range x {
 				e := ulps(dst[i], tc.want(float64(v)))
@@ -228,30 +228,15 @@ func ulps(got float32, want float64) float64 {
 
 // TestFunctionsDoNotDependOnTheSplit proves that an element takes the same way in a tail as in a full vector.
 func TestFunctionsDoNotDependOnTheSplit(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		x := special(8, 131)
 		for _, tc := range functionCases {
 			whole, parts := make([]float32, len(x)), make([]float32, len(x))
-			tc.call(l, whole, x)
+			tc.call(isa, whole, x)
 			for i := 0; i < len(x); i += 7 {
-				tc.call(l, parts[i:min(i+7, len(x))], x[i:])
+				tc.call(isa, parts[i:min(i+7, len(x))], x[i:])
 			}
 			sameBits(t, tc.name, parts, whole)
-		}
-	})
-}
-
-func TestBroadcastAdds(t *testing.T) {
-	eachLevel(t, func(t *testing.T, l InstructionSet) {
-		const rows, cols = 5, 19
-		x, row, col := random(1, rows*cols), random(2, cols), random(3, rows)
-		byRow, byCol := make([]float32, rows*cols), make([]float32, rows*cols)
-		l.AddRow(byRow, x, row, rows, cols)
-		l.AddCol(byCol, x, col, rows, cols)
-		for i := range x {
-			if byRow[i] != x[i]+row[i%cols] || byCol[i] != x[i]+col[i/cols] {
-				t.Fatalf("element %d: %v, %v; want %v, %v", i, byRow[i], byCol[i], x[i]+row[i%cols], x[i]+col[i/cols])
-			}
 		}
 	})
 }
