@@ -64,8 +64,9 @@ type Options struct {
 	// Pin does not list, and every choice when Pin is nil, is made by a fixed rule of shapes and counts of nonzeros,
 	// and by timing only where Const makes a weight frozen.
 	Pin *Plan
-	// MemoryLimit is the number of bytes that the executable may take for its constants and for the arena and the
-	// outputs of one run. Compile and Run return a [MemoryError] before they allocate more. 0 means no limit.
+	// MemoryLimit is the number of bytes that the executable may take: for its constants, for the slots that Compile
+	// makes, and for the intermediate values and the outputs of one run. Compile and Run return a [MemoryError] before
+	// they allocate more. 0 means no limit; a negative limit is an error.
 	MemoryLimit int64
 }
 
@@ -126,8 +127,8 @@ func (e *UnsupportedError) Error() string {
 // Nothing was allocated and nothing has changed.
 type MemoryError struct {
 	Backend string
-	What    string // what does not fit: "constants", "arena; largest value: conv2d f32[128 16 32 32]"
-	Want    int64  // bytes in all; math.MaxInt64 when the number does not fit an int64
+	What    string // what does not fit, with its largest part: `a run with N=128, the largest value being conv2d f32[128 16 32 32]`
+	Want    int64  // bytes that the executable takes with it; math.MaxInt64 when they do not fit an int64
 	Limit   int64  // Options.MemoryLimit
 }
 

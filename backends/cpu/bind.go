@@ -76,7 +76,7 @@ func bind(l *lowered, level kernels.InstructionSet, threads int, sizes graph.Siz
 		}
 		phases = append(phases, ps...)
 	}
-	p := &plan{lowered: l, level: level, threads: threads, buffers: b.buffers, dims: b.dims, bufOf: b.bufOf}
+	p := &plan{lowered: l, level: level, threads: threads, sizes: sizes, buffers: b.buffers, dims: b.dims, bufOf: b.bufOf}
 	p.schedule(phases)
 	p.layOut()
 	return p, nil

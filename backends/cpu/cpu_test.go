@@ -1,6 +1,7 @@
 package cpu_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
+	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
@@ -169,5 +172,55 @@ func TestProfileAccountsForTheStep(t *testing.T) {
 	}
 	if again := tr.exe.(cpu.Profiler).Profile(); len(again) != 0 {
 		t.Errorf("a second call returned %d steps", len(again))
+	}
+}
+
+// A limit holds for what Compile packs and for what a run computes between its inputs and its outputs.
+func TestMemoryLimit(t *testing.T) {
+	s, err := open(t, cpu.Options{Threads: 1}).NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, values := inference(t, smallResNet, 12)
+	bytes := int64(0)
+	for _, v := range values {
+		bytes += int64(v.Bytes())
+	}
+	x := func(n int) []array.Tensor {
+		images, err := array.New(array.F32, n, 3, 12, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []array.Tensor{images}
+	}
+	var memory *backends.MemoryError
+	if _, err := s.Compile(t.Context(), p, backends.Options{Const: values, MemoryLimit: bytes}); !errors.As(err, &memory) || !strings.HasPrefix(memory.What, "packed weights of conv1.weight") {
+		t.Fatalf("a limit of what the constants take: got %v, want a MemoryError for packed weights", err)
+	}
+	limit := 4 * bytes
+	e, err := s.Compile(t.Context(), p, backends.Options{Const: values, MemoryLimit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Run(t.Context(), x(1), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Run(t.Context(), x(1<<10), nil); !errors.As(err, &memory) || memory.Limit != limit || !strings.Contains(memory.What, "N=1024, the largest value being") {
+		t.Fatalf("1024 images: got %v, want a MemoryError that names the largest value", err)
+	}
+	if _, err := s.Compile(t.Context(), p, backends.Options{Const: values, MemoryLimit: memory.Want}); err != nil {
+		t.Fatalf("a limit of what the error asks for: %v", err)
+	}
+
+	b := graph.NewBuilder()
+	row := b.Slot(graph.Slot{Name: "row", Type: graph.Type{DType: array.F32, Shape: graph.Of(1, 1000)}})
+	b.Output("y", b.Sum(b.MatMul(row, row, true, false), false))
+	fixed, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Compile(t.Context(), fixed, backends.Options{MemoryLimit: 1 << 20}); !errors.As(err, &memory) || !strings.Contains(memory.What, "f32[1000 1000]") {
+		t.Errorf("a program without symbols: got %v, want a MemoryError from Compile that names the product", err)
 	}
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -80,11 +81,14 @@ func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.T
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
-	out, err = program.BindOutputs(sizes, out)
+	p, err := e.planFor(sizes)
+	if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) {
+		return nil, memory
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
-	p, err := e.planFor(sizes)
+	out, err = program.BindOutputs(sizes, out)
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
@@ -175,6 +179,9 @@ func (e *executable) planFor(sizes graph.Sizes) (*plan, error) {
 	b := e.session.backend
 	p, err := bind(e.lowered, b.level, b.threads, sizes)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.lowered.memory.check(p); err != nil {
 		return nil, err
 	}
 	if len(e.plans) == mostPlans {

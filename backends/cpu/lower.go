@@ -20,6 +20,7 @@ type lowered struct {
 	updates []valueID
 	consts  []array.Tensor
 	choices []backends.Choice
+	memory  budget // what Compile allocated
 }
 
 // A step is an operator applied to values.
@@ -67,7 +68,7 @@ type spread struct {
 
 func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (*lowered, error) {
 	l := &lowering{
-		lowered: lowered{program: p},
+		lowered: lowered{program: p, memory: budget{limit: o.MemoryLimit}},
 		level:   level, pin: o.Pin,
 		users: make([][]int, len(p.Types)), maker: make([]int, len(p.Types)), kept: make([]bool, len(p.Types)),
 		forms: make([]form, len(p.Types)),
@@ -101,7 +102,7 @@ func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (
 			low = table[i.Op]
 		}
 		if err := low(l, i); err != nil {
-			return nil, fmt.Errorf("cpu: instruction %d, %s: %w", k, i.Op, err)
+			return nil, fmt.Errorf("instruction %d, %s: %w", k, i.Op, err)
 		}
 	}
 	for _, o := range p.Outputs {
@@ -120,19 +121,23 @@ func (l *lowering) freeze(values map[string]array.Value) error {
 		if !ok {
 			continue
 		}
+		if dims, _ := s.Shape.Dims(); v.DType != s.DType || !slices.Equal(v.Dims, dims) {
+			return fmt.Errorf("constant %q: want %v, got %v%v", s.Name, s.Type, v.DType, v.Dims)
+		}
+		what := described(fmt.Sprintf("constant %q", s.Name), v.DType, v.Dims)
+		if err := l.memory.take(int64(v.DType.Bytes(v.Len())), what); err != nil {
+			return err
+		}
 		t, err := decode(v)
 		if err != nil {
-			return fmt.Errorf("cpu: constant %q: %w", s.Name, err)
-		}
-		if dims, _ := s.Shape.Dims(); t.DType != s.DType || !slices.Equal(t.Dims, dims) {
-			return fmt.Errorf("cpu: constant %q: want %v, got %v%v", s.Name, s.Type, t.DType, t.Dims)
+			return fmt.Errorf("constant %q: %w", s.Name, err)
 		}
 		l.frozen[s.Name] = len(l.consts)
 		l.consts = append(l.consts, t)
 	}
 	for _, u := range l.program.Updates {
 		if _, ok := l.frozen[u.Slot]; ok {
-			return fmt.Errorf("cpu: slot %q is constant and cannot be updated; leave it out of Options.Const", u.Slot)
+			return fmt.Errorf("slot %q is constant and cannot be updated; leave it out of Options.Const", u.Slot)
 		}
 	}
 	return nil
@@ -151,12 +156,17 @@ func (l *lowering) frozenOf(id graph.ID) ([]float32, bool) {
 	return nil, false
 }
 
-// constant adds a value that the executable holds.
-func (l *lowering) constant(data []float32) valueID {
+// pack adds a constant of n floats, which fill computes: weights as a kernel wants them.
+func (l *lowering) pack(name string, n int, fill func(packed []float32)) (valueID, error) {
+	if err := l.memory.take(4*int64(n), fmt.Sprintf("packed weights of %s, %d bytes", name, 4*n)); err != nil {
+		return none, err
+	}
+	data := kernels.Floats(n)
+	fill(data)
 	v := l.own(graph.Type{DType: array.F32, Shape: graph.Of(len(data))}, plain)
 	l.values[v].home = home{inConstant, len(l.consts)}
 	l.consts = append(l.consts, array.Tensor{DType: array.F32, Dims: []int{len(data)}, Data: bytesOf(data)})
-	return v
+	return v, nil
 }
 
 // dropConsts lets go of the constants that no step reads any more, because they live on in packed form.
@@ -175,6 +185,7 @@ func (l *lowering) dropConsts() {
 	mark(l.outputs)
 	for k := range l.consts {
 		if !used[k] {
+			l.memory.give(int64(len(l.consts[k].Data)))
 			l.consts[k] = array.Tensor{}
 		}
 	}
@@ -333,7 +344,7 @@ func (l *lowering) choose(name string, available ...string) (string, error) {
 	if l.pin != nil {
 		if pinned, ok := l.pin.Kernel(name); ok {
 			if !slices.Contains(available, pinned) {
-				return "", fmt.Errorf("cpu: plan pins %q to kernel %q; available: %v", name, pinned, available)
+				return "", fmt.Errorf("the plan pins %q to kernel %q; available: %v", name, pinned, available)
 			}
 			chosen = pinned
 		}

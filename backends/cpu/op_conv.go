@@ -66,11 +66,17 @@ func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	in := []valueID{x}
 	if w, b, ok := l.frozenConv(i, tail); ok {
 		op.packed = true
-		packed := kernels.Floats(plan.PackedLen())
-		plan.Pack(packed, w)
-		in = append(in, l.constant(packed))
+		packed, err := l.pack(name, plan.PackedLen(), func(packed []float32) { plan.Pack(packed, w) })
+		if err != nil {
+			return err
+		}
+		in = append(in, packed)
 		if b != nil {
-			in = append(in, l.constant(padded(b)))
+			bias, err := l.pack(name, kernels.Blocks(len(b))*kernels.Block, func(packed []float32) { padTo(packed, b) })
+			if err != nil {
+				return err
+			}
+			in = append(in, bias)
 		}
 	} else {
 		in = append(in, l.plainOf(i.In[1]))
@@ -161,13 +167,6 @@ func (c conv) pack(b *binding, in []bufID) phase {
 		}
 		return nil
 	}}
-}
-
-// padded returns a vector over channels filled up with zeros to whole blocks.
-func padded(v []float32) []float32 {
-	p := kernels.Floats(kernels.Blocks(len(v)) * kernels.Block)
-	copy(p, v)
-	return p
 }
 
 // padTo copies src to dst and clears what is left of dst.

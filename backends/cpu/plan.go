@@ -6,6 +6,7 @@ import (
 
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
 // A plan is a lowered program bound to sizes: regions to run and a place for every buffer.
@@ -13,12 +14,14 @@ type plan struct {
 	*lowered
 	level       kernels.InstructionSet
 	threads     int
+	sizes       graph.Sizes
 	dims        [][]int
 	bufOf       []bufID
 	buffers     []buffer
 	regions     []*region
 	arena       int // bytes
 	workerBytes int // of each worker, for buffers inWorker
+	scratch     int // floats of each worker
 
 	mu     sync.Mutex
 	frames []*frame // not in use
@@ -51,14 +54,8 @@ func (p *plan) newFrame(times *profile) *frame {
 		at: make([]window, p.threads), scratch: make([][]float32, p.threads), local: make([][]byte, p.threads),
 		jobs: make([]*job, len(p.regions)),
 	}
-	scratch := 0
-	for _, r := range p.regions {
-		for k := range r.phases {
-			scratch = max(scratch, r.phases[k].scratch)
-		}
-	}
 	for w := range p.threads {
-		f.scratch[w] = kernels.Floats(scratch)
+		f.scratch[w] = kernels.Floats(p.scratch)
 		f.local[w] = bytesOf(kernels.Floats(p.workerBytes / 4))
 	}
 	for i := range f.jobs {

@@ -25,6 +25,7 @@ type schedule struct {
 func (p *plan) schedule(phases []phase) {
 	s := schedule{plan: p, written: map[bufID]bool{}, awaited: map[bufID]bool{}}
 	for _, ph := range phases {
+		p.scratch = max(p.scratch, ph.scratch)
 		s.place(ph)
 	}
 	s.end()

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -47,7 +48,7 @@ func (s *session) Set(ctx context.Context, name string, v array.Value) error {
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("cpu: set: slot has no name")
+		return errors.New("cpu: set: slot has no name")
 	}
 	t, err := decode(v)
 	if err != nil {
@@ -95,7 +96,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 		return nil, err
 	}
 	if p == nil {
-		return nil, fmt.Errorf("cpu: compile: program is nil")
+		return nil, errors.New("cpu: compile: program is nil")
 	}
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("cpu: compile: %w", err)
@@ -103,9 +104,12 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if missing := lacking(p); len(missing) > 0 {
 		return nil, &backends.UnsupportedError{Backend: "cpu", Missing: missing}
 	}
+	if o.MemoryLimit < 0 {
+		return nil, fmt.Errorf("cpu: compile: want a memory limit of 0 (none) or more, got %d", o.MemoryLimit)
+	}
 	l, err := lower(p, s.backend.level, o)
 	if err != nil {
-		return nil, err
+		return nil, compileError(err)
 	}
 	if o.Pin != nil {
 		for _, c := range o.Pin.Choices {
@@ -118,37 +122,59 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if s.backend.profile {
 		e.times = newProfile()
 	}
-	if e.slots, err = s.declare(p, o.Const); err != nil {
-		return nil, fmt.Errorf("cpu: compile: %w", err)
+	if e.slots, err = s.declare(e, o.Const); err != nil {
+		return nil, compileError(err)
 	}
 	return e, nil
 }
 
-// declare makes the slots of p that nobody set, all or none of them, and returns them all, nil for constants.
-func (s *session) declare(p *graph.Program, consts map[string]array.Value) ([]*slot, error) {
+// compileError names the call, except for a MemoryError, which is complete.
+func compileError(err error) error {
+	if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) {
+		return memory
+	}
+	return fmt.Errorf("cpu: compile: %w", err)
+}
+
+// declare makes the slots of the program that the session does not have, all or none of them. It returns them all, nil for constants.
+func (s *session) declare(e *executable, consts map[string]array.Value) ([]*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
 		return nil, backends.ErrClosed
 	}
+	p := e.lowered.program
 	slots := make([]*slot, len(p.Slots))
 	for i, decl := range p.Slots {
 		if _, ok := consts[decl.Name]; ok {
 			continue
 		}
-		dims, _ := decl.Shape.Dims() // constant, says Verify
+		dims, _ := decl.Shape.Dims() // constant, as Verify has checked
 		old, ok := s.slots[decl.Name]
-		switch {
-		case !ok:
-			t, err := array.New(decl.DType, dims...)
-			if err != nil {
-				return nil, fmt.Errorf("slot %q: %w", decl.Name, err)
-			}
-			slots[i] = &slot{value: t}
-		case old.value.DType != decl.DType || !slices.Equal(old.value.Dims, dims):
+		if !ok {
+			old = &slot{}
+			old.value.DType, old.value.Dims = decl.DType, dims
+		} else if old.value.DType != decl.DType || !slices.Equal(old.value.Dims, dims) {
 			return nil, fmt.Errorf("slot %q: the program wants %v, the session holds %v%v", decl.Name, decl.Type, old.value.DType, old.value.Dims)
-		default:
-			slots[i] = old
+		}
+		slots[i] = old
+	}
+	if err := e.admit(slots); err != nil {
+		return nil, err
+	}
+	for i, x := range slots {
+		if x == nil {
+			continue
+		}
+		if x.value.Data == nil {
+			t, err := array.New(x.value.DType, x.value.Dims...)
+			if err != nil {
+				return nil, fmt.Errorf("slot %q: %w", p.Slots[i].Name, err)
+			}
+			x.value = t
+		}
+		if updates(p, p.Slots[i].Name) && x.next.None() {
+			x.next = x.value.Clone()
 		}
 	}
 	for i, x := range slots {
@@ -156,12 +182,43 @@ func (s *session) declare(p *graph.Program, consts map[string]array.Value) ([]*s
 			s.slots[p.Slots[i].Name] = x
 		}
 	}
-	for _, u := range p.Updates {
-		if x := s.slots[u.Slot]; x.next.None() {
-			x.next = x.value.Clone()
+	return slots, nil
+}
+
+// updates reports whether a program updates a slot.
+func updates(p *graph.Program, slot string) bool {
+	return slices.ContainsFunc(p.Updates, func(u graph.Update) bool { return u.Slot == slot })
+}
+
+// admit returns a MemoryError if the slots that do not exist yet, or a run, where its sizes are the same every time, exceed the limit.
+func (e *executable) admit(slots []*slot) error {
+	l := e.lowered
+	for i, x := range slots {
+		if x == nil {
+			continue
+		}
+		bytes, decl := int64(0), l.program.Slots[i]
+		each := int64(decl.DType.Bytes(array.Count(x.value.Dims)))
+		if x.value.Data == nil {
+			bytes += each
+		}
+		if x.next.None() && updates(l.program, decl.Name) {
+			bytes += each
+		}
+		if err := l.memory.take(bytes, described(fmt.Sprintf("slot %q", decl.Name), decl.DType, x.value.Dims)); err != nil {
+			return err
 		}
 	}
-	return slots, nil
+	for _, in := range l.program.Inputs {
+		if _, ok := l.program.Types[in.ID].Shape.Dims(); !ok {
+			return nil
+		}
+	}
+	if l.memory.limit == 0 {
+		return nil
+	}
+	_, err := e.planFor(graph.Sizes{})
+	return err
 }
 
 // Close lets go of the slots, once runs in flight have ended.

@@ -14,6 +14,7 @@ type executable struct {
 	session *session
 	program *graph.Program
 	consts  map[string]operand
+	memory  budget // what Compile allocated
 	closed  atomic.Bool
 }
 
@@ -26,6 +27,16 @@ func (e *executable) alive(ctx context.Context) error {
 
 func (e *executable) Plan() *backends.Plan {
 	return &backends.Plan{InstructionSet: instructionSet, Threads: 1}
+}
+
+// fixed reports whether every run has the same sizes.
+func (e *executable) fixed() bool {
+	for _, in := range e.program.Inputs {
+		if _, ok := e.program.Types[in.ID].Shape.Dims(); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *executable) Close() error {
@@ -41,6 +52,9 @@ func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.T
 	sizes, err := e.program.Bind(in)
 	if err != nil {
 		return nil, fmt.Errorf("reference: run: %w", err)
+	}
+	if err := e.memory.checkRun(e.program, sizes); err != nil {
+		return nil, called("run", err)
 	}
 	out, err = e.program.BindOutputs(sizes, out)
 	if err != nil {

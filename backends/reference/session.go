@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -38,7 +39,7 @@ func (s *session) Set(ctx context.Context, slot string, v array.Value) error {
 		return fmt.Errorf("reference: set slot %q: %w", slot, err)
 	}
 	if slot == "" {
-		return fmt.Errorf("reference: set: slot has no name")
+		return errors.New("reference: set: slot has no name")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +73,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 		return nil, err
 	}
 	if p == nil {
-		return nil, fmt.Errorf("reference: compile: program is nil")
+		return nil, errors.New("reference: compile: program is nil")
 	}
 	if err := p.Verify(); err != nil {
 		return nil, fmt.Errorf("reference: compile: %w", err)
@@ -83,14 +84,29 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if o.Pin != nil && len(o.Pin.Choices) > 0 {
 		return nil, fmt.Errorf("reference: compile: pin %q: this backend has one kernel for each op and no choices", o.Pin.Choices[0].Name)
 	}
-	consts, err := constants(p, o.Const)
-	if err != nil {
+	if o.MemoryLimit < 0 {
+		return nil, fmt.Errorf("reference: compile: want a memory limit of 0 (none) or more, got %d", o.MemoryLimit)
+	}
+	e := &executable{session: s, program: p, memory: budget{limit: o.MemoryLimit}}
+	if err := e.memory.takeConstants(p, o.Const); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.consts, err = constants(p, o.Const); err != nil {
 		return nil, fmt.Errorf("reference: compile: %w", err)
 	}
-	if err := s.declare(p, consts); err != nil {
-		return nil, fmt.Errorf("reference: compile: %w", err)
+	if err := s.declare(e); err != nil {
+		return nil, called("compile", err)
 	}
-	return &executable{session: s, program: p, consts: consts}, nil
+	return e, nil
+}
+
+// called names the call that failed, except for a MemoryError, which is complete.
+func called(call string, err error) error {
+	if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) {
+		return memory
+	}
+	return fmt.Errorf("reference: %s: %w", call, err)
 }
 
 // lacking lists what this backend cannot run, each thing once.
@@ -121,36 +137,44 @@ func constants(p *graph.Program, values map[string]array.Value) (map[string]oper
 		if slices.ContainsFunc(p.Updates, func(u graph.Update) bool { return u.Slot == slot }) {
 			return nil, fmt.Errorf("const %q: the program updates this slot", slot)
 		}
+		if dims, _ := decl.Shape.Dims(); v.DType != decl.DType || !slices.Equal(v.Dims, dims) {
+			return nil, fmt.Errorf("const %q: want %v, got %v%v", slot, decl.Type, v.DType, v.Dims)
+		}
 		x, err := decode(v)
 		if err != nil {
 			return nil, fmt.Errorf("const %q: %w", slot, err)
-		}
-		if !x.is(decl.Type) {
-			return nil, fmt.Errorf("const %q: want %v, got %v%v", slot, decl.Type, x.dtype, x.dims)
 		}
 		consts[slot] = x
 	}
 	return consts, nil
 }
 
-// declare makes the slots of p that nobody set, all or none of them.
-func (s *session) declare(p *graph.Program, consts map[string]operand) error {
+// declare makes the slots of the program that the session does not have, all or none of them.
+func (s *session) declare(e *executable) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fresh := map[string]operand{}
-	for _, decl := range p.Slots {
-		if _, ok := consts[decl.Name]; ok {
+	var missing []graph.Slot
+	for _, decl := range e.program.Slots {
+		if _, ok := e.consts[decl.Name]; ok {
 			continue
 		}
 		if old, ok := s.slots[decl.Name]; !ok {
-			dims, _ := decl.Shape.Dims() // constant, says Verify
-			fresh[decl.Name] = zeros(decl.DType, dims)
+			if err := e.memory.takeSlot("slot", decl); err != nil {
+				return err
+			}
+			missing = append(missing, decl)
 		} else if !old.is(decl.Type) {
 			return fmt.Errorf("slot %q: the program wants %v, the session holds %v%v", decl.Name, decl.Type, old.dtype, old.dims)
 		}
 	}
-	for slot, x := range fresh {
-		s.slots[slot] = x
+	if e.fixed() {
+		if err := e.memory.checkRun(e.program, graph.Sizes{}); err != nil {
+			return err
+		}
+	}
+	for _, decl := range missing {
+		dims, _ := decl.Shape.Dims()
+		s.slots[decl.Name] = zeros(decl.DType, dims)
 	}
 	return nil
 }

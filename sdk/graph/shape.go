@@ -111,9 +111,11 @@ func (s Shape) Dims() (dims []int, ok bool) {
 // Sizes gives the symbols of a program their values for one run.
 type Sizes map[string]int
 
-// Bind returns the extents of s under sizes.
+// Bind returns the dimensions of s under sizes. A symbol without a size, a dimension below 1 and a tensor of more than
+// 1<<46 elements are errors.
 func (s Shape) Bind(sizes Sizes) ([]int, error) {
 	dims := make([]int, len(s))
+	count := 1
 	for i, d := range s {
 		v := d.C
 		for _, name := range d.symbols() {
@@ -121,8 +123,15 @@ func (s Shape) Bind(sizes Sizes) ([]int, error) {
 			if !ok {
 				return nil, fmt.Errorf("graph: shape %v: no size for symbol %q", s, name)
 			}
+			if v < 1 || n < 1 || n > maxElements/v {
+				return nil, fmt.Errorf("graph: shape %v: dimension %d is out of range with %s = %d", s, i, name, n)
+			}
 			v *= n
 		}
+		if v < 1 || count > maxElements/v {
+			return nil, fmt.Errorf("graph: shape %v: dimension %d is out of range: want at most %d elements", s, i, maxElements)
+		}
+		count *= v
 		dims[i] = v
 	}
 	return dims, nil
