@@ -1,4 +1,5 @@
-// Tour is the program that README.md shows: train once, prune to two levels, save, serve the sparser one.
+// Tour trains a network, prunes it and evaluates the pruned network from its file. It is the
+// program in README.md.
 package main
 
 import (
@@ -15,24 +16,53 @@ import (
 
 func main() {
 	ctx := context.Background()
-	train, test := must(data.Shapes(6000, 1)), must(data.Shapes(1000, 2))
-	trained := must(sdk.Trainer{
-		Model:  models.SmallCNN(10),
-		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
-		Epochs: 6, Batch: 64,
-	}.Fit(ctx, train, nil))
-	pruned := must(sdk.Compress(ctx, trained, sdk.Calibration{Set: train}, compress.TopK(.8), compress.TopK(.9)))
-	if err := pruned.Save("shapes.cram"); err != nil {
+	if err := train(ctx, "shapes.cram"); err != nil {
 		log.Fatal(err)
 	}
-	p := must(sdk.LoadSparse("shapes.cram", sdk.Level("topk:0.9"))) // no model code from here on
-	score := must(p.Evaluate(ctx, test, 100))
-	fmt.Printf("%s: %.0f %% of %d test images right\n", p.Level(), 100*score.Accuracy, score.Examples)
+	if err := evaluate(ctx, "shapes.cram"); err != nil {
+		log.Fatal(err)
+	}
 }
 
-func must[T any](v T, err error) T {
+// train writes a file with the network at two levels: 80 % and 90 % of its weights are zero.
+func train(ctx context.Context, path string) error {
+	examples, err := data.Shapes(6000, 1) // images of ten shapes, which the package draws
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	return v
+	trainer := sdk.Trainer{
+		Model:  models.SmallCNN(10),
+		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
+		Epochs: 6,
+		Batch:  64,
+	}
+	trained, err := trainer.Fit(ctx, examples, nil)
+	if err != nil {
+		return err
+	}
+	calibration := sdk.Calibration{Set: examples}
+	pruned, err := sdk.Compress(ctx, trained, calibration, compress.TopK(.8), compress.TopK(.9))
+	if err != nil {
+		return err
+	}
+	return pruned.Save(path)
+}
+
+// evaluate needs the file, and no code of the model.
+func evaluate(ctx context.Context, path string) error {
+	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	test, err := data.Shapes(1000, 2)
+	if err != nil {
+		return err
+	}
+	score, err := p.Evaluate(ctx, test, 100)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %.0f %% of %d test images are right\n", p.Level(), 100*score.Accuracy, score.Examples)
+	return nil
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
+)
+
+// network trains a network for a second and prunes it.
+func network(t *testing.T, level compress.Compressor) *sdk.Network {
+	t.Helper()
+	train, err := data.Shapes(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer := sdk.Trainer{Model: models.SmallCNN(10), Method: optim.CrAMPlus(0.1, level), Epochs: 1, Batch: 32}
+	trained, err := trainer.Fit(t.Context(), train, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trained
+}
+
+// TestServer serves a file, replaces it by another, and by one that is no network.
+func TestServer(t *testing.T) {
+	trained := network(t, compress.TopK(.9))
+	train, err := data.Shapes(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pruned, err := sdk.Compress(t.Context(), trained, sdk.Calibration{Set: train, Batches: 2}, compress.TopK(.9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{file: filepath.Join(t.TempDir(), "net.cram"), level: "topk:0.9"}
+	if err := s.load(t.Context()); err == nil {
+		t.Error("no error without a file")
+	}
+	if err := pruned.Save(s.file); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	picture, err := os.ReadFile("shape.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(path string, body []byte, want int) *bytes.Buffer {
+		t.Helper()
+		w := httptest.NewRecorder()
+		s.routes().ServeHTTP(w, httptest.NewRequest("POST", path, bytes.NewReader(body)))
+		if w.Code != want {
+			t.Errorf("%s: status %d, want %d: %s", path, w.Code, want, w.Body)
+		}
+		return w.Body
+	}
+	post("/predict", []byte("no image"), http.StatusUnprocessableEntity)
+	post("/reload", nil, http.StatusOK)
+	if err := os.WriteFile(s.file, []byte("no network"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	post("/reload", nil, http.StatusInternalServerError)
+	var answer []float32
+	if err := json.Unmarshal(post("/predict", picture, http.StatusOK).Bytes(), &answer); err != nil || len(answer) != 10 {
+		t.Errorf("answer %v, %v: want 10 numbers", answer, err)
+	}
+}
+
+// TestSnippets runs the functions that the guide shows.
+func TestSnippets(t *testing.T) {
+	train, err := data.Shapes(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := settings().Method.Check(); err != nil {
+		t.Error(err)
+	}
+	pruned, err := compareLevels(t.Context(), network(t, compress.TopK(.9)), train, train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkSparsity(pruned); err != nil {
+		t.Error(err)
+	}
+}
+
+var update = flag.Bool("update", false, "write shape.png")
+
+// TestPicture holds that shape.png is the first image of the test set of the guide.
+func TestPicture(t *testing.T) {
+	set, err := data.Shapes(1000, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const side = 24
+	x := make([]float32, 3*side*side)
+	if _, err := set.Read(0, x); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		p := image.NewNRGBA(image.Rect(0, 0, side, side))
+		at := func(channel, i int) uint8 { return uint8(x[channel*side*side+i]*255 + 0.5) }
+		for i := range side * side {
+			p.SetNRGBA(i%side, i/side, color.NRGBA{R: at(0, i), G: at(1, i), B: at(2, i), A: 255})
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, p); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("shape.png", b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := data.Image("shape.png", []int{3, side, side})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range x {
+		if got[i] != want {
+			t.Fatalf("element %d is %v, want %v", i, got[i], want)
+		}
+	}
+}
