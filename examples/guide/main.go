@@ -67,7 +67,7 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer []float32
 	err = s.live.Use(func(p *sdk.Predictor) error {
-		shape := p.Info().Input.Shape
+		shape := p.Info().Input().Example()
 		x, err := data.DecodeImage(bytes.NewReader(body), shape)
 		if err != nil {
 			return err
