@@ -1,11 +1,11 @@
-// Cifar10 trains ResNet-20 on CIFAR-10 so that it can be pruned afterwards, and prints one row of a table: the test accuracy
-// at each level of one-shot global pruning after batch-norm tuning, in brackets without it.
+// Cifar10 trains ResNet-20 on CIFAR-10, prunes it one-shot to several levels, and prints one row of a
+// table: the test accuracy of each level after batch-norm tuning, and in brackets without tuning.
 //
 //	cram data fetch cifar10 --data-dir DIR
 //	go run github.com/compressaware/cram/examples/cifar10 -data DIR -method cram+ -rho 0.2 -seed 10
 //
-// The recipe is that of the CrAM paper (Peste et al., ICLR 2023), its 200 epochs cut to 8 by default. Interrupted, the same
-// command goes on from the last epoch.
+// The recipe is that of the CrAM paper (https://arxiv.org/abs/2207.14200), with 8 epochs by default
+// instead of 200. After an interruption, the same command resumes the training.
 package main
 
 import (
@@ -25,34 +25,43 @@ import (
 	"github.com/compressaware/cram/sdk/progress"
 )
 
-// trained are the levels that a CrAM step draws one of; measured are the columns of the table.
 var (
-	trained  = []compress.Compressor{compress.TopK(.3), compress.TopK(.4), compress.TopK(.5), compress.TopK(.6), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
-	measured = []compress.Compressor{compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9), compress.TopK(.95)}
+	// trained are the compressors of a CrAM step, which draws one of them.
+	trained = []compress.Compressor{
+		compress.TopK(.3), compress.TopK(.4), compress.TopK(.5), compress.TopK(.6),
+		compress.TopK(.7), compress.TopK(.8), compress.TopK(.9),
+	}
+	// measured are the columns of the table.
+	measured = []compress.Compressor{
+		compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8),
+		compress.TopK(.9), compress.TopK(.95),
+	}
 )
 
 func main() {
-	dir := flag.String("data", ".", "folder that holds cifar-10-batches-bin")
-	method := flag.String("method", "cram+", "sgd, sam, cram or cram+")
-	rho := flag.Float64("rho", 0.2, "length of the ascent step")
-	seed := flag.Uint64("seed", 10, "of everything random")
+	dir := flag.String("data", ".", "directory that contains cifar-10-batches-bin")
+	name := flag.String("method", "cram+", "sgd, sam, cram, cram+ or one-pass")
+	rho := flag.Float64("rho", 0.2, "length ρ of the ascent")
+	seed := flag.Uint64("seed", 10, "seed of initial weights, data order, augmentation and draws")
 	epochs := flag.Int("epochs", 8, "passes over the training images")
-	out := flag.String("out", "cifar10.cram", "file for the dense network")
+	out := flag.String("out", "cifar10.cram", "file to write, with the dense network")
 	flag.Parse()
-	estimator, err := estimatorOf(*method, *rho)
+	method, err := methodOf(*name, *rho)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
 	defer stop()
-	if err := run(ctx, *dir, *out, estimator, *seed, *epochs); err != nil {
+	if err := run(ctx, *dir, *out, method, *seed, *epochs); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func estimatorOf(method string, rho float64) (optim.Method, error) {
-	switch method {
+// methodOf returns the method of a name. The method one-pass computes one gradient a step, at weights
+// that are compressed by one of the trained compressors or not at all.
+func methodOf(name string, rho float64) (optim.Method, error) {
+	switch name {
 	case "sgd":
 		return optim.Plain(), nil
 	case "sam":
@@ -61,11 +70,15 @@ func estimatorOf(method string, rho float64) (optim.Method, error) {
 		return optim.CrAM(rho, trained...), nil
 	case "cram+":
 		return optim.CrAMPlus(rho, trained...), nil
+	case "one-pass":
+		set := append([]compress.Compressor{compress.Identity{}}, trained...)
+		return optim.Method{Name: "one-pass", Points: []optim.Point{{Compress: set}}, Mix: []float64{1}}, nil
 	}
-	return optim.Method{}, fmt.Errorf("unknown method %q: want sgd, sam, cram or cram+", method)
+	return optim.Method{}, fmt.Errorf("want method sgd, sam, cram, cram+ or one-pass, got %q", name)
 }
 
-func run(ctx context.Context, dir, out string, estimator optim.Method, seed uint64, epochs int) error {
+// run trains, writes the dense network to out, and prints the row.
+func run(ctx context.Context, dir, out string, method optim.Method, seed uint64, epochs int) error {
 	set, err := data.Lookup("cifar10")
 	if err != nil {
 		return err
@@ -82,7 +95,7 @@ func run(ctx context.Context, dir, out string, estimator optim.Method, seed uint
 	defer show.Close()
 	t := sdk.Trainer{
 		Model:     models.ResNet20(10),
-		Method:    estimator,
+		Method:    method,
 		Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
 		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
 		Epochs:    epochs, Batch: 128, Seed: seed,
@@ -109,11 +122,11 @@ func run(ctx context.Context, dir, out string, estimator optim.Method, seed uint
 	if err != nil {
 		return err
 	}
-	fmt.Println(table(fmt.Sprintf("%v, seed %d, %d epochs", estimator, seed, epochs), tuned, untuned))
+	fmt.Println(table(fmt.Sprintf("%v, seed %d, %d epochs", method, seed, epochs), tuned, untuned))
 	return nil
 }
 
-// accuracies prunes the network to each measured level and returns what accuracy is left.
+// accuracies prunes the network to each measured level and returns the test accuracies, 0 to 1.
 func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test data.Set) ([]float64, error) {
 	pruned, err := sdk.Compress(ctx, net, c, measured...)
 	if err != nil {
@@ -137,7 +150,7 @@ func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test d
 	return row, nil
 }
 
-// table returns a table of one row in Markdown. The dense network keeps its own statistics: nothing is tuned there.
+// table returns a table of one row in Markdown. The dense level is never tuned, so it has one value.
 func table(name string, tuned, untuned []float64) string {
 	header, rule, row := "| |", "|---|", "| "+name+" |"
 	for i, level := range measured {

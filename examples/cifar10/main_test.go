@@ -13,19 +13,19 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-func TestEstimatorOf(t *testing.T) {
-	for _, method := range []string{"sgd", "sam", "cram", "cram+"} {
-		e, err := estimatorOf(method, 0.2)
-		if err != nil || e.Check() != nil {
-			t.Errorf("%s: %v, %v", method, err, e.Check())
+func TestMethodOf(t *testing.T) {
+	for _, name := range []string{"sgd", "sam", "cram", "cram+", "one-pass"} {
+		m, err := methodOf(name, 0.2)
+		if err != nil || m.Check() != nil {
+			t.Errorf("%s: %v, %v", name, err, m.Check())
 		}
 	}
-	if _, err := estimatorOf("adam", 0.2); err == nil {
-		t.Error("adam is no method: expected an error")
+	if _, err := methodOf("adam", 0.2); err == nil {
+		t.Error("no error for adam, which is no method")
 	}
 }
 
-// TestRunWithoutData: who has no data yet is told how to get it.
+// TestRunWithoutData holds that the error for missing data has the command that fetches the data.
 func TestRunWithoutData(t *testing.T) {
 	dir := t.TempDir()
 	err := run(t.Context(), dir, filepath.Join(dir, "net.cram"), optim.Plain(), 1, 1)
@@ -34,7 +34,7 @@ func TestRunWithoutData(t *testing.T) {
 	}
 }
 
-// TestTable measures an untrained network on drawn images, and prints what came out.
+// TestTable measures an untrained network on drawn images, and prints a table.
 func TestTable(t *testing.T) {
 	model := models.SmallCNN(10)
 	decls, _, err := nn.Declare(model, graph.Batch(3, 24, 24))

@@ -1,5 +1,5 @@
-// Own-model trains a network that is defined here, in the user's own code, prunes it, and writes own.cram. The service
-// beside it answers with that file and does not know this code.
+// Own-model trains a model that is defined in this file, prunes it, and writes own.cram. The program
+// examples/service serves the file without this code.
 //
 //	go run github.com/compressaware/cram/examples/own-model
 //	go run github.com/compressaware/cram/examples/service -level topk:0.8 own.cram
@@ -22,8 +22,8 @@ import (
 	"github.com/compressaware/cram/sdk/progress"
 )
 
-// net is a small network with squeeze-and-excitation (Hu et al., 2018). Forward is all that a model needs: training, tuning
-// and serving are traced from it.
+// net is a small network with squeeze-and-excitation (https://arxiv.org/abs/1709.01507). A model needs
+// no method but Forward: all programs, for training and for serving, are traced from it.
 type net struct {
 	widths  []int
 	classes int
@@ -36,7 +36,8 @@ func (n net) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return p.Apply("fc", nn.Linear{Out: n.classes}, nn.GlobalAvgPool(p, x))
 }
 
-// stage is a convolution whose channels are then weighed by what the whole image shows.
+// stage is a convolution whose channels are then multiplied by gates. A gate is a function of the
+// whole image.
 type stage struct {
 	width int
 	halve bool
@@ -59,14 +60,15 @@ func main() {
 	epochs := flag.Int("epochs", 6, "passes over the training images")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
 	defer stop()
 	if err := train(ctx, *out, *epochs); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// train writes a file with the network as it is, pruned by 80 %, and with two of four consecutive weights left.
+// train writes a file with three levels: 80 % zeros, 2 of each 4 consecutive weights, and dense. It
+// prints the test accuracy of each.
 func train(ctx context.Context, out string, epochs int) error {
 	set, err := data.Lookup("shapes")
 	if err != nil {

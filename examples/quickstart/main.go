@@ -1,5 +1,6 @@
-// Quickstart trains one small network twice on drawn images, with SGD and with CrAM+-Multi, prunes both one-shot, prints
-// what accuracy is left, and serves the pruned one from its file. It needs no data and takes less than a minute:
+// Quickstart trains one small network twice, with SGD and with CrAM+-Multi, prunes both one-shot,
+// prints their accuracies, and makes predictions from the file of a pruned network. It draws its
+// images and takes about a minute:
 //
 //	go run github.com/compressaware/cram/examples/quickstart
 package main
@@ -23,10 +24,10 @@ import (
 	"github.com/compressaware/cram/sdk/progress"
 )
 
-// recipe is a way of training; it is the same for both but for the estimator.
+// A recipe is one of the two trainings. They differ in the method only.
 type recipe struct {
-	name      string
-	estimator optim.Method
+	name   string
+	method optim.Method
 }
 
 var recipes = []recipe{
@@ -34,12 +35,14 @@ var recipes = []recipe{
 	{"CrAM+-Multi", optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))},
 }
 
-// levels are what each network is pruned to, after it has been trained.
-var levels = []compress.Compressor{compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)}
+// levels are the compressors to which each network is pruned after its training.
+var levels = []compress.Compressor{
+	compress.Identity{}, compress.TopK(.5), compress.TopK(.7), compress.TopK(.8), compress.TopK(.9),
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
 	defer stop()
 	dir, err := os.MkdirTemp("", "quickstart")
 	if err != nil {
@@ -50,7 +53,8 @@ func main() {
 	}
 }
 
-// run trains, prunes and predicts, keeps the networks in dir, and returns the accuracy of each recipe at each level.
+// run trains and prunes with both recipes, writes the files to dir, prints the table and some
+// predictions, and returns the accuracies, 0 to 1, of each recipe at each level.
 func run(ctx context.Context, dir string, stdout, stderr io.Writer) (map[string][]float64, error) {
 	set, err := data.Lookup("shapes")
 	if err != nil {
@@ -79,13 +83,13 @@ func run(ctx context.Context, dir string, stdout, stderr io.Writer) (map[string]
 	return table, predict(ctx, filepath.Join(dir, "CrAM+-Multi.cram"), test, stdout)
 }
 
-// trainAndPrune writes a file of all levels.
+// trainAndPrune writes a file with all levels.
 func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.Set, path string, stderr io.Writer) error {
 	show := progress.New(stderr)
 	defer show.Close()
 	t := sdk.Trainer{
 		Model:     models.SmallCNN(10),
-		Method:    r.estimator,
+		Method:    r.method,
 		Optimizer: optim.SGD{Momentum: 0.9},
 		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
 		Epochs:    6, Batch: 64, Seed: 2,
@@ -103,7 +107,7 @@ func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.S
 	return pruned.Save(path)
 }
 
-// accuracies evaluates every level of a file.
+// accuracies returns the test accuracy of every level of a file.
 func accuracies(ctx context.Context, path string, test data.Set) ([]float64, error) {
 	var row []float64
 	for _, level := range levels {
@@ -138,7 +142,8 @@ func printTable(w io.Writer, table map[string][]float64) {
 	}
 }
 
-// predict serves the sparsest level from its file, as a program that has never seen the model's code would.
+// predict classifies three test images with the sparsest level of a file. It needs no code of the
+// model.
 func predict(ctx context.Context, path string, test data.Set, w io.Writer) error {
 	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
 	if err != nil {

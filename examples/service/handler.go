@@ -29,7 +29,7 @@ const (
 	maxExamples = 256
 )
 
-// A service answers with the network in place.
+// A service has the handlers and the network that answers.
 type service struct {
 	live     sdk.Live
 	stopping atomic.Bool
@@ -57,7 +57,7 @@ func (s *service) ready(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ready")
 }
 
-// model says what answers.
+// model describes the network that answers.
 func (s *service) model(w http.ResponseWriter, _ *http.Request) {
 	var about map[string]any
 	err := s.live.Use(func(p *sdk.Predictor) error {
@@ -75,28 +75,29 @@ func (s *service) model(w http.ResponseWriter, _ *http.Request) {
 	s.write(w, about)
 }
 
-// An answer is what a client gets.
+// An answer is the body of a response.
 type answer struct {
 	Model    string    `json:"model"`
 	Level    string    `json:"level"`
-	Examples [][]class `json:"examples"` // for each example its best classes, the best first
+	Examples [][]class `json:"examples"` // the best classes of each example, the best first
 }
 
 type class struct {
 	Label int     `json:"label"`
-	Name  string  `json:"name,omitempty"` // a network may have no names for its classes
-	Score float64 `json:"score"`          // softmax of the logits: 0 to 1, all classes together 1
+	Name  string  `json:"name,omitempty"` // absent when the network has no class names
+	Score float64 `json:"score"`          // softmax of the logits, 0 to 1; the sum over all classes is 1
 }
 
-// A badRequest is an error of the client's.
+// A badRequest is an error that the client caused.
 type badRequest struct{ error }
 
-// predict answers for a PNG or JPEG image or, as application/json, for a tensor. One network reads the request's shape from its own
-// description, answers, and names the classes: a swap in between changes nothing.
+// predict classifies a PNG or JPEG image or, as application/json, a tensor. The shape, the outputs and
+// the class names are those of one network, even when a swap happens during the call.
 func (s *service) predict(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	var a answer
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // before Use: a slow client must not keep an old network open
+	// The body is read before Use, so that a slow client does not keep a replaced network open.
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		err = badRequest{err}
 	} else {
@@ -112,7 +113,7 @@ func (s *service) predict(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &bad):
 		status = http.StatusBadRequest
 	case errors.Is(err, context.Canceled):
-		status = 499 // the client has gone; nobody reads this but the log
+		status = 499 // the client closed the connection; only the log shows the status
 	default:
 		status = http.StatusServiceUnavailable
 	}
@@ -175,8 +176,8 @@ func input(contentType string, content []byte, shape []int) (*tensor.Dense, erro
 		return nil, fmt.Errorf("want a tensor of shape [n %v] with n of 1 to %d, got %v", shape, maxExamples, body.Shape)
 	}
 	count := 1
-	for _, extent := range body.Shape {
-		count *= extent
+	for _, dim := range body.Shape {
+		count *= dim
 	}
 	if len(body.Data) != count {
 		return nil, fmt.Errorf("shape %v has %d elements, got %d", body.Shape, count, len(body.Data))
@@ -184,7 +185,7 @@ func input(contentType string, content []byte, shape []int) (*tensor.Dense, erro
 	return tensor.New(tensor.WithShape(body.Shape...), tensor.WithBacking(body.Data)), nil
 }
 
-// best returns the top classes of one example, of equal ones the first.
+// best returns the top classes of one example, best first. Of equal classes the lower index is first.
 func best(logits []float32, names []string, top int) []class {
 	highest := float64(slices.Max(logits))
 	sum := 0.0

@@ -1,17 +1,21 @@
-// Service answers over HTTP with a network from a file, with nothing but the standard library and cram. It imports no model: the file has its
-// program, its preprocessing and its class names. When the file changes it goes over to the new one without a gap; a file that does
-// not load is logged, and the network in place goes on.
+// Service serves a network from a file over HTTP. It imports no model: the file contains the program,
+// the preprocessing and the class names. When the file changes, the service loads it and replaces the
+// network without a gap. A file that cannot be loaded is logged, and the network before it goes on
+// answering.
 //
 //	go run github.com/compressaware/cram/examples/service -level topk:0.8 own.cram
 //	curl --data-binary @picture.png localhost:8080/predict
 //	curl -H 'Content-Type: application/json' -d '{"shape": [1, 3, 24, 24], "data": [0.5, …]}' 'localhost:8080/predict?top=3'
 //
-// GET /livez says 200 while the process runs: restart it when it does not. GET /readyz says 200 while it has a network and is not
-// stopping: send it requests then. GET /model says what answers. Replace the file by renaming another onto it, as
-// sdk.Network.Save does; one that is written in place does not load until it is whole.
+// GET /livez returns 200 while the process runs. GET /readyz returns 200 while the process has a
+// network and is not stopping. GET /model returns a description of the network. Replace the file by a
+// rename, as sdk.Network.Save does. A file that is written in place cannot be loaded until it is
+// complete.
 //
-// SIGTERM or an interrupt stops it: it is no longer ready at once, goes on answering for -drain so that a load balancer can notice, takes no
-// new connections then, and gives the requests in flight -grace to finish. A second signal ends it at once. Logs are JSON, one object a line, on standard error.
+// SIGTERM or an interrupt stops the process in three steps. It is not ready from then on. It goes on
+// answering for the duration -drain, in which a load balancer can react. Then it accepts no new
+// connections, and waits for the requests in flight, at most for the duration -grace. A second signal
+// ends it at once. Logs are JSON, one object on each line of standard error.
 package main
 
 import (
@@ -38,15 +42,15 @@ type config struct {
 
 func main() {
 	var c config
-	flag.StringVar(&c.level, "level", "", "level of the file to serve; may be left out if it has one only")
-	flag.StringVar(&c.address, "address", "localhost:8080", "where to listen")
-	flag.DurationVar(&c.poll, "poll", 2*time.Second, "how often to look whether the file has changed")
-	flag.DurationVar(&c.drain, "drain", 0, "how long to go on answering, no longer ready, before stopping")
-	flag.DurationVar(&c.grace, "grace", 10*time.Second, "how long requests in flight may take when stopping")
+	flag.StringVar(&c.level, "level", "", "level to serve; not needed for a file with one level")
+	flag.StringVar(&c.address, "address", "localhost:8080", "address to listen on")
+	flag.DurationVar(&c.poll, "poll", 2*time.Second, "time between two checks for a changed file")
+	flag.DurationVar(&c.drain, "drain", 0, "time in which a stopping process still accepts connections")
+	flag.DurationVar(&c.grace, "grace", 10*time.Second, "time that requests in flight have when the process stops")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	if flag.NArg() != 1 || c.poll <= 0 {
-		fmt.Fprintln(os.Stderr, "give one file and a -poll of more than 0, for example: service own.cram")
+		fmt.Fprintln(os.Stderr, "want one file and a -poll above 0, for example: service own.cram")
 		os.Exit(2)
 	}
 	c.file = flag.Arg(0)
@@ -60,8 +64,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends. It is alive before it is ready: the first network is loaded as every later one is, and a file that is not there
-// yet is waited for.
+// run serves until ctx ends. The watcher loads the first network like every later one, so the process
+// runs before it is ready, and the file may be created later.
 func run(ctx context.Context, c config, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", c.address)
 	if err != nil {
@@ -94,7 +98,7 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	stop()
 	watching.Wait()
-	if err == nil { // a request that was cut off may still use the network, and the process ends anyway
+	if err == nil { // otherwise a request that was cut off may still use the network
 		err = s.live.Close()
 	}
 	if err == nil {

@@ -28,7 +28,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// network writes a file with an untrained network of three classes and returns what it should answer for x at that seed.
+// network writes a file with an untrained network of three classes, and returns its result for x.
 func network(t *testing.T, path string, seed uint64, x []float32) []class {
 	t.Helper()
 	model := nn.Sequential{nn.Func(nn.Flatten), nn.Linear{Out: 3}}
@@ -60,7 +60,7 @@ func network(t *testing.T, path string, seed uint64, x []float32) []class {
 	return best(y.Float32s(), names, 5)
 }
 
-// picture is an image of 8×8 pixels that needs no resizing, and the tensor that it is.
+// picture returns an image of 8×8 pixels, which needs no resizing, and its tensor.
 func picture(t *testing.T) (content []byte, x []float32) {
 	t.Helper()
 	p := image.NewNRGBA(image.Rect(0, 0, 8, 8))
@@ -77,7 +77,7 @@ func picture(t *testing.T) (content []byte, x []float32) {
 	return b.Bytes(), x
 }
 
-// A process is the service as it runs.
+// A process is a running service.
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -165,7 +165,7 @@ func (p *process) post(path, contentType string, content []byte) (status int, a 
 	return r.StatusCode, a
 }
 
-// TestService runs the real program from a file that is not there yet to SIGTERM.
+// TestService runs the program, from a start without a file to SIGTERM.
 func TestService(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED on Windows: it has no SIGTERM")

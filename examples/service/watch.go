@@ -10,18 +10,19 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// A watcher puts the network of a file in place whenever the file has become another one.
+// A watcher loads the network of a file whenever the file has changed, and makes it the one that
+// answers.
 type watcher struct {
 	file    string
 	options []sdk.Option
 	live    *sdk.Live
 	log     *slog.Logger
 
-	serving os.FileInfo // of the file in place; nil: none
-	failure string      // why the last attempt failed, "" when it did not
+	serving os.FileInfo // the file that was loaded last; nil before the first
+	failure string      // the error of the last attempt, "" after a success
 }
 
-// watch looks at once and then every so often, until ctx ends.
+// watch checks the file at once and then at each interval, until ctx ends.
 func (w *watcher) watch(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -35,8 +36,9 @@ func (w *watcher) watch(ctx context.Context, every time.Duration) {
 	}
 }
 
-// look loads the file unless it is the one in place. It notes which file there is before it opens it: one that is replaced in between is
-// loaded again, and none is missed. What failed is tried again each time, since the cause may have passed, and logged when it changes.
+// look loads the file unless it is the one that was loaded last. It reads the file's identity before it
+// opens the file, so a file that is replaced between the two is loaded again, and none is missed. A
+// failure is tried again at the next call, because its cause may have ended. It is logged once.
 func (w *watcher) look(ctx context.Context) {
 	info, err := os.Stat(w.file)
 	if err == nil && same(info, w.serving) {
