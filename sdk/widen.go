@@ -7,13 +7,14 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// widen gives tensors that a file stores in 16 bits the float32 that the programs' slots want, which is exact, and returns the stored
-// types of those it has widened.
+// widen returns the tensors with those that a file stores in 16 bits, or as quantized integers, in
+// the float32 that the slots of the programs want, and the stored types of those.
 func (p programs) widen(tensors map[string]array.Value) (map[string]array.Value, map[string]array.DType, error) {
 	wide, stored := maps.Clone(tensors), map[string]array.DType{}
 	for _, s := range p.infer.Slots {
 		v := tensors[s.Name]
-		if s.DType != array.F32 || v.DType != array.F16 && v.DType != array.BF16 {
+		narrow := v.DType == array.F16 || v.DType == array.BF16 || v.Quantization != nil
+		if s.DType != array.F32 || !narrow {
 			continue
 		}
 		var err error
@@ -25,8 +26,9 @@ func (p programs) widen(tensors map[string]array.Value) (map[string]array.Value,
 	return wide, stored, nil
 }
 
-// Widened returns the weights that the file stores in 16 bits, with their types there. The network computes with them as float32.
-// It is empty for a network that no file was opened for. The result must not be changed.
+// Widened returns the weights that the file stores in 16 bits or as quantized integers, with their
+// types there. The network computes with them as float32. It is empty for a network that no file was
+// opened for. The result must not be changed.
 func (n *Network) Widened(levelName string) (map[string]array.DType, error) {
 	l, err := n.level(levelName)
 	if err != nil {
@@ -35,7 +37,7 @@ func (n *Network) Widened(levelName string) (map[string]array.DType, error) {
 	return l.widened, nil
 }
 
-// Widened is [Network.Widened] of the level that answers.
+// Widened is [Network.Widened] of the level that the Predictor serves.
 func (p *Predictor) Widened() map[string]array.DType {
 	if p.empty() {
 		return nil

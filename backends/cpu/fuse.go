@@ -8,7 +8,7 @@ import (
 
 // fuse finds instructions that are one pass over memory together:
 //
-//	conv2d, add of a bias, batch_norm_infer by constants, relu
+//	conv2d, add of a bias, relu
 //	batch_norm or batch_norm_infer, add, relu
 //	relu_grad, batch_norm_grad
 //
@@ -72,16 +72,12 @@ func (l *lowering) fuseChain(c chain, low lowerFn) {
 
 func (l *lowering) fuseConv(k int, conv graph.Instr) {
 	c := chain{[]int{k}, conv.Out[0]}
-	tail := convTail{bias: -1, norm: -1}
+	tail := convTail{bias: -1}
 	if at, add, ok := l.next(c.y, graph.OpAdd); ok {
 		if from, ok := l.biasOf(other(add, c.y)); ok {
 			c.extend(l, at)
 			tail.bias = from
 		}
-	}
-	if at, norm, ok := l.next(c.y, graph.OpBatchNormInfer); ok && l.foldable(conv, tail.bias, norm) {
-		c.extend(l, at)
-		tail.norm = at
 	}
 	if at, _, ok := l.next(c.y, graph.OpRelu); ok {
 		c.extend(l, at)
@@ -91,18 +87,6 @@ func (l *lowering) fuseConv(k int, conv graph.Instr) {
 		return
 	}
 	l.fuseChain(c, func(l *lowering, _ graph.Instr) error { return l.conv(conv, c.y, tail) })
-}
-
-// foldable reports whether a normalisation can become part of the weights before it: everything is constant.
-func (l *lowering) foldable(conv graph.Instr, bias graph.ID, norm graph.Instr) bool {
-	vectors := append(slices.Clone(norm.In[1:]), conv.In[1])
-	if bias >= 0 {
-		vectors = append(vectors, bias)
-	}
-	return every(vectors, func(x graph.ID) bool {
-		_, ok := l.frozenOf(x)
-		return ok
-	})
 }
 
 // biasOf returns the vector [C] that id repeats over an image, if that is what it is.

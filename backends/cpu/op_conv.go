@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
@@ -40,17 +39,16 @@ func (l *lowering) convChoice(op graph.Op, w string, s kernels.ConvShape) (name 
 }
 
 func lowerConv(l *lowering, i graph.Instr) error {
-	return l.conv(i, i.Out[0], convTail{bias: -1, norm: -1})
+	return l.conv(i, i.Out[0], convTail{bias: -1})
 }
 
-// convTail is what is computed together with a convolution: the addition of a bias, a normalisation by constants, ReLU.
+// convTail is what is computed together with a convolution: the addition of a bias, ReLU.
 type convTail struct {
 	bias graph.ID // -1: none
-	norm int      // instruction, -1: none
 	relu bool
 }
 
-// conv lowers a convolution whose result, after its tail, is y. Constant weights are packed here, once, with the normalisation folded in.
+// conv lowers a convolution whose result, after its tail, is y. Constant weights are packed here, once.
 func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.In[1]], i.Attr.(graph.ConvAttr))
 	x := l.convSource(i.In[0], &s)
@@ -88,7 +86,7 @@ func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	return nil
 }
 
-// frozenConv returns the weights and the bias, nil if there is none, of a convolution whose weights, bias and normalisation are all constant.
+// frozenConv returns the weights and the bias, nil if there is none, of a convolution whose weights and bias are constant.
 func (l *lowering) frozenConv(i graph.Instr, tail convTail) (w, bias []float32, ok bool) {
 	if w, ok = l.frozenOf(i.In[1]); !ok {
 		return nil, nil, false
@@ -98,33 +96,7 @@ func (l *lowering) frozenConv(i graph.Instr, tail convTail) (w, bias []float32, 
 			return nil, nil, false
 		}
 	}
-	if tail.norm >= 0 {
-		w, bias = l.foldNorm(l.program.Code[tail.norm], w, bias)
-	}
 	return w, bias, true
-}
-
-// foldNorm returns the weights and the bias that make a convolution compute gamma·(conv+bias-mean)/√(var+eps)+beta.
-func (l *lowering) foldNorm(norm graph.Instr, w, bias []float32) (folded, shift []float32) {
-	var v [4][]float32 // gamma, beta, mean, variance
-	for k := range v {
-		v[k], _ = l.frozenOf(norm.In[1+k])
-	}
-	channels := len(v[0])
-	folded, shift = make([]float32, len(w)), make([]float32, channels)
-	each := len(w) / channels
-	for o := range channels {
-		scale := float64(v[0][o]) / math.Sqrt(float64(v[3][o])+norm.Attr.(graph.NormAttr).Eps)
-		for k := o * each; k < (o+1)*each; k++ {
-			folded[k] = float32(float64(w[k]) * scale)
-		}
-		b := 0.0
-		if bias != nil {
-			b = float64(bias[o])
-		}
-		shift[o] = float32((b-float64(v[2][o]))*scale + float64(v[1][o]))
-	}
-	return folded, shift
 }
 
 // conv is the forward pass: operands x, w [O C/groups KH KW] and perhaps a bias [O]; where packed, w and the bias are as the kernel wants them.

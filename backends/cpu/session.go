@@ -104,9 +104,17 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if missing := lacking(p); len(missing) > 0 {
 		return nil, &backends.UnsupportedError{Backend: "cpu", Missing: missing}
 	}
+<<<<<<< HEAD
 	if o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: compile: want a memory limit of 0 (none) or more, got %d", o.MemoryLimit)
 	}
+=======
+	p, consts, err := p.FoldBatchNorm(o.Const)
+	if err != nil {
+		return nil, fmt.Errorf("cpu: compile: %w", err)
+	}
+	o.Const = consts
+>>>>>>> bcb7e36 (graph: one rewriter of programs; batch norms fold once for the CPU backend and ONNX)
 	l, err := lower(p, s.backend.level, o)
 	if err != nil {
 		return nil, compileError(err)

@@ -96,9 +96,9 @@ type initializer struct {
 	value array.Value
 }
 
-// dtype is float32 for weights stored in 16 bits.
+// dtype is float32 for weights stored in 16 bits or as quantized integers.
 func (t initializer) dtype() array.DType {
-	if t.value.DType == array.F16 || t.value.DType == array.BF16 {
+	if t.value.DType == array.F16 || t.value.DType == array.BF16 || t.value.Quantization != nil {
 		return array.F32
 	}
 	return t.value.DType

@@ -84,6 +84,25 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// TestWriteQuantized holds that quantized weights are written as the real numbers.
+func TestWriteQuantized(t *testing.T) {
+	m := network(t)
+	m.Tensors["w"] = array.Value{
+		DType: array.I8, Dims: []int{2, 1, 1, 1}, Values: []byte{6, 0xff}, // 6, -1
+		Quantization: &array.Quantization{Axis: 0, Scale: []float32{0.5, 2}, Zero: []int32{0, -1}},
+	}
+	var quantized, float bytes.Buffer
+	if err := onnx.Write(&quantized, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := onnx.Write(&float, network(t)); err != nil { // 3, 0
+		t.Fatal(err)
+	}
+	if !bytes.Equal(quantized.Bytes(), float.Bytes()) {
+		t.Error("the model differs from that of the real numbers")
+	}
+}
+
 // fields returns the contents of the fields of bytes with the given number.
 func fields(t *testing.T, m []byte, field protowire.Number) (found [][]byte) {
 	t.Helper()

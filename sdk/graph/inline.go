@@ -36,25 +36,21 @@ func (b *Builder) Inline(p *Program, inputs []Node, slot func(Slot) Node) (outpu
 	for k, in := range p.Inputs {
 		values[in.ID] = inputs[k]
 	}
-	for _, i := range p.Code {
-		switch i.Op {
-		case OpInput:
-		case OpSlot:
-			s, _ := p.Slot(i.Attr.(SourceAttr).Name)
-			values[i.Out[0]] = slot(s)
-		default:
-			operands := make([]Node, len(i.In))
-			for k, x := range i.In {
-				operands[k] = values[x]
-			}
-			copy(values[i.Out[0]:], b.emit(i.Op, i.Attr, operands...))
+	b.replay(p, values, func(i Instr) []Node {
+		a, ok := i.Attr.(SourceAttr)
+		if !ok {
+			return nil
 		}
-		if a, ok := i.Attr.(SourceAttr); ok {
-			b.inlined(i, a, values[i.Out[0]])
+		n := values[i.Out[0]] // of an input
+		if i.Op == OpSlot {
+			s, _ := p.Slot(a.Name)
+			n = slot(s)
 		}
-		if b.err != nil {
-			return outputs, updates
-		}
+		b.inlined(i, a, n)
+		return []Node{n}
+	})
+	if b.err != nil {
+		return outputs, updates
 	}
 	for k, o := range p.Outputs {
 		outputs[k] = values[o.ID]
