@@ -19,6 +19,7 @@ type lowered struct {
 	outputs []valueID // in row-major layout
 	updates []valueID
 	consts  []array.Tensor
+	frozen  map[string]int // index of a constant by slot name
 	choices []backends.Choice
 	memory  budget // what Compile allocated
 }
@@ -47,7 +48,6 @@ type lowering struct {
 	forms   []form          // by graph.ID
 	fused   map[int]lowerFn // by instruction: what replaces its row of the table
 	skipped map[int]bool    // instructions that are part of a fusion
-	frozen  map[string]int  // constant by slot name
 }
 
 // lowerFn lowers one instruction.
@@ -68,15 +68,17 @@ type spread struct {
 
 func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (*lowered, error) {
 	l := &lowering{
-		lowered: lowered{program: p, memory: budget{limit: o.MemoryLimit}},
+		lowered: lowered{frozen: map[string]int{}, memory: budget{limit: o.MemoryLimit}},
 		level:   level, pin: o.Pin,
-		users: make([][]int, len(p.Types)), maker: make([]int, len(p.Types)), kept: make([]bool, len(p.Types)),
-		forms: make([]form, len(p.Types)),
-		fused: map[int]lowerFn{}, skipped: map[int]bool{}, frozen: map[string]int{},
+		fused: map[int]lowerFn{}, skipped: map[int]bool{},
 	}
-	if err := l.freeze(o.Const); err != nil {
+	p, err := l.freeze(p, o.Const)
+	if err != nil {
 		return nil, err
 	}
+	l.program = p
+	l.users, l.maker, l.kept = make([][]int, len(p.Types)), make([]int, len(p.Types)), make([]bool, len(p.Types))
+	l.forms = make([]form, len(p.Types))
 	for k, i := range p.Code {
 		for _, x := range i.In {
 			l.users[x] = append(l.users[x], k)
@@ -114,33 +116,44 @@ func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (
 	return &l.lowered, nil
 }
 
-// freeze decodes the constants.
-func (l *lowering) freeze(values map[string]array.Value) error {
-	for _, s := range l.program.Slots {
+// freeze decodes the constants of p and folds its batch norms into them. It returns the program that
+// is left.
+func (l *lowering) freeze(p *graph.Program, values map[string]array.Value) (*graph.Program, error) {
+	decoded := map[string]array.Value{}
+	for _, s := range p.Slots {
 		v, ok := values[s.Name]
 		if !ok {
 			continue
 		}
 		if dims, _ := s.Shape.Dims(); v.DType != s.DType || !slices.Equal(v.Dims, dims) {
-			return fmt.Errorf("constant %q: want %v, got %v%v", s.Name, s.Type, v.DType, v.Dims)
+			return nil, fmt.Errorf("constant %q: want %v, got %v%v", s.Name, s.Type, v.DType, v.Dims)
 		}
 		what := described(fmt.Sprintf("constant %q", s.Name), v.DType, v.Dims)
 		if err := l.memory.take(int64(v.DType.Bytes(v.Len())), what); err != nil {
-			return err
+			return nil, err
 		}
 		t, err := decode(v)
 		if err != nil {
-			return fmt.Errorf("constant %q: %w", s.Name, err)
+			return nil, fmt.Errorf("constant %q: %w", s.Name, err)
 		}
-		l.frozen[s.Name] = len(l.consts)
-		l.consts = append(l.consts, t)
+		decoded[s.Name] = array.DenseValue(t)
 	}
-	for _, u := range l.program.Updates {
-		if _, ok := l.frozen[u.Slot]; ok {
-			return fmt.Errorf("slot %q is constant and cannot be updated; leave it out of Options.Const", u.Slot)
+	for _, u := range p.Updates {
+		if _, ok := decoded[u.Slot]; ok {
+			return nil, fmt.Errorf("slot %q is constant and cannot be updated; leave it out of Options.Const", u.Slot)
 		}
 	}
-	return nil
+	p, folded, err := p.FoldBatchNorm(decoded)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range p.Slots {
+		if v, ok := folded[s.Name]; ok {
+			l.frozen[s.Name] = len(l.consts)
+			l.consts = append(l.consts, array.Tensor{DType: v.DType, Dims: v.Dims, Data: v.Values})
+		}
+	}
+	return p, nil
 }
 
 // frozenOf returns the elements of a constant slot, or of a reshape of one.

@@ -104,17 +104,9 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if missing := lacking(p); len(missing) > 0 {
 		return nil, &backends.UnsupportedError{Backend: "cpu", Missing: missing}
 	}
-<<<<<<< HEAD
 	if o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: compile: want a memory limit of 0 (none) or more, got %d", o.MemoryLimit)
 	}
-=======
-	p, consts, err := p.FoldBatchNorm(o.Const)
-	if err != nil {
-		return nil, fmt.Errorf("cpu: compile: %w", err)
-	}
-	o.Const = consts
->>>>>>> bcb7e36 (graph: one rewriter of programs; batch norms fold once for the CPU backend and ONNX)
 	l, err := lower(p, s.backend.level, o)
 	if err != nil {
 		return nil, compileError(err)
@@ -130,7 +122,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if s.backend.profile {
 		e.times = newProfile()
 	}
-	if e.slots, err = s.declare(e, o.Const); err != nil {
+	if e.slots, err = s.declare(e); err != nil {
 		return nil, compileError(err)
 	}
 	return e, nil
@@ -145,7 +137,7 @@ func compileError(err error) error {
 }
 
 // declare makes the slots of the program that the session does not have, all or none of them. It returns them all, nil for constants.
-func (s *session) declare(e *executable, consts map[string]array.Value) ([]*slot, error) {
+func (s *session) declare(e *executable) ([]*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
@@ -154,7 +146,7 @@ func (s *session) declare(e *executable, consts map[string]array.Value) ([]*slot
 	p := e.lowered.program
 	slots := make([]*slot, len(p.Slots))
 	for i, decl := range p.Slots {
-		if _, ok := consts[decl.Name]; ok {
+		if _, ok := e.lowered.frozen[decl.Name]; ok {
 			continue
 		}
 		dims, _ := decl.Shape.Dims() // constant, as Verify has checked
