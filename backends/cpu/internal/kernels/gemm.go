@@ -1,7 +1,17 @@
 package kernels
 
-// MatMul is the shape of a matrix product C[M,N] = op(A)·op(B), or C += with Accumulate. op(A) is M by K and op(B) K by N; a transposed operand is stored
-// the other way round. Matrices are row-major: LDA, LDB and LDC are the elements from one stored row to the next.
+// The matrix product of this file, with the stored matrices in row-major order:
+//
+//	c[i·LDC + j] = Σ_q A(i,q) · B(q,j)      plus the old c[i·LDC + j] with Accumulate
+//	A(i,q) = a[i·LDA + q]                   a[q·LDA + i] with TransA
+//	B(q,j) = b[q·LDB + j]                   b[j·LDB + q] with TransB
+//
+// i is a row of C (0 ≤ i < M), j a column of C (0 ≤ j < N), q an index of the sum (0 ≤ q < K). In
+// the code k0 is the first q of a block and k the number of q in it.
+
+// MatMul is the shape of a matrix product C[M,N] = op(A)·op(B), or of C += op(A)·op(B) with
+// Accumulate. op(A) is M×K and op(B) is K×N; with TransA or TransB the transposed matrix is stored.
+// LDA, LDB and LDC are the number of elements from one stored row to the next.
 type MatMul struct {
 	M, N, K        int
 	LDA, LDB, LDC  int
@@ -10,47 +20,57 @@ type MatMul struct {
 	EachRow        bool // a row of C does not depend on M, bit for bit
 }
 
-// Tile is a part of C: rows I0 to I1 and columns J0 to J1. Cut C along its longer side: each tile packs all of the operand that it shares with the others.
+// Tile is a part of C: the rows I0 ≤ i < I1 and the columns J0 ≤ j < J1. A caller that splits C
+// over workers splits its longer side, because each tile packs its operands again.
 type Tile struct{ I0, I1, J0, J1 int }
 
-// Whole is the tile that covers all of C.
+// Whole returns the tile that is all of C.
 func (m MatMul) Whole() Tile { return Tile{0, m.M, 0, m.N} }
 
-// Sizes of the packed blocks. A panel of A stays in the first cache while the panels of B stream by from the second; going along a row of panels stays on the same
-// memory pages of C.
+// Sizes of the packed blocks. A panel of A remains in the first-level cache while the panels of B
+// are read from the second-level cache.
 const (
 	kBlock = 256
-	mBlock = 336 // a multiple of every level's tile height
+	mBlock = 336 // a multiple of tileRows of every instruction set
 	nBlock = 512
 )
 
-// fewRows is the number of rows of C up to which dot products with the rows of a transposed B are taken in place: packing B would cost more than it saves.
+// fewRows is the largest number of rows of C for which the dot products of rows of A and rows of a
+// transposed B are computed without packing. For so few rows packing B takes longer than it saves.
 const fewRows = 24
 
-// gemmTable is one level's parts of a matrix product.
+// gemmTable contains the matrix product kernels of one instruction set. A register tile is a part
+// of C whose sums are in registers: at most tileRows×tileCols elements.
 type gemmTable struct {
-	tileRows, tileCols int // of the register tile
-	dotRows            int
-	tile               func(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool)
-	dots               func(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int)
-	copyRows           func(dst []float32, ldd int, src []float32, lds, rows, cols int)
+	tileRows, tileCols int
+	dotRows            int // rows of A in one call of dots
+
+	// tile sets or adds c[r·ldc + j] = Σ_q a[q·rows + r] · b[q·ldb + j] for r < rows and j < cols.
+	tile func(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool)
+	// dots sets out[4·r + j] = Σ_q a[r·lda + q] · b[j·ldb + q] for r < rows and j < cols; cols is 1
+	// or 4.
+	dots func(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int)
+	// copyRows sets dst[r·ldd + j] = src[r·lds + j] for r < rows and j < cols.
+	copyRows func(dst []float32, ldd int, src []float32, lds, rows, cols int)
 }
 
 var gemms = [...]gemmTable{Portable: portableGemm, AVX2: avx2Gemm, AVX512: avx512Gemm}
 
-// Scratch returns the number of float32 values of working memory that [InstructionSet.MatMul] needs for a tile of this product. It does not depend on the
-// level.
+// Scratch returns the number of float32 values of scratch that [InstructionSet.MatMul] needs for a
+// tile of this product. It does not depend on the instruction set.
 func (m MatMul) Scratch() int {
-	const widest = 32
+	const widest = 32 // the largest tileCols
 	n := (min(m.N, nBlock) + widest - 1) / widest * widest
 	return min(m.K, kBlock)*(n+min(m.M, mBlock)) + spill
 }
 
-// MatMul computes the tile t of C. Slices begin at the matrices' first elements, whatever the tile. scratch has at least m.Scratch() elements and is
-// best aligned to 64 bytes (see [Floats]).
+// MatMul computes the tile t of C. c, a and b begin at the first elements of the matrices, for
+// every tile. scratch has at least m.Scratch() elements and should be aligned to 64 bytes (see
+// [Floats]).
 //
-// Every element of C is a sum over k in an order that depends on the shape m and the level only, so any division into tiles gives the same
-// result. Portable rounds after each product; the other levels use fused multiply-adds.
+// Every element of C is a sum in an order that depends on m and the instruction set only, so every
+// split into tiles gives the same result. Portable rounds each product; AVX2 and AVX512 use fused
+// multiply-adds.
 func (isa InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	switch {
 	case t.I0 >= t.I1 || t.J0 >= t.J1:
@@ -67,8 +87,23 @@ func (isa InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	}
 }
 
-// packedMatMul walks over C in blocks that fit the caches: B is packed into panels as wide as a register tile, A into panels as high as one. Where one
-// panel of A is all there is, and B's rows lie right, B is read in place, for it is read only once.
+// packedMatMul computes a tile of C in blocks that fit the caches. In scratch B is packed into
+// panels of tileCols columns and A into panels of at most tileRows rows, for k consecutive indices
+// q from k0:
+//
+//	packedB[panel·k·tileCols + q·tileCols + j] = B(k0+q, j0 + panel·tileCols + j)    j < tileCols
+//	packedA[(r0-i0)·k + q·(r1-r0) + r]         = A(r0+r, k0+q)                       r < r1-r0
+//
+// The loops, from the outermost to the innermost one:
+//
+//	j0     block of nBlock columns of C
+//	k0     block of kBlock indices of the sum: packs B
+//	block  block of at most mBlock rows of C, i0 ≤ i < i1: packs A
+//	tile   rows r0 ≤ i < r1 of a register tile
+//	j      first column of a register tile
+//
+// If C has one row of register tiles only and B is not transposed, each element of B is read once.
+// Then the columns before full, which make up whole panels, are read in place.
 func (isa InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 	g := &gemms[isa]
 	inPlace := !m.TransB && m.M <= g.tileRows
@@ -108,10 +143,12 @@ func (isa InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t T
 	}
 }
 
-// share returns where part i begins when from to to is cut into n parts of nearly equal size.
+// share returns the first index of part i of the range from ≤ index < to, in n parts of nearly
+// equal size.
 func share(from, to, n, i int) int { return from + (to-from)*i/n }
 
-// packB copies rows k0 to k0+k and columns j0 to j1 of op(B) into panels of tileCols columns, the last filled up with zeros.
+// packB packs the rows k0 ≤ q < k0+k and the columns j0 ≤ j < j1 of op(B) into panels of tileCols
+// columns. The last panel is padded with zeros.
 func (isa InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 	g := &gemms[isa]
 	for ; j0 < j1; j0 += g.tileCols {
@@ -131,10 +168,10 @@ func (isa InstructionSet) packB(m MatMul, dst, b []float32, k0, k, j0, j1 int) {
 	}
 }
 
-// spill is how many elements behind a packed panel packA may overwrite.
+// spill is the number of elements behind a packed panel that packA may overwrite.
 const spill = 8
 
-// packA copies columns k0 to k0+k of the rows i0 to i1 of op(A) into one panel, column by column.
+// packA packs the columns k0 ≤ q < k0+k of the rows i0 ≤ i < i1 of op(A) into one panel.
 func (isa InstructionSet) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int) {
 	rows := i1 - i0
 	if m.TransA {
@@ -143,11 +180,13 @@ func (isa InstructionSet) packA(m MatMul, panel, a []float32, k0, k, i0, i1 int)
 		gemms[isa].copyRows(panel[:rows*k], rows, src, m.LDA, k, rows)
 		return
 	}
-	// Eight rows are transposed faster than fewer: the surplus of a column is overwritten by the next one, and the last by the next panel.
+	// Eight rows are transposed faster than fewer. The next column overwrites the surplus elements
+	// of a column, and the next panel those of the last column.
 	isa.Transpose(panel, rows, a[i0*m.LDA+k0:], m.LDA, min(max(rows, 8), m.M-i0), k)
 }
 
-// dotProducts computes a tile of C from rows of A and rows of a transposed B, neither of them packed.
+// dotProducts computes a tile of C as dot products of rows of A and rows of a transposed B, without
+// packing.
 func (g *gemmTable) dotProducts(m MatMul, c, a, b []float32, t Tile) {
 	var out [16]float32
 	_, _ = a[(t.I1-1)*m.LDA+m.K-1], b[(t.J1-1)*m.LDB+m.K-1]

@@ -2,7 +2,7 @@ package kernels
 
 var portableGemm = gemmTable{tileRows: 2, tileCols: 4, dotRows: 1, tile: tilePortable, dots: dotsPortable, copyRows: copyRowsPortable}
 
-// tilePortable adds up one or two rows of four columns.
+// tilePortable computes a register tile of one or two rows and four columns.
 func tilePortable(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool) {
 	var sum [2][4]float32
 	if rows == 2 {
@@ -26,7 +26,8 @@ func tilePortable(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, 
 	}
 }
 
-// tile2x4 keeps its sums in registers.
+// tile2x4 computes two rows in local variables, which the compiler keeps in registers:
+// Σ_q a[2q + r] · b[q·ldb + j].
 func tile2x4(a, b []float32, ldb int) [2][4]float32 {
 	var s00, s01, s02, s03, s10, s11, s12, s13 float32
 	for q := 0; q < len(a); q += 2 {
@@ -44,7 +45,7 @@ func tile2x4(a, b []float32, ldb int) [2][4]float32 {
 	return [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }
 
-// dotsPortable takes one row of a at a time.
+// dotsPortable computes one row of a at a time.
 func dotsPortable(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int) {
 	for r := range rows {
 		x := a[r*lda:][:k]
@@ -68,6 +69,7 @@ func dotsPortable(out *[16]float32, a []float32, lda int, b []float32, ldb, k, r
 	}
 }
 
+// copyRowsPortable copies one row at a time.
 func copyRowsPortable(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	for i := range rows {
 		copy(dst[i*ldd:][:cols], src[i*lds:][:cols])

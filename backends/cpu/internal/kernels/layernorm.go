@@ -8,8 +8,8 @@ package kernels
 //	dgamma[j]  = Σ_i dy[i,j] · xhat[i,j]
 //	dbeta[j]   = Σ_i dy[i,j]
 //
-// where g[i,j] = dy[i,j]·gamma[j]. mean[i] and invstd[i] = 1/√(variance[i]+ε) are those of the forward
-// pass, which the caller computes from [InstructionSet.Shift] and the like.
+// where g[i,j] = dy[i,j]·gamma[j] and invstd[i] = 1/√(variance[i]+ε). The caller computes y, mean
+// and invstd with the elementwise kernels; this file has the gradients.
 
 // LayerNormGrad sets dx for all rows. scratch has cols elements. dx may be neither dy nor x.
 func (isa InstructionSet) LayerNormGrad(dx, dy, x, mean, invstd, gamma, scratch []float32, rows, cols int) {

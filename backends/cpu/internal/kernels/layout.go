@@ -1,7 +1,7 @@
 package kernels
 
-// ToBlocked reorders the images n0 to n1 of src, row-major [N, c, pixels], into dst, blocked [N, Blocks(c), pixels, 16]. Lanes beyond the last
-// channel are set to zero.
+// ToBlocked copies the images n0 ≤ n < n1 of src, row-major [N, c, pixels], to dst, blocked
+// [N, Blocks(c), pixels, 16]. It sets the lanes behind the last channel to zero.
 func (isa InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
@@ -16,7 +16,8 @@ func (isa InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	}
 }
 
-// FromBlocked reorders the images n0 to n1 of src, blocked [N, Blocks(c), pixels, 16], into dst, row-major [N, c, pixels].
+// FromBlocked copies the images n0 ≤ n < n1 of src, blocked [N, Blocks(c), pixels, 16], to dst,
+// row-major [N, c, pixels].
 func (isa InstructionSet) FromBlocked(dst, src []float32, c, pixels, n0, n1 int) {
 	for n := n0; n < n1; n++ {
 		for b := range Blocks(c) {
@@ -28,8 +29,8 @@ func (isa InstructionSet) FromBlocked(dst, src []float32, c, pixels, n0, n1 int)
 	}
 }
 
-// Transpose sets dst[j*ldd+i] = src[i*lds+j] for 0 ≤ i < rows, 0 ≤ j < cols. Leading dimensions are the elements from one row to the next: lds at
-// least cols, ldd at least rows.
+// Transpose sets dst[j·ldd + i] = src[i·lds + j] for 0 ≤ i < rows and 0 ≤ j < cols. The leading
+// dimensions are lds ≥ cols and ldd ≥ rows.
 func (isa InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	if rows < 8 || cols < 8 {
 		for j := range cols {
@@ -41,7 +42,8 @@ func (isa InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, 
 	}
 	_, _ = dst[(cols-1)*ldd+rows-1], src[(rows-1)*lds+cols-1]
 	f := transposes[isa]
-	// The last group of rows, and of columns, overlaps the one before where eight do not divide them.
+	// The matrix is transposed in groups of eight rows and columns. If rows is no multiple of
+	// eight, the last group overlaps the one before; likewise for columns.
 	for i := 0; i < rows; i += 8 {
 		i = min(i, rows-8)
 		f(dst[i:], ldd, src[i*lds:], lds, cols&^7)
@@ -51,8 +53,8 @@ func (isa InstructionSet) Transpose(dst []float32, ldd int, src []float32, lds, 
 	}
 }
 
-// transpose8Portable transposes eight rows of a multiple of eight columns. Like its twin it writes column after column, in order, which packA
-// relies on.
+// transpose8Portable sets dst[j·ldd + i] = src[i·lds + j] for 0 ≤ i < 8 and 0 ≤ j < cols. Like the
+// assembly it writes in the order of j; packA relies on this.
 func transpose8Portable(dst []float32, ldd int, src []float32, lds, cols int) {
 	for j := range cols {
 		out := dst[j*ldd:][:8]
@@ -62,13 +64,19 @@ func transpose8Portable(dst []float32, ldd int, src []float32, lds, cols int) {
 	}
 }
 
-// MaxRank is the largest rank that [Copy] takes.
+// MaxRank is the largest rank that [Copy] accepts.
 const MaxRank = 6
 
-// Copy sets dst[Σ i_d*dstStride[d]] = src[Σ i_d*srcStride[d]] for every index i below shape. Strides are in elements and may be zero in src, which repeats
-// elements. With offsets expressed by slicing, it does what transpose, slice, concatenation, padding and broadcast need; it is
-// generic because labels and masks move as well as floats. Rank is len(shape), at most MaxRank.
+// Copy copies a strided tensor of len(shape) axes, at most MaxRank. For all indices i with
+// 0 ≤ i[d] < shape[d]:
+//
+//	dst[Σ_d i[d]·dstStride[d]] = src[Σ_d i[d]·srcStride[d]]
+//
+// Strides are in elements. A stride of 0 in src repeats elements. The caller expresses offsets by
+// slicing dst and src. Transpose, slice, concatenation, padding and broadcast are such copies.
 func Copy[T any](dst []T, dstStride []int, src []T, srcStride []int, shape []int) {
+	// d contains the dimensions that are left after merging: dimension i continues the one before
+	// where one step of that one is shape[i] steps of i, in dst and in src.
 	var d [MaxRank]dim
 	n := 0
 	for i, size := range shape {
@@ -86,9 +94,10 @@ func Copy[T any](dst []T, dstStride []int, src []T, srcStride []int, shape []int
 	copyDims(dst, src, d[:n])
 }
 
-// dim is one dimension of a strided copy.
+// dim is one dimension of a strided copy: its size and its strides.
 type dim struct{ size, dst, src int }
 
+// copyDims copies the dimensions d.
 func copyDims[T any](dst, src []T, d []dim) {
 	switch {
 	case len(d) == 0:

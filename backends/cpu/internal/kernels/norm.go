@@ -2,47 +2,60 @@ package kernels
 
 import "math"
 
-// Batch normalisation of blocked tensors. Per channel, over the images and pixels of a batch:
+// Batch normalisation of blocked tensors. For each channel, with sums over the M = images·pixels
+// values of the channel in a batch:
 //
-//	mean = Σ x / M      variance = Σ (x-mean)² / M      invstd = 1/√(variance+ε)      M = images·pixels
-//	y = (x-mean)·scale + shift            scale = γ·invstd,  shift = β
-//	dβ = Σ dy           dγ = invstd · Σ dy·(x-mean)
-//	dx = scale · (dy - dβ/M - (x-mean)·invstd·dγ/M)
+//	mean     = Σ x / M
+//	variance = Σ (x-mean)² / M
+//	invstd   = 1/√(variance+ε)
+//	y        = (x-mean)·scale + shift            scale = γ·invstd, shift = β
+//	dβ       = Σ dy
+//	dγ       = invstd · Σ dy·(x-mean)
+//	dx       = scale · (dy - dβ/M - (x-mean)·invstd·dγ/M)
 //
-// Reductions are made plane by plane into partial sums, which are then merged over the images, in order, in float64. A plain matrix [N,C] whose
-// C is a multiple of 16 is a blocked tensor of one pixel a plane, and is normalised by the same kernels.
+// Each sum has two stages: partial sums of each plane in float32, and their sum over the images, in
+// order, in float64. A matrix [N, C] with a C that is a multiple of 16 is also a blocked tensor,
+// with one pixel per plane.
 //
-// Vectors over channels have 16 elements a block. Lanes that pad the last block have γ = β = 0.
+// A vector over channels has 16 elements per block, element c for channel c. γ and β are 0 in the
+// lanes that pad the last block.
 
-// Planes is a range of the planes of a blocked tensor, plane n*Blocks+b being block b of image n. Slices passed beside it begin at plane 0.
+// Planes is a range of planes of a blocked tensor. Plane n·Blocks + b is block b of image n. The
+// slices that a kernel takes in addition to a Planes begin at plane 0.
 type Planes struct {
-	Blocks   int // blocks of 16 channels in an image
-	Pixels   int // height * width
-	From, To int // first plane, and the plane after the last
+	Blocks   int // blocks of 16 channels of an image
+	Pixels   int // height · width
+	From, To int // the range From ≤ plane < To
 }
 
-// Blocks returns the number of blocks that c channels occupy.
+// Blocks returns the number of blocks of c channels.
 func Blocks(c int) int { return (c + Block - 1) / Block }
 
-// Block is the number of channels in a block, and of lanes in a pixel of a plane.
+// Block is the number of channels of a block, and of lanes of a pixel.
 const Block = 16
 
-// Elements of partial sums for one plane.
+// Number of elements of the partial sums of one plane. Each sum has 16 elements, one per channel.
 const (
 	MomentsPart = 3 * Block // of Moments: shift, Σ(x-shift), Σ(x-shift)²
 	GradPart    = 2 * Block // of NormGradSums: Σg, Σg·(x-mean)
 )
 
-// Affine is a normalisation ready to be applied: y = (x-Mean)*Scale + Shift, each a vector over channels.
+// Affine is a normalisation y = (x-Mean)·Scale + Shift. Its fields are vectors over channels.
 type Affine struct{ Mean, Scale, Shift []float32 }
 
-// InputGrad holds what the input gradient of a normalisation needs: dx = Scale * (dy - MeanGrad - (x-Mean)*Slope), each a vector over channels.
-// [InputGradOf] fills it. With MeanGrad and Slope zero it is the gradient of a normalisation by fixed statistics.
+// InputGrad contains the coefficients of the input gradient of a normalisation,
+//
+//	dx = Scale · (dy - MeanGrad - (x-Mean)·Slope)
+//
+// as vectors over channels. [InputGradOf] computes MeanGrad and Slope. With zeros in these two it
+// is the gradient of a normalisation by fixed statistics.
 type InputGrad struct{ Mean, Scale, MeanGrad, Slope []float32 }
 
-// normTable is one level's batch normalisation of one plane. Vectors over channels are cut to the plane's 16 lanes.
+// normTable contains the batch normalisation kernels of one instruction set, for one plane. mean,
+// scale and the like are the 16 elements of the block of the plane.
 //
-// Sums over the pixels of a plane keep two running sums, for even and for odd pixels, and add them at the end.
+// A sum over the pixels of a plane has two running sums, one of the even and one of the odd pixels,
+// which are added at the end.
 type normTable struct {
 	moments      func(part, x []float32)
 	apply        func(y, x, mean, scale, shift []float32)
@@ -50,16 +63,20 @@ type normTable struct {
 	applyAdd     func(y, x, residual, mean, scale, shift []float32)
 	applyAddRelu func(y, x, residual, mean, scale, shift []float32)
 	gradSums     func(part, dy, x, mean []float32)
-	gradSumsRelu func(part, g, dy, y, x, mean []float32) // g receives dy where y > 0
-	gradMasked   func(part, dy, y, x, mean []float32)    // as gradSumsRelu without g
+	gradSumsRelu func(part, g, dy, y, x, mean []float32) // sets g = dy where y > 0, and 0 elsewhere
+	gradMasked   func(part, dy, y, x, mean []float32)    // gradSumsRelu without g
 	input        func(dx, dy, x, mean, scale, meanGrad, slope []float32)
 	inputRelu    func(dx, dy, y, x, mean, scale, meanGrad, slope []float32)
 }
 
 var norms = [...]normTable{Portable: portableNorm, AVX2: avx2Norm, AVX512: avx512Norm}
 
-// Moments writes the partial sums of the planes p of x into part, MomentsPart elements for each plane of the whole tensor. Sums are taken about
-// the plane's first pixel, which makes them sound for data far from zero.
+// Moments writes the partial sums of the planes p of x to part. part has MomentsPart elements for
+// each plane of the tensor:
+//
+//	shift, Σ (x-shift), Σ (x-shift)²    shift = first pixel of the plane
+//
+// The shift keeps the variance accurate for values that are far from zero.
 func (isa InstructionSet) Moments(part, x []float32, p Planes) {
 	f := norms[isa].moments
 	for i := p.From; i < p.To; i++ {
@@ -67,11 +84,18 @@ func (isa InstructionSet) Moments(part, x []float32, p Planes) {
 	}
 }
 
-// MergeMoments sets mean and variance (biased) of the channels of blocks b0 to b1 from the partial sums of [InstructionSet.Moments] for all planes of a
-// tensor of n images.
+// MergeMoments sets mean and variance (biased) of the channels of the blocks b0 ≤ b < b1. part
+// contains the partial sums that [InstructionSet.Moments] writes, for all planes of a tensor of n
+// images.
+//
+// With the shift s, the sum p = Σ (x-s) and the sum q = Σ (x-s)² of each plane of K = pixels
+// values:
+//
+//	mean of the plane  m = s + p/K
+//	mean               = Σ_n m / n
+//	variance           = Σ_n (q - p²/K + K·(m-mean)²) / (K·n)
 func MergeMoments(mean, variance, part []float32, n, blocks, pixels, b0, b1 int) {
 	count, share := float64(pixels), 1/float64(pixels)
-	// A plane's mean lies sum/count above its shift, and its squares about its own mean add up to squares - sum²/count.
 	for b := b0; b < b1; b++ {
 		var center, within, between [Block]float64
 		for i := range n {
@@ -99,21 +123,23 @@ func MergeMoments(mean, variance, part []float32, n, blocks, pixels, b0, b1 int)
 	}
 }
 
-// momentsOf returns the partial sums of a plane.
+// momentsOf returns the three partial sums of a plane.
 func momentsOf(part []float32, plane int) (shift, sum, squares *[Block]float32) {
 	p := part[plane*MomentsPart:][:MomentsPart]
 	return (*[Block]float32)(p), (*[Block]float32)(p[Block:]), (*[Block]float32)(p[2*Block:])
 }
 
-// InvStd sets dst[i] = 1/sqrt(variance[i]+eps).
+// InvStd sets dst[i] = 1/√(variance[i]+eps).
 func InvStd(dst, variance []float32, eps float64) {
 	for i := range dst {
 		dst[i] = float32(1 / math.Sqrt(float64(variance[i])+eps))
 	}
 }
 
-// Normalize sets y = (x-Mean)*Scale + Shift, plus residual unless that is nil, and then, if relu is set, max(y, 0), for the planes p. y may be x or
-// residual.
+// Normalize sets y for the planes p. y may be x or residual.
+//
+//	y = (x-Mean)·Scale + Shift + residual     residual may be nil: nothing is added
+//	y = max(y, 0)                             with relu
 func (isa InstructionSet) Normalize(y, x, residual []float32, a Affine, relu bool, p Planes) {
 	t := &norms[isa]
 	plain, add := t.apply, t.applyAdd
@@ -130,9 +156,15 @@ func (isa InstructionSet) Normalize(y, x, residual []float32, a Affine, relu boo
 	}
 }
 
-// NormGradSums writes the partial sums of g and g*(x-mean) of the planes p into part, GradPart elements for each plane of the whole tensor. g is dy,
-// or, unless y is nil, dy where y > 0: the gradient before a ReLU that was fused with the normalisation. Unless g is nil as well
-// it is stored, as the gradient of the residual that was added, and to be read in place of dy and y afterwards; g may be dy.
+// NormGradSums writes the partial sums of the planes p to part. part has GradPart elements for each
+// plane of the tensor:
+//
+//	Σ g, Σ g·(x-mean)
+//
+// If y is nil, g = dy. Otherwise y is the result of a normalisation with ReLU, and g = dy where y >
+// 0 and 0 elsewhere. Then the slice g, if it is not nil, receives these values: they are the
+// gradient of the residual, and later kernels can read them in place of dy and y. The slice g may
+// be dy.
 func (isa InstructionSet) NormGradSums(part, g, dy, y, x, mean []float32, p Planes) {
 	t := &norms[isa]
 	for i := p.From; i < p.To; i++ {
@@ -148,8 +180,11 @@ func (isa InstructionSet) NormGradSums(part, g, dy, y, x, mean []float32, p Plan
 	}
 }
 
-// MergeGradSums sets dbeta and dgamma of the channels of blocks b0 to b1 from the partial sums of [InstructionSet.NormGradSums] for all planes of a
-// tensor of n images.
+// MergeGradSums sets dbeta and dgamma of the channels of the blocks b0 ≤ b < b1. part contains the
+// partial sums that [InstructionSet.NormGradSums] writes, for all planes of a tensor of n images.
+//
+//	dbeta  = Σ_n Σ g
+//	dgamma = Σ_n Σ g·(x-mean) · invstd
 func MergeGradSums(dbeta, dgamma, part, invstd []float32, n, blocks, b0, b1 int) {
 	for b := b0; b < b1; b++ {
 		var sum, prod [Block]float64
@@ -168,7 +203,8 @@ func MergeGradSums(dbeta, dgamma, part, invstd []float32, n, blocks, b0, b1 int)
 	}
 }
 
-// InputGradOf fills d.MeanGrad = dbeta/count and d.Slope = invstd*dgamma/count, count being the images times the pixels of a plane.
+// InputGradOf sets d.MeanGrad = dbeta/count and d.Slope = invstd·dgamma/count. count is the number
+// of images times the number of pixels of a plane.
 func InputGradOf(d InputGrad, dbeta, dgamma, invstd []float32, count int) {
 	m := float64(count)
 	for c := range d.MeanGrad {
@@ -177,8 +213,8 @@ func InputGradOf(d InputGrad, dbeta, dgamma, invstd []float32, count int) {
 	}
 }
 
-// NormGradInput sets dx = Scale * (g - MeanGrad - (x-Mean)*Slope) for the planes p. g is dy, or, unless y is nil, dy where y > 0. dx may be
-// dy, y or x.
+// NormGradInput sets dx = Scale·(g - MeanGrad - (x-Mean)·Slope) for the planes p. If y is nil, g =
+// dy; otherwise g = dy where y > 0, and 0 elsewhere. dx may be dy, y or x.
 func (isa InstructionSet) NormGradInput(dx, dy, y, x []float32, d InputGrad, p Planes) {
 	t := &norms[isa]
 	for i := p.From; i < p.To; i++ {
@@ -192,13 +228,13 @@ func (isa InstructionSet) NormGradInput(dx, dy, y, x []float32, d InputGrad, p P
 	}
 }
 
-// plane cuts plane i out of x.
+// plane returns plane i of x.
 func (p Planes) plane(x []float32, i int) []float32 {
 	size := p.Pixels * Block
 	return x[i*size : (i+1)*size]
 }
 
-// lanes cuts the 16 lanes of plane i out of a vector over channels.
+// lanes returns the 16 elements of the block of plane i from a vector over channels.
 func (p Planes) lanes(v []float32, i int) []float32 {
 	b := i % p.Blocks * Block
 	return v[b : b+Block]

@@ -13,7 +13,7 @@ var portableNorm = normTable{
 	inputRelu:    inputReluPortable,
 }
 
-// lanesOf views 16 elements as an array, whose indices the compiler knows to be in range.
+// lanesOf returns the first 16 elements of x as an array, so that indices need no bounds checks.
 func lanesOf(x []float32) *[Block]float32 { return (*[Block]float32)(x) }
 
 func momentsPortable(part, x []float32) {

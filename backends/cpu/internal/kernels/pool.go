@@ -1,7 +1,7 @@
 package kernels
 
-// Window is the geometry of a pooling over the planes of a blocked tensor. The window of output pixel
-// (oh, ow) contains the input pixels (h, v) that exist, 0 ≤ h < H and 0 ≤ v < W, of
+// Window is the geometry of a pooling over the planes of a blocked tensor. The window of output
+// pixel (oh, ow) contains the input pixels (h, v) that exist, 0 ≤ h < H and 0 ≤ v < W, of
 //
 //	h = oh·StrideH - PadTop  + i    0 ≤ i < KernelH
 //	v = ow·StrideW - PadLeft + j    0 ≤ j < KernelW
@@ -15,8 +15,8 @@ type Window struct {
 	PadTop, PadLeft  int
 }
 
-// poolTable contains the pooling kernels of one instruction set, for one window: x and dx begin at its
-// first pixel, and pixel (r, c) of the window, r < rows and c < cols, is at index r·ld + c·16.
+// poolTable contains the pooling kernels of one instruction set, for one window: x and dx begin at
+// its first pixel, and pixel (r, c) of the window, r < rows and c < cols, is at index r·ld + c·16.
 type poolTable struct {
 	max     func(out, x []float32, rows, cols, ld int)                // out = maximum, or NaN if there is one
 	maxGrad func(dx, x, dy []float32, rows, cols, ld int)             // dx += dy at the first maximum, or the last NaN
@@ -36,9 +36,9 @@ func (isa InstructionSet) MaxPool(y, x []float32, w Window, p0, p1 int) {
 	}
 }
 
-// MaxPoolGrad sets dx to the gradient of [InstructionSet.MaxPool] for the planes p0 ≤ p < p1. Each dy
-// is added at the first maximum of its window in row-major order, or at the last NaN. x is the input
-// of the forward pass.
+// MaxPoolGrad sets dx to the gradient of [InstructionSet.MaxPool] for the planes p0 ≤ p < p1. Each
+// dy is added at the first maximum of its window in row-major order, or at the last NaN. x is the
+// input of the forward pass.
 func (isa InstructionSet) MaxPoolGrad(dx, dy, x []float32, w Window, p0, p1 int) {
 	f := pools[isa].maxGrad
 	for p := p0; p < p1; p++ {

@@ -2,16 +2,16 @@ package kernels
 
 import "math"
 
-// SumChunk is the number of elements that [InstructionSet.Sum] adds in float32 before it continues in
-// float64. A caller that splits a sum over workers splits it at multiples of SumChunk, and adds the
-// partial sums in order.
+// SumChunk is the number of elements that [InstructionSet.Sum] adds in float32 before it continues
+// in float64. A caller that splits a sum over workers splits it at multiples of SumChunk, and adds
+// the partial sums in order.
 const SumChunk = 4096
 
 // reduceTable contains the reductions of one instruction set, each over at most SumChunk elements.
 //
-// sum and dot have 64 running sums s, and element i is added to s[i%64]. At the end the upper half is
-// added to the lower half, s[j] += s[j+32] for j < 32, then s[j] += s[j+16] for j < 16, down to s[0].
-// This order is the same for all instruction sets.
+// sum and dot have 64 running sums s, and element i is added to s[i%64]. At the end the upper half
+// is added to the lower half, s[j] += s[j+32] for j < 32, then s[j] += s[j+16] for j < 16, down to
+// s[0]. This order is the same for all instruction sets.
 type reduceTable struct {
 	sum     func(x []float32) float32
 	dot     func(x, y []float32) float32
@@ -26,8 +26,8 @@ var portableReduce = reduceTable{sum: sumPortable, dot: dotPortable, largest: la
 // shorter.
 func Chunks(n int) int { return (n + SumChunk - 1) / SumChunk }
 
-// Sum returns Σ_i x[i], 0 for an empty x. Each chunk of SumChunk elements is added in float32, and the
-// sums of the chunks are added in order in float64.
+// Sum returns Σ_i x[i], 0 for an empty x. Each chunk of SumChunk elements is added in float32, and
+// the sums of the chunks are added in order in float64.
 func (isa InstructionSet) Sum(x []float32) float64 {
 	total := 0.0
 	for i := range Chunks(len(x)) {
@@ -49,9 +49,9 @@ func (isa InstructionSet) Dot(x, y []float32) float64 {
 // Largest returns the largest element of x: NaN if x contains a NaN, -Inf if x is empty.
 func (isa InstructionSet) Largest(x []float32) float32 { return reduces[isa].largest(x) }
 
-// SumRows sets dst[j] = Σ_i x[i,j] for the columns j0 ≤ j < j1 of the row-major matrix x[rows, cols].
-// Groups of 64 rows are added in order in float32, and the sums of the groups in order in float64, so
-// every split of the columns gives the same result.
+// SumRows sets dst[j] = Σ_i x[i,j] for the columns j0 ≤ j < j1 of the row-major matrix x[rows,
+// cols]. Groups of 64 rows are added in order in float32, and the sums of the groups in order in
+// float64, so every split of the columns gives the same result.
 func SumRows(dst, x []float32, rows, cols, j0, j1 int) {
 	const group, width = 64, 32 // the columns are processed in strips of width
 	for ; j0 < j1; j0 += width {

@@ -22,9 +22,9 @@ func (isa InstructionSet) Softmax(dst, x []float32, rows, cols int) {
 	}
 }
 
-// CrossEntropy sets loss[i] to the cross-entropy of row i of the logits x and of labels[i], and prob
-// to the softmax of x. It returns an error that names the row if a label is not in 0 to cols-1; loss
-// and prob are then partly written. prob may be x.
+// CrossEntropy sets loss[i] to the cross-entropy of row i of the logits x and of labels[i], and
+// prob to the softmax of x. It returns an error that names the row if a label is not in 0 to
+// cols-1; loss and prob are then partly written. prob may be x.
 func (isa InstructionSet) CrossEntropy(loss, prob, x []float32, labels []int32, rows, cols int) error {
 	for i := range rows {
 		p, row, label := prob[i*cols:(i+1)*cols], x[i*cols:(i+1)*cols], int(labels[i])

@@ -1,7 +1,7 @@
 package kernels
 
-// vectorTable contains the elementwise kernels of one instruction set. All slices of a call have the
-// length of dst, except mask.
+// vectorTable contains the elementwise kernels of one instruction set. All slices of a call have
+// the length of dst, except mask.
 type vectorTable struct {
 	add, sub, mul, div, max, min, reluGrad func(dst, a, b []float32)
 	neg, abs, sqrt, relu                   func(dst, x []float32)
@@ -13,8 +13,8 @@ type vectorTable struct {
 
 var vectors = [...]vectorTable{Portable: portableVectors, AVX2: avx2Vectors, AVX512: avx512Vectors}
 
-// The elementwise kernels below set dst[i] for 0 ≤ i < len(dst). They read len(dst) elements of each
-// source, which may be longer. dst may be the same slice as a source.
+// The elementwise kernels below set dst[i] for 0 ≤ i < len(dst). They read len(dst) elements of
+// each source, which may be longer. dst may be the same slice as a source.
 
 // Add sets dst[i] = a[i] + b[i].
 func (isa InstructionSet) Add(dst, a, b []float32) { vectors[isa].add(dst, a[:len(dst)], b[:len(dst)]) }
@@ -45,12 +45,12 @@ func (isa InstructionSet) Abs(dst, x []float32) { vectors[isa].abs(dst, x[:len(d
 // Sqrt sets dst[i] to the correctly rounded square root of x[i], NaN for negative x[i].
 func (isa InstructionSet) Sqrt(dst, x []float32) { vectors[isa].sqrt(dst, x[:len(dst)]) }
 
-// Relu sets dst[i] = max(x[i], 0), and NaN where x[i] is NaN, so the divergence of a training remains
-// visible in its loss.
+// Relu sets dst[i] = max(x[i], 0), and NaN where x[i] is NaN, so the divergence of a training
+// remains visible in its loss.
 func (isa InstructionSet) Relu(dst, x []float32) { vectors[isa].relu(dst, x[:len(dst)]) }
 
-// ReluGrad sets dst[i] = dy[i] where y[i] > 0 and 0 elsewhere: the gradient of y = relu(x). x can be
-// passed in place of y, with the same result.
+// ReluGrad sets dst[i] = dy[i] where y[i] > 0 and 0 elsewhere: the gradient of y = relu(x). x can
+// be passed in place of y, with the same result.
 func (isa InstructionSet) ReluGrad(dst, dy, y []float32) {
 	vectors[isa].reluGrad(dst, dy[:len(dst)], y[:len(dst)])
 }
@@ -89,7 +89,8 @@ func (isa InstructionSet) Axpby(dst []float32, a float32, x []float32, b float32
 }
 
 // Mask sets dst[i] = x[i] where bit i of mask is 1, and 0 elsewhere. Bit i is bit i%8 of mask[i/8],
-// where bit 0 has the value 1. A caller that splits the work splits it at multiples of eight elements.
+// where bit 0 has the value 1. A caller that splits the work splits it at multiples of eight
+// elements.
 func (isa InstructionSet) Mask(dst, x []float32, mask []byte) {
 	vectors[isa].mask(dst, x[:len(dst)], mask[:(len(dst)+7)/8])
 }

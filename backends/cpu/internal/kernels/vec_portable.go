@@ -129,9 +129,9 @@ func maskPortable(dst, x []float32, mask []byte) {
 	}
 }
 
-// infinity is the bits of +Inf. rectify and wherePositive compare bits, because comparisons of integers
-// compile to conditional moves, and comparisons of floats to branches. Branches on the signs of
-// activations are hard to predict.
+// infinity is the bits of +Inf. rectify and wherePositive compare bits, because comparisons of
+// integers compile to conditional moves, and comparisons of floats to branches. Branches on the
+// signs of activations are hard to predict.
 const infinity = 0x7f800000
 
 // rectify returns 0 if v < 0, and v otherwise.
