@@ -18,10 +18,14 @@ type Window struct {
 // poolTable contains the pooling kernels of one instruction set, for one window: x and dx begin at
 // its first pixel, and pixel (r, c) of the window, r < rows and c < cols, is at index r·ld + c·16.
 type poolTable struct {
-	max     func(out, x []float32, rows, cols, ld int)                // out = maximum, or NaN if there is one
-	maxGrad func(dx, x, dy []float32, rows, cols, ld int)             // dx += dy at the first maximum, or the last NaN
-	sum     func(out, x []float32, rows, cols, ld int, share float32) // out = sum * share, added in row-major order
-	spread  func(dx, dy []float32, rows, cols, ld int, share float32) // dx += dy * share everywhere
+	// max sets out to the maximum, or to NaN if there is one.
+	max func(out, x []float32, rows, cols, ld int)
+	// maxGrad adds dy to dx at the first maximum, or at the last NaN.
+	maxGrad func(dx, x, dy []float32, rows, cols, ld int)
+	// sum sets out = share · Σ x, added in row-major order.
+	sum func(out, x []float32, rows, cols, ld int, share float32)
+	// spread adds share · dy to every pixel of dx.
+	spread func(dx, dy []float32, rows, cols, ld int, share float32)
 }
 
 var pools = [...]poolTable{Portable: portablePool, AVX2: avx2Pool, AVX512: avx512Pool}

@@ -6,10 +6,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// convFill emits the copy of image rows into plane rows: see fillRows in the package.
+// convFill emits the copy of image rows to plane rows: see fillRows in package kernels.
 func convFill(c *build.Context) {
 	for _, v := range []convVector{convAVX2, convAVX512} {
-		name := "convFill" + v.level
+		name := "convFill" + v.name
 		function(c, name, "func(dst, src *float32, rows, left, n, right, pitch, srcRow int)",
 			name+" writes rows of left zero pixels, n pixels that lie pitch apart, and right zero pixels. See fillRows.")
 		dst, src := c.Load(c.Param("dst"), c.GP64()), c.Load(c.Param("src"), c.GP64())

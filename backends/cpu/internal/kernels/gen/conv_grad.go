@@ -8,11 +8,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// convGradSize is a weight gradient kernel of the blocked kind: runs of that many taps, that many blocks of dy and channels of x. A pair has one more tap,
-// found elsewhere: what a stride of 2 makes of a row of 3. The package's tables say the same.
+// convGradSize is a weight gradient kernel of kind blocked: the taps of a run, the blocks of dy and
+// the channels of x that it multiplies at a time. A split run has one more tap at another offset.
+// The tables of package kernels contain the same sizes.
 type convGradSize struct {
 	run, blocks, chans int
-	pair               bool
+	split              bool
 }
 
 var (
@@ -23,251 +24,308 @@ var (
 	convGradsAVX2 = []convGradSize{{1, 1, 4, false}}
 )
 
-// convGrads emits the kernels of the weight gradient: see convGradTile in the package. budget is how many blocks fit in the registers, beside one value of
-// x: the sums of runs·length taps, and the last length pixels of dy.
+// convGrads returns a function that emits the kernels of the weight gradient. budget is the number
+// of blocks of 16 values that the registers hold in addition to one value of x: the sums of
+// runs·length taps and the last length pixels of dy.
 func convGrads(v convVector, blocked []convGradSize, budget int) func(*build.Context) {
 	return func(c *build.Context) {
 		for _, s := range blocked {
-			convGradBlocked(c, v, s)
+			(&convGradBlocked{Context: c, v: v, convGradSize: s}).emit()
 		}
 		for _, kind := range []string{"Planar", "Lanewise"} {
 			for length := 1; length <= 7; length++ {
 				for runs := 1; runs <= min(9, (budget-length)/length); runs++ {
-					convGradRuns(c, v, kind, length, runs)
+					(&convGradRuns{Context: c, v: v, kind: kind, length: length, runs: runs}).emit()
 				}
 			}
 		}
 	}
 }
 
-// convGradBlocked emits the kernel that adds the products of channels of x and the lanes of blocks of dy.
-func convGradBlocked(c *build.Context, v convVector, s convGradSize) {
-	name, taps := fmt.Sprintf("convGradBlocked%s%dx%dx%d", v.level, s.run, s.blocks, s.chans), s.run
-	if s.pair {
-		name, taps = fmt.Sprintf("convGradPair%s%dx%dx%d", v.level, s.run, s.blocks, s.chans), s.run+1
+// convGradBlocked emits a weight gradient kernel of kind blocked: see convGradTile in package
+// kernels for its formula. The kernel keeps the sums of the taps of a run, chans channels and
+// blocks blocks in registers:
+//
+//	for each group of chans channels
+//	  sums[t][c][b] = acc
+//	  for each row and pixel p of x
+//	    sums[t][c][b] += x[p][c] · dy[b][p-t]
+//	  acc = sums
+type convGradBlocked struct {
+	*build.Context
+	v convVector
+	convGradSize
+
+	x, dy, acc          reg.Register
+	accStride, dyStride reg.Register         // bytes from a block to the next one, nil for one block
+	sums                [][][]reg.VecVirtual // by tap, channel, part of the panel; the extra tap is last
+	extra               reg.Register         // bytes from x to the pixel of the extra tap
+}
+
+// panel returns the registers that contain one pixel of a panel.
+func (k *convGradBlocked) panel() int { return k.blocks * k.v.parts }
+
+func (k *convGradBlocked) emit() {
+	kind, taps := "Blocked", k.run
+	if k.split {
+		kind, taps = "Pair", k.run+1
 	}
-	function(c, name, "func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow, extraAcc, extraX int, next, end *float32)",
-		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.", name, s.run, s.blocks, s.chans))
-	first, acc := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("acc"), c.GP64())
-	groups, next := c.Load(c.Param("groups"), c.GP64()), c.Load(c.Param("next"), c.GP64())
-	c.Label("group") // of channels
-	x, dy := c.GP64(), c.Load(c.Param("dy"), c.GP64())
-	c.MOVQ(first, x)
-	accStride, dyStride := reg.Register(nil), reg.Register(nil)
-	if s.blocks > 1 {
-		accStride, dyStride = c.Load(c.Param("accBlock"), c.GP64()), c.Load(c.Param("dyBlock"), c.GP64())
-		c.SHLQ(operand.Imm(2), accStride)
-		c.SHLQ(operand.Imm(2), dyStride)
+	name := fmt.Sprintf("convGrad%s%s%dx%dx%d", kind, k.v.name, k.run, k.blocks, k.chans)
+	function(k.Context, name, "func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow, "+
+		"extraAcc, extraX int, next, end *float32)",
+		fmt.Sprintf("%s adds to the sums of a run of %d taps, %d blocks and %d channels. See convGradTile.",
+			name, k.run, k.blocks, k.chans))
+	first := k.Load(k.Param("x"), k.GP64())
+	k.acc = k.Load(k.Param("acc"), k.GP64())
+	groups, next := k.Load(k.Param("groups"), k.GP64()), k.Load(k.Param("next"), k.GP64())
+	k.Label("group")
+	k.x, k.dy = k.GP64(), k.Load(k.Param("dy"), k.GP64())
+	k.MOVQ(first, k.x)
+	if k.blocks > 1 {
+		k.accStride, k.dyStride = k.Load(k.Param("accBlock"), k.GP64()), k.Load(k.Param("dyBlock"), k.GP64())
+		k.SHLQ(operand.Imm(2), k.accStride)
+		k.SHLQ(operand.Imm(2), k.dyStride)
 	}
-	panel := s.blocks * v.parts
-	extra := func(param string, base reg.Register) reg.Register { // where the extra tap of a pair is
-		e := c.Load(c.Param(param), c.GP64())
-		c.LEAQ(operand.Mem{Base: base, Index: e, Scale: 4}, e)
-		return e
+	k.loadSums(taps)
+	if k.split {
+		k.extra = k.Load(k.Param("extraX"), k.GP64())
+		k.SHLQ(operand.Imm(2), k.extra)
 	}
-	at := func(base reg.Register, t, ch, i int) operand.Mem {
-		return convBlock(base, []reg.Register{nil, accStride}, i/v.parts).Offset((t%s.run*16+ch)*convBlockBytes + i%v.parts*v.bytes)
-	}
-	sums := make([][][]reg.VecVirtual, taps) // by tap, channel, part of the panel
-	for t := range sums {
-		base := acc
-		if t == s.run {
-			base = extra("extraAcc", acc)
-		}
-		sums[t] = make([][]reg.VecVirtual, s.chans)
-		for ch := range s.chans {
-			for i := range panel {
-				r := v.register(c)
-				c.VMOVUPS(at(base, t, ch, i), r)
-				sums[t][ch] = append(sums[t][ch], r)
+	w := convWindow{c: k.Context, v: k.v, next: next, run: k.run, parts: k.panel()}
+	w.emit(k)
+	k.storeSums()
+	k.ADDQ(operand.U32(uint32(k.chans*convBlockBytes)), k.acc)
+	k.ADDQ(operand.Imm(uint64(4*k.chans)), first)
+	k.DECQ(groups)
+	k.JNE(operand.LabelRef("group"))
+	k.VZEROUPPER()
+	k.RET()
+}
+
+// loadSums emits sums = acc.
+func (k *convGradBlocked) loadSums(taps int) {
+	k.sums = make([][][]reg.VecVirtual, taps)
+	for t := range k.sums {
+		base := k.tapBase(t)
+		k.sums[t] = make([][]reg.VecVirtual, k.chans)
+		for ch := range k.chans {
+			for i := range k.panel() {
+				r := k.v.register(k.Context)
+				k.VMOVUPS(k.sum(base, t, ch, i), r)
+				k.sums[t][ch] = append(k.sums[t][ch], r)
 			}
 		}
 	}
-	w := convWindow{c: c, v: v, next: next, run: s.run, parts: panel,
-		dy: func(i int) operand.Mem {
-			return convBlock(dy, []reg.Register{nil, dyStride}, i/v.parts).Offset(i % v.parts * v.bytes)
-		},
-		advance: func(unit bool) {
-			c.ADDQ(operand.Imm(convBlockBytes), x)
-			if unit {
-				c.ADDQ(operand.Imm(convBlockBytes), dy)
+}
+
+// storeSums emits acc = sums.
+func (k *convGradBlocked) storeSums() {
+	for t := range k.sums {
+		base := k.tapBase(t)
+		for ch := range k.sums[t] {
+			for i, sum := range k.sums[t][ch] {
+				k.VMOVUPS(sum, k.sum(base, t, ch, i))
 			}
-		},
-		nextRow: func() {
-			convNextRow(c, x, convBlockBytes, s.run-1, "xRow")
-			convNextRow(c, dy, convBlockBytes, 0, "dyRow")
-		},
+		}
 	}
-	var other reg.Register // from x to the pixel of the extra tap, in bytes
-	if s.pair {
-		other = c.Load(c.Param("extraX"), c.GP64())
-		c.SHLQ(operand.Imm(2), other)
+}
+
+// tapBase returns the register from which sum counts for tap t. The extra tap needs one of its own.
+func (k *convGradBlocked) tapBase(t int) reg.Register {
+	if t < k.run {
+		return k.acc
 	}
-	w.multiply = func(first, last int) {
-		for ch := range s.chans {
-			channel := operand.Mem{Base: x, Disp: 4 * ch}
-			if s.pair && first == 0 {
-				value := v.register(c)
-				c.VBROADCASTSS(operand.Mem{Base: x, Index: other, Scale: 1, Disp: 4 * ch}, value)
-				for i, sum := range sums[s.run][ch] {
-					c.VFMADD231PS(w.lanes[0][i], value, sum)
-				}
+	e := k.Load(k.Param("extraAcc"), k.GP64())
+	k.LEAQ(operand.Mem{Base: k.acc, Index: e, Scale: 4}, e)
+	return e
+}
+
+// sum returns the address in acc of tap t, channel ch and part i of the panel.
+func (k *convGradBlocked) sum(base reg.Register, t, ch, i int) operand.Mem {
+	block := convBlock(base, []reg.Register{nil, k.accStride}, i/k.v.parts)
+	return block.Offset((t%k.run*16+ch)*convBlockBytes + i%k.v.parts*k.v.bytes)
+}
+
+func (k *convGradBlocked) dyPart(i int) operand.Mem {
+	return convBlock(k.dy, []reg.Register{nil, k.dyStride}, i/k.v.parts).Offset(i % k.v.parts * k.v.bytes)
+}
+
+func (k *convGradBlocked) multiply(lanes [][]reg.VecVirtual, first, last int) {
+	for ch := range k.chans {
+		channel := operand.Mem{Base: k.x, Disp: 4 * ch}
+		if k.split && first == 0 {
+			value := k.v.register(k.Context)
+			k.VBROADCASTSS(operand.Mem{Base: k.x, Index: k.extra, Scale: 1, Disp: 4 * ch}, value)
+			for i, sum := range k.sums[k.run][ch] {
+				k.VFMADD231PS(lanes[0][i], value, sum)
 			}
-			if v.fuse && panel == 1 && first == last {
-				c.VFMADD231PS_BCST(channel, w.lanes[first][0], sums[first][ch][0])
-				continue
+		}
+		if k.v.fuse && k.panel() == 1 && first == last {
+			k.VFMADD231PS_BCST(channel, lanes[first][0], k.sums[first][ch][0])
+			continue
+		}
+		value := k.v.register(k.Context)
+		k.VBROADCASTSS(channel, value)
+		for t := first; t <= last; t++ {
+			for i, sum := range k.sums[t][ch] {
+				k.VFMADD231PS(lanes[t][i], value, sum)
 			}
-			value := v.register(c)
-			c.VBROADCASTSS(channel, value)
+		}
+	}
+}
+
+func (k *convGradBlocked) advance(dy bool) {
+	k.ADDQ(operand.Imm(convBlockBytes), k.x)
+	if dy {
+		k.ADDQ(operand.Imm(convBlockBytes), k.dy)
+	}
+}
+
+func (k *convGradBlocked) nextRow() {
+	convNextRow(k.Context, k.x, convBlockBytes, k.run-1, "xRow")
+	convNextRow(k.Context, k.dy, convBlockBytes, 0, "dyRow")
+}
+
+// convGradRuns emits a weight gradient kernel of kind planar or lanewise: see convGradTile in
+// package kernels. It adds to the sums of runs runs of length taps each. Run r reads x from
+// offsets[r] on: one channel (planar), or a block of channels lane by lane (lanewise).
+type convGradRuns struct {
+	*build.Context
+	v            convVector
+	kind         string
+	length, runs int
+
+	bases []reg.Register // by run: x + offsets[r]
+	at    reg.Register   // bytes from each base to the current pixel
+	dy    reg.Register
+	sums  [][]reg.VecVirtual // by r·length + t, then part of the block
+}
+
+// lanewise reports whether a lane of x is multiplied with the same lane of dy only.
+func (k *convGradRuns) lanewise() bool { return k.kind == "Lanewise" }
+
+// unit returns the bytes of a pixel of x.
+func (k *convGradRuns) unit() int {
+	if k.lanewise() {
+		return convBlockBytes
+	}
+	return 4
+}
+
+func (k *convGradRuns) emit() {
+	name := fmt.Sprintf("convGrad%s%s%dx%d", k.kind, k.v.name, k.length, k.runs)
+	function(k.Context, name, "func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)",
+		fmt.Sprintf("%s adds to the sums of %d runs of %d taps. See convGradTile.", name, k.runs, k.length))
+	x, offsets := k.Load(k.Param("x"), k.GP64()), k.Load(k.Param("offsets"), k.GP64())
+	for r := range k.runs {
+		base := k.GP64()
+		k.MOVQ(operand.Mem{Base: offsets, Disp: 8 * r}, base)
+		k.LEAQ(operand.Mem{Base: x, Index: base, Scale: 4}, base)
+		k.bases = append(k.bases, base)
+	}
+	acc := k.Load(k.Param("acc"), k.GP64())
+	k.sums = make([][]reg.VecVirtual, k.runs*k.length)
+	for t := range k.sums {
+		for h := range k.v.parts {
+			r := k.v.register(k.Context)
+			k.VMOVUPS(operand.Mem{Base: acc, Disp: t*convBlockBytes + h*k.v.bytes}, r)
+			k.sums[t] = append(k.sums[t], r)
+		}
+	}
+	k.dy, k.at = k.Load(k.Param("dy"), k.GP64()), k.GP64()
+	k.XORQ(k.at, k.at)
+	w := convWindow{c: k.Context, v: k.v, next: k.Load(k.Param("next"), k.GP64()), run: k.length, parts: k.v.parts}
+	w.emit(k)
+	acc = k.Load(k.Param("acc"), k.GP64())
+	for t := range k.sums {
+		for h, sum := range k.sums[t] {
+			k.VMOVUPS(sum, operand.Mem{Base: acc, Disp: t*convBlockBytes + h*k.v.bytes})
+		}
+	}
+	k.VZEROUPPER()
+	k.RET()
+}
+
+func (k *convGradRuns) dyPart(i int) operand.Mem {
+	return operand.Mem{Base: k.dy, Disp: i * k.v.bytes}
+}
+
+func (k *convGradRuns) multiply(lanes [][]reg.VecVirtual, first, last int) {
+	parts := 1 // of x
+	if k.lanewise() {
+		parts = k.v.parts
+	}
+	for r, base := range k.bases {
+		pixel := operand.Mem{Base: base, Index: k.at, Scale: 1}
+		if !k.lanewise() && k.v.fuse && first == last {
+			k.VFMADD231PS_BCST(pixel, lanes[first][0], k.sums[r*k.length+first][0])
+			continue
+		}
+		for h := range parts {
+			value := k.v.register(k.Context)
+			if k.lanewise() {
+				k.VMOVUPS(pixel.Offset(h*k.v.bytes), value)
+			} else {
+				k.VBROADCASTSS(pixel, value)
+			}
 			for t := first; t <= last; t++ {
-				for i, sum := range sums[t][ch] {
-					c.VFMADD231PS(w.lanes[t][i], value, sum)
+				for i := h; i < k.v.parts; i += parts {
+					k.VFMADD231PS(lanes[t][i], value, k.sums[r*k.length+t][i])
 				}
 			}
 		}
 	}
-	w.emit()
-	for t := range sums {
-		base := acc
-		if t == s.run {
-			base = extra("extraAcc", acc)
-		}
-		for ch := range sums[t] {
-			for i, sum := range sums[t][ch] {
-				c.VMOVUPS(sum, at(base, t, ch, i))
-			}
-		}
-	}
-	c.ADDQ(operand.U32(uint32(s.chans*convBlockBytes)), acc)
-	c.ADDQ(operand.Imm(uint64(4*s.chans)), first)
-	c.DECQ(groups)
-	c.JNE(operand.LabelRef("group"))
-	c.VZEROUPPER()
-	c.RET()
 }
 
-// convGradRuns emits the kernel that adds dy times x at runs offsets and their length-1 neighbours: x one channel, or a block against its own lanes.
-func convGradRuns(c *build.Context, v convVector, kind string, length, runs int) {
-	name := fmt.Sprintf("convGrad%s%s%dx%d", kind, v.level, length, runs)
-	function(c, name, "func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)",
-		fmt.Sprintf("%s adds to the sums of %d runs of %d taps. See convGradTile.", name, runs, length))
-	unit, parts := 4, 1
-	if kind == "Lanewise" {
-		unit, parts = convBlockBytes, v.parts
+func (k *convGradRuns) advance(dy bool) {
+	k.ADDQ(operand.Imm(uint64(k.unit())), k.at)
+	if dy {
+		k.ADDQ(operand.Imm(convBlockBytes), k.dy)
 	}
-	x, offsets := c.Load(c.Param("x"), c.GP64()), c.Load(c.Param("offsets"), c.GP64())
-	bases := make([]reg.Register, runs)
-	for r := range bases {
-		base := c.GP64()
-		c.MOVQ(operand.Mem{Base: offsets, Disp: 8 * r}, base)
-		c.LEAQ(operand.Mem{Base: x, Index: base, Scale: 4}, base)
-		bases[r] = base
-	}
-	acc := c.Load(c.Param("acc"), c.GP64())
-	sums := make([][]reg.VecVirtual, runs*length) // by tap, then part of the block
-	for t := range sums {
-		for h := range v.parts {
-			r := v.register(c)
-			c.VMOVUPS(operand.Mem{Base: acc, Disp: t*convBlockBytes + h*v.bytes}, r)
-			sums[t] = append(sums[t], r)
-		}
-	}
-	dy, at := c.Load(c.Param("dy"), c.GP64()), c.GP64() // at: bytes into every run
-	c.XORQ(at, at)
-	w := convWindow{c: c, v: v, next: c.Load(c.Param("next"), c.GP64()), run: length, parts: v.parts,
-		dy: func(i int) operand.Mem { return operand.Mem{Base: dy, Disp: i * v.bytes} },
-		advance: func(unitOfDy bool) {
-			c.ADDQ(operand.Imm(uint64(unit)), at)
-			if unitOfDy {
-				c.ADDQ(operand.Imm(convBlockBytes), dy)
-			}
-		},
-		nextRow: func() {
-			convNextRow(c, at, unit, length-1, "xRow")
-			convNextRow(c, dy, convBlockBytes, 0, "dyRow")
-		},
-	}
-	w.multiply = func(first, last int) {
-		for r, base := range bases {
-			pixel := operand.Mem{Base: base, Index: at, Scale: 1}
-			if kind == "Planar" && v.fuse && first == last {
-				c.VFMADD231PS_BCST(pixel, w.lanes[first][0], sums[r*length+first][0])
-				continue
-			}
-			for h := range parts {
-				value := v.register(c)
-				if kind == "Lanewise" {
-					c.VMOVUPS(pixel.Offset(h*v.bytes), value)
-				} else {
-					c.VBROADCASTSS(pixel, value)
-				}
-				for t := first; t <= last; t++ {
-					for i := h; i < v.parts; i += parts {
-						c.VFMADD231PS(w.lanes[t][i], value, sums[r*length+t][i])
-					}
-				}
-			}
-		}
-	}
-	w.emit()
-	acc = c.Load(c.Param("acc"), c.GP64())
-	for t := range sums {
-		for h, sum := range sums[t] {
-			c.VMOVUPS(sum, operand.Mem{Base: acc, Disp: t*convBlockBytes + h*v.bytes})
-		}
-	}
-	c.VZEROUPPER()
-	c.RET()
 }
 
-// convWindow walks along rows of x with a window of the last run pixels of dy in registers: pixel p of x meets, under tap t, pixel p-t of dy.
+func (k *convGradRuns) nextRow() {
+	convNextRow(k.Context, k.at, k.unit(), k.length-1, "xRow")
+	convNextRow(k.Context, k.dy, convBlockBytes, 0, "dyRow")
+}
+
+// convGradBody is the part of a weight gradient kernel that a convWindow emits inside its loops.
+type convGradBody interface {
+	dyPart(i int) operand.Mem // the address of part i of the current pixel of dy
+	// multiply emits the multiply-adds of the current pixel of x with lanes[t], for the taps
+	// first ≤ t ≤ last.
+	multiply(lanes [][]reg.VecVirtual, first, last int)
+	advance(dy bool) // moves to the next pixel of x and, if dy is set, of dy
+	nextRow()        // moves to the next row of x and dy
+}
+
+// convWindow emits the loops over the rows and pixels of x. The last run pixels of dy are in
+// registers: lanes[t] is dy pixel p-t while the kernel processes pixel p of x. Each row has three
+// phases:
+//
+//	p < run-1              pixel p-t exists for t ≤ p only
+//	run-1 ≤ p < cols       for all taps
+//	cols ≤ p < cols+run-1  for t > p-cols only
+//
+// cols is at least run-1.
 type convWindow struct {
 	c          *build.Context
 	v          convVector
-	next       reg.Register // what to fetch ahead
+	next       reg.Register // address of the next prefetch
 	run, parts int
-	dy         func(part int) operand.Mem  // the next pixel of dy
-	multiply   func(firstTap, lastTap int) // the pixel of x with the pixels of dy under those taps
-	advance    func(dy bool)               // to the next pixel of x, and of dy
-	nextRow    func()                      // of x and dy
-	lanes      [][]reg.VecVirtual          // by tap, then part
+	lanes      [][]reg.VecVirtual // by tap, then part
 }
 
-// emit writes the loops. A row begins with steps whose later taps would lie before dy, and ends with steps whose earlier taps would lie behind it: cols
-// must be at least run-1.
-func (w *convWindow) emit() {
+func (w *convWindow) emit(k convGradBody) {
 	c := w.c
 	rows := c.Load(c.Param("rows"), c.GP64())
-	for range w.run {
-		var tap []reg.VecVirtual
-		for range w.parts {
-			tap = append(tap, w.v.register(c))
-		}
-		w.lanes = append(w.lanes, tap)
-	}
-	shift := func() {
-		for t := w.run - 1; t > 0; t-- {
-			for i := range w.parts {
-				c.VMOVAPS(w.lanes[t-1][i], w.lanes[t][i])
-			}
-		}
-	}
-	load := func() {
-		for i := range w.parts {
-			c.VMOVUPS(w.dy(i), w.lanes[0][i])
-		}
-	}
-	for t := range w.run { // so that every register of the window is written before it is moved
-		for i := range w.parts {
-			c.VXORPS(w.lanes[t][i].(reg.Vec).AsX(), w.lanes[t][i].(reg.Vec).AsX(), w.lanes[t][i].(reg.Vec).AsX())
-		}
-	}
+	w.clear()
 	c.Label("row")
 	for p := range w.run - 1 {
-		shift()
-		load()
-		w.multiply(0, p)
-		w.advance(true)
+		w.shift()
+		w.load(k)
+		k.multiply(w.lanes, 0, p)
+		k.advance(true)
 	}
 	cols := c.Load(c.Param("cols"), c.GP64())
 	if w.run > 1 {
@@ -276,26 +334,61 @@ func (w *convWindow) emit() {
 	}
 	c.Label("pixel")
 	convPrefetch(c, w.next)
-	shift()
-	load()
-	w.multiply(0, w.run-1)
-	w.advance(true)
+	w.shift()
+	w.load(k)
+	k.multiply(w.lanes, 0, w.run-1)
+	k.advance(true)
 	c.DECQ(cols)
 	c.JNE(operand.LabelRef("pixel"))
 	if w.run > 1 {
 		c.Label("end")
 	}
 	for first := 1; first < w.run; first++ {
-		shift()
-		w.multiply(first, w.run-1)
-		w.advance(false)
+		w.shift()
+		k.multiply(w.lanes, first, w.run-1)
+		k.advance(false)
 	}
-	w.nextRow()
+	k.nextRow()
 	c.DECQ(rows)
 	c.JNE(operand.LabelRef("row"))
 }
 
-// convNextRow moves a pointer that stands cols+extra pixels of unit bytes into a row to the next row.
+// clear allocates the registers of the window and sets them to zero. Without that the allocator
+// would see shift read registers that nothing has written.
+func (w *convWindow) clear() {
+	for range w.run {
+		var tap []reg.VecVirtual
+		for range w.parts {
+			tap = append(tap, w.v.register(w.c))
+		}
+		w.lanes = append(w.lanes, tap)
+	}
+	for _, tap := range w.lanes {
+		for _, r := range tap {
+			x := r.(reg.Vec).AsX()
+			w.c.VXORPS(x, x, x)
+		}
+	}
+}
+
+// shift emits lanes[t] = lanes[t-1] for t > 0.
+func (w *convWindow) shift() {
+	for t := w.run - 1; t > 0; t-- {
+		for i := range w.parts {
+			w.c.VMOVAPS(w.lanes[t-1][i], w.lanes[t][i])
+		}
+	}
+}
+
+// load emits lanes[0] = the current pixel of dy.
+func (w *convWindow) load(k convGradBody) {
+	for i := range w.parts {
+		w.c.VMOVUPS(k.dyPart(i), w.lanes[0][i])
+	}
+}
+
+// convNextRow emits the move of a pointer, cols+extra pixels of unit bytes into a row, to the next
+// row.
 func convNextRow(c *build.Context, pointer reg.Register, unit, extra int, row string) {
 	back := c.Load(c.Param("cols"), c.GP64())
 	c.IMUL3Q(operand.U32(uint32(unit)), back, back)

@@ -8,7 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gemm emits what a matrix product is made of: a register tile over packed panels, dot products for few rows, and the two ways to pack.
+// gemm emits the kernels of the matrix product: the register tile over packed panels, the dot
+// products for few rows, and the two kernels that pack. The table gemmTable of package kernels has
+// their formulas.
 func gemm(c *build.Context) {
 	iota8(c)
 	widths(c, func(s *simd) {
@@ -19,8 +21,8 @@ func gemm(c *build.Context) {
 	transpose8(&simd{c, false})
 }
 
-// tileRows is the largest number of rows of a register tile: with two vectors a row, the accumulators, the vectors of B and
-// one broadcast element of A fill the registers.
+// tileRows returns the largest number of rows of a register tile. A row has two vectors. The sums,
+// two vectors of B and one broadcast element of A then need all registers.
 func (s *simd) tileRows() int {
 	if s.wide {
 		return 14
@@ -28,7 +30,8 @@ func (s *simd) tileRows() int {
 	return 6
 }
 
-// tile emits C[rows, cols] (+)= A·B, A packed as k columns of rows elements, B as k rows of at least cols elements, ldb apart, rounded up to vectors.
+// tile emits c[r,j] = Σ_q a[q·rows + r] · b[q·ldb + j], or += with accumulate, for r < rows and
+// j < cols. The rows of b can be read up to the next whole vector.
 func tile(s *simd) {
 	function(s.Context, s.name("tile"), "func(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool)",
 		fmt.Sprintf("%s adds up one register tile, 1 ≤ rows ≤ %d and 1 ≤ cols ≤ %d, k ≥ 1.", s.name("tile"), s.tileRows(), 2*s.lanes()))
@@ -68,7 +71,7 @@ func (s *simd) integer(name string) reg.GPVirtual {
 	return s.Load(s.Param(name), s.GP64()).(reg.GPVirtual)
 }
 
-// multiply emits the loop over k of a tile and returns its accumulators, row by row.
+// multiply emits the loop over the k indices q of a tile, and returns the sums, row by row.
 func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register) [][]reg.VecVirtual {
 	acc := make([][]reg.VecVirtual, rows)
 	for r := range acc {
@@ -98,7 +101,7 @@ func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register
 	return acc
 }
 
-// prefetchTile asks for the lines of C that storeTile will want.
+// prefetchTile emits prefetches of the cache lines of C that storeTile writes.
 func (s *simd) prefetchTile(rows, vectors int, c, ldc reg.Register) {
 	p := s.GP64()
 	s.MOVQ(c, p)
@@ -112,7 +115,8 @@ func (s *simd) prefetchTile(rows, vectors int, c, ldc reg.Register) {
 	}
 }
 
-// storeTile stores the first cols columns of a tile, added to C or not.
+// storeTile emits the stores of the first cols columns of a tile, and before them the addition of C
+// if the argument accumulate is set.
 func (s *simd) storeTile(sub string, acc [][]reg.VecVirtual, c, ldc reg.Register, cols reg.GPVirtual) {
 	vectors := len(acc[0])
 	last := vectors - 1
@@ -162,7 +166,7 @@ func (s *simd) storeTile(sub string, acc [][]reg.VecVirtual, c, ldc reg.Register
 	s.Label("end" + sub)
 }
 
-// dotRows is the largest number of rows of A that one call of dots takes.
+// dotRows returns the largest number of rows of A of one call of dots.
 func (s *simd) dotRows() int {
 	if s.wide {
 		return 4
@@ -170,8 +174,8 @@ func (s *simd) dotRows() int {
 	return 2
 }
 
-// dots emits dot products of rows of A with one or four rows of B. Element i of a product goes to lane i of one vector of sums,
-// whatever the number of rows.
+// dots emits dot products of rows of A and one or four rows of B. Product q of a sum is added to
+// lane q mod lanes of one vector, for every number of rows.
 func dots(s *simd) {
 	function(s.Context, s.name("dots"), "func(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int)",
 		fmt.Sprintf("%s sets out[4*i+j] to the dot product of row i of a and row j of b, 1 ≤ rows ≤ %d, cols 1 or 4.", s.name("dots"), s.dotRows()))
@@ -201,7 +205,7 @@ func dots(s *simd) {
 	}
 }
 
-// rowPointers returns pointers to n rows.
+// rowPointers returns the addresses of n rows.
 func (s *simd) rowPointers(base, ld reg.Register, n int) []reg.Register {
 	p := []reg.Register{base}
 	for i := 1; i < n; i++ {
@@ -212,7 +216,7 @@ func (s *simd) rowPointers(base, ld reg.Register, n int) []reg.Register {
 	return p
 }
 
-// dotBlock emits all products of some rows with others, stores them and returns from the function.
+// dotBlock emits the dot products of the rows as and bs, their stores and the return.
 func (s *simd) dotBlock(sub string, as, bs []reg.Register, k reg.GPVirtual) {
 	acc := make([][]reg.VecVirtual, len(as))
 	for r := range acc {
@@ -258,7 +262,8 @@ func (s *simd) dotBlock(sub string, as, bs []reg.Register, k reg.GPVirtual) {
 	s.done()
 }
 
-// foldSum adds the lanes of v, upper half to lower half, down to one.
+// foldSum emits the sum of the lanes of v: it adds the upper half to the lower half until one lane
+// is left.
 func (s *simd) foldSum(v reg.VecVirtual) reg.Register {
 	x, low := s.XMM(), v.AsX()
 	if s.wide {
@@ -277,7 +282,7 @@ func (s *simd) foldSum(v reg.VecVirtual) reg.Register {
 	return low
 }
 
-// copyRows emits the copy of rows of up to two vectors from one stride to another.
+// copyRows emits the copy of rows of at most two vectors: dst[r·ldd + j] = src[r·lds + j].
 func copyRows(s *simd) {
 	function(s.Context, s.name("copyRows"), "func(dst []float32, ldd int, src []float32, lds, rows, cols int)",
 		fmt.Sprintf("%s copies rows of cols elements, 1 ≤ cols ≤ %d, rows ≥ 1.", s.name("copyRows"), 2*s.lanes()))
@@ -316,8 +321,8 @@ func copyRows(s *simd) {
 	loop("tworow", func() { full(0); full(1) })
 }
 
-// transpose8 emits the transposition of 8 rows of a multiple of 8 columns. Rows i and i+4 share a register from the load on, which leaves
-// 4x4 transpositions within the halves.
+// transpose8 emits the transposition of 8 rows and a multiple of 8 columns. The loads put the rows
+// i and i+4 into the two halves of one register. Then each half is a 4×4 transposition.
 func transpose8(s *simd) {
 	function(s.Context, "transpose8", "func(dst []float32, ldd int, src []float32, lds, cols int)",
 		"transpose8 sets dst[j*ldd+i] = src[i*lds+j] for 0 ≤ i < 8 and 0 ≤ j < cols, cols a positive multiple of 8. It needs AVX.")

@@ -1,9 +1,10 @@
-// Command gen writes the assembly of package kernels: for each row of the table below NAME_amd64.s and the Go declarations NAME_amd64.go.
+// Command gen writes the assembly of package kernels. For each row of the table files it writes
+// NAME_amd64.s and the Go declarations NAME_amd64.go.
 //
 //	go run . DIR [NAME ...]
 //
-// writes into DIR all files, or only those named. Everything is printed by avo, so that registers are allocated and frames
-// are laid out by a program.
+// writes all files, or those with the given names, to the directory DIR. The package avo
+// (https://github.com/mmcloughlin/avo) allocates the registers and prints the code.
 package main
 
 import (
@@ -55,7 +56,7 @@ func main() {
 	}
 }
 
-// write generates one pair of files.
+// write writes one pair of files.
 func write(dir, name string, emit func(*build.Context)) error {
 	c := build.NewContext()
 	c.Constraints(buildtags.And(buildtags.Term("amd64"), buildtags.Not("noasm")))
@@ -80,7 +81,7 @@ func write(dir, name string, emit func(*build.Context)) error {
 	return nil
 }
 
-// function starts a leaf function of the given name and Go signature.
+// function begins a leaf function with the given name and Go signature.
 func function(c *build.Context, name, signature string, doc ...string) {
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)

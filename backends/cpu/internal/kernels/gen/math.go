@@ -10,8 +10,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The polynomials below are Chebyshev fits, highest power first. In each the error of the fit is well below half a unit in the last place of
-// the result, so that what is left is rounding.
+// The polynomials below are Chebyshev approximations, highest power first. The error of each is
+// well below half a unit in the last place of the result.
 var (
 	// (e^r - 1 - r) / r², |r| ≤ ln2/2
 	expPoly = []float64{1.98910805e-4, 1.39337307e-3, 8.33331084e-3, 4.16664642e-2, 1.66666667e-1, 0.5}
@@ -42,15 +42,17 @@ func functions(c *build.Context) {
 	})
 }
 
-// mathematics emits functions of one vector. Constants stay in memory, where they are free as operands.
+// mathematics emits functions of one vector. Constants are memory operands, which need no
+// registers.
 type mathematics struct {
 	*simd
 	known map[uint32]operand.Mem
 }
 
-// float returns a vector in memory of one constant.
+// float returns the address of a vector whose lanes are all v.
 func (m *mathematics) float(v float64) operand.Mem { return m.word(math.Float32bits(float32(v))) }
 
+// word returns the address of a vector whose lanes all have these bits.
 func (m *mathematics) word(bits uint32) operand.Mem {
 	if mem, ok := m.known[bits]; ok {
 		return mem
@@ -64,7 +66,7 @@ func (m *mathematics) word(bits uint32) operand.Mem {
 	return mem
 }
 
-// horner returns the polynomial at x.
+// horner returns the value of a polynomial at x, by Horner's rule.
 func (m *mathematics) horner(poly []float64, x reg.Register) reg.VecVirtual {
 	p := m.load(m.float(poly[0]))
 	for _, c := range poly[1:] {
@@ -73,7 +75,7 @@ func (m *mathematics) horner(poly []float64, x reg.Register) reg.VecVirtual {
 	return p
 }
 
-// clamp limits x to [low, high]. NaN stays NaN.
+// clamp limits x to [low, high]. A NaN remains a NaN.
 func (m *mathematics) clamp(x reg.Register, low, high float64) {
 	bound := m.load(m.float(high))
 	m.VMINPS(x, bound, x)
@@ -81,7 +83,7 @@ func (m *mathematics) clamp(x reg.Register, low, high float64) {
 	m.VMAXPS(x, bound, x)
 }
 
-// choose overwrites dst with v in the lanes where a relates to b by the predicate.
+// choose sets dst = v in the lanes where the predicate holds for a and b.
 func (m *mathematics) choose(predicate uint8, a reg.Register, b, v operand.Op, dst reg.Register) {
 	if m.wide {
 		k := m.K()
@@ -94,7 +96,8 @@ func (m *mathematics) choose(predicate uint8, a reg.Register, b, v operand.Op, d
 	m.VBLENDVPS(t, v, dst, dst)
 }
 
-// reduce splits x = n·ln2 + r with |r| ≤ ln2/2 and returns n as integers and e^r-1. It spoils x.
+// reduce splits x = n·ln2 + r with |r| ≤ ln2/2. It returns n as integers, and p = e^r - 1. It
+// overwrites x.
 func (m *mathematics) reduce(x reg.Register) (n, p reg.VecVirtual) {
 	n, f := m.vec(), m.vec()
 	m.VMULPS(m.float(math.Log2E), x, f)
@@ -108,13 +111,14 @@ func (m *mathematics) reduce(x reg.Register) (n, p reg.VecVirtual) {
 	return n, p
 }
 
-// power returns 2^n for integers n, which it spoils.
+// power sets n = 2^n for integers n.
 func (m *mathematics) power(n reg.Register) {
 	m.VPADDD(m.word(127), n, n)
 	m.VPSLLD(operand.U8(23), n, n)
 }
 
-// timesPower multiplies p by 2^n in two steps: 2^n alone may not be a normal number.
+// timesPower sets p = p·2^n, as the product of p, 2^(n/2) and 2^(n-n/2), because 2^n itself may not
+// be a normal number. It overwrites n.
 func (m *mathematics) timesPower(p, n reg.Register) {
 	half := m.vec()
 	m.VPSRAD(operand.U8(1), n, half)
@@ -125,6 +129,7 @@ func (m *mathematics) timesPower(p, n reg.Register) {
 	m.VMULPS(n, p, p)
 }
 
+// exp is 2^n·(p+1) with n and p = e^r - 1 from reduce.
 func (m *mathematics) exp(x reg.VecVirtual) reg.Register {
 	m.clamp(x, -104, 89) // where the result is 0 and +Inf
 	n, p := m.reduce(x)
@@ -133,7 +138,8 @@ func (m *mathematics) exp(x reg.VecVirtual) reg.Register {
 	return p
 }
 
-// expm1 is 2·(2^(n-1)·p + (2^(n-1) - ½)) with p = e^r-1, which neither overflows early nor cancels.
+// expm1 is 2·(2^(n-1)·p + (2^(n-1) - ½)) with p = e^r - 1. This form has no early overflow and no
+// cancellation.
 func (m *mathematics) expm1(x reg.VecVirtual) reg.Register {
 	m.clamp(x, -18, 89) // where the result is -1 and +Inf
 	n, p := m.reduce(x)
@@ -189,7 +195,7 @@ func (m *mathematics) log(x reg.VecVirtual) reg.Register {
 	const notLess, equal = 0x15, 0x00
 	zero := m.zeroed()
 	infinity := m.load(m.float(math.Inf(1)))
-	m.choose(notLess, x, infinity, x, p) // +Inf and NaN stay
+	m.choose(notLess, x, infinity, x, p) // +Inf and NaN remain
 	special := m.load(m.float(math.Inf(-1)))
 	m.choose(equal, x, zero, special, p)
 	special = m.load(m.float(math.NaN()))

@@ -6,10 +6,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// block is the bytes of one pixel: 16 channels.
+// block is the size of one pixel, 16 channels, in bytes.
 const block = 64
 
-// pixel is the vectors that hold one pixel: one of 512 bits, or two of 256.
+// pixel is the vectors that contain one pixel: one of 512 bits, or two of 256.
 type pixel []reg.VecVirtual
 
 func (s *simd) pixel() pixel {
@@ -28,7 +28,7 @@ func (s *simd) zeroPixel() pixel {
 	return p
 }
 
-// loadPixel loads the pixel at byte disp after the index.
+// loadPixel emits the load of the pixel at base + index + disp bytes.
 func (s *simd) loadPixel(base, index reg.Register, disp int) pixel {
 	p := s.pixel()
 	for h, v := range p {
@@ -37,13 +37,14 @@ func (s *simd) loadPixel(base, index reg.Register, disp int) pixel {
 	return p
 }
 
-// half is the address of vector h of a pixel.
+// half returns the address of vector h of the pixel at base + index + disp bytes.
 func (s *simd) half(base, index reg.Register, disp, h int) operand.Mem {
 	return at(base, index, disp+h*s.bytes())
 }
 
-// pixels emits a loop over the pixels of a slice of n elements: body is called with a byte index and, for each of count
-// adjacent pixels, its displacement; then the remaining ones are passed singly.
+// pixels emits two loops over the pixels of a slice of n elements: one with count pixels per
+// iteration, and one with a single pixel for the rest. body emits an iteration; i is the byte index
+// of its first pixel.
 func (s *simd) pixels(n reg.Register, count int, body func(i reg.Register, count int)) {
 	i := s.GP64()
 	s.XORQ(i, i)
@@ -64,7 +65,7 @@ func (s *simd) pixels(n reg.Register, count int, body func(i reg.Register, count
 	}
 }
 
-// norm emits batch normalisation of one plane.
+// norm emits the batch normalisation kernels of one plane: see normTable in package kernels.
 func norm(c *build.Context) {
 	widths(c, func(s *simd) {
 		moments(s)
@@ -81,12 +82,12 @@ func norm(c *build.Context) {
 	})
 }
 
-// twoSums holds a sum over even and one over odd pixels.
+// twoSums is the running sums of the even and of the odd pixels.
 type twoSums [2]pixel
 
 func (s *simd) twoSums() twoSums { return twoSums{s.zeroPixel(), s.zeroPixel()} }
 
-// store adds the two sums into the first and stores it.
+// store emits the addition of the two sums and the store of the result.
 func (t twoSums) store(s *simd, base reg.Register, disp int) {
 	for h := range t[0] {
 		s.VADDPS(t[1][h], t[0][h], t[0][h])
@@ -94,12 +95,14 @@ func (t twoSums) store(s *simd, base reg.Register, disp int) {
 	}
 }
 
+// moments emits the partial sums of a plane: shift, Σ (x-shift), Σ (x-shift)².
 func moments(s *simd) {
 	function(s.Context, s.name("moments"), "func(part, x []float32)")
 	part, x, n := s.slice("part"), s.slice("x"), s.length("x")
 	shift := s.loadPixel(x, nil, 0)
 	sum, squares := s.twoSums(), s.twoSums()
-	// One step takes an even and an odd pixel; the last pixel of an odd number is an even one.
+	// An iteration takes an even and an odd pixel. The last pixel of an odd number of pixels is
+	// even.
 	s.pixels(n, 2, func(i reg.Register, count int) {
 		for p := range count {
 			for h, v := range s.loadPixel(x, i, p*block) {
@@ -118,6 +121,7 @@ func moments(s *simd) {
 	s.done()
 }
 
+// apply emits y = (x-mean)·scale + shift, plus a residual, and with ReLU.
 func apply(s *simd, add, relu bool) {
 	name, sources := "apply", "x"
 	if add {
@@ -156,9 +160,11 @@ func apply(s *simd, add, relu bool) {
 	s.done()
 }
 
-// vector loads a slice of 16 elements.
+// vector emits the load of a slice argument of 16 elements.
 func (s *simd) vector(name string) pixel { return s.loadPixel(s.slice(name), nil, 0) }
 
+// gradSums emits the partial sums Σ g and Σ g·(x-mean). g is dy, or with masked dy where y > 0.
+// With stored the kernel also stores g.
 func gradSums(s *simd, name string, masked, stored bool) {
 	signature := "dy, x, mean []float32)"
 	if masked {
@@ -201,6 +207,7 @@ func gradSums(s *simd, name string, masked, stored bool) {
 	s.done()
 }
 
+// input emits dx = scale·(g - meanGrad - (x-mean)·slope). g is dy, or with masked dy where y > 0.
 func input(s *simd, name string, masked bool) {
 	sources := "dy, x"
 	if masked {

@@ -6,10 +6,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// peak emits the loops that measure the multiply-add peak: 12 independent chains in registers.
+// peak emits the loops that measure the multiply-add peak: 12 independent chains on registers.
 func peak(c *build.Context) {
 	const chains = 12
-	for _, level := range []struct {
+	for _, isa := range []struct {
 		name string
 		vec  func() reg.VecVirtual
 		zero func(reg.VecVirtual)
@@ -17,15 +17,15 @@ func peak(c *build.Context) {
 		{"peakAVX2", c.YMM, func(v reg.VecVirtual) { c.VXORPS(v, v, v) }},
 		{"peakAVX512", c.ZMM, func(v reg.VecVirtual) { c.VPXORD(v, v, v) }},
 	} {
-		function(c, level.name, "func(steps int)",
-			level.name+" runs steps rounds of 12 independent fused multiply-adds on vector registers.")
+		function(c, isa.name, "func(steps int)",
+			isa.name+" runs steps rounds of 12 independent fused multiply-adds on vector registers.")
 		steps := c.Load(c.Param("steps"), c.GP64())
-		x := level.vec()
-		level.zero(x)
+		x := isa.vec()
+		isa.zero(x)
 		acc := make([]reg.VecVirtual, chains)
 		for i := range acc {
-			acc[i] = level.vec()
-			level.zero(acc[i])
+			acc[i] = isa.vec()
+			isa.zero(acc[i])
 		}
 		c.Label("loop")
 		for _, a := range acc {

@@ -6,7 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// pool emits pooling of one window: rows of cols adjacent pixels, ld elements from one row to the next, rows ≥ 1, cols ≥ 1.
+// pool emits the pooling kernels of one window: see poolTable in package kernels. rows and cols are
+// at least 1.
 func pool(c *build.Context) {
 	widths(c, func(s *simd) {
 		maxWindow(s)
@@ -16,16 +17,18 @@ func pool(c *build.Context) {
 	})
 }
 
-// window loads the extent of a window.
+// window is the arguments of a window. ld is in bytes.
 type window struct{ rows, cols, ld reg.GPVirtual }
 
+// window emits the loads of the arguments of a window.
 func (s *simd) window() window {
 	w := window{s.integer("rows"), s.integer("cols"), s.integer("ld")}
 	s.SHLQ(operand.U8(2), w.ld)
 	return w
 }
 
-// walk emits a loop over the pixels of a window in row-major order: body gets the byte offset of a pixel.
+// walk emits a loop over the pixels of a window in row-major order. body emits an iteration; i is
+// the byte offset of the pixel.
 func (w window) walk(s *simd, name string, body func(i reg.Register)) {
 	i, first, row, left := s.GP64(), s.GP64(), s.GP64(), s.GP64()
 	s.XORQ(first, first)
@@ -79,7 +82,7 @@ func maxGradWindow(s *simd) {
 		}
 		s.VPADDD(one, number, number)
 	})
-	// Second pass: each lane's gradient goes there.
+	// Second pass: the gradient of each lane is added there.
 	g := s.loadPixel(dy, nil, 0)
 	s.zero(number)
 	w.walk(s, "give", func(i reg.Register) {
@@ -93,7 +96,7 @@ func maxGradWindow(s *simd) {
 	s.done()
 }
 
-// replaceLarger sets best = v and winner = number in the lanes where v > best or v is NaN.
+// replaceLarger emits best = v and winner = number in the lanes where v > best or v is NaN.
 func (s *simd) replaceLarger(best, winner, v, number reg.Register) {
 	if s.wide {
 		larger, nan := s.K(), s.K()
@@ -112,7 +115,7 @@ func (s *simd) replaceLarger(best, winner, v, number reg.Register) {
 	s.VBLENDVPS(larger, number, winner, winner)
 }
 
-// addWhereEqual adds g to d in the lanes where a and b are the same integer.
+// addWhereEqual emits d += g in the lanes where the integers a and b are equal.
 func (s *simd) addWhereEqual(a, b, g, d reg.Register) {
 	if s.wide {
 		k := s.K()

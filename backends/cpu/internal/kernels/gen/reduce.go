@@ -6,14 +6,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// running is the number of running sums of a reduction: element i goes to sum i%64.
+// running is the number of running sums of a reduction: element i is added to sum i%64.
 const running = 64
 
-// reduction adds elements into 64 running sums, and those into one.
+// reduction is a kernel that adds terms to 64 running sums, and then the running sums to one: see
+// reduceTable in package kernels.
 type reduction struct {
 	name   string
 	inputs []string
-	part   func(s *simd, in []reg.VecVirtual) reg.VecVirtual // what is added
+	part   func(s *simd, in []reg.VecVirtual) reg.VecVirtual // the terms
 }
 
 var reductions = []reduction{
@@ -61,7 +62,7 @@ func (r reduction) emit(s *simd) {
 			s.VADDPS(r.part(s, load(v)), a, a)
 		}
 	})
-	// What is left, less than 64 elements, goes to the same running sums as always.
+	// Fewer than 64 elements are left. They are added to the same running sums as in a full step.
 	for v, a := range acc {
 		s.CMPQ(n, operand.I8(s.lanes()))
 		s.JLT(operand.LabelRef(label("part", v)))

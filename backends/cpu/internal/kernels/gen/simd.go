@@ -15,7 +15,8 @@ const (
 	unordered = 0x03
 )
 
-// simd emits for one vector width, so that a kernel is written once for AVX2 and AVX-512. Its methods follow Go's operand order, destination last.
+// simd emits code for one vector width. With it a kernel is written once for AVX2 and AVX-512. The
+// destination is the last operand, as in Go assembly.
 type simd struct {
 	*build.Context
 	wide bool // 512 bits, else 256
@@ -27,7 +28,7 @@ func widths(c *build.Context, f func(s *simd)) {
 	f(&simd{c, true})
 }
 
-// name appends the level to the name of a kernel.
+// name returns the name of a kernel with the suffix of the instruction set.
 func (s *simd) name(kernel string) string {
 	if s.wide {
 		return kernel + "AVX512"
@@ -35,7 +36,7 @@ func (s *simd) name(kernel string) string {
 	return kernel + "AVX2"
 }
 
-// lanes is the number of float32 values in a vector.
+// lanes returns the number of float32 values in a vector.
 func (s *simd) lanes() int {
 	if s.wide {
 		return 16
@@ -76,14 +77,14 @@ func (s *simd) load(m operand.Mem) reg.VecVirtual {
 	return v
 }
 
-// broadcast returns a vector of one float32 in memory.
+// broadcast returns a vector whose lanes are all the float32 at m.
 func (s *simd) broadcast(m operand.Op) reg.VecVirtual {
 	v := s.vec()
 	s.VBROADCASTSS(m, v)
 	return v
 }
 
-// bits returns a vector whose lanes are all the given 32 bits.
+// bits returns a vector whose lanes all have the bits b.
 func (s *simd) bits(b uint32) reg.VecVirtual {
 	r, x, v := s.GP32(), s.XMM(), s.vec()
 	s.MOVL(operand.U32(b), r)
@@ -96,22 +97,22 @@ func (s *simd) bits(b uint32) reg.VecVirtual {
 func (s *simd) argument(name string) operand.Mem {
 	b, err := s.Param(name).Resolve()
 	if err != nil {
-		panic(err) // a slip in this program
+		panic(err) // an error of this program
 	}
 	return b.Addr
 }
 
-// slice loads the base pointer of a slice argument.
+// slice emits the load of the pointer of a slice argument.
 func (s *simd) slice(name string) reg.Register {
 	return s.Load(s.Param(name).Base(), s.GP64())
 }
 
-// length loads the length of a slice argument.
+// length emits the load of the length of a slice argument.
 func (s *simd) length(name string) reg.GPVirtual {
 	return s.Load(s.Param(name).Len(), s.GP64()).(reg.GPVirtual)
 }
 
-// mask returns a predicate that is true in the first n lanes, 0 < n < lanes.
+// mask returns a mask of the first n lanes, 0 < n < lanes.
 func (s *simd) mask(n reg.GPVirtual) reg.Register {
 	if s.wide {
 		t, k := s.GP64(), s.K()
@@ -129,7 +130,8 @@ func (s *simd) mask(n reg.GPVirtual) reg.Register {
 	return m
 }
 
-// loadPart loads the lanes of a mask and zeroes the others, whose memory is not touched.
+// loadPart emits the load of the lanes of a mask. The other lanes are zero, and their memory is not
+// read.
 func (s *simd) loadPart(m operand.Mem, mask reg.Register) reg.VecVirtual {
 	v := s.vec()
 	if s.wide {
@@ -140,7 +142,7 @@ func (s *simd) loadPart(m operand.Mem, mask reg.Register) reg.VecVirtual {
 	return v
 }
 
-// storePart stores the lanes of a mask.
+// storePart emits the store of the lanes of a mask.
 func (s *simd) storePart(v reg.Register, m operand.Mem, mask reg.Register) {
 	if s.wide {
 		s.VMOVUPS(v, mask, m)
@@ -149,7 +151,7 @@ func (s *simd) storePart(v reg.Register, m operand.Mem, mask reg.Register) {
 	}
 }
 
-// keepIf returns v where a < b and zero elsewhere.
+// keepIf returns v in the lanes where a < b, and zero elsewhere.
 func (s *simd) keepIf(a, b operand.Op, v reg.Register) reg.VecVirtual {
 	out := s.vec()
 	if s.wide {
@@ -163,7 +165,7 @@ func (s *simd) keepIf(a, b operand.Op, v reg.Register) reg.VecVirtual {
 	return out
 }
 
-// keepNaN overwrites dst with v in the lanes where v is NaN.
+// keepNaN emits dst = v in the lanes where v is NaN.
 func (s *simd) keepNaN(v, dst reg.Register) {
 	if s.wide {
 		k := s.K()
@@ -176,13 +178,13 @@ func (s *simd) keepNaN(v, dst reg.Register) {
 	}
 }
 
-// done returns from a function that used vectors.
+// done emits the return from a function that uses vectors.
 func (s *simd) done() {
 	s.VZEROUPPER()
 	s.RET()
 }
 
-// iota defines the data that mask compares with.
+// iota8 defines the integers 0 to 7, with which mask compares.
 func iota8(c *build.Context) {
 	c.StaticGlobal("iota")
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
@@ -191,6 +193,7 @@ func iota8(c *build.Context) {
 	}
 }
 
+// at returns the address base + index + disp bytes. index may be nil.
 func at(base reg.Register, index reg.Register, disp int) operand.Mem {
 	m := operand.Mem{Base: base, Disp: disp}
 	if index != nil {

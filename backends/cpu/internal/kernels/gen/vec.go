@@ -9,8 +9,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// elementwise is a kernel dst[i] = f(inputs[i]...; constants...). start loads what stays in registers and returns the body, which maps vectors
-// of the inputs to a vector of the result.
+// elementwise is a kernel dst[i] = f(inputs[i]...; constants...). start emits the code before the
+// loop and returns the body, which emits f: it gets a vector of each input and returns the result.
 type elementwise struct {
 	name      string
 	inputs    string // names of slices
@@ -18,7 +18,7 @@ type elementwise struct {
 	start     func(s *simd, constants []reg.VecVirtual) func(in []reg.VecVirtual) reg.Register
 }
 
-// plain is a body that needs no registers of its own.
+// plain returns a start without code before the loop and without constants.
 func plain(f func(s *simd, in []reg.VecVirtual) reg.Register) func(*simd, []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
 	return func(s *simd, _ []reg.VecVirtual) func([]reg.VecVirtual) reg.Register {
 		return func(in []reg.VecVirtual) reg.Register { return f(s, in) }
@@ -85,7 +85,7 @@ func vec(c *build.Context) {
 	})
 }
 
-// emit emits the kernel with a main loop of the given number of vectors.
+// emit emits the kernel. The main loop processes unroll vectors per iteration.
 func (e elementwise) emit(s *simd, unroll int) {
 	inputs, constants := strings.Fields(e.inputs), strings.Fields(e.constants)
 	signature := "func(dst, " + strings.Join(inputs, ", ") + " []float32"
@@ -129,7 +129,8 @@ func (e elementwise) emit(s *simd, unroll int) {
 	s.done()
 }
 
-// stepped emits a loop that calls for count vectors at a time, while n elements are enough for them, and moves the byte index i.
+// stepped emits a loop with count vectors per iteration, as long as n elements are enough for them.
+// It subtracts the elements from n and adds their bytes to i.
 func (s *simd) stepped(n, i reg.Register, count int, vectors func(count int)) {
 	loop, next := label("loop", count), label("after", count)
 	s.Label(loop)
@@ -142,7 +143,7 @@ func (s *simd) stepped(n, i reg.Register, count int, vectors func(count int)) {
 	s.Label(next)
 }
 
-// keep emits the application of a packed bit mask.
+// keep emits dst[i] = x[i] where bit i of mask is 1, and 0 elsewhere.
 func keep(s *simd) {
 	function(s.Context, s.name("keep"), "func(dst, x []float32, mask []byte)")
 	dst, x, bits, n := s.slice("dst"), s.slice("x"), s.slice("mask"), s.length("dst")
@@ -166,7 +167,7 @@ func keep(s *simd) {
 	m := s.mask(n)
 	v := s.loadPart(at(x, i, 0), m)
 	if s.wide {
-		// The second byte exists only beyond eight elements.
+		// The second byte exists only if n > 8.
 		lo, hi, k := s.GP32(), s.GP32(), s.K()
 		s.MOVBLZX(at(bits, nil, 0), lo)
 		s.CMPQ(n, operand.I8(8))
@@ -185,7 +186,7 @@ func keep(s *simd) {
 	s.done()
 }
 
-// expandBits turns the eight bits of a byte into eight lanes of all ones or all zeros.
+// expandBits returns eight lanes: all ones where the bit of the byte at bits is 1, else all zeros.
 func (s *simd) expandBits(bits reg.Register) reg.VecVirtual {
 	m, each := s.YMM(), s.YMM()
 	s.VMOVUPS(operand.NewDataAddr(operand.Symbol{Name: "bitOf", Static: true}, 0), each)
@@ -195,7 +196,7 @@ func (s *simd) expandBits(bits reg.Register) reg.VecVirtual {
 	return m
 }
 
-// bitOf8 defines the lowest eight bits, one a lane.
+// bitOf8 defines eight lanes, lane i with bit i only.
 func bitOf8(c *build.Context) {
 	c.StaticGlobal("bitOf")
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
