@@ -66,6 +66,22 @@ func must(t *testing.T, args ...string) []map[string]any {
 	return objects
 }
 
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stutters fails where an error names a package or a file twice.
 func stutters(t *testing.T, stderr string) {
 	t.Helper()
