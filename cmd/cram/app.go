@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,11 +16,11 @@ import (
 	"github.com/compressaware/cram/internal/printable"
 )
 
-// app is what all commands share.
+// app holds what all commands share.
 type app struct {
 	stdout, stderr io.Writer
 	json           bool
-	acting         bool // the command line has been accepted
+	accepted       bool // the arguments and flags are parsed, and the command runs
 }
 
 // run executes one command line and returns its exit code.
@@ -34,9 +36,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case err == nil:
 		return 0
-	case !a.acting || errors.As(err, &usage):
+	case !a.accepted || errors.As(err, &usage):
 		a.note("cram: %v\nSee %s -h.", err, cmd.CommandPath())
 		return 2
+	case ctx.Err() != nil:
+		a.note("cram: %s", interruption(err))
+		return 1
 	default:
 		a.note("cram: %v", err)
 		return 1
@@ -46,48 +51,91 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cram",
-		Short: "Train a network once, prune it to any level afterwards",
-		Long: `cram trains networks with CrAM, the compression-aware minimizer (Peste et al., ICLR 2023), so that they can be pruned
-one-shot to any level after training, and serves them small and fast.`,
-		Example: `  cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --epochs 6 --out net.cram
-  cram compress net.cram --with topk:0.5,topk:0.9 --data shapes --out levels.cram
+		Short: "Train a network once, prune it to any sparsity afterwards",
+		Long: `cram trains neural networks with CrAM, the compression-aware minimizer
+(https://arxiv.org/abs/2207.14200). A network that is trained once with it can be pruned to
+several sparsities afterwards, without retraining. Each pruned variant is a level, and one file
+holds one or more levels.`,
+		Example: `  cram train --model small-cnn --data shapes --epochs 6 --out net.cram
+  cram compress net.cram --with dense,topk:0.5,topk:0.9 --data shapes --out levels.cram
   cram eval levels.cram --data shapes`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON, one object a line")
-	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(), a.importWeights(), a.export(), a.convert(), a.bench(), a.plugin(), a.data())
+	root.SetVersionTemplate("cram {{.Version}}, " + runtime.Version() + "\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.PersistentFlags().BoolVar(&a.json, "json", false,
+		"print results as JSON, one object per line")
+	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(),
+		a.importWeights(), a.export(), a.convert(), a.bench(), a.plugin(), a.data(), a.completion())
 	return root
 }
 
-// action wraps what a command does: an error before it is one of the command line.
+// version returns the version of this module that the build recorded: "(devel)" for a build of a
+// working tree without version control.
+func version() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		return b.Main.Version
+	}
+	return "(devel)"
+}
+
+// action returns the RunE of a command. Errors before it are errors of the command line.
 func (a *app) action(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		a.acting = true
+		a.accepted = true
 		return do(cmd.Context(), args)
 	}
 }
 
-// group returns a command that does nothing but hold others.
-func group(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
-		var names []string
-		for _, c := range cmd.Commands() {
-			names = append(names, c.Name())
-		}
+// group returns a command that only has subcommands.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	cmd.AddCommand(commands...)
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name())
+	}
+	cmd.RunE = func(*cobra.Command, []string) error {
 		return fmt.Errorf("want a command after %s: %s", cmd.CommandPath(), strings.Join(names, " or "))
-	}}
+	}
+	return cmd
 }
 
-// usageError is an error of the command line that only the command itself can see.
+// A usageError is an error of the command line that the command itself finds. The exit code is 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// A result is what a command puts on standard output: an object for programs, text for people.
+// interruption returns the text for a command that a signal ended with err. It leaves out the
+// errors that only report the cancelled context.
+func interruption(err error) string {
+	text := "interrupted"
+	for _, e := range joined(err) {
+		if !errors.Is(e, context.Canceled) {
+			text += "; " + e.Error()
+		}
+	}
+	return text
+}
+
+// joined returns the errors that errors.Join has joined to err, or err alone.
+func joined(err error) []error {
+	j, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range j.Unwrap() {
+		all = append(all, joined(e)...)
+	}
+	return all
+}
+
+// A result is one line of standard output: an object with --json, and a text without.
 type result interface{ text() string }
 
 func (a *app) print(r result) error {
@@ -98,7 +146,8 @@ func (a *app) print(r result) error {
 	return json.NewEncoder(a.stdout).Encode(r)
 }
 
-// note tells people something that is not a result. Like what print shows them it may hold the words of a file or a plugin.
+// note writes a message that is not a result to standard error. The message may contain texts of a
+// file or a plugin.
 func (a *app) note(format string, args ...any) {
 	fmt.Fprintln(a.stderr, printable.Lines(fmt.Sprintf(format, args...), math.MaxInt))
 }

@@ -3,7 +3,5 @@ package main
 import "github.com/spf13/cobra"
 
 func (a *app) bench() *cobra.Command {
-	cmd := group("bench", "Measure speed and size on synthetic data")
-	cmd.AddCommand(a.benchTrain(), a.benchFile())
-	return cmd
+	return group("bench", "Measure speed and file sizes with synthetic data", a.benchFile(), a.benchTrain())
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,26 +24,29 @@ func (a *app) benchFile() *cobra.Command {
 	var f benchFileFlags
 	cmd := &cobra.Command{
 		Use:   "file [-- PEER...]",
-		Short: "Compare sizes of files, and time saving, loading and serving",
-		Long: `Write a model with random weights, dense and pruned by global magnitude, as a checkpoint of one level, as safetensors, and as gzip
-of the safetensors, and print the sizes. Then time, in rounds in which everything takes its turn, there and back, and print medians of:
+		Short: "Compare file sizes, and the time to save, load and serve",
+		Long: `Write a model with random weights, pruned to each sparsity by global magnitude, as a checkpoint of
+one level, as safetensors, and as gzip of the safetensors. Print the sizes, and the median times
+of these operations over all rounds:
 
-  save    write the checkpoint under a name that is free, and flush it to the disk
-  load    read it into encoded tensors and check all of it
-  serve   make a Predictor of the file, beside reading its bytes and repacking, that is making one of the encoded tensors in memory
+- save: write the checkpoint to a new file and flush it to the disk
+- load: read the checkpoint into encoded tensors and check all of it
+- serve: make a Predictor from the file; compared with the time to read its bytes and the time to
+  make a Predictor from the encoded tensors in memory
 
-Files are read from the page cache. PEER is a command to time beside. It prints a line that names it; then, for each line "load PATH" or
-"save PATH" of its standard input, it loads the safetensors file, or saves what it loaded last and flushes it, and prints the seconds
-that took.`,
+Files are read from the page cache. PEER is a command that is timed in turn with cram. It prints
+its name on one line. For each line "load PATH" of its standard input it loads a safetensors file,
+and for each line "save PATH" it writes the tensors of the last load and flushes the file. After
+each it prints the time in seconds.`,
 		Example: `  cram bench file --model resnet50 --sparsity 0.8,0.9,0.95
   cram bench file -- python3 .ci/safetensors_peer.py`,
 		RunE: a.action(func(ctx context.Context, peer []string) error { return a.runBenchFile(ctx, f, peer) }),
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.model, "model", "resnet50", "network: "+strings.Join(models.Names(), ", "))
-	fs.Float64SliceVar(&f.sparsity, "sparsity", []float64{0, 0.8, 0.9, 0.95}, "fractions of zeros")
-	fs.IntVar(&f.rounds, "rounds", 5, "rounds")
+	addModel(fs, &f.model, "resnet50")
+	fs.Float64SliceVar(&f.sparsity, "sparsity", []float64{0, 0.8, 0.9, 0.95}, "`FRACTIONS` of zeros, each from 0 to 1")
+	fs.IntVar(&f.rounds, "rounds", 5, "number of rounds")
 	return cmd
 }
 
@@ -60,7 +63,7 @@ type fileRow struct {
 	Repack   float64 `json:"repack_s"`
 	Serve    float64 `json:"serve_s"`
 
-	Peer     string  `json:"peer,omitempty"` // its own name
+	Peer     string  `json:"peer,omitempty"` // the name that the peer prints
 	PeerSave float64 `json:"peer_save_s,omitempty"`
 	PeerLoad float64 `json:"peer_load_s,omitempty"`
 }
@@ -69,7 +72,7 @@ func (r fileRow) text() string {
 	time := func(s float64, bytes int64) string {
 		return fmt.Sprintf("%.1f ms (%.0f MB/s)", 1e3*s, float64(bytes)/1e6/s)
 	}
-	beside := func(s, peer float64) string {
+	compared := func(s, peer float64) string {
 		if r.Peer == "" {
 			return time(s, r.Bytes)
 		}
@@ -80,13 +83,13 @@ func (r fileRow) text() string {
 	}
 	return fmt.Sprintf("%s, %g %% zeros: %s of the dense safetensors' %s; gzip of the pruned %s\n  save %s\n  load %s\n"+
 		"  serve %.1f ms, %.2f times the %.1f ms of reading and %.1f ms of repacking",
-		r.Model, 100*r.Sparsity, share(r.Bytes), size(r.Dense), share(r.Gzip), beside(r.Save, r.PeerSave), beside(r.Load, r.PeerLoad),
+		r.Model, 100*r.Sparsity, share(r.Bytes), size(r.Dense), share(r.Gzip), compared(r.Save, r.PeerSave), compared(r.Load, r.PeerLoad),
 		1e3*r.Serve, r.Serve/(r.Read+r.Repack), 1e3*r.Read, 1e3*r.Repack)
 }
 
 func (a *app) runBenchFile(ctx context.Context, f benchFileFlags, command []string) error {
-	if f.rounds < 1 {
-		return usagef("--rounds is %d, must be at least 1", f.rounds)
+	if err := f.check(); err != nil {
+		return err
 	}
 	net, err := random(f.model)
 	if err != nil {
@@ -109,7 +112,7 @@ func (a *app) runBenchFile(ctx context.Context, f benchFileFlags, command []stri
 	for _, sparsity := range f.sparsity {
 		c, err := compress.Parse(fmt.Sprintf("topk:%g", sparsity))
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		level, err := sdk.Compress(ctx, net, sdk.Calibration{}, c)
 		if err != nil {
@@ -126,11 +129,21 @@ func (a *app) runBenchFile(ctx context.Context, f benchFileFlags, command []stri
 	return nil
 }
 
-// random returns a model with the weights that a training begins with.
+// check returns a usage error unless the flags are in range.
+func (f benchFileFlags) check() error {
+	for _, s := range f.sparsity {
+		if err := requireFlag(s >= 0 && s <= 1, "sparsity", "fractions from 0 to 1", s); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(checkModel(f.model), atLeast(1, "rounds", f.rounds))
+}
+
+// random returns a model for 1,000 classes with random initial weights.
 func random(name string) (*sdk.Network, error) {
 	m, shape, err := models.New(name, 1000)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	decls, _, err := nn.Declare(m, shape)
 	if err != nil {

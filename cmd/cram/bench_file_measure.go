@@ -17,13 +17,13 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// benchFiles are the files of one level, in one folder, and who reads and writes them.
+// benchFiles holds one level, the paths of its files, and the peer.
 type benchFiles struct {
 	ctx    context.Context
 	level  *sdk.Network
 	peer   *filePeer
 	ours   string
-	dense  string // safetensors written by us, read by the peer
+	dense  string // safetensors written by cram, read by the peer
 	copied string // safetensors written by the peer
 }
 
@@ -32,7 +32,7 @@ func newBenchFiles(ctx context.Context, level *sdk.Network, peer *filePeer, dir 
 	return benchFiles{ctx, level, peer, in("ours.cram"), in("dense.safetensors"), in("copied.safetensors")}
 }
 
-// measure fills in sizes and times.
+// measure sets the sizes and times of r.
 func (b benchFiles) measure(r *fileRow, rounds int) error {
 	if err := b.sizes(r); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (b benchFiles) measure(r *fileRow, rounds int) error {
 			}
 			steps[i].times = append(steps[i].times, t)
 		}
-		slices.Reverse(steps) // what comes second finds memory at hand
+		slices.Reverse(steps) // later steps find memory allocated
 	}
 	for _, s := range steps {
 		*s.median = median(s.times)
@@ -61,7 +61,7 @@ func (b benchFiles) measure(r *fileRow, rounds int) error {
 	return nil
 }
 
-// sizes writes the files and compares them.
+// sizes writes the files and sets their sizes in r.
 func (b benchFiles) sizes(r *fileRow) error {
 	if err := b.level.Save(b.ours); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (b benchFiles) sizes(r *fileRow) error {
 	return err
 }
 
-// timed returns how long f takes, without the garbage of what came before.
+// timed returns the time that f takes, after a garbage collection.
 func timed(f func() error) (seconds float64, err error) {
 	runtime.GC()
 	begin := time.Now()
@@ -122,7 +122,7 @@ func (b benchFiles) serve() (float64, error) {
 	return b.ready(func() (*sdk.Predictor, error) { return sdk.LoadSparse(b.ours) })
 }
 
-// ready returns how long it takes to make a Predictor.
+// ready returns the time to make a Predictor.
 func (b benchFiles) ready(make func() (*sdk.Predictor, error)) (float64, error) {
 	var p *sdk.Predictor
 	seconds, err := timed(func() (err error) {
@@ -154,7 +154,8 @@ func loadLevel(path string) (*checkpoint.Level, error) {
 	return l, errors.Join(err, c.Close())
 }
 
-// unlink removes a file, if it is there, and has the disk do so at once, where the system knows how to: what saves next must not pay for it.
+// unlink removes a file if it exists, and flushes its directory, so that the next save does not
+// include the time of the removal.
 func unlink(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -163,11 +164,11 @@ func unlink(path string) error {
 	if err != nil {
 		return err
 	}
-	dir.Sync() // an error on Windows
+	dir.Sync() // Windows returns an error
 	return dir.Close()
 }
 
-// gzipped returns how many bytes gzip makes of a file.
+// gzipped returns the size of a file after gzip.
 func gzipped(path string) (int64, error) {
 	in, err := os.Open(path)
 	if err != nil {
@@ -179,13 +180,13 @@ func gzipped(path string) (int64, error) {
 	if _, err := io.Copy(z, in); err != nil {
 		return 0, err
 	}
-	if err := z.Close(); err != nil { // which writes the end
+	if err := z.Close(); err != nil { // writes the end
 		return 0, err
 	}
 	return int64(n), nil
 }
 
-// A counter counts what is written to it.
+// A counter counts the bytes written to it.
 type counter int64
 
 func (c *counter) Write(b []byte) (int, error) {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A filePeer is a process that loads and saves safetensors files when told to, and times itself, so that its start does not count. A nil one
-// takes no time.
+// A filePeer is a process that loads and saves safetensors files on request and measures the time
+// itself, without the time of its own start. A nil filePeer takes no time.
 type filePeer struct {
 	name string
 	cmd  *exec.Cmd
@@ -44,12 +44,12 @@ func startFilePeer(ctx context.Context, command []string, stderr io.Writer) (*fi
 func (p *filePeer) line() (string, error) {
 	line, err := p.out.ReadString('\n')
 	if err != nil {
-		return "", fmt.Errorf("peer %s: no answer: %w", p.cmd, err)
+		return "", fmt.Errorf("peer %s: want a line of output, got none: %w", p.cmd, err)
 	}
 	return strings.TrimSpace(line), nil
 }
 
-// ask has the peer do something with a file and returns the seconds it took.
+// ask sends "VERB PATH" to the peer and returns the seconds that it prints.
 func (p *filePeer) ask(verb, path string) (float64, error) {
 	if p == nil {
 		return 0, nil
@@ -63,10 +63,10 @@ func (p *filePeer) ask(verb, path string) (float64, error) {
 	}
 	seconds, err := strconv.ParseFloat(line, 64)
 	if err != nil || !(seconds > 0) {
-		return 0, fmt.Errorf("peer %s: answers %.100q to %s, want seconds", p.cmd, line, verb)
+		return 0, fmt.Errorf("peer %s: %s: want seconds above 0, got %.100q", p.cmd, verb, line)
 	}
 	return seconds, nil
 }
 
-// close ends the peer and waits for it.
+// close ends the peer and waits for its exit.
 func (p *filePeer) close() error { return errors.Join(p.in.Close(), p.cmd.Wait()) }

@@ -13,10 +13,11 @@ import (
 	"github.com/compressaware/cram/checkpoint/safetensors"
 )
 
-// peer has the test binary be a peer of bench file.
+// peer is the argument that makes the test binary a peer of bench file.
 const peer = "peer"
 
-// servePeer is a peer that needs half a second to load and a quarter to save, or so it says, unless it is to give a wrong answer, or none.
+// servePeer is a peer that reports 0.5 s for each load and 0.25 s for each save. It prints wrong
+// instead if that is not empty, and ends at once if wrong is "none".
 func servePeer(wrong string) {
 	if wrong == "none" {
 		os.Exit(1)
@@ -33,7 +34,7 @@ func servePeer(wrong string) {
 			fmt.Println(0.5)
 		case verb == "save" && os.IsNotExist(err):
 			fmt.Println(0.25)
-			os.WriteFile(path, nil, 0o666) // the next round must remove it
+			os.WriteFile(path, nil, 0o666) // the next round has to remove it
 		default:
 			fmt.Println("cannot", verb, path)
 		}
@@ -85,24 +86,24 @@ func TestBenchFile(t *testing.T) {
 			}
 		}
 		if r["peer"] != "a quick one" || r["peer_load_s"] != 0.5 || r["peer_save_s"] != 0.25 {
-			t.Errorf("the peer's part is %v", r)
+			t.Errorf("the values of the peer are %v", r)
 		}
 	}
 }
 
-func TestBenchFileAlone(t *testing.T) {
+func TestBenchFileNoPeer(t *testing.T) {
 	r := must(t, "bench", "file", "--model", "resnet20", "--sparsity", "0.5", "--rounds", "1")[0]
 	if _, ok := r["peer"]; ok || r["serve_s"].(float64) <= 0 {
 		t.Errorf("bench file printed %v", r)
 	}
 }
 
-func TestBenchFileWithABadPeer(t *testing.T) {
+func TestBenchFileBadPeer(t *testing.T) {
 	for want, command := range map[string][]string{
-		`"soon" to load, want seconds`: {os.Args[0], peer, "soon"},
-		`"-1" to load, want seconds`:   {os.Args[0], peer, "-1"},
-		"no answer":                    {os.Args[0], peer, "none"},
-		"executable file not found":    {"cram-no-such-peer"},
+		`load: want seconds above 0, got "soon"`: {os.Args[0], peer, "soon"},
+		`load: want seconds above 0, got "-1"`:   {os.Args[0], peer, "-1"},
+		"want a line of output, got none":        {os.Args[0], peer, "none"},
+		"executable file not found":              {"cram-no-such-peer"},
 	} {
 		o := try(t.Context(), append([]string{"bench", "file", "--model", "resnet20", "--rounds", "1", "--"}, command...)...)
 		if o.code != 1 || !strings.Contains(o.stderr, want) {

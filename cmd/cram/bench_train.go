@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime/pprof"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +24,7 @@ type benchTrainFlags struct {
 	warmup, steps int
 	profile       string
 	method        methodFlags
-	rule          ruleFlags
+	optimizer     optimizerFlags
 	backend       backendFlags
 }
 
@@ -33,8 +33,8 @@ func (a *app) benchTrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train --model NAME",
 		Short: "Time training steps",
-		Long: `Time whole training steps of sdk.Trainer on noise in the shape that the model was published for, batching included, and
-print the median.`,
+		Long: `Train on random images of the size for which the model was published, and print the median time
+of a step, with the time to prepare its batch.`,
 		Example: `  cram bench train --model resnet20 --batch 128 --threads 2 --method sgd --json
   cram bench train --model resnet20 --method cram+ --levels 0.9 --cpuprofile cpu.out`,
 		Args: cobra.NoArgs,
@@ -42,44 +42,49 @@ print the median.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.model, "model", "resnet20", "network: "+strings.Join(models.Names(), ", "))
-	fs.IntVar(&f.batch, "batch", 128, "examples a step")
+	addModel(fs, &f.model, "resnet20")
+	fs.IntVar(&f.batch, "batch", 128, "examples per step")
 	fs.IntVar(&f.steps, "steps", 20, "steps to time")
 	fs.IntVar(&f.warmup, "skip", 3, "steps before the first that is timed")
-	fs.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the timed steps to this file")
+	fs.StringVar(&f.profile, "cpuprofile", "", "write a CPU profile of the timed steps to `FILE`")
 	f.method.add(fs)
-	f.rule.add(fs)
+	f.optimizer.add(fs)
 	f.backend.add(fs)
 	return cmd
 }
 
 // A stepTime is the result of bench train.
 type stepTime struct {
-	Model        string  `json:"model"`
-	Method       string  `json:"method"`
-	Batch        int     `json:"batch"`
-	Steps        int     `json:"steps"`
-	Step         float64 `json:"step_s"` // median
-	Fastest      float64 `json:"step_min_s"`
-	PerSecond    float64 `json:"images_per_s"` // of the median step
-	Backend      string  `json:"backend"`
-	Instructions string  `json:"instructions"`
-	Threads      int     `json:"threads"`
+	Model          string  `json:"model"`
+	Method         string  `json:"method"`
+	Batch          int     `json:"batch"`
+	Steps          int     `json:"steps"`
+	Step           float64 `json:"step_s"` // median
+	Fastest        float64 `json:"step_min_s"`
+	PerSecond      float64 `json:"images_per_s"` // at the median time of a step
+	Backend        string  `json:"backend"`
+	InstructionSet string  `json:"instruction_set"`
+	Threads        int     `json:"threads"`
 }
 
 func (r stepTime) text() string {
 	return fmt.Sprintf("%s, %s, batch %d: %.1f images/s, median step %.1f ms (fastest %.1f ms) of %d on %s %s, %d threads",
-		r.Model, r.Method, r.Batch, r.PerSecond, 1e3*r.Step, 1e3*r.Fastest, r.Steps, r.Backend, r.Instructions, r.Threads)
+		r.Model, r.Method, r.Batch, r.PerSecond, 1e3*r.Step, 1e3*r.Fastest, r.Steps, r.Backend, r.InstructionSet, r.Threads)
 }
 
 func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
-	if f.batch < 1 || f.steps < 1 || f.warmup < 1 {
-		return usagef("--batch is %d, --steps %d, --skip %d: want at least 1 each", f.batch, f.steps, f.warmup)
+	if err := cmp.Or(
+		checkModel(f.model),
+		atLeast(1, "batch", f.batch),
+		atLeast(1, "steps", f.steps),
+		atLeast(1, "skip", f.warmup),
+	); err != nil {
+		return err
 	}
 	const classes = 10
 	model, shape, err := models.New(f.model, classes)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	example := make([]int, len(shape)-1)
 	for i := range example {
@@ -94,10 +99,10 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 		return err
 	}
 	defer f.method.levels.close()
-	if t.Method, err = f.method.estimator(); err != nil {
+	if t.Method, err = f.method.method(); err != nil {
 		return err
 	}
-	if t.Optimizer, err = f.rule.rule(); err != nil {
+	if t.Optimizer, err = f.optimizer.optimizer(); err != nil {
 		return err
 	}
 	if t.Backend, err = f.backend.open(ctx); err != nil {
@@ -123,11 +128,11 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 	return a.print(stepTime{
 		Model: f.model, Method: f.method.name, Batch: f.batch, Steps: f.steps,
 		Step: middle, Fastest: fastest, PerSecond: float64(f.batch) / middle,
-		Backend: info.Name, Instructions: info.InstructionSet, Threads: info.Threads,
+		Backend: info.Name, InstructionSet: info.InstructionSet, Threads: info.Threads,
 	})
 }
 
-// stopwatch times steps from the end of one to the end of the next.
+// A stopwatch measures the time of a step from the end of the step before.
 type stopwatch struct {
 	skip    int
 	onStart func() error
@@ -156,7 +161,7 @@ func median(times []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// noise returns a set of steps equal batches of uniform noise, held in memory once.
+// noise returns a set of the given number of batches of uniform noise. All batches are the same.
 func noise(example []int, batch, steps, classes int) (data.Set, error) {
 	elements := batch
 	for _, d := range example {

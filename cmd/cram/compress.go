@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/compressaware/cram/sdk"
-	sparse "github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 )
 
@@ -24,14 +24,24 @@ type compressFlags struct {
 func (a *app) compress() *cobra.Command {
 	var f compressFlags
 	cmd := &cobra.Command{
-		Use:   "compress FILE --with LEVEL... --out FILE",
-		Short: "Prune a trained network to one level or several",
-		Long: `Prune a trained network one-shot and write one file that holds all the levels asked for. With --data, the batch-norm
-statistics of each level are estimated anew on augmented training examples, which needs no labels and is what keeps the
-accuracy of a pruned network; without it they stay those of the dense network.
+		Use:   "compress FILE --with LEVELS --out FILE",
+		Short: "Prune a trained network to one or more levels",
+		Long: `Prune the dense level of a network one-shot and write a file with one level for each
+compressor of --with. With --data, the batch-norm statistics of each pruned level are estimated
+on augmented training examples, without their labels. Without --data, the levels keep the
+statistics of the dense level, and most of the accuracy at high sparsity is lost.
 
-Levels: ` + sparse.Syntax + `.
-A bare number is the sparsity of topk; ` + pluginForm + ` is a compressor in a program of its own.`,
+A compressor is one of
+
+- SPARSITY or topk:SPARSITY: the largest weights of the whole network remain
+- uniform:SPARSITY: the largest weights of each tensor remain
+- nm:N:M: the N largest of each M consecutive weights remain
+- block4:SPARSITY: blocks of 4 output channels remain or are removed together; other sizes: block8, …
+- only(PATTERN,…):COMPRESSOR and except(PATTERN,…):COMPRESSOR: a compressor for some weights by name
+- dense: all weights remain
+- ` + pluginSyntax + `: a compressor in a separate program
+
+SPARSITY is the fraction of zeros, from 0 to 1.`,
 		Example: `  cram compress net.cram --with topk:0.9 --data cifar10 --data-dir DIR --out net90.cram
   cram compress net.cram --with dense,0.5,0.9 --with nm:2:4 --data cifar10 --data-dir DIR --out levels.cram`,
 		Args: cobra.ExactArgs(1),
@@ -39,38 +49,40 @@ A bare number is the sparsity of topk; ` + pluginForm + ` is a compressor in a p
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.Var(&f.with, "with", "level, or several with commas; may be repeated")
-	fs.StringVar(&f.out, "out", "", "file to write")
+	fs.Var(&f.with, "with", "`LEVELS` to write: compressors separated by commas; may be repeated")
+	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	f.data.add(fs)
 	fs.IntVar(&f.tune.Samples, "samples", 1000, "training examples to draw for the statistics")
-	fs.IntVar(&f.tune.Batch, "batch", 128, "examples a batch")
-	fs.IntVar(&f.tune.Batches, "batches", 100, "batches to estimate the statistics on")
-	fs.Uint64Var(&f.tune.Seed, "seed", 0, "of the examples drawn and their augmentation")
+	fs.IntVar(&f.tune.Batch, "batch", 128, "examples per batch")
+	fs.IntVar(&f.tune.Batches, "batches", 100, "batches for the estimate of the statistics")
+	fs.Uint64Var(&f.tune.Seed, "seed", 0, "seed of the draw of examples and of their augmentation")
 	f.backend.add(fs)
 	cmd.MarkFlagRequired("with")
 	cmd.MarkFlagRequired("out")
 	return cmd
 }
 
-// A compressed says what one level became.
+// A compressed is the result for one level.
 type compressed struct {
-	Level    string   `json:"level"`
-	Sparsity float64  `json:"sparsity"` // of the prunable weights
-	Kept     int      `json:"kept"`
-	Total    int      `json:"total"`
-	Tuned    bool     `json:"tuned"`           // batch-norm statistics were estimated anew
-	Dense    []string `json:"dense,omitempty"` // weights the level left dense, and why
+	Level    string  `json:"level"`
+	Sparsity float64 `json:"sparsity"` // of the prunable weights
+	Kept     int     `json:"kept"`
+	Total    int     `json:"total"`
+	Tuned    bool    `json:"tuned"` // the batch-norm statistics were estimated for this level
+
+	// The prunable weights that were not pruned, each with the reason.
+	Dense []string `json:"dense,omitempty"`
 }
 
 func (r compressed) text() string {
 	s := fmt.Sprintf("%-16s %5.1f %% zeros, %d of %d weights kept", r.Level, 100*r.Sparsity, r.Kept, r.Total)
-	for _, why := range r.Dense {
-		s += "\n  stays dense: " + why
+	for _, reason := range r.Dense {
+		s += "\n  not pruned: " + reason
 	}
 	return s
 }
 
-// A written says which file a command has written.
+// A written is the last result of a command that writes a file.
 type written struct {
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
@@ -79,14 +91,20 @@ type written struct {
 func (r written) text() string { return fmt.Sprintf("wrote %s, %s", r.File, size(r.Bytes)) }
 
 func (a *app) runCompress(ctx context.Context, file string, f compressFlags) error {
-	if f.tune.Samples < 1 || f.tune.Batch < 1 || f.tune.Batches < 1 {
-		return usagef("--samples is %d, --batch %d, --batches %d: want at least 1 each", f.tune.Samples, f.tune.Batch, f.tune.Batches)
+	if err := cmp.Or(
+		atLeast(1, "samples", f.tune.Samples),
+		atLeast(1, "batch", f.tune.Batch),
+		atLeast(1, "batches", f.tune.Batches),
+	); err != nil {
+		return err
 	}
 	net, err := sdk.Open(file)
 	if err != nil {
 		return err
 	}
-	a.noteDenseWidened(file, net)
+	if err := a.noteWidened(file, sdk.Dense); err != nil {
+		return err
+	}
 	if f.data.name != "" {
 		set, err := f.data.open()
 		if err != nil {
@@ -97,7 +115,7 @@ func (a *app) runCompress(ctx context.Context, file string, f compressFlags) err
 			return err
 		}
 	} else {
-		a.note("batch-norm statistics stay those of the dense network; give --data to tune them, accuracy at high sparsity depends on it")
+		a.note("no --data: the levels keep the batch-norm statistics of the dense level, and lose accuracy at high sparsity")
 	}
 	if f.tune.Backend, err = f.backend.open(ctx); err != nil {
 		return err
@@ -107,20 +125,28 @@ func (a *app) runCompress(ctx context.Context, file string, f compressFlags) err
 		return err
 	}
 	defer f.with.close()
-	small, err := sdk.Compress(ctx, net, f.tune, f.with.list...)
+	pruned, err := sdk.Compress(ctx, net, f.tune, f.with.list...)
 	if err != nil {
 		return err
 	}
-	if err := small.Save(f.out); err != nil {
+	if err := pruned.Save(f.out); err != nil {
 		return err
 	}
-	for _, level := range small.Levels() {
-		report, err := small.Report(level)
+	if err := a.printReports(pruned, f.tune.Set != nil); err != nil {
+		return err
+	}
+	return a.printWritten(f.out)
+}
+
+// printReports prints the result of each level. Tuned states whether statistics were estimated.
+func (a *app) printReports(net *sdk.Network, tuned bool) error {
+	for _, level := range net.Levels() {
+		report, err := net.Report(level)
 		if err != nil {
 			return err
 		}
 		total := report.Total()
-		r := compressed{Level: level, Sparsity: total.Sparsity(), Kept: total.Kept, Total: total.Total, Tuned: f.tune.Set != nil && level != sdk.Dense}
+		r := compressed{Level: level, Sparsity: total.Sparsity(), Kept: total.Kept, Total: total.Total, Tuned: tuned && level != sdk.Dense}
 		for _, row := range report.Rows {
 			if row.Skipped != "" {
 				r.Dense = append(r.Dense, row.Name+": "+row.Skipped)
@@ -131,7 +157,7 @@ func (a *app) runCompress(ctx context.Context, file string, f compressFlags) err
 			return err
 		}
 	}
-	return a.printWritten(f.out)
+	return nil
 }
 
 func (a *app) printWritten(file string) error {
@@ -142,7 +168,7 @@ func (a *app) printWritten(file string) error {
 	return a.print(written{file, info.Size()})
 }
 
-// size formats a number of bytes for people.
+// size returns a number of bytes with a unit.
 func size(bytes int64) string {
 	switch {
 	case bytes >= 1<<20:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,14 +25,17 @@ func (a *app) convert() *cobra.Command {
 	var f convertFlags
 	cmd := &cobra.Command{
 		Use:   "convert FILE --out FILE",
-		Short: "Pick levels, and store weights in another encoding or type",
-		Long: `Write a file again with some of its levels, its weights in another encoding, or its kernels in another type.
+		Short: "Select levels, and change the encoding or the dtype of weights",
+		Long: `Write a file again: with some of its levels, with its weights in another encoding, or with its
+prunable weights in another dtype.
 
-Levels and encodings are lossless: every weight keeps every bit. --dtype f16 or bf16 rounds convolution, linear and embedding weights
-to the nearest, ties to even; norms, biases and statistics stay f32. It refuses a weight that f16 cannot hold, and the largest
-change is printed. --dtype f32 widens them again, exactly. Such a file is served in float32.
+The selection of levels and the encodings change no weight. --dtype f16 and --dtype bf16 round the
+weights of convolutions, linear layers and embeddings to the nearest value, ties to even; all
+other tensors stay f32. The command prints the largest change, and refuses a weight that f16
+cannot represent. --dtype f32 converts the weights back without a change. Networks compute in
+float32, whatever the dtype in the file.
 
-A training in progress cannot be converted: its state belongs to its weights.`,
+A checkpoint of a training in progress cannot be converted.`,
 		Example: `  cram convert levels.cram --level topk:0.9 --out net90.cram
   cram convert net90.cram --dtype f16 --out net90-f16.cram
   cram convert net90.cram --encoding dense --out net90-dense.cram`,
@@ -40,23 +44,26 @@ A training in progress cannot be converted: its state belongs to its weights.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringSliceVar(&f.levels, "level", nil, "levels to keep, in this order; all when left out")
-	fs.StringSliceVar(&f.drop, "drop", nil, "levels to leave out")
-	fs.StringVar(&f.encoding, "encoding", "", "dense, bitmask, index16, or smallest of the three for each weight; as it is when left out")
-	fs.StringVar(&f.dtype, "dtype", "", "f32, f16 or bf16; as it is when left out")
-	fs.StringVar(&f.out, "out", "", "file to write")
+	fs.StringSliceVar(&f.levels, "level", nil, "`LEVELS` to keep, in this order; without the flag all")
+	fs.StringSliceVar(&f.drop, "drop", nil, "`LEVELS` to leave out")
+	fs.StringVar(&f.encoding, "encoding", "", "`ENCODING` of the weights: dense, bitmask, index16, or smallest for the smallest of these for each weight; without the flag unchanged")
+	fs.StringVar(&f.dtype, "dtype", "", "`DTYPE` of the weights: f32, f16 or bf16; without the flag unchanged")
+	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	cmd.MarkFlagRequired("out")
 	cmd.MarkFlagsMutuallyExclusive("level", "drop")
 	return cmd
 }
 
-// A converted says what became of one level.
+// A converted is the result for one level.
 type converted struct {
-	Level     string  `json:"level"`
-	Lossless  bool    `json:"lossless"`             // every weight is the number it was
-	MaxChange float64 `json:"max_change,omitempty"` // the largest |new - old|, left out where it is unbounded: JSON has no infinity
-	Unbounded bool    `json:"unbounded,omitempty"`  // a weight is infinite or NaN now, or was, and is another
-	Tensor    string  `json:"tensor,omitempty"`     // where
+	Level    string `json:"level"`
+	Lossless bool   `json:"lossless"` // no weight has changed
+
+	// The largest |new - old| of a weight and the tensor with it. If a weight that was or is
+	// infinite or NaN has changed, Unbounded is true and MaxChange is 0: JSON has no infinity.
+	MaxChange float64 `json:"max_change,omitempty"`
+	Unbounded bool    `json:"unbounded,omitempty"`
+	Tensor    string  `json:"tensor,omitempty"`
 }
 
 func (r converted) text() string {
@@ -64,69 +71,27 @@ func (r converted) text() string {
 		return r.Level + ": lossless"
 	}
 	if r.Unbounded {
-		return fmt.Sprintf("%s: changed without bound in %s: a weight that is infinite or NaN now, or was, is another", r.Level, r.Tensor)
+		return fmt.Sprintf("%s: changed without bound in %s: a weight that was or is infinite or NaN has changed", r.Level, r.Tensor)
 	}
 	return fmt.Sprintf("%s: rounded, by at most %.3g in %s", r.Level, r.MaxChange, r.Tensor)
 }
 
 func (a *app) runConvert(file string, f convertFlags) error {
-	if f.encoding != "" && !slices.Contains([]string{"dense", "bitmask", "index16", "smallest"}, f.encoding) {
-		return usagef("--encoding is %q, must be dense, bitmask, index16 or smallest", f.encoding)
+	if err := f.check(); err != nil {
+		return err
 	}
-	if f.dtype != "" && !slices.Contains([]string{"f32", "f16", "bf16"}, f.dtype) {
-		return usagef("--dtype is %q, must be f32, f16 or bf16", f.dtype)
-	}
-	for i, name := range f.levels {
-		if slices.Contains(f.levels[:i], name) {
-			return usagef("--level names %q twice; a file has a level once", name)
-		}
-	}
-	r, err := checkpoint.Open(file)
+	content, err := f.read(file)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	if r.HasState() {
-		return fmt.Errorf("%s is a training in progress; finish it first", file)
-	}
-	out := checkpoint.File{Info: r.Info(), Programs: map[string]*graph.Program{}}
-	for _, name := range r.Programs() {
-		if out.Programs[name], err = r.Program(name); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	kernels := kernelsOf(content.Programs["infer"])
+	results := make([]converted, len(content.Levels))
+	for i, l := range content.Levels {
+		if results[i], err = f.convertLevel(l, kernels); err != nil {
+			return fmt.Errorf("%s: level %s: %w", file, l.Name, err)
 		}
 	}
-	kernels := kernelsOf(out.Programs["infer"])
-	names, err := f.keep(r.Levels())
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	var results []converted
-	for _, name := range names {
-		l, err := r.Level(name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		result, most := converted{Level: name, Lossless: true}, 0.0
-		for _, tensor := range slices.Sorted(maps.Keys(l.Tensors)) {
-			v := l.Tensors[tensor]
-			if l.Tensors[tensor], err = f.convert(v, kernels[tensor]); err != nil {
-				return fmt.Errorf("%s: level %s: %s: %w", file, name, tensor, err)
-			}
-			change, changed, err := difference(v, l.Tensors[tensor])
-			if err != nil {
-				return fmt.Errorf("%s: level %s: %s: %w", file, name, tensor, err)
-			}
-			if changed && (result.Lossless || change > most) {
-				result, most = converted{Level: name, Tensor: tensor}, change
-				if result.Unbounded = math.IsInf(change, 1); !result.Unbounded {
-					result.MaxChange = change
-				}
-			}
-		}
-		out.Levels = append(out.Levels, *l)
-		results = append(results, result)
-	}
-	if err := checkpoint.Save(f.out, &out); err != nil {
+	if err := checkpoint.Save(f.out, content); err != nil {
 		return err
 	}
 	for _, result := range results {
@@ -137,8 +102,50 @@ func (a *app) runConvert(file string, f convertFlags) error {
 	return a.printWritten(f.out)
 }
 
-// keep returns the levels that the new file has.
-func (f convertFlags) keep(have []string) ([]string, error) {
+// check returns a usage error unless the flags are in range.
+func (f convertFlags) check() error {
+	for i, name := range f.levels {
+		if slices.Contains(f.levels[:i], name) {
+			return usagef("--level: want each level once, got %q twice", name)
+		}
+	}
+	return cmp.Or(
+		oneOf("encoding", cmp.Or(f.encoding, "dense"), "dense", "bitmask", "index16", "smallest"),
+		oneOf("dtype", cmp.Or(f.dtype, "f32"), "f32", "f16", "bf16"),
+	)
+}
+
+// read returns the content of a file, with the levels of the new file.
+func (f convertFlags) read(file string) (*checkpoint.File, error) {
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if r.HasState() {
+		return nil, fmt.Errorf("%s is the checkpoint of a training in progress: finish the training first", file)
+	}
+	names, err := f.selectLevels(r.Levels())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	content, err := r.File()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	byName := map[string]checkpoint.Level{}
+	for _, l := range content.Levels {
+		byName[l.Name] = l
+	}
+	content.Levels = nil
+	for _, name := range names {
+		content.Levels = append(content.Levels, byName[name])
+	}
+	return content, nil
+}
+
+// selectLevels returns the names of the levels of the new file.
+func (f convertFlags) selectLevels(have []string) ([]string, error) {
 	for _, name := range slices.Concat(f.levels, f.drop) {
 		if !slices.Contains(have, name) {
 			return nil, &checkpoint.LevelError{Want: name, Have: have}
@@ -147,14 +154,14 @@ func (f convertFlags) keep(have []string) ([]string, error) {
 	if len(f.levels) > 0 {
 		return f.levels, nil
 	}
-	kept := slices.DeleteFunc(slices.Clone(have), func(name string) bool { return slices.Contains(f.drop, name) })
-	if len(kept) == 0 {
-		return nil, fmt.Errorf("no level is left of %v", have)
+	left := slices.DeleteFunc(slices.Clone(have), func(name string) bool { return slices.Contains(f.drop, name) })
+	if len(left) == 0 {
+		return nil, fmt.Errorf("--drop leaves no level of %v", have)
 	}
-	return kept, nil
+	return left, nil
 }
 
-// kernelsOf returns the names of the weights that may be stored in 16 bits.
+// kernelsOf returns the names of the weights that can be stored in 16 bits.
 func kernelsOf(p *graph.Program) map[string]bool {
 	kernels := map[string]bool{}
 	if p != nil {
@@ -165,7 +172,32 @@ func kernelsOf(p *graph.Program) map[string]bool {
 	return kernels
 }
 
-// convert returns v, a weight or not, in the type and encoding asked for.
+// convertLevel replaces the tensors of a level by the converted ones.
+func (f convertFlags) convertLevel(l checkpoint.Level, kernels map[string]bool) (converted, error) {
+	result, largest := converted{Level: l.Name, Lossless: true}, 0.0
+	for _, name := range slices.Sorted(maps.Keys(l.Tensors)) {
+		before := l.Tensors[name]
+		after, err := f.convert(before, kernels[name])
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", name, err)
+		}
+		l.Tensors[name] = after
+		change, changed, err := difference(before, after)
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", name, err)
+		}
+		if changed && (result.Lossless || change > largest) {
+			largest = change
+			result = converted{Level: l.Name, Tensor: name, Unbounded: math.IsInf(change, 1)}
+			if !result.Unbounded {
+				result.MaxChange = change
+			}
+		}
+	}
+	return result, nil
+}
+
+// convert returns v in the dtype and encoding of the flags. Only a kernel is converted.
 func (f convertFlags) convert(v array.Value, kernel bool) (array.Value, error) {
 	var err error
 	if f.dtype != "" && kernel {
@@ -173,7 +205,7 @@ func (f convertFlags) convert(v array.Value, kernel bool) (array.Value, error) {
 		if err != nil {
 			return v, err
 		}
-		if v.DType != d && v.DType != array.F32 { // from one 16-bit type to the other
+		if v.DType != d && v.DType != array.F32 { // from one 16-bit dtype to the other
 			if v, err = v.Cast(array.F32); err != nil {
 				return v, err
 			}
@@ -199,9 +231,10 @@ func (f convertFlags) convert(v array.Value, kernel bool) (array.Value, error) {
 	return t.Encode(e)
 }
 
-// difference returns the largest |x - y| of two values of one shape, and whether any element is another number. NaN is the same as NaN, and
-// whatever else is not finite and differs is infinitely far away. Only a change of type changes numbers.
-func difference(x, y array.Value) (most float64, changed bool, err error) {
+// difference returns the largest |x[i] - y[i]| of two values of equal shape, and whether any
+// element differs. A NaN equals a NaN. The difference is infinite between elements of which one is
+// not finite. Values of equal dtype are taken as equal, since an encoding changes no element.
+func difference(x, y array.Value) (largest float64, changed bool, err error) {
 	if x.DType == y.DType {
 		return 0, false, nil
 	}
@@ -225,7 +258,7 @@ func difference(x, y array.Value) (most float64, changed bool, err error) {
 		if math.IsNaN(d) {
 			d = math.Inf(1)
 		}
-		most, changed = max(most, d), true
+		largest, changed = max(largest, d), true
 	}
-	return most, changed, nil
+	return largest, changed, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,15 +13,15 @@ import (
 )
 
 func (a *app) data() *cobra.Command {
-	cmd := group("data", "List and download data sets")
-	cmd.AddCommand(a.dataList(), a.dataFetch())
-	return cmd
+	return group("data", "List and download data sets", a.dataList(), a.dataFetch())
 }
 
 func (a *app) dataList() *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Short:   "List the data sets that have a name",
+		Use:   "list",
+		Short: "List the known data sets",
+		Long: `List the names that --data accepts, with the normalization and the augmentation that
+cram train uses for each data set.`,
 		Example: "  cram data list",
 		Args:    cobra.NoArgs,
 		RunE: a.action(func(context.Context, []string) error {
@@ -34,7 +35,7 @@ func (a *app) dataList() *cobra.Command {
 	}
 }
 
-// A datasetResult is a data set by name, and how it is used.
+// A datasetResult is one line of data list.
 type datasetResult struct {
 	Name    string    `json:"name"`
 	Mean    []float32 `json:"mean"`
@@ -62,33 +63,40 @@ func (a *app) dataFetch() *cobra.Command {
 	var dir, mirror string
 	cmd := &cobra.Command{
 		Use:   "fetch NAME",
-		Short: "Download a data set from where its authors put it",
-		Long: `Download cifar10, fashion-mnist or mnist from the official address into a folder of its own inside --data-dir, and check every
-file's SHA-256. What is there and right is left alone; an interrupted download goes on where it stopped.`,
+		Short: "Download a data set",
+		Long: `Download cifar10, fashion-mnist or mnist from the address of its authors into a subdirectory
+of --data-dir, and check the SHA-256 of every file. Files that exist and have the right SHA-256
+are not downloaded again. After an interruption, the same command continues the download.`,
 		Example: `  cram data fetch cifar10 --data-dir ~/data
   cram data fetch mnist --data-dir ~/data --mirror https://mirror.example.com/mnist/`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.action(func(ctx context.Context, args []string) error {
-			if _, err := data.Lookup(args[0]); err != nil {
-				return usageError{err}
-			}
-			show := progress.New(a.stderr)
-			defer show.Close()
-			if err := data.Fetch(ctx, args[0], dir, data.FetchOptions{Mirror: mirror, Progress: show.Bytes}); err != nil {
-				return err
-			}
-			return a.print(fetched{args[0], dir})
+			return a.runDataFetch(ctx, args[0], dir, data.FetchOptions{Mirror: mirror})
 		}),
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", ".", "folder to put the data set's folder in")
-	cmd.Flags().StringVar(&mirror, "mirror", "", "address of a folder to download from instead; the checksums stay the same")
+	fs := cmd.Flags()
+	fs.StringVar(&dir, "data-dir", ".", "`DIR` in which the subdirectory of the data set is made")
+	fs.StringVar(&mirror, "mirror", "", "`URL` of a directory to download from instead; the checksums stay the same")
 	return cmd
 }
 
-// A fetched says which data set is there.
+// A fetched reports that a data set is complete.
 type fetched struct {
 	Name string `json:"name"`
 	Dir  string `json:"dir"`
 }
 
 func (r fetched) text() string { return fmt.Sprintf("%s is in %s", r.Name, r.Dir) }
+
+func (a *app) runDataFetch(ctx context.Context, name, dir string, o data.FetchOptions) error {
+	if names := datasetNames(); !slices.Contains(names, name) {
+		return usagef("data set: want %s, got %q", either(names), name)
+	}
+	show := progress.New(a.stderr)
+	defer show.Close()
+	o.Progress = show.Bytes
+	if err := data.Fetch(ctx, name, dir, o); err != nil {
+		return err
+	}
+	return a.print(fetched{name, dir})
+}

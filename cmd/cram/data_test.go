@@ -21,7 +21,8 @@ func TestDataList(t *testing.T) {
 	}
 }
 
-// TestDataFetchMirror: --mirror is asked, and a file that it lacks is named.
+// TestDataFetchMirror requires a download from --mirror, and the name of a missing file in the
+// error.
 func TestDataFetchMirror(t *testing.T) {
 	mirror := httptest.NewServer(http.NotFoundHandler())
 	defer mirror.Close()
@@ -32,7 +33,7 @@ func TestDataFetchMirror(t *testing.T) {
 	}
 }
 
-// TestFolder trains on a folder of images, and refuses splits with different classes.
+// TestFolder trains on a directory of images, and requires an error for splits with other classes.
 func TestFolder(t *testing.T) {
 	dir := t.TempDir()
 	picture := read(t, shape(t, t.TempDir(), 1))

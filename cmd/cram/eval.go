@@ -25,9 +25,9 @@ func (a *app) eval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval FILE --data NAME",
 		Short: "Measure accuracy, loss and speed on a test split",
-		Long: `Measure a network on the test split of a data set: accuracy (the share of examples whose largest logit is the label's),
-mean cross-entropy in nats, and images a second, reading the data included. A file of several levels is measured at each of
-them, in the file's order.`,
+		Long: `Evaluate each level of a network on the test split of a data set. The results are the accuracy
+(the fraction of examples whose largest logit is that of the label), the mean cross-entropy in
+nats, and the images per second, with the time to read the data.`,
 		Example: `  cram eval net90.cram --data cifar10 --data-dir DIR --json
   cram eval levels.cram --level topk:0.9 --data cifar10 --data-dir DIR`,
 		Args: cobra.ExactArgs(1),
@@ -36,33 +36,34 @@ them, in the file's order.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	f.data.add(fs)
-	fs.StringVar(&f.level, "level", "", "measure this level only")
-	fs.IntVar(&f.batch, "batch", 128, "examples a batch")
-	fs.IntVar(&f.limit, "limit", 0, "measure on the first N examples only; 0 means all")
+	fs.StringVar(&f.level, "level", "", "evaluate this `LEVEL` only")
+	fs.IntVar(&f.batch, "batch", 128, "examples per batch")
+	fs.IntVar(&f.limit, "limit", 0, "evaluate on the first N examples only; 0 for all")
 	f.backend.add(fs)
 	cmd.MarkFlagRequired("data")
 	return cmd
 }
 
-// A score is what one level is worth.
+// A score is the result for one level.
 type score struct {
-	Level        string  `json:"level"`
-	Accuracy     float64 `json:"accuracy"` // 0 to 1
-	Loss         float64 `json:"loss"`
-	Examples     int     `json:"examples"`
-	PerSecond    float64 `json:"images_per_s"`
-	Backend      string  `json:"backend"`
-	Instructions string  `json:"instructions"`
-	Threads      int     `json:"threads"`
+	Level          string  `json:"level"`
+	Accuracy       float64 `json:"accuracy"` // 0 to 1
+	Loss           float64 `json:"loss"`
+	Examples       int     `json:"examples"`
+	PerSecond      float64 `json:"images_per_s"`
+	Backend        string  `json:"backend"`
+	InstructionSet string  `json:"instruction_set"`
+	Threads        int     `json:"threads"`
 }
 
 func (r score) text() string {
-	return fmt.Sprintf("%-16s accuracy %6.2f %%   loss %.4f   %d images   %.0f images/s on %s %s", r.Level, 100*r.Accuracy, r.Loss, r.Examples, r.PerSecond, r.Backend, r.Instructions)
+	return fmt.Sprintf("%-16s accuracy %6.2f %%   loss %.4f   %d images   %.0f images/s on %s %s",
+		r.Level, 100*r.Accuracy, r.Loss, r.Examples, r.PerSecond, r.Backend, r.InstructionSet)
 }
 
 func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
-	if f.batch < 1 {
-		return usagef("--batch is %d, must be at least 1", f.batch)
+	if err := atLeast(1, "batch", f.batch); err != nil {
+		return err
 	}
 	known, err := f.data.open()
 	if err != nil {
@@ -86,11 +87,9 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 		levels = []string{f.level}
 	}
 	for _, level := range levels {
-		stored, err := net.Widened(level)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		if err := a.noteWidened(file, level); err != nil {
+			return err
 		}
-		a.noteWidened(file, level, stored)
 		r, err := measure(ctx, net, level, backend, set, f.batch)
 		if err != nil {
 			return err
@@ -102,7 +101,7 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 	return nil
 }
 
-// measure scores one level.
+// measure evaluates one level.
 func measure(ctx context.Context, net *sdk.Network, level string, backend backends.Backend, set data.Set, batch int) (score, error) {
 	p, err := net.Predictor(ctx, sdk.Level(level), sdk.On(backend))
 	if err != nil {
@@ -118,6 +117,6 @@ func measure(ctx context.Context, net *sdk.Network, level string, backend backen
 	return score{
 		Level: level, Accuracy: s.Accuracy, Loss: s.Loss, Examples: s.Examples,
 		PerSecond: float64(s.Examples) / time.Since(start).Seconds(),
-		Backend:   info.Name, Instructions: info.InstructionSet, Threads: info.Threads,
+		Backend:   info.Name, InstructionSet: info.InstructionSet, Threads: info.Threads,
 	}, nil
 }

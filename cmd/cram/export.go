@@ -25,10 +25,13 @@ func (a *app) export() *cobra.Command {
 	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export FILE --format safetensors|onnx --out FILE",
-		Short: "Write a level for other tools",
-		Long: `Write one level for other tools, dense with its zeros. safetensors holds the weights alone, under the names that PyTorch's users know:
-torchvision's and timm's for ResNets, torchvision's for VGG16, and cram's own for its own networks. onnx (opset 17) holds the whole network, the normalisation of its input included: it takes a batch
-of raw values from 0 to 1 and gives logits.`,
+		Short: "Write a level as safetensors or ONNX",
+		Long: `Write one level in a format of other tools. Zeros are stored like all other weights.
+
+- safetensors contains the weights without the network. The names are those of torchvision and timm
+  for ResNets, those of torchvision for VGG16, and cram's own for other models.
+- onnx (opset 17) contains the whole network, with the normalization of its input. Its input is a
+  batch of images with values from 0 to 1, its output the logits.`,
 		Example: `  cram export net90.cram --format onnx --fold-bn --out net90.onnx
   cram export levels.cram --level topk:0.9 --format safetensors --out net90.safetensors`,
 		Args: cobra.ExactArgs(1),
@@ -36,26 +39,24 @@ of raw values from 0 to 1 and gives logits.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.format, "format", "", "safetensors or onnx")
-	fs.StringVar(&f.level, "level", "", "level to write; may be left out when the file has one only")
-	fs.BoolVar(&f.fold, "fold-bn", false, "onnx: merge batch norms into the convolutions before them")
-	fs.StringVar(&f.out, "out", "", "file to write")
+	fs.StringVar(&f.format, "format", "", "`FORMAT` to write: safetensors or onnx")
+	fs.StringVar(&f.level, "level", "", "`LEVEL` to write; not needed for a file with one level")
+	fs.BoolVar(&f.fold, "fold-bn", false, "merge batch norms into the convolutions before them; onnx only")
+	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	cmd.MarkFlagRequired("format")
 	cmd.MarkFlagRequired("out")
 	return cmd
 }
 
 func (a *app) runExport(file string, f exportFlags) error {
-	var write func(io.Writer, *checkpoint.Reader, *checkpoint.Level) error
-	switch {
-	case f.format == "onnx":
+	if err := oneOf("format", f.format, "safetensors", "onnx"); err != nil {
+		return err
+	}
+	write := writeWeights
+	if f.format == "onnx" {
 		write = f.writeONNX
-	case f.format == "safetensors" && f.fold:
-		return usagef("--fold-bn goes with --format onnx")
-	case f.format == "safetensors":
-		write = writeWeights
-	default:
-		return usagef("--format is %q, must be safetensors or onnx", f.format)
+	} else if f.fold {
+		return usagef("--fold-bn applies to --format onnx only")
 	}
 	r, err := checkpoint.Open(file)
 	if err != nil {
@@ -96,33 +97,33 @@ func (f exportFlags) writeONNX(w io.Writer, r *checkpoint.Reader, l *checkpoint.
 	return onnx.Write(w, m)
 }
 
-// metadata says where an exported level comes from.
+// metadata returns the provenance of an exported level.
 func metadata(r *checkpoint.Reader, l *checkpoint.Level) map[string]string {
 	m := r.Info()
 	return map[string]string{"model": m.Model, "recipe": m.Recipe, "data": m.Data, "level": l.Name, "format": "pt"}
 }
 
-// replace writes a file beside path, flushes it to the disk, and renames it to path once it is whole. An error of the disk names path; one of
-// write, which no disk caused, is returned as it is.
+// replace writes a temporary file in the directory of path, flushes it to the disk and renames it
+// to path. An error of the disk contains path. An error of write is returned unchanged.
 func replace(path string, write func(io.Writer) error) error {
 	out, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
 	b := bufio.NewWriterSize(out, 1<<20)
-	wrong := write(b)
+	writeErr := write(b)
 	if err = b.Flush(); err != nil {
-		wrong = nil // it is what became of the disk's error, which a bufio.Writer repeats
-	} else if wrong == nil {
+		writeErr = nil // a consequence of the disk's error, which Flush repeats
+	} else if writeErr == nil {
 		err = errors.Join(out.Chmod(0o644), out.Sync())
 	}
-	if err = errors.Join(err, out.Close()); err == nil && wrong == nil {
+	if err = errors.Join(err, out.Close()); err == nil && writeErr == nil {
 		err = os.Rename(out.Name(), path)
 	}
 	if err != nil {
 		err = fmt.Errorf("save %s: %w", path, err)
 	}
-	if err = errors.Join(wrong, err); err != nil {
+	if err = errors.Join(writeErr, err); err != nil {
 		return errors.Join(err, os.Remove(out.Name()))
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// twoLevels writes a file with the levels dense and topk:0.9 of a network that has learnt a little.
+// twoLevels writes a file with the levels dense and topk:0.9 of a network after a short training.
 func twoLevels(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,17 +70,17 @@ func TestExportSafetensors(t *testing.T) {
 	}
 }
 
-// TestExportNowhere: what is wrong with --out is not blamed on the file that was read.
+// TestExportNowhere requires errors about --out that do not contain the name of the input.
 func TestExportNowhere(t *testing.T) {
 	file, dir := twoLevels(t), t.TempDir()
 	write(t, filepath.Join(dir, "file"), nil)
-	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "directory", "full"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, out := range []string{filepath.Join(dir, "none", "w"), filepath.Join(dir, "file", "w"), filepath.Join(dir, "folder")} {
+	for _, out := range []string{filepath.Join(dir, "none", "w"), filepath.Join(dir, "file", "w"), filepath.Join(dir, "directory")} {
 		for _, format := range []string{"safetensors", "onnx"} {
 			o := try(t.Context(), "export", file, "--level", "dense", "--format", format, "--out", out)
-			stutters(t, o.stderr)
+			noRepeats(t, o.stderr)
 			if o.code != 1 || !strings.HasPrefix(o.stderr, "cram: save "+out+": ") || strings.Contains(o.stderr, file) {
 				t.Errorf("%s to %s: %+v", format, out, o)
 			}
@@ -91,7 +91,8 @@ func TestExportNowhere(t *testing.T) {
 	}
 }
 
-// TestReplace tells what writes from what holds: the first speaks for itself, and the old file stays.
+// TestReplace requires that an error of the writer is returned unchanged, and that the old file
+// remains.
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w")
 	write(t, path, []byte("old"))

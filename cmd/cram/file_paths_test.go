@@ -23,7 +23,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// waysTo returns ways to name the canary, an executable.
+// waysTo returns texts that name the canary, an executable file, in different ways.
 func waysTo(canary string) []string {
 	relative := "../" + filepath.Base(filepath.Dir(canary)) + "/" + filepath.Base(canary)
 	return []string{
@@ -33,7 +33,8 @@ func waysTo(canary string) []string {
 	}
 }
 
-// lure makes every text of f that may say anything a way to name the canary, and adds levels, at which f is as at its last one, and programs of such names.
+// lure replaces the free texts of f by texts that name the canary, and adds levels and programs
+// with such names. The added levels are copies of the last one.
 func lure(f *checkpoint.File, ways []string, canary string) {
 	texts := map[string]string{}
 	for i, w := range ways {
@@ -43,7 +44,7 @@ func lure(f *checkpoint.File, ways []string, canary string) {
 		f.Levels[i].Notes = texts
 	}
 	level := f.Levels[len(f.Levels)-1]
-	f.Levels = f.Levels[:1] // dense, which compress and train begin with
+	f.Levels = f.Levels[:1] // dense, from which compress and train start
 	for _, w := range ways {
 		level.Name = w
 		f.Levels = append(f.Levels, level)
@@ -59,12 +60,12 @@ func lure(f *checkpoint.File, ways []string, canary string) {
 	f.Info.Versions = versions
 }
 
-// claim makes the rest of what f says of itself such texts: what a training looks at before it goes on.
+// claim replaces the texts of f that a training compares before it resumes.
 func claim(f *checkpoint.File, canary string) {
 	f.Info.Model, f.Info.Recipe, f.Info.Data, f.Info.Extra = canary, "plugin:"+canary, "folder:"+filepath.Dir(canary), f.Levels[0].Notes
 }
 
-// rename gives every tensor of f a name that is a path.
+// rename renames every tensor of f.
 func rename(f *checkpoint.File, renamed func(tensor string) string) {
 	for _, name := range []string{"infer", "tune", "reset"} {
 		p := f.Programs[name]
@@ -90,20 +91,6 @@ func rename(f *checkpoint.File, renamed func(tensor string) string) {
 	}
 }
 
-// content returns what a file holds.
-func content(t *testing.T, path string) *checkpoint.File {
-	t.Helper()
-	r, err := checkpoint.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := r.File()
-	if err := errors.Join(err, r.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 func save(t *testing.T, path string, f *checkpoint.File) {
 	t.Helper()
 	if err := checkpoint.Save(path, f); err != nil {
@@ -111,7 +98,8 @@ func save(t *testing.T, path string, f *checkpoint.File) {
 	}
 }
 
-// pathological writes a network to file in which every text names the canary. A copy with a training's state goes to trained.
+// pathological writes a network to file in which every text names the canary, and a copy with the
+// state of a training to trained.
 func pathological(t *testing.T, file, trained, canary string) {
 	t.Helper()
 	net, err := random("small-cnn")
@@ -124,7 +112,7 @@ func pathological(t *testing.T, file, trained, canary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, ways := content(t, file), waysTo(canary)
+	f, ways := readAll(t, file), waysTo(canary)
 	lure(f, ways, canary)
 	claim(f, canary)
 	renamed := func(tensor string) string { return ways[1] + "/" + tensor }
@@ -134,9 +122,9 @@ func pathological(t *testing.T, file, trained, canary string) {
 	save(t, trained, f)
 }
 
-// TestNothingInAFileIsAPath lets every command that reads a network loose on one whose every text names a canary. None may open it, run it, or write
-// anything but what the command line says.
-func TestNothingInAFileIsAPath(t *testing.T) {
+// TestTextsAreNotPaths runs every command on a network in which every text names a canary. No
+// command may open it, run it, or write a file that the command line does not name.
+func TestTextsAreNotPaths(t *testing.T) {
 	root := t.TempDir()
 	cage, work := filepath.Join(root, "cage"), filepath.Join(root, "work")
 	canary, out := filepath.Join(cage, "canary"), filepath.Join(work, "out")
@@ -155,8 +143,8 @@ func TestNothingInAFileIsAPath(t *testing.T) {
 	t.Chdir(work)
 	train := []string{"train", "--model", "small-cnn", "--data", "shapes", "--limit", "32", "--batch", "16", "--method", "sgd", "--epochs"}
 	whole, resumed := filepath.Join(work, "whole.cram"), filepath.Join(out, "resumed.cram")
-	must(t, append(train, "2", "--keep", "2", "--out", whole)...)
-	first, part := content(t, whole), content(t, whole+".part.step2") // whose tensors have names that a training knows
+	must(t, append(train, "2", "--keep-last", "2", "--out", whole)...)
+	first, part := readAll(t, whole), readAll(t, whole+".part.step2") // with the tensor names of a training
 	lure(first, levels, canary)
 	claim(first, canary)
 	save(t, initial, first)
@@ -191,12 +179,12 @@ func TestNothingInAFileIsAPath(t *testing.T) {
 	run("export", file, "--level="+levels[5], "--format", "onnx", "--fold-bn", "--out", to("net.onnx"))
 	run("compress", file, "--with", "dense,0.5", "--data", "shapes", "--batches", "1", "--out", to("less.cram"))
 	run(append(train, "1", "--init", initial, "--out", to("begun.cram"))...)
-	run(append(train, "2", "--keep", "2", "--out", to("resumed.cram"))...)
-	made[filepath.Join("work", "out", "resumed.cram.part.step4")] = true // after step 2, where it went on
+	run(append(train, "2", "--keep-last", "2", "--out", to("resumed.cram"))...)
+	made[filepath.Join("work", "out", "resumed.cram.part.step4")] = true // after the resume from step 2
 	if !bytes.Equal(read(t, resumed), read(t, whole)) {
-		t.Error("the training did not go on from the checkpoint")
+		t.Error("the training did not resume from the checkpoint")
 	}
-	var live sdk.Live // as a service has it
+	var live sdk.Live // as in a service
 	p, err := sdk.LoadSparse(file, sdk.Level(levels[5]))
 	if err == nil {
 		err = live.Swap(p)
@@ -221,11 +209,11 @@ func TestNothingInAFileIsAPath(t *testing.T) {
 		}
 	}
 	if len(after) != len(before) {
-		t.Errorf("%d files and folders became %d", len(before), len(after))
+		t.Errorf("%d files and directories became %d", len(before), len(after))
 	}
 }
 
-// tree returns what each file and folder under root is.
+// tree returns the SHA-256 of each file under root, and "directory" for each directory.
 func tree(t *testing.T, root string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -238,7 +226,7 @@ func tree(t *testing.T, root string) map[string]string {
 			return err
 		}
 		if d.IsDir() {
-			found[name] = "folder"
+			found[name] = "directory"
 			return nil
 		}
 		b, err := os.ReadFile(path)

@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/checkpoint"
 )
 
-// TestHostileTexts: a file says of itself what it likes, and a terminal sees it as what it is.
+// TestHostileTexts requires that control characters in the texts of a file are printed in escaped
+// form.
 func TestHostileTexts(t *testing.T) {
 	f := readAll(t, twoLevels(t))
 	const hostile = "\x1b[2J\r\u202e\nlevel fake"
@@ -25,7 +26,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 	for _, c := range []struct {
 		args  []string
-		shown int // times that the text is shown
+		shown int // how often the text is shown
 	}{
 		{[]string{"inspect", file}, 6},
 		{[]string{"inspect", file, "--level", "topk:0.9"}, 6},
@@ -46,7 +47,7 @@ func TestHostileTexts(t *testing.T) {
 			t.Errorf("cram %q shows the text %d times, want %d:\n%s", c.args, n, c.shown, both)
 		}
 		if strings.Contains(both, "\nlevel fake") {
-			t.Errorf("cram %q lets a text look like a level", c.args)
+			t.Errorf("cram %q prints a text that looks like a level", c.args)
 		}
 	}
 }

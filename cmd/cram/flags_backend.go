@@ -11,26 +11,26 @@ import (
 	"github.com/compressaware/cram/plugins"
 )
 
-// backendFlags say what computes.
+// backendFlags select the backend.
 type backendFlags struct {
 	name    string
 	threads int
 }
 
 func (f *backendFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.name, "backend", "cpu", "what computes: cpu, reference (plain Go, slow, the definition of every op) or "+pluginForm)
-	fs.IntVar(&f.threads, "threads", 0, "worker threads of the cpu backend; 0 means one a core. Results do not depend on it")
+	fs.StringVar(&f.name, "backend", "cpu", "backend: cpu, reference (slow; it defines the results) or "+pluginSyntax)
+	fs.IntVar(&f.threads, "threads", 0, "threads of the cpu backend, 0 for one per core; results do not depend on it")
 }
 
 func (f *backendFlags) open(ctx context.Context) (backends.Backend, error) {
-	if f.threads < 0 {
-		return nil, usagef("--threads is %d, must be 0 or more", f.threads)
+	if err := atLeast(0, "threads", f.threads); err != nil {
+		return nil, err
 	}
 	if command, ok, err := pluginCommand(f.name); err != nil {
 		return nil, err
 	} else if ok {
 		if f.threads != 0 {
-			return nil, usagef("--threads %d is for the cpu backend; give a plugin its own arguments: %s", f.threads, pluginForm)
+			return nil, usagef("--threads applies to --backend cpu only; give a plugin its own arguments: %s", pluginSyntax)
 		}
 		return plugins.LaunchBackend(ctx, command)
 	}
@@ -38,10 +38,10 @@ func (f *backendFlags) open(ctx context.Context) (backends.Backend, error) {
 	case "cpu":
 		return cpu.New(cpu.Options{Threads: f.threads})
 	case "reference":
-		if f.threads > 1 {
-			return nil, usagef("--threads %d: the reference backend has one thread", f.threads)
+		if err := requireFlag(f.threads <= 1, "threads", "0 or 1 with --backend reference", f.threads); err != nil {
+			return nil, err
 		}
 		return reference.New(), nil
 	}
-	return nil, usagef("unknown --backend %q: want cpu, reference or "+pluginForm, f.name)
+	return nil, oneOf("backend", f.name, "cpu", "reference", pluginSyntax)
 }

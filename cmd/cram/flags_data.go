@@ -11,23 +11,30 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// dataFlags name a data set.
+// dataFlags select a data set.
 type dataFlags struct {
 	name, dir string
 	size      int
 }
 
 func (f *dataFlags) add(fs *pflag.FlagSet) {
+	names := strings.Join(datasetNames(), ", ")
+	fs.StringVar(&f.name, "data", "", "`NAME` of a data set: "+names+"; or folder:DIR for images in DIR/train/CLASS and DIR/test/CLASS")
+	fs.StringVar(&f.dir, "data-dir", ".", "`DIR` with the files of the data set, as written by cram data fetch")
+	fs.IntVar(&f.size, "image-size", 0, "height and width in pixels to which the images of folder:DIR are scaled")
+}
+
+// datasetNames returns the names of the known data sets.
+func datasetNames() []string {
 	var names []string
 	for _, k := range data.KnownSets() {
 		names = append(names, k.Name)
 	}
-	fs.StringVar(&f.name, "data", "", "data set: "+strings.Join(names, ", ")+", or folder:DIR with images in DIR/train/CLASS and DIR/test/CLASS")
-	fs.StringVar(&f.dir, "data-dir", ".", "folder that holds the data set's files; get them with: cram data fetch NAME --data-dir DIR")
-	fs.IntVar(&f.size, "image-size", 0, "side in pixels that the images of folder:DIR are scaled to")
+	return names
 }
 
-// dataset is a data set by name: its splits, and how its images are customarily augmented and normalised.
+// A dataset is a data set with its usual augmentation and normalization, and the directory of its
+// files.
 type dataset struct {
 	data.Known
 	dir string
@@ -35,26 +42,27 @@ type dataset struct {
 
 func (f *dataFlags) open() (dataset, error) {
 	if f.name == "" {
-		return dataset{}, usagef("give a data set with --data")
+		return dataset{}, usagef("--data: want the name of a data set, got none")
 	}
 	dir, ok := strings.CutPrefix(f.name, "folder:")
-	if !ok {
-		if f.size != 0 {
-			return dataset{}, usagef("--image-size goes with --data folder:DIR; the images of %s have a size of their own", f.name)
+	if ok {
+		if err := requireFlag(f.size > 0, "image-size", "1 or more pixels with --data folder:DIR", f.size); err != nil {
+			return dataset{}, err
 		}
-		known, err := data.Lookup(f.name)
-		if err != nil {
-			return dataset{}, usageError{err}
-		}
-		return dataset{known, f.dir}, nil
+		return dataset{folder(f.size), dir}, nil
 	}
-	if f.size < 1 {
-		return dataset{}, usagef("--data %s needs --image-size, the side in pixels that its images are scaled to", f.name)
+	if f.size != 0 {
+		return dataset{}, usagef("--image-size applies to --data folder:DIR only; the images of %s are not scaled", f.name)
 	}
-	return dataset{folder(f.size), dir}, nil
+	if err := oneOf("data", f.name, append(datasetNames(), "folder:DIR")...); err != nil {
+		return dataset{}, err
+	}
+	known, err := data.Lookup(f.name)
+	return dataset{known, f.dir}, err
 }
 
-// folder describes folders of photographs: ImageNet's statistics, crop and flip.
+// folder returns the data set of folder:DIR: photographs, with the statistics of ImageNet, random
+// crops and flips.
 func folder(size int) data.Known {
 	return data.Known{
 		Name:      "folder",
@@ -66,10 +74,10 @@ func folder(size int) data.Known {
 	}
 }
 
-// split opens one split, or its first limit examples when limit is above 0.
+// split opens one split, or its first limit examples if limit is above 0.
 func (d dataset) split(s data.Split, limit int) (data.Set, error) {
-	if limit < 0 {
-		return nil, usagef("--limit is %d, must be 0 (all) or more", limit)
+	if err := requireFlag(limit >= 0, "limit", "0 (all) or more", limit); err != nil {
+		return nil, err
 	}
 	set, err := d.Open(d.dir, s)
 	if err != nil || limit == 0 || limit >= set.Len() {
@@ -82,7 +90,7 @@ func (d dataset) split(s data.Split, limit int) (data.Set, error) {
 	return data.Subset(set, first)
 }
 
-// splits opens both splits, the training split cut to its first limit examples when limit is above 0.
+// splits opens both splits. A limit above 0 restricts the training split to its first examples.
 func (d dataset) splits(limit int) (train, test data.Set, err error) {
 	if train, err = d.split(data.Train, limit); err != nil {
 		return nil, nil, err
@@ -91,12 +99,13 @@ func (d dataset) splits(limit int) (train, test data.Set, err error) {
 		return nil, nil, err
 	}
 	if !slices.Equal(train.Classes(), test.Classes()) {
-		return nil, nil, fmt.Errorf("%s: the training split has classes %v, the test split %v", d.Name, train.Classes(), test.Classes())
+		return nil, nil, fmt.Errorf("%s: want the same classes in both splits, got %v in train and %v in test",
+			d.Name, train.Classes(), test.Classes())
 	}
 	return train, test, nil
 }
 
-// describe names the training data in a network's provenance.
+// describe returns the text for the training data in a network's file.
 func (d dataset) describe(train data.Set, limit int) string {
 	if limit > 0 {
 		return fmt.Sprintf("%s, first %d", d.Name, train.Len())

@@ -8,12 +8,11 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// levels is a flag that holds compressors: "0.5,0.9,nm:2:4". A bare number is the sparsity of topk.
-// Plugins among them must be launched before use.
+// levels is the value of a flag that lists compressors: "0.5,0.9,nm:2:4". A number alone is the
+// sparsity of topk. [levels.launch] starts the plugins in the list before it is used.
 type levels struct {
-	list []compress.Compressor
-	set  bool // by the user, so that the default has gone
-
+	list     []compress.Compressor
+	set      bool // a flag has replaced the default
 	launched []*plugins.Compressor
 }
 
@@ -27,7 +26,7 @@ func (l *levels) String() string {
 
 func (l *levels) Type() string { return "levels" }
 
-// Set adds the levels of text; the first call replaces the default.
+// Set adds the levels of text. The first call replaces the default.
 func (l *levels) Set(text string) error {
 	var list []compress.Compressor
 	for _, name := range splitOutsideBrackets(text) {
@@ -53,7 +52,8 @@ func (l *levels) Set(text string) error {
 	return nil
 }
 
-// splitOutsideBrackets splits at commas, except those in "only(a,b):topk:0.9".
+// splitOutsideBrackets splits text at the commas outside brackets: "only(a,b):topk:0.9,0.5" has two
+// parts.
 func splitOutsideBrackets(text string) []string {
 	depth := 0
 	return strings.FieldsFunc(text, func(r rune) bool {

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/spf13/pflag"
 
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// methodFlags say at which points the gradient is taken.
+// methodFlags select the points at which a step computes gradients.
 type methodFlags struct {
 	name           string
 	rho            float64
@@ -21,50 +23,40 @@ type methodFlags struct {
 func (f *methodFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
 	f.levels.list = []compress.Compressor{compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)}
-	fs.StringVar(&f.name, "method", "cram+", "where the gradient is taken: sgd (at the weights alone, whatever --optimizer is), sam, cram or cram+")
-	fs.Float64Var(&f.rho, "rho", 0.05, "length ρ of the ascent step of sam, cram and cram+; the CrAM paper has 0.2 on CIFAR-10, 0.05 on ImageNet; 0 is no ascent")
-	fs.Var(&f.levels, "levels", "levels that cram and cram+ draw from, one each step: sparsities (0.5,0.9) or compressors ("+compress.Syntax+" or "+pluginForm+")")
-	fs.IntVar(&f.refresh, "refresh", 1, "recompute a level's masks at every n-th use of it")
+	fs.StringVar(&f.name, "method", "cram+", "training method: sgd (one gradient, at the weights), sam, cram or cram+")
+	fs.Float64Var(&f.rho, "rho", 0.05,
+		"length ρ of the ascent of sam, cram and cram+; the CrAM paper uses 0.2 for CIFAR-10 and 0.05 for ImageNet")
+	fs.Var(&f.levels, "levels", "`LEVELS` of cram and cram+, of which each step draws one: sparsities or compressors, as in cram compress --with")
+	fs.IntVar(&f.refresh, "refresh", 1, "recompute the masks of a level at every n-th use of the level")
 	fs.BoolVar(&f.denseGradients, "dense-gradients", false, "do not mask the gradient at the compressed point")
-	fs.BoolVar(&f.normalize, "normalize-ascent", false, "divide the ascent of cram and cram+ by the gradient's norm, as sam does")
+	fs.BoolVar(&f.normalize, "normalize-ascent", false, "divide the ascent of cram and cram+ by the norm of the gradient, as sam does")
 }
 
-func (f *methodFlags) estimator() (optim.Method, error) {
+// method returns the method that the flags describe. Plugins among the levels must be launched.
+func (f *methodFlags) method() (optim.Method, error) {
 	compressing := f.name == "cram" || f.name == "cram+"
-	if err := onlyWith(f.set, compressing, "--method cram or cram+", "levels", "refresh", "dense-gradients", "normalize-ascent"); err != nil {
+	if err := cmp.Or(
+		oneOf("method", f.name, "sgd", "sam", "cram", "cram+"),
+		appliesTo(f.set, compressing, "--method cram or cram+", "levels", "refresh", "dense-gradients", "normalize-ascent"),
+		appliesTo(f.set, compressing || f.name == "sam", "--method sam, cram or cram+", "rho"),
+		requireFlag(nonNegative(f.rho), "rho", "0 or more", f.rho),
+		atLeast(1, "refresh", f.refresh),
+	); err != nil {
 		return optim.Method{}, err
 	}
-	if err := onlyWith(f.set, compressing || f.name == "sam", "--method sam, cram or cram+", "rho"); err != nil {
-		return optim.Method{}, err
-	}
-	var e optim.Method
+	var m optim.Method
 	switch f.name {
 	case "sgd":
 		return optim.Plain(), nil
 	case "sam":
 		return optim.SAM(f.rho), nil
 	case "cram":
-		e = optim.CrAM(f.rho, f.levels.list...)
+		m = optim.CrAM(f.rho, f.levels.list...)
 	case "cram+":
-		e = optim.CrAMPlus(f.rho, f.levels.list...)
-	default:
-		return e, usagef("unknown --method %q: want sgd, sam, cram or cram+", f.name)
+		m = optim.CrAMPlus(f.rho, f.levels.list...)
 	}
-	if f.refresh < 1 {
-		return e, usagef("--refresh is %d, must be 1 or more", f.refresh)
-	}
-	p := &e.Points[1]
+	p := &m.Points[1]
 	p.Move = optim.Ascend{Rho: f.rho, Normalize: f.normalize}
 	p.Refresh, p.DenseGradient = f.refresh, f.denseGradients
-	return e, nil
-}
-
-// onlyWith returns an error if one of the named flags was given although what it belongs to was not.
-func onlyWith(fs *pflag.FlagSet, fits bool, with string, flags ...string) error {
-	for _, name := range flags {
-		if !fits && fs.Changed(name) {
-			return usagef("--%s goes with %s only", name, with)
-		}
-	}
-	return nil
+	return m, nil
 }

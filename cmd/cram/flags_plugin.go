@@ -12,14 +12,16 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// pluginForm is how a plugin is written where a compressor or a backend goes, programForm where only a plugin can stand.
+// The syntax of a plugin: pluginSyntax as one of several compressors or backends, programSyntax
+// where only a plugin is possible.
 const (
-	pluginPrefix = "plugin:"
-	pluginForm   = pluginPrefix + "PROGRAM?ARG&ARG"
-	programForm  = "PROGRAM[@sha256:SUM][?ARG&ARG]"
+	pluginPrefix  = "plugin:"
+	pluginSyntax  = pluginPrefix + "PROGRAM?ARG&ARG"
+	programSyntax = "PROGRAM[@sha256:SUM][?ARG&ARG]"
 )
 
-// pluginCommand returns the command of "plugin:PROGRAM?ARG&ARG", and whether text is one.
+// pluginCommand returns the command of "plugin:PROGRAM?ARG&ARG". Ok is false for a text without the
+// prefix.
 func pluginCommand(text string) (c plugins.Command, ok bool, err error) {
 	program, ok := strings.CutPrefix(text, pluginPrefix)
 	if ok {
@@ -28,25 +30,29 @@ func pluginCommand(text string) (c plugins.Command, ok bool, err error) {
 	return c, ok, err
 }
 
-// programCommand returns the command of "PROGRAM@sha256:SUM?ARG&ARG", of which only the program must be there. With the sum that and
-// nothing else is run.
+// programCommand returns the command of "PROGRAM@sha256:SUM?ARG&ARG". The checksum and the
+// arguments are optional. With a checksum, only a program that has it is run.
 func programCommand(text string) (plugins.Command, error) {
-	program, args, given := strings.Cut(text, "?")
+	program, args, hasArgs := strings.Cut(text, "?")
 	path, sum, pinned := strings.Cut(program, "@sha256:")
+	if path == "" {
+		return plugins.Command{}, usagef("plugin: want %s, got %q", programSyntax, text)
+	}
 	c := plugins.Command{Path: path, Log: slog.Default()}
-	if given {
+	if hasArgs {
 		c.Args = strings.Split(args, "&")
 	}
 	if pinned {
 		var err error
 		if c.SHA256, err = hex.DecodeString(sum); err != nil || len(c.SHA256) != sha256.Size {
-			return c, usagef("plugin %s: the SHA-256 is %q, want %d hexadecimal digits, as sha256sum prints them", path, sum, 2*sha256.Size)
+			return c, usagef("plugin %s: SHA-256: want %d hexadecimal digits, as sha256sum prints them, got %q",
+				path, hex.EncodedLen(sha256.Size), sum)
 		}
 	}
 	return c, nil
 }
 
-// unlaunched stands for a compressor plugin on the command line until its program runs.
+// unlaunched is a compressor plugin of the command line whose program does not run yet.
 type unlaunched struct {
 	text    string
 	command plugins.Command
@@ -58,7 +64,8 @@ func (u unlaunched) Compress(context.Context, []compress.Weight) ([]compress.Com
 	return nil, errors.New(u.text + " was not launched")
 }
 
-// launch starts the plugins among the levels, which then have the names that these declare. Close ends them.
+// launch starts the plugins among the levels. Each level then has the name that its plugin
+// declares. The caller must call close.
 func (l *levels) launch(ctx context.Context) error {
 	list := append([]compress.Compressor(nil), l.list...)
 	for i, c := range list {
@@ -80,7 +87,7 @@ func (l *levels) launch(ctx context.Context) error {
 
 func (l *levels) close() {
 	for _, p := range l.launched {
-		_ = p.Close() // it ends one way or the other
+		_ = p.Close() // the process ends in any case
 	}
 	l.launched = nil
 }

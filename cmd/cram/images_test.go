@@ -18,16 +18,17 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// An album is images to compare answers on, what is seen on them, and the flags that tune statistics on images of their kind.
-type album struct {
-	x    array.Tensor // [N 3 H W], from 0 to 1
-	seen [][]int      // labels that are right for each image; nil where the images are drawn
-	tune []string
+// imageSet is a batch of images, with their labels and the flags that tune batch-norm statistics on
+// images of the same kind.
+type imageSet struct {
+	x      array.Tensor // [N 3 H W], from 0 to 1
+	labels [][]int      // the right labels of each image; nil for drawn images
+	tune   []string
 }
 
-// pictures returns the first 64 test images of CIFAR-10 for a side of 32, else five photographs; where those are not to be had, five
-// drawn ones.
-func pictures(t *testing.T, side int) album {
+// images returns the first 64 test images of CIFAR-10 if side is 32, and five photographs for other
+// sides. Without the real data it returns five drawn images.
+func images(t *testing.T, side int) imageSet {
 	t.Helper()
 	if side == 32 {
 		if from := testdata.Find(t, "cifar-10-batches-bin"); from != "" {
@@ -38,24 +39,24 @@ func pictures(t *testing.T, side int) album {
 	return photographs(t, testdata.Find(t, "photos/labels.tsv"), side)
 }
 
-func cifar(t *testing.T, from string) album {
+func cifar(t *testing.T, from string) imageSet {
 	t.Helper()
 	set, err := data.CIFAR10(from, data.Test)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := album{tune: []string{"--data", "cifar10", "--data-dir", from, "--batch", "16", "--batches", "40"}}
+	a := imageSet{tune: []string{"--data", "cifar10", "--data-dir", from, "--batch", "16", "--batches", "40"}}
 	for _, label := range a.read(t, set, 64) {
-		a.seen = append(a.seen, []int{label})
+		a.labels = append(a.labels, []int{label})
 	}
 	return a
 }
 
-// photographs returns those in a folder, or drawn images where it is "".
-func photographs(t *testing.T, from string, side int) album {
+// photographs returns the images in directory from, or drawn images if from is empty.
+func photographs(t *testing.T, from string, side int) imageSet {
 	t.Helper()
 	dir := t.TempDir()
-	a := album{tune: []string{"--data", "folder:" + dir, "--image-size", strconv.Itoa(side), "--batch", "5", "--batches", "10"}}
+	a := imageSet{tune: []string{"--data", "folder:" + dir, "--image-size", strconv.Itoa(side), "--batch", "5", "--batches", "10"}}
 	class := filepath.Join(dir, "train", "all")
 	if from == "" {
 		draw(t, class, 5)
@@ -64,7 +65,7 @@ func photographs(t *testing.T, from string, side int) album {
 			t.Fatal(err)
 		}
 		for _, p := range photos(t, from) {
-			a.seen = append(a.seen, p.labels)
+			a.labels = append(a.labels, p.labels)
 		}
 	}
 	set, err := data.Folder(filepath.Dir(class), side)
@@ -75,8 +76,8 @@ func photographs(t *testing.T, from string, side int) album {
 	return a
 }
 
-// read takes the first n images of a set and returns their labels.
-func (a *album) read(t *testing.T, set data.Set, n int) (labels []int) {
+// read sets x to the first n images of a set and returns their labels.
+func (a *imageSet) read(t *testing.T, set data.Set, n int) (labels []int) {
 	t.Helper()
 	x, err := array.New(array.F32, append([]int{n}, set.Shape()...)...)
 	if err != nil {
@@ -125,7 +126,7 @@ func photos(t *testing.T, dir string) (list []photo) {
 	return list
 }
 
-// draw writes n drawn images as PNG.
+// draw writes n images of the data set shapes as PNG.
 func draw(t *testing.T, dir string, n int) {
 	t.Helper()
 	set, err := data.Shapes(n, 5)
@@ -141,16 +142,16 @@ func draw(t *testing.T, dir string, n int) {
 		if _, err := set.Read(i, x); err != nil {
 			t.Fatal(err)
 		}
-		picture := image.NewRGBA(image.Rect(0, 0, side, side))
+		drawn := image.NewRGBA(image.Rect(0, 0, side, side))
 		for k := range side * side {
 			part := func(channel int) uint8 { return uint8(255*x[channel*side*side+k] + 0.5) }
-			picture.Set(k%side, k/side, color.RGBA{part(0), part(1), part(2), 255})
+			drawn.Set(k%side, k/side, color.RGBA{part(0), part(1), part(2), 255})
 		}
 		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := png.Encode(f, picture); err != nil {
+		if err := png.Encode(f, drawn); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.Close(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,13 +34,16 @@ func (a *app) importWeights() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import FILE.safetensors --model NAME --out FILE",
-		Short: "Make a network of weights that were trained elsewhere",
-		Long: `Make a network of the weights in a safetensors file. Names may be PyTorch's (torchvision's, timm's for ResNet, and cram's own), those
-of transformers (ResNet, MobileNet v1), timm (VGG) or Keras (MobileNet v1): those that fit best are taken, and then names and shapes
-must be exactly the model's; every one that is missing, unexpected or of another shape is listed. A prefix such as "module." that all
-names share is taken off, PyTorch's num_batches_tracked counters are left out, and 16-bit weights become float32.
+		Short: "Make a network from weights of another library",
+		Long: `Make a network from the weights in a safetensors file. The tensors may have the names of torchvision,
+timm (ResNet, VGG), transformers (ResNet, MobileNet v1), Keras (MobileNet v1) or cram. The command
+selects the library whose names fit best. Then the names and shapes in the file must be those of
+the model; the error lists every tensor that is missing, unexpected or of another shape. A common
+prefix such as "module." is removed, the counters num_batches_tracked of PyTorch are left out, and
+16-bit weights are converted to float32.
 
---mean and --std are what the training normalised its images with, which count from 0 to 1. An input x/127.5-1 is 0.5 for both.`,
+--mean and --std are the normalization that the training used, for images with values from 0 to 1.
+If the training computed x/127.5-1 from bytes x, both are 0.5.`,
 		Example: `  cram import --model resnet20a --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 weights.safetensors --out r.cram
   cram import --model resnet50 --classes 1000 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 model.safetensors --out r50.cram
   cram import --model mobilenet_v1_0.75 --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --labels labels.json mobilenet.safetensors --out m.cram`,
@@ -48,14 +52,14 @@ names share is taken off, PyTorch's num_batches_tracked counters are left out, a
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.model, "model", "", "network: "+strings.Join(models.Names(), ", "))
+	addModel(fs, &f.model, "")
 	fs.IntVar(&f.classes, "classes", 10, "number of classes")
-	fs.StringSliceVar(&f.classNames, "class-names", nil, "names of the classes, in order of their labels")
-	fs.StringVar(&f.labels, "labels", "", "file with the names of the classes: one a line, a JSON list, or a JSON object with the list \"labels\"")
-	fs.IntVar(&f.size, "image-size", 0, "side of the input in pixels; 0 means what the model was published for")
-	fs.Float32SliceVar(&f.mean, "mean", nil, "mean of each channel")
+	fs.StringSliceVar(&f.classNames, "class-names", nil, "`NAMES` of the classes, separated by commas, in the order of the labels")
+	fs.StringVar(&f.labels, "labels", "", "`FILE` with the names of the classes: one per line, a JSON list, or a JSON object with the list \"labels\"")
+	fs.IntVar(&f.size, "image-size", 0, "height and width of the input in pixels; 0 for the size for which the model was published")
+	fs.Float32SliceVar(&f.mean, "mean", nil, "mean of each channel, from 0 to 1")
 	fs.Float32SliceVar(&f.std, "std", nil, "standard deviation of each channel")
-	fs.StringVar(&f.out, "out", "", "file to write")
+	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	cmd.MarkFlagRequired("model")
 	cmd.MarkFlagRequired("out")
 	cmd.MarkFlagsRequiredTogether("mean", "std")
@@ -63,7 +67,7 @@ names share is taken off, PyTorch's num_batches_tracked counters are left out, a
 	return cmd
 }
 
-// An imported says what import has read and made. Where names do not fit, File is empty.
+// An imported is the result of import. File is empty if the names or shapes do not fit.
 type imported struct {
 	File  string `json:"file,omitempty"`
 	Model string `json:"model"`
@@ -71,15 +75,15 @@ type imported struct {
 }
 
 func (r imported) text() string {
-	s := fmt.Sprintf("%s: %d tensors by the names of %s", r.Model, r.Tensors, r.Library)
+	s := fmt.Sprintf("%s: %d tensors with the names of %s", r.Model, r.Tensors, r.Library)
 	if r.Prefix != "" {
-		s += fmt.Sprintf(", all after %q", r.Prefix)
+		s += fmt.Sprintf(", all with the prefix %q", r.Prefix)
 	}
 	if len(r.LeftOut) > 0 {
-		s += fmt.Sprintf(", %d left out that are no weights", len(r.LeftOut))
+		s += fmt.Sprintf(", %d left out that are not weights", len(r.LeftOut))
 	}
 	if len(r.Widened) > 0 {
-		s += fmt.Sprintf(", %d widened to float32", len(r.Widened))
+		s += fmt.Sprintf(", %d converted to float32", len(r.Widened))
 	}
 	if r.File == "" {
 		return s + fmt.Sprintf("; %d missing, %d unexpected, %d of another shape", len(r.Missing), len(r.Unexpected), len(r.Unfit))
@@ -88,16 +92,20 @@ func (r imported) text() string {
 }
 
 func (a *app) runImport(file string, f importFlags) error {
-	classes, err := f.classesNamed()
+	if err := cmp.Or(
+		checkModel(f.model),
+		atLeast(1, "classes", f.classes),
+		atLeast(0, "image-size", f.size),
+	); err != nil {
+		return err
+	}
+	classes, err := f.namedClasses()
 	if err != nil {
 		return err
 	}
-	if f.size < 0 {
-		return usagef("--image-size is %d, must be 0 or more", f.size)
-	}
 	model, published, err := models.New(f.model, f.classes)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	shape := []int{published[1].C, published[2].C, published[3].C}
 	if f.size > 0 {
@@ -123,14 +131,14 @@ func (a *app) runImport(file string, f importFlags) error {
 		return err
 	}
 	if len(f.mean) == 0 {
-		a.note("no --mean and --std: the network is fed raw values from 0 to 1; if its training normalised them, its answers will be wrong")
+		a.note("no --mean and --std: the network reads raw values from 0 to 1; its results are wrong if its training normalized them")
 	}
 	result.File = f.out
 	return a.print(result)
 }
 
-// classesNamed returns the names of the classes, nil for none, and sets their number.
-func (f *importFlags) classesNamed() ([]string, error) {
+// namedClasses returns the names of the classes, nil for none, and sets their number.
+func (f *importFlags) namedClasses() ([]string, error) {
 	names := f.classNames
 	if f.labels != "" {
 		content, err := os.ReadFile(f.labels)
@@ -168,12 +176,13 @@ func parseLabels(content []byte) ([]string, error) {
 		}
 	}
 	if len(names) == 0 || text == "" {
-		return nil, errors.New("holds no names of classes")
+		return nil, errors.New("want names of classes, got none")
 	}
 	return names, nil
 }
 
-// readWeights reads the weights of a model from a safetensors file, by whoever's names it has.
+// readWeights reads the weights of a model from a safetensors file with the names of any known
+// library. Shape is that of one example.
 func readWeights(file string, model nn.Model, shape []int) (map[string]array.Tensor, naming.Report, error) {
 	decls, _, err := nn.Declare(model, graph.Batch(shape...))
 	if err != nil {

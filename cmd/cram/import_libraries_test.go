@@ -13,8 +13,9 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// TestAnswersOfLibraries imports the weights that other libraries have saved and wants their answers, within 1e-4 of each image's largest.
-func TestAnswersOfLibraries(t *testing.T) {
+// TestLogitsOfLibraries imports weights that other libraries have saved, and requires their logits
+// within 1e-4 of the largest logit of each image.
+func TestLogitsOfLibraries(t *testing.T) {
 	dir := os.Getenv("CRAM_NAMES_DIR")
 	if dir == "" {
 		t.Skip("SKIPPED, a part of .ci/names: CRAM_NAMES_DIR is not set")

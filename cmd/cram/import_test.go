@@ -78,7 +78,8 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestImportForeign: a file of our own is told from one that is damaged, and a foreign one's names forge no line.
+// TestImportForeign requires a specific error for a cram checkpoint, and escaped names in the
+// errors about tensors.
 func TestImportForeign(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "x.cram")
 	if o := try(t.Context(), "import", twoLevels(t), "--model", "small-cnn", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "is a cram checkpoint") {
@@ -96,8 +97,8 @@ func TestImportForeign(t *testing.T) {
 	}
 }
 
-// TestImportPublished is the proof that the forward pass is right: weights from a file that PyTorch's users made, imported, score their published 91.73 %
-// on the whole CIFAR-10 test set.
+// TestImportPublished checks the forward pass with published weights: after the import they must
+// have their published accuracy of 91.73 % on the whole CIFAR-10 test set.
 func TestImportPublished(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED in short mode: 10,000 images")
@@ -116,8 +117,8 @@ func TestImportPublished(t *testing.T) {
 	}
 }
 
-// TestImportMobileNet imports real weights in Keras's names and layout, and has them name real photos: the true class must be
-// among the first three.
+// TestImportMobileNet imports published weights in the names and layout of Keras, and classifies
+// photographs. The right class must be among the first three.
 func TestImportMobileNet(t *testing.T) {
 	const weights, labels = "weights/mobilenet_v1_0.75_224.safetensors", "weights/mobilenet_v1_0.75_224.labels.json"
 	dir := testdata.Dir(t, weights, labels, "photos/labels.tsv")

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// watch has the kernel watch folders, without what is below them, and returns a function that holds that nobody has opened, run, read, made or removed
-// anything in them. It then opens a file itself, to see that it would have been seen.
+// watch starts to watch directories, without their subdirectories, by inotify. The returned
+// function fails the test if a file in them was opened, run, read, made or removed. Then it opens a
+// file itself and fails the test if the watch has not seen it.
 func watch(t *testing.T, dirs ...string) (quiet func()) {
 	t.Helper()
 	fd, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)

@@ -25,14 +25,15 @@ func (a *app) inspect() *cobra.Command {
 	var f inspectFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a file holds: provenance, levels, tensors, programs",
-		Long: `Show where a network comes from, its levels, and each tensor's shape, encoding, zeros and bytes in the file, of those that
-the dense tensor would take, in f32 where the file stores 16 bits. Tensors are those of --level, of the only level, or of every level
-with --json.
+		Short: "Show the provenance, levels, tensors and programs of a file",
+		Long: `Show how a network was trained, and its levels. For --level, or for a file with one level, show each
+tensor too: its dtype, shape, encoding, zeros, bytes in the file, and bytes of the same tensor when
+it is dense in f32. With --json, the tensors of all levels are shown.
 
-A level's bytes are what reading it alone takes. Levels of one file share what they have in common, and each counts it, so that they
-sum to more than the file. Where they are stored so, a level takes an index beside its values, too: one with few zeros, such as dense
-in a file with sparse levels, can come to more than 100 % of dense.`,
+The bytes of a level are those that are read for this level alone. Levels of one file share parts,
+and each level counts them, so that the sum over the levels can be larger than the file. A shared
+level can need an index in addition to its values: a level with few zeros can have more than 100 %
+of the dense bytes.`,
 		Example: `  cram inspect net90.cram
   cram inspect levels.cram --level topk:0.9
   cram inspect net90.cram --program infer
@@ -40,8 +41,8 @@ in a file with sparse levels, can come to more than 100 % of dense.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.action(func(_ context.Context, args []string) error { return a.runInspect(args[0], f) }),
 	}
-	cmd.Flags().StringVar(&f.level, "level", "", "show the tensors of this level")
-	cmd.Flags().StringVar(&f.program, "program", "", "print this program instead: infer, tune or reset")
+	cmd.Flags().StringVar(&f.level, "level", "", "show the tensors of this `LEVEL`")
+	cmd.Flags().StringVar(&f.program, "program", "", "print this `PROGRAM` instead, for example infer")
 	return cmd
 }
 
@@ -78,7 +79,7 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	return nil
 }
 
-// A provenance is what a file says of itself.
+// A provenance is the information in a file about its network.
 type provenance struct {
 	File     string            `json:"file"`
 	Bytes    int64             `json:"bytes"`
@@ -93,7 +94,7 @@ type provenance struct {
 	Std      []float32         `json:"std,omitempty"`
 	Classes  []string          `json:"classes,omitempty"`
 	Programs []string          `json:"programs"`
-	Training bool              `json:"training"` // in progress: the file resumes it
+	Training bool              `json:"training"` // the file is a checkpoint of a training in progress
 }
 
 func (r provenance) text() string {
@@ -121,10 +122,12 @@ func (r provenance) text() string {
 	return strings.Join(lines, "\n")
 }
 
-// oneLine keeps a text of the file, whose length the format bounds, from looking like the lines after it. Names print by the format.
+// oneLine escapes the line ends and control characters of a text of the file, whose length the
+// format bounds, so that it cannot imitate other lines. The format guarantees that names are
+// printable.
 func oneLine(s string) string { return printable.Line(s, math.MaxInt) }
 
-// printLevel prints one level and, if asked, its tensors before it.
+// printLevel prints one level, after its tensors if tensors is true.
 func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error {
 	infos, err := r.Tensors(name)
 	if err != nil {
@@ -143,7 +146,7 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 		}
 		row := tensorSize{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
 		row.DenseBytes = int64(t.DType.Bytes(n))
-		if t.DType == array.F16 || t.DType == array.BF16 { // what a program reads, whatever the file stores
+		if t.DType == array.F16 || t.DType == array.BF16 { // programs read f32
 			row.DenseBytes = int64(array.F32.Bytes(n))
 		}
 		total.Bytes += row.Bytes
@@ -189,7 +192,7 @@ type levelSize struct {
 	Bytes      int64   `json:"bytes"`
 	DenseBytes int64   `json:"dense_bytes"`
 
-	Notes map[string]string `json:"notes,omitempty"` // which weights stayed dense, and why
+	Notes map[string]string `json:"notes,omitempty"` // the prunable weights without zeros, each with the reason
 }
 
 func (r levelSize) text() string {
@@ -205,7 +208,7 @@ func (r levelSize) text() string {
 	return s
 }
 
-// A programText is a program in words.
+// A programText is the text form of a program.
 type programText struct {
 	Program string `json:"program"`
 	Text    string `json:"text"`
@@ -215,7 +218,7 @@ func (r programText) text() string { return strings.TrimSuffix(r.Text, "\n") }
 
 func (a *app) printProgram(r *checkpoint.Reader, file, name string) error {
 	if !slices.Contains(r.Programs(), name) {
-		return fmt.Errorf("%s has no program %q, it has %s", file, name, strings.Join(r.Programs(), ", "))
+		return fmt.Errorf("%s: want a program of %s, got %q", file, strings.Join(r.Programs(), ", "), name)
 	}
 	p, err := r.Program(name)
 	if err != nil {

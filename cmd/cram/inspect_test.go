@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestStateUnread: whether there is a state is known without reading it, so its damage is none of inspect's business, nor convert's.
+// TestStateUnread requires that inspect and convert do not read the state of a training: they work
+// with a file whose state is damaged.
 func TestStateUnread(t *testing.T) {
 	f := readAll(t, twoLevels(t))
 	momentum, err := array.FromF32([]float32{1, 2, 3, 4}, 4)
@@ -34,12 +35,12 @@ func TestStateUnread(t *testing.T) {
 	if r := must(t, "inspect", file)[0]; r["training"] != true {
 		t.Errorf("inspect says %v", r)
 	}
-	if o := try(t.Context(), "convert", file, "--out", file+".out"); o.code != 1 || !strings.Contains(o.stderr, "is a training in progress") {
+	if o := try(t.Context(), "convert", file, "--out", file+".out"); o.code != 1 || !strings.Contains(o.stderr, "is the checkpoint of a training in progress") {
 		t.Errorf("convert: %+v", o)
 	}
 }
 
-// TestInspectText: each tensor's bytes stand beside its dense ones.
+// TestInspectText requires the bytes of each tensor and its dense bytes.
 func TestInspectText(t *testing.T) {
 	x, err := array.New(array.F32, 1024)
 	if err != nil {

@@ -1,12 +1,13 @@
-// Command cram trains networks so that they can be pruned to any level afterwards, prunes them, measures what is left,
-// and looks into the files.
+// Command cram trains networks so that they can be pruned after the training, prunes them,
+// measures the results and shows the contents of the files.
 //
 //	cram train --model resnet20 --data cifar10 --method cram+ --epochs 8 --out net.cram
 //	cram compress net.cram --with topk:0.5,topk:0.9 --data cifar10 --out levels.cram
 //	cram eval levels.cram --data cifar10
 //
-// Results go to standard output, as text or, with --json, as one JSON object a line; everything else goes to standard
-// error. The exit code is 0 on success, 2 when the command line is wrong, 1 after any other error.
+// The file docs/cli.md describes all commands. Results are written to standard output, as text or,
+// with --json, as one JSON object per line. Everything else is written to standard error. The exit
+// code is 0 on success, 2 for an error in the command line and 1 for any other error.
 package main
 
 import (

@@ -18,21 +18,22 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// TestForONNXRuntime takes networks from safetensors to ONNX as a user does, and leaves them in CRAM_ONNX_DIR with images and cram's
-// answers beside them, for .ci/onnx to compare: dense and pruned, with their batch norms and without.
+// TestForONNXRuntime converts networks from safetensors to ONNX, dense and pruned, with and without
+// folded batch norms. It writes them to CRAM_ONNX_DIR with images and the logits of cram, which
+// .ci/onnx compares with those of ONNX Runtime.
 func TestForONNXRuntime(t *testing.T) {
 	dir, size := os.Getenv("CRAM_ONNX_DIR"), os.Getenv("CRAM_ONNX_SIZE")
 	if dir == "" {
 		t.Skip("SKIPPED, a part of .ci/onnx: CRAM_ONNX_DIR is not set")
 	}
 	const resnet20, mobilenet, labels = "weights/resnet20-12fca82f.safetensors", "weights/mobilenet_v1_0.75_224.safetensors", "weights/mobilenet_v1_0.75_224.labels.json"
-	const resnet, vgg, mobile = "topk:0.9", "topk:0.9", "topk:0.5" // what random weights survive
+	const resnet, vgg, mobile = "topk:0.9", "topk:0.9", "topk:0.5" // levels at which random weights still give distinct logits
 	random := map[string][][2]string{
 		"short": {{"resnet20", resnet}, {"vgg16-bn-cifar", vgg}, {"mobilenet_v1_0.5", mobile}},
 		"long":  {{"resnet56", resnet}, {"resnet50", resnet}, {"vgg16-bn", vgg}, {"mobilenet_v1_0.75", mobile}},
 	}[size]
 	if len(random) == 0 {
-		t.Fatalf("CRAM_ONNX_SIZE is %q, must be short or long", size)
+		t.Fatalf("CRAM_ONNX_SIZE: want short or long, got %q", size)
 	}
 	for _, r := range random {
 		model, pruned := r[0], r[1]
@@ -40,25 +41,26 @@ func TestForONNXRuntime(t *testing.T) {
 			weights := filepath.Join(t.TempDir(), "random.safetensors")
 			side := writeRandom(t, weights, model)
 			net := importedNet(t, model, weights, ".485,.456,.406", ".229,.224,.225")
-			// topk:0 is dense with tuned statistics, which keep the signal alive through random weights.
-			writeONNX(t, filepath.Join(dir, model), net, pictures(t, side), "topk:0", pruned)
+			// topk:0 is the dense network with tuned statistics, without which random weights lose
+			// the signal.
+			writeONNX(t, filepath.Join(dir, model), net, images(t, side), "topk:0", pruned)
 		})
 	}
 	t.Run("published-resnet20", func(t *testing.T) {
 		from := testdata.Dir(t, resnet20)
 		net := importedNet(t, "resnet20a", filepath.Join(from, resnet20), ".485,.456,.406", ".229,.224,.225")
-		writeONNX(t, filepath.Join(dir, "published-resnet20"), net, pictures(t, 32), "dense", "topk:0.9")
+		writeONNX(t, filepath.Join(dir, "published-resnet20"), net, images(t, 32), "dense", "topk:0.9")
 	})
 	t.Run("published-mobilenet", func(t *testing.T) {
 		from := testdata.Dir(t, mobilenet, labels)
 		net := importedNet(t, "mobilenet_v1_0.75", filepath.Join(from, mobilenet), ".5,.5,.5", ".5,.5,.5", "--labels", filepath.Join(from, labels))
-		a := pictures(t, 224)
+		a := images(t, 224)
 		a.tune = append(a.tune, "--batches", "100")
 		writeONNX(t, filepath.Join(dir, "published-mobilenet"), net, a, "dense", "topk:0.5")
 	})
 }
 
-// importedNet returns the file that the command makes of weights.
+// importedNet returns the file that cram import writes.
 func importedNet(t *testing.T, model, weights, mean, std string, more ...string) string {
 	t.Helper()
 	net := filepath.Join(t.TempDir(), "net.cram")
@@ -66,8 +68,9 @@ func importedNet(t *testing.T, model, weights, mean, std string, more ...string)
 	return net
 }
 
-// writeONNX writes stem-dense-whole.onnx, stem-pruned-folded.onnx, …, and with the same stems what goes in and must come out.
-func writeONNX(t *testing.T, stem, net string, a album, dense, pruned string) {
+// writeONNX writes stem-dense-whole.onnx, stem-pruned-folded.onnx and so on, and the inputs and
+// logits to files with the same stems.
+func writeONNX(t *testing.T, stem, net string, a imageSet, dense, pruned string) {
 	t.Helper()
 	levels := filepath.Join(t.TempDir(), "levels.cram")
 	must(t, append([]string{"compress", net, "--with", dense + "," + pruned, "--out", levels}, a.tune...)...)
@@ -86,8 +89,8 @@ func writeONNX(t *testing.T, stem, net string, a album, dense, pruned string) {
 			t.Fatal(err)
 		}
 		tensors := map[string]array.Tensor{"in:x": a.x, "out:logits": logits}
-		if a.seen != nil {
-			tensors["seen"] = rectangle(t, a.seen)
+		if a.labels != nil {
+			tensors["seen"] = rectangle(t, a.labels)
 		}
 		for kind, fold := range map[string]string{"whole": "--fold-bn=false", "folded": "--fold-bn"} {
 			file := fmt.Sprintf("%s-%s-%s", stem, name, kind)
@@ -97,7 +100,8 @@ func writeONNX(t *testing.T, stem, net string, a album, dense, pruned string) {
 	}
 }
 
-// writeRandom writes weights and statistics for a model of ten classes, none of them trivial, and returns the side of its images.
+// writeRandom writes random weights and statistics for a model of ten classes, and returns the side
+// of its images.
 func writeRandom(t *testing.T, path, name string) (side int) {
 	t.Helper()
 	m, input, err := models.New(name, 10)
@@ -115,7 +119,7 @@ func writeRandom(t *testing.T, path, name string) (side int) {
 	r := data.NewRandom(2)
 	for _, d := range decls {
 		w := weights[d.Name].F32()
-		if d.Role == graph.Kernel { // all of mean square 1, so that pruning takes from each alike
+		if d.Role == graph.Kernel { // mean square 1, so that pruning removes the same part of each
 			square := 0.0
 			for _, v := range w {
 				square += float64(v) * float64(v)
@@ -136,7 +140,7 @@ func writeRandom(t *testing.T, path, name string) (side int) {
 	return input[2].C
 }
 
-// rectangle returns rows of labels as a tensor, repeating the last of each row where others are longer.
+// rectangle returns rows of labels as a tensor. The last label of a shorter row is repeated.
 func rectangle(t *testing.T, rows [][]int) array.Tensor {
 	t.Helper()
 	width := 0

@@ -17,32 +17,34 @@ import (
 )
 
 func (a *app) plugin() *cobra.Command {
-	cmd := group("plugin", "Ask and test compressors and backends in programs of their own")
 	info := &cobra.Command{
-		Use:     "info " + programForm,
-		Short:   "Say what a plugin says of itself",
+		Use:   "info " + programSyntax,
+		Short: "Show the name, version and abilities of a plugin",
+		Long: `Start a plugin and print its name and version, the version of the protocol, how tensors are
+passed, and its compressor and backend. With @sha256:SUM, only a program with this SHA-256 is
+started.`,
 		Example: "  cram plugin info ./small",
 		Args:    cobra.ExactArgs(1),
 		RunE:    a.action(a.runPluginInfo),
 	}
 	var timeout time.Duration
 	test := &cobra.Command{
-		Use:   "test " + programForm,
-		Short: "Hold a plugin to everything that cram expects of one",
-		Long: `Run package plugins/plugintest against a program: it is started and stopped many times, and the suite of its kind runs through
-the process boundary. The output is that of go test -v.`,
+		Use:   "test " + programSyntax,
+		Short: "Test a plugin against the requirements of cram",
+		Long: `Run the tests of package plugins/plugintest with a program. They start and stop the program many
+times and run the test suite of its compressor and of its backend. The output is that of
+go test -v.`,
 		Example: "  cram plugin test ./small",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.action(func(ctx context.Context, args []string) error {
 			return a.runPluginTest(ctx, args[0], timeout)
 		}),
 	}
-	test.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long one call may take before the plugin is killed")
-	cmd.AddCommand(info, test)
-	return cmd
+	test.Flags().DurationVar(&timeout, "timeout", time.Minute, "time limit of one call, after which the plugin is killed")
+	return group("plugin", "Show and test plugins: compressors and backends in separate programs", info, test)
 }
 
-// A described is what a plugin says of itself.
+// A described is the information that a plugin declares.
 type described struct {
 	Program      string               `json:"program"`
 	Name         string               `json:"name"`
@@ -61,11 +63,11 @@ type describedCompressor struct {
 }
 
 type describedBackend struct {
-	Name          string   `json:"name"`
-	Level         string   `json:"level"`
-	Deterministic bool     `json:"deterministic"`
-	Threads       int      `json:"threads"`
-	Ops           []string `json:"ops,omitempty"`
+	Name           string   `json:"name"`
+	InstructionSet string   `json:"instruction_set"`
+	Deterministic  bool     `json:"deterministic"`
+	Threads        int      `json:"threads"`
+	Ops            []string `json:"ops,omitempty"`
 }
 
 func (d described) text() string {
@@ -75,11 +77,11 @@ func (d described) text() string {
 	}
 	s := fmt.Sprintf("%s %s, protocol %d, tensors in %s", d.Name, d.Version, d.Protocol, memory)
 	if c := d.Compressor; c != nil {
-		s += fmt.Sprintf("\ncompressor %s: answers with %s%s%s", c.Name, word(c.Values, "masks and values", "masks"),
+		s += fmt.Sprintf("\ncompressor %s: returns %s%s%s", c.Name, word(c.Values, "masks and values", "masks"),
 			word(c.Deterministic, "", ", not deterministic"), word(c.Pattern == "", "", ", pattern "+c.Pattern))
 	}
 	if b := d.Backend; b != nil {
-		s += fmt.Sprintf("\nbackend %s %s: %d threads%s", b.Name, b.Level, b.Threads, word(b.Deterministic, "", ", not deterministic"))
+		s += fmt.Sprintf("\nbackend %s %s: %d threads%s", b.Name, b.InstructionSet, b.Threads, word(b.Deterministic, "", ", not deterministic"))
 		if len(b.Ops) > 0 {
 			s += fmt.Sprintf(", %d ops: %s", len(b.Ops), strings.Join(b.Ops, " "))
 		}
@@ -111,12 +113,12 @@ func (a *app) runPluginInfo(ctx context.Context, args []string) error {
 		}
 	}
 	if b := info.Backend; b != nil {
-		d.Backend = &describedBackend{Name: b.Name, Level: b.InstructionSet, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
+		d.Backend = &describedBackend{Name: b.Name, InstructionSet: b.InstructionSet, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
 	}
 	return a.print(d)
 }
 
-// A tested says that a plugin passed.
+// A tested is the result of plugin test.
 type tested struct {
 	Program string `json:"program"`
 	Passed  bool   `json:"passed"`
@@ -124,14 +126,15 @@ type tested struct {
 
 func (r tested) text() string { return r.Program + word(r.Passed, " passes", " fails") }
 
-// runPluginTest runs the suite, which is written for go test, as go test does: testing.Main reports and ends the process.
+// runPluginTest runs the suite, which is written for go test. [testing.Main] prints the report and
+// ends the process.
 func (a *app) runPluginTest(ctx context.Context, program string, timeout time.Duration) error {
 	command, err := programCommand(program)
 	if err != nil {
 		return err
 	}
-	if timeout <= 0 {
-		return usagef("--timeout is %v, must be above 0", timeout)
+	if err := requireFlag(timeout > 0, "timeout", "a duration above 0", timeout); err != nil {
+		return err
 	}
 	command.CallTimeout = timeout
 	testing.Init()
@@ -139,9 +142,9 @@ func (a *app) runPluginTest(ctx context.Context, program string, timeout time.Du
 		return err
 	}
 	if a.json {
-		os.Stdout = os.Stderr // results alone go to standard output
+		os.Stdout = os.Stderr // standard output is for results only
 	}
-	defer context.AfterFunc(ctx, func() { os.Exit(1) })() // the plugins end with it
+	defer context.AfterFunc(ctx, func() { os.Exit(1) })() // the plugins end with this process
 	all := func(_, _ string) (bool, error) { return true, nil }
 	testing.Main(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) {
 		passed := t.Run("suite", func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) })

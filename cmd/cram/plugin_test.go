@@ -16,30 +16,31 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// moody is the argument that makes the test binary a plugin which says that equal weights get equal answers, and it is not so.
-const moody = "moody-plugin"
+// unstable is the argument that makes the test binary a plugin that declares itself deterministic
+// and is not.
+const unstable = "unstable-plugin"
 
-func serveMoody() {
+func serveUnstable() {
 	var calls atomic.Int64
-	plugins.Serve(plugins.Plugin{Name: "moody", Version: "1", Compressor: compress.Func("moody", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-		out, mood := make([]compress.Compressed, len(w)), int(calls.Add(1))
+	plugins.Serve(plugins.Plugin{Name: "unstable", Version: "1", Compressor: compress.Func("unstable", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out, n := make([]compress.Compressed, len(w)), int(calls.Add(1))
 		for i, x := range w {
 			if x.Prunable() {
-				out[i], _ = compress.Mask(x.Dims, func(j int) bool { return j%2 == mood%2 })
+				out[i], _ = compress.Mask(x.Dims, func(j int) bool { return j%2 == n%2 })
 			}
 		}
 		return out, nil
 	})})
 }
 
-// steady is the argument that makes the test binary a plugin whose compressor is uniform:0.8.
+// steady is the argument that makes the test binary a plugin with the compressor uniform:0.8.
 const steady = "steady-plugin"
 
 func serveSteady() {
 	plugins.Serve(plugins.Plugin{Name: "steady", Version: "1", Compressor: compress.Uniform(0.8)})
 }
 
-// stuck is the argument that makes the test binary a plugin whose compressor never answers.
+// stuck is the argument that makes the test binary a plugin whose compressor never returns.
 const stuck = "stuck-plugin"
 
 func serveStuck() {
@@ -48,7 +49,7 @@ func serveStuck() {
 	})})
 }
 
-// small builds the example, which is a module of its own.
+// small builds examples/plugin-go, which is a separate module.
 func small(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "small")
@@ -98,7 +99,7 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
-// The command is built and run, because it is no test binary and must run the suite all the same.
+// TestPluginTest builds the command, because the suite must also run outside a test binary.
 func TestPluginTest(t *testing.T) {
 	cram := filepath.Join(t.TempDir(), "cram")
 	if out, err := exec.Command("go", "build", "-o", cram, ".").CombinedOutput(); err != nil {
@@ -114,7 +115,7 @@ func TestPluginTest(t *testing.T) {
 		want    string
 	}{
 		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/answers_the_same_again"},
-		{self + "?" + moody, false, "--- FAIL: Plugin/suite/shared/Compressor/answers_the_same_again"},
+		{self + "?" + unstable, false, "--- FAIL: Plugin/suite/shared/Compressor/answers_the_same_again"},
 		{self + "?" + stuck, false, "no answer within 500ms"},
 		{"./no-such-program", false, "no-such-program"},
 	} {
@@ -127,7 +128,7 @@ func TestPluginTest(t *testing.T) {
 		cmd.Stderr = &stderr
 		stdout, err := cmd.Output()
 		if (err == nil) != c.passed || !strings.Contains(stderr.String(), c.want) {
-			t.Errorf("%s: %v, expected %q in\n%s", c.program, err, c.want, stderr.String())
+			t.Errorf("%s: %v, want %q in\n%s", c.program, err, c.want, stderr.String())
 		}
 		var result tested
 		if err := json.Unmarshal(stdout, &result); err != nil || result != (tested{c.program, c.passed}) {

@@ -26,8 +26,9 @@ func (a *app) predict() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "predict FILE IMAGE...",
 		Short: "Classify images",
-		Long: `Classify .png and .jpg images: the centre of each is cropped to the proportions of the network's input and scaled to its
-size; everything else (mean, standard deviation, class names) is in the network's file.`,
+		Long: `Classify .png and .jpg images with one level of a network. The centre of each image is cropped to
+the proportions of the network's input and scaled to its size. The file of the network contains
+the normalization and the names of the classes.`,
 		Example: `  cram predict net90.cram cat.png dog.jpg
   cram predict levels.cram --level topk:0.9 --top 1 --json cat.png`,
 		Args: cobra.MinimumNArgs(2),
@@ -35,21 +36,21 @@ size; everything else (mean, standard deviation, class names) is in the network'
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.level, "level", "", "level to use; may be left out when the file has one only")
-	fs.IntVar(&f.top, "top", 5, "how many of the likeliest classes to print")
+	fs.StringVar(&f.level, "level", "", "`LEVEL` to use; not needed for a file with one level")
+	fs.IntVar(&f.top, "top", 5, "number of classes to print, the most probable first")
 	f.backend.add(fs)
 	return cmd
 }
 
-// A prediction is what the network sees in one image.
+// A prediction is the result for one image.
 type prediction struct {
 	Image   string  `json:"image"`
 	Level   string  `json:"level"`
-	Classes []guess `json:"classes"` // the likeliest first
+	Classes []guess `json:"classes"` // the most probable first
 }
 
 type guess struct {
-	Class       string  `json:"class"` // its name, or its number where the network has no names
+	Class       string  `json:"class"` // the name; the number if the network has no names
 	Label       int     `json:"label"`
 	Probability float64 `json:"probability"`
 }
@@ -63,8 +64,8 @@ func (r prediction) text() string {
 }
 
 func (a *app) runPredict(ctx context.Context, file string, images []string, f predictFlags) error {
-	if f.top < 1 {
-		return usagef("--top is %d, must be at least 1", f.top)
+	if err := atLeast(1, "top", f.top); err != nil {
+		return err
 	}
 	backend, err := f.backend.open(ctx)
 	if err != nil {
@@ -76,7 +77,9 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 		return err
 	}
 	defer p.Close()
-	a.noteWidened(file, p.Level(), p.Widened())
+	if err := a.noteWidened(file, p.Level()); err != nil {
+		return err
+	}
 	for _, name := range images {
 		guesses, err := classify(ctx, p, name)
 		if err != nil {
@@ -89,7 +92,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 	return nil
 }
 
-// classify returns all classes of one image, the likeliest first.
+// classify returns all classes of one image, the most probable first.
 func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, error) {
 	example, classes := p.Info().Input().Example(), p.Info().Output().Classes
 	x, err := data.Image(image, example)
@@ -102,7 +105,7 @@ func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, err
 	}
 	logits, ok := y.Data().([]float32)
 	if !ok || len(y.Shape()) != 2 {
-		return nil, fmt.Errorf("%s: the network's output is %v %v, not logits of one image", image, y.Dtype(), y.Shape())
+		return nil, fmt.Errorf("%s: want float32 logits of one image from the network, got %v %v", image, y.Dtype(), y.Shape())
 	}
 	guesses := make([]guess, len(logits))
 	for label, probability := range softmax(logits) {

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestSecondSignal: a command that the first signal does not end, since it waits for a picture from a pipe, is ended by the next.
+// TestSecondSignal requires that a second signal ends a command that the first does not end,
+// because it waits for an image from a pipe.
 func TestSecondSignal(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "picture.png")
 	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
@@ -37,7 +38,7 @@ func TestSecondSignal(t *testing.T) {
 		select {
 		case err := <-ended:
 			if status := c.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM {
-				t.Errorf("it ended by %v, want by the signal", err)
+				t.Errorf("it ended with %v, want by the signal", err)
 			}
 			return
 		case <-time.After(20 * time.Millisecond):

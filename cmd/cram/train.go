@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,12 +30,12 @@ type trainFlags struct {
 	freeze          []string
 	limit           int
 	checkpointEvery int
-	keep            int
+	keepLast        int
 	best            string
 	anyBackend      bool
 	data            dataFlags
 	method          methodFlags
-	rule            ruleFlags
+	optimizer       optimizerFlags
 	schedule        scheduleFlags
 	backend         backendFlags
 }
@@ -43,54 +44,61 @@ func (a *app) train() *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
 		Use:   "train --model NAME --data NAME --epochs N --out FILE",
-		Short: "Train a network once, so that it can be pruned afterwards",
-		Long: `Train a network on the training split of a data set and write it, dense, to --out. After every epoch it is evaluated on
-the test split; nothing is chosen by the result, except with --best.
+		Short: "Train a network that can be pruned afterwards",
+		Long: `Train a network on the training split of a data set and write its dense level to --out. After
+every epoch, the network is evaluated on the test split. The result of the evaluation has no
+effect on the training; with --best it selects the epoch of a second file.
 
-Until the file is written, --out with ".part" appended holds the training in progress. After an interruption, the same
-command goes on from there, and the file comes out the same to the byte. --keep keeps the last checkpoints too, as
-".part.stepN". --best also writes the network of the best epoch, to --out with ".best" before its extension: the test
-split has then been used to choose.`,
-		Example: `  cram train --model resnet20 --data cifar10 --data-dir DIR --method cram+ --rho 0.2 --levels 0.5,0.7,0.9 \
-      --epochs 8 --warmup 1 --batch 128 --lr 0.1 --weight-decay 5e-4 --seed 10 --out net.cram
-  cram train --model small-cnn --data shapes --method sgd --epochs 6 --out sgd.cram
-  cram train --model resnet20 --data cifar10 --init net.cram --freeze 'conv1.*,bn1.*' --epochs 2 --lr 0.01 --out tuned.cram`,
+The default method is CrAM+ (https://arxiv.org/abs/2207.14200). Each step adds two gradients: one
+at the weights, and one at the weights moved by --rho times the gradient and then pruned to a
+random level of --levels.
+
+Until the training ends, the file named by --out plus ".part" contains a checkpoint. After an
+interruption, the same command resumes the training from it. The result has the same bytes as
+that of a training without interruption.`,
+		Example: `  cram train --model small-cnn --data shapes --epochs 6 --out net.cram
+  cram train --model resnet20 --data cifar10 --data-dir DIR --rho 0.2 --levels 0.5,0.7,0.9 \
+      --epochs 8 --warmup 1 --weight-decay 5e-4 --seed 10 --out net.cram
+  cram train --model resnet20 --data cifar10 --data-dir DIR --init net.cram \
+      --freeze 'conv1.*,bn1.*' --epochs 2 --lr 0.01 --out tuned.cram`,
 		Args: cobra.NoArgs,
 		RunE: a.action(func(ctx context.Context, _ []string) error { return a.runTrain(ctx, f) }),
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.model, "model", "", "network: "+strings.Join(models.Names(), ", "))
+	addModel(fs, &f.model, "")
 	f.data.add(fs)
-	fs.StringVar(&f.out, "out", "", "file to write")
+	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	fs.IntVar(&f.epochs, "epochs", 0, "passes over the training split")
-	fs.IntVar(&f.batch, "batch", 128, "examples a step")
-	fs.Uint64Var(&f.seed, "seed", 0, "of initial weights, data order, augmentation and the draw of levels")
+	fs.IntVar(&f.batch, "batch", 128, "examples per step")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of the initial weights, the order of the examples, the augmentation and the draw of levels")
 	f.method.add(fs)
-	f.rule.add(fs)
+	f.optimizer.add(fs)
 	f.schedule.add(fs)
-	fs.StringVar(&f.init, "init", "", "network to take the initial weights from")
-	fs.StringSliceVar(&f.freeze, "freeze", nil, "parameters that stay as they are, by name; * stands for any run of characters")
-	fs.IntVar(&f.limit, "limit", 0, "train on the first N examples only, for trials; 0 means all")
-	fs.IntVar(&f.checkpointEvery, "checkpoint-every", 0, "steps between checkpoints; 0 means once an epoch")
-	fs.IntVar(&f.keep, "keep", 0, "how many checkpoints to keep beside the newest")
-	fs.StringVar(&f.best, "best", "", "also write the network of the best epoch, by accuracy or by loss on the test split")
+	fs.StringVar(&f.init, "init", "", "`FILE` of a network whose dense level gives the initial weights")
+	fs.StringSliceVar(&f.freeze, "freeze", nil, "`NAMES` of parameters that are not trained, such as 'layer1.*'")
+	fs.IntVar(&f.limit, "limit", 0, "train on the first N examples only; 0 for all")
+	fs.IntVar(&f.checkpointEvery, "checkpoint-every", 0, "steps between checkpoints; 0 for one checkpoint after each epoch")
+	fs.IntVar(&f.keepLast, "keep-last", 0, "also keep the last N checkpoints, in files that end in .part.stepS for step S")
+	fs.StringVar(&f.best, "best", "", "also write the network of the epoch with the best accuracy or loss on the test split, to net.best.cram for --out net.cram")
 	f.backend.add(fs)
-	fs.BoolVar(&f.anyBackend, "any-backend", false, "go on from a checkpoint of another backend or instruction set; the file is then not that of an uninterrupted training")
+	fs.BoolVar(&f.anyBackend, "any-backend", false, "resume from a checkpoint of another backend or instruction set; the result then has other bytes")
 	for _, name := range []string{"model", "data", "epochs", "out"} {
 		cmd.MarkFlagRequired(name)
 	}
 	return cmd
 }
 
-// A trained says that a training is done.
+// A trained is the result of train.
 type trained struct {
-	File     string   `json:"file"`
-	Best     string   `json:"best,omitempty"` // file of the best epoch
-	Model    string   `json:"model"`
-	Epochs   int      `json:"epochs"`
-	Loss     *float64 `json:"loss,omitempty"`         // of the last epoch; missing when that was trained by an earlier command
-	Accuracy *float64 `json:"val_accuracy,omitempty"` // likewise
+	File   string `json:"file"`
+	Best   string `json:"best,omitempty"` // file of the best epoch
+	Model  string `json:"model"`
+	Epochs int    `json:"epochs"`
+
+	// The values of the last epoch; missing if an earlier command has trained it.
+	Loss     *float64 `json:"loss,omitempty"`
+	Accuracy *float64 `json:"val_accuracy,omitempty"`
 }
 
 func (r trained) text() string {
@@ -113,7 +121,7 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // now, not after hours of training
+	if _, err := os.Stat(filepath.Dir(f.out)); err != nil { // before hours of training
 		return fmt.Errorf("--out %s: %w", f.out, err)
 	}
 	if t.Backend, err = f.backend.open(ctx); err != nil {
@@ -121,14 +129,28 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 	}
 	defer t.Backend.Close()
 	if t.Init != nil {
-		a.noteDenseWidened(f.init, t.Init)
+		if err := a.noteWidened(f.init, sdk.Dense); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Stat(t.Checkpoint.Path); err == nil {
-		a.note("going on from %s", t.Checkpoint.Path)
+		a.note("resuming from %s", t.Checkpoint.Path)
 	}
+	result := trained{File: f.out, Model: f.model, Epochs: f.epochs}
+	net, err := a.fit(ctx, t, train, test, &result)
+	if err != nil {
+		return f.explain(ctx, t, err)
+	}
+	if err := f.save(t, net, &result); err != nil {
+		return err
+	}
+	return a.print(result)
+}
+
+// fit trains, shows the progress and sets the values of the last epoch in result.
+func (a *app) fit(ctx context.Context, t sdk.Trainer, train, test data.Set, result *trained) (*sdk.Network, error) {
 	show := progress.New(a.stderr)
 	defer show.Close()
-	result := trained{File: f.out, Model: f.model, Epochs: f.epochs}
 	t.OnStep = show.Step
 	t.OnEpoch = func(e sdk.Epoch) error {
 		show.Epoch(e)
@@ -138,46 +160,63 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 		}
 		return nil
 	}
-	net, err := t.Fit(ctx, train, test)
-	if err != nil {
-		if _, missing := os.Stat(t.Checkpoint.Path); missing == nil && ctx.Err() != nil {
-			return fmt.Errorf("%w; the same command goes on from %s", err, t.Checkpoint.Path)
-		}
-		if errors.Is(err, sdk.ErrOtherBackend) {
-			return fmt.Errorf("%w; --any-backend does that here", err)
-		}
-		return err
+	return t.Fit(ctx, train, test)
+}
+
+// explain adds what the user can do to an error of the training.
+func (f trainFlags) explain(ctx context.Context, t sdk.Trainer, err error) error {
+	part := t.Checkpoint.Path
+	if _, missing := os.Stat(part); missing == nil && ctx.Err() != nil {
+		return errors.Join(err, errors.New("the same command resumes from "+part))
 	}
+	if errors.Is(err, sdk.ErrOtherBackend) {
+		return fmt.Errorf("%s is a checkpoint of another backend or instruction set, which cram inspect %s shows: "+
+			"train on that one, or give --any-backend and accept other bytes in the result", part, part)
+	}
+	return err
+}
+
+// save writes the network and that of the best epoch, and removes the checkpoints.
+func (f trainFlags) save(t sdk.Trainer, net *sdk.Network, result *trained) error {
 	if err := net.Save(f.out); err != nil {
 		return err
 	}
-	if f.best != "" {
-		result.Best = strings.TrimSuffix(f.out, filepath.Ext(f.out)) + ".best" + filepath.Ext(f.out)
-		best, err := sdk.Open(t.Checkpoint.BestPath())
-		if err != nil {
-			return err
-		}
-		if err := best.Save(result.Best); err != nil {
-			return err
-		}
+	if f.best == "" {
+		return os.Remove(t.Checkpoint.Path)
+	}
+	ext := filepath.Ext(f.out)
+	result.Best = strings.TrimSuffix(f.out, ext) + ".best" + ext
+	best, err := sdk.Open(t.Checkpoint.BestPath())
+	if err != nil {
+		return err
+	}
+	if err := best.Save(result.Best); err != nil {
+		return err
 	}
 	if err := os.Remove(t.Checkpoint.Path); err != nil {
 		return err
 	}
-	if f.best != "" {
-		if err := os.Remove(t.Checkpoint.BestPath()); err != nil {
-			return err
-		}
-	}
-	show.Close()
-	return a.print(result)
+	return os.Remove(t.Checkpoint.BestPath())
 }
 
-// trainer returns the training that the flags describe and the splits it is for.
+// check returns a usage error unless the flags are in range.
+func (f trainFlags) check() error {
+	return cmp.Or(
+		checkModel(f.model),
+		atLeast(1, "epochs", f.epochs),
+		atLeast(1, "batch", f.batch),
+		atLeast(0, "checkpoint-every", f.checkpointEvery),
+		atLeast(0, "keep-last", f.keepLast),
+		oneOf("best", cmp.Or(f.best, "loss"), "accuracy", "loss"),
+		f.schedule.check(f.epochs),
+	)
+}
+
+// trainer returns the training that the flags describe, and its two splits.
 func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	fail := func(err error) (sdk.Trainer, data.Set, data.Set, error) { return sdk.Trainer{}, nil, nil, err }
-	if f.epochs < 1 || f.batch < 1 || f.checkpointEvery < 0 || f.keep < 0 {
-		return fail(usagef("--epochs is %d, --batch %d, --checkpoint-every %d, --keep %d: want at least 1, 1, 0 and 0", f.epochs, f.batch, f.checkpointEvery, f.keep))
+	if err := f.check(); err != nil {
+		return fail(err)
 	}
 	set, err := f.data.open()
 	if err != nil {
@@ -186,77 +225,63 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 	t = sdk.Trainer{
 		Epochs: f.epochs, Batch: f.batch, Seed: f.seed,
 		Augment: set.Augment, Normalize: set.Normalize,
-		Checkpoint: sdk.CheckpointOptions{Path: f.out + ".part", Every: f.checkpointEvery, KeepLast: f.keep, AllowOtherBackend: f.anyBackend},
-		Info:       sdk.Info{Model: f.model},
+		Checkpoint: sdk.CheckpointOptions{
+			Path: f.out + ".part", Every: f.checkpointEvery, KeepLast: f.keepLast, AllowOtherBackend: f.anyBackend,
+			Best: map[string]func(sdk.Score) float64{"accuracy": sdk.Accuracy, "loss": sdk.LowLoss}[f.best],
+		},
+		Info: sdk.Info{Model: f.model},
 	}
-	switch f.best {
-	case "":
-	case "accuracy":
-		t.Checkpoint.Best = sdk.Accuracy
-	case "loss":
-		t.Checkpoint.Best = sdk.LowLoss
-	default:
-		return fail(usagef("unknown --best %q: want accuracy or loss", f.best))
-	}
-	if t.Method, err = f.method.estimator(); err != nil {
+	if t.Method, err = f.method.method(); err != nil {
 		return fail(err)
 	}
-	if t.Optimizer, err = f.rule.rule(); err != nil {
-		return fail(err)
-	}
-	if _, err := f.schedule.schedule(1); err != nil {
+	if t.Optimizer, err = f.optimizer.optimizer(); err != nil {
 		return fail(err)
 	}
 	if train, test, err = set.splits(f.limit); err != nil {
 		return fail(err)
 	}
 	t.Info.Data = set.describe(train, f.limit)
-	if t.Schedule, err = f.schedule.schedule((train.Len() + f.batch - 1) / f.batch); err != nil {
-		return fail(err)
-	}
+	t.Schedule = f.schedule.schedule((train.Len() + f.batch - 1) / f.batch)
 	if t.Model, _, err = models.New(f.model, len(train.Classes())); err != nil {
-		return fail(usageError{err})
+		return fail(err)
 	}
 	if f.init != "" {
 		if t.Init, err = sdk.Open(f.init); err != nil {
 			return fail(err)
 		}
 	}
-	if err := f.freezing(&t, train.Shape()); err != nil {
+	if t.Freeze, err = f.frozen(t.Model, train.Shape()); err != nil {
 		return fail(err)
 	}
 	return t, train, test, nil
 }
 
-// freezing makes --freeze a function of the trainer. A pattern that matches no parameter is an error.
-func (f trainFlags) freezing(t *sdk.Trainer, example []int) error {
+// frozen returns the function for Trainer.Freeze, nil without --freeze. It is an error if a pattern
+// matches no parameter of the model, whose examples have the given shape.
+func (f trainFlags) frozen(model nn.Model, example []int) (func(name string) bool, error) {
 	if len(f.freeze) == 0 {
-		return nil
+		return nil, nil
 	}
-	decls, _, err := nn.Declare(t.Model, graph.Batch(example...))
+	decls, _, err := nn.Declare(model, graph.Batch(example...))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, pattern := range f.freeze {
-		matches := func(d nn.Decl) bool {
-			ok, matchErr := path.Match(pattern, d.Name)
-			err = errors.Join(err, matchErr)
-			return ok && d.Kind == graph.Param
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, usagef("--freeze: want names with *, ? and [a-z], got %q", pattern)
 		}
-		if !slices.ContainsFunc(decls, matches) {
-			return usagef("--freeze %s matches no parameter of %s", pattern, f.model)
-		}
-		if err != nil {
-			return usagef("--freeze %s: %w", pattern, err)
+		if !slices.ContainsFunc(decls, func(d nn.Decl) bool { return d.Kind == graph.Param && matches(pattern, d.Name) }) {
+			return nil, usagef("--freeze: want names of parameters of %s, got %q, which matches none", f.model, pattern)
 		}
 	}
-	t.Freeze = func(name string) bool {
-		return slices.ContainsFunc(f.freeze, func(pattern string) bool {
-			ok, _ := path.Match(pattern, name)
-			return ok
-		})
-	}
-	return nil
+	return func(name string) bool {
+		return slices.ContainsFunc(f.freeze, func(pattern string) bool { return matches(pattern, name) })
+	}, nil
+}
+
+func matches(pattern, name string) bool {
+	ok, _ := path.Match(pattern, name)
+	return ok
 }
 
 // An epochResult is one epoch of a training as JSON.

@@ -12,18 +12,19 @@ import (
 	"time"
 )
 
-// killed are the trainings that are killed: each has other state. A row is a name and flags.
+// killed lists the trainings that are killed. Each has other state.
 var killed = []struct {
 	name  string
 	flags []string
 }{
 	{"cram+, reused masks", []string{"--method", "cram+", "--rho", "0.1", "--levels", "0.5,0.9", "--refresh", "3"}},
-	{"adam, best and last kept", []string{"--method", "sgd", "--optimizer", "adam", "--lr", "0.001", "--keep", "2", "--best", "loss"}},
+	{"adam, best and last checkpoints", []string{"--method", "sgd", "--optimizer", "adam", "--lr", "0.001", "--keep-last", "2", "--best", "loss"}},
 	{"a plugin's compressor", []string{"--method", "cram+", "--rho", "0.1", "--levels", "plugin:" + os.Args[0] + "?" + steady}},
 }
 
-// TestKilledTrainings kills real trainings at random instants, which mostly fall between two checkpoints and sometimes into one, and starts
-// them again with the same command. What they leave is what a training leaves that nobody disturbed, file by file and byte by byte.
+// TestKilledTrainings kills trainings at random times, mostly between two checkpoints and sometimes
+// within one, and starts them again with the same command. The resulting files must be those of a
+// training without interruption, byte by byte.
 func TestKilledTrainings(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED in short mode: trains for seconds")
@@ -46,7 +47,7 @@ func TestKilledTrainings(t *testing.T) {
 	}
 }
 
-// whole returns the files of an uninterrupted training.
+// whole returns the files of a training without interruption.
 func whole(t *testing.T, args []string) map[string]string {
 	dir := t.TempDir()
 	if out, err := training(args, dir).CombinedOutput(); err != nil {
@@ -55,11 +56,12 @@ func whole(t *testing.T, args []string) map[string]string {
 	return contents(t, dir)
 }
 
-// killTraining starts the training and kills it after a random part of the time that a whole one takes, so many times. One attempt in four is
-// asked to end instead and may tidy up first; those come in addition.
+// killTraining starts the training and kills it after a random part of the time that a whole one
+// takes, until it has killed it the given number of times. One attempt in four receives SIGTERM
+// instead, after which it may write a checkpoint; these are not counted.
 func killTraining(t *testing.T, args []string, kills int, takes time.Duration, want map[string]string) {
 	dir := t.TempDir()
-	done, asked, resumed := 0, 0, 0
+	done, terminated, resumed := 0, 0, 0
 	for attempt := 0; done < kills; attempt++ {
 		if _, err := os.Stat(filepath.Join(dir, "net.cram.part")); err == nil {
 			resumed++
@@ -78,35 +80,35 @@ func killTraining(t *testing.T, args []string, kills int, takes time.Duration, w
 		c.Process.Signal(signal) // it may have ended
 		err := c.Wait()
 		switch status := c.ProcessState.Sys().(syscall.WaitStatus); {
-		case err == nil: // it was faster
+		case err == nil: // it ended before the signal
 			compare(t, contents(t, dir), want)
 			dir = t.TempDir()
 		case status.Signal() == syscall.SIGKILL:
 			done++
 		case signal == syscall.SIGTERM && (status.Signal() == syscall.SIGTERM || status.ExitStatus() == 1):
-			asked++
+			terminated++
 		default:
 			t.Fatalf("%v after the signal %v\n%s", err, signal, out.Bytes())
 		}
 	}
 	if resumed == 0 || resumed < kills/3 {
-		t.Errorf("only %d trainings, for %d kills, had a checkpoint to go on from: the test proves little", resumed, kills)
+		t.Errorf("%d of the trainings resumed from a checkpoint after %d kills, want a third or more", resumed, kills)
 	}
 	if out, err := training(args, dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	compare(t, contents(t, dir), want)
-	t.Logf("%d kills, %d asked to end, %d starts from a checkpoint", done, asked, resumed)
+	t.Logf("%d kills, %d terminations, %d starts from a checkpoint", done, terminated, resumed)
 }
 
-// training returns the command as a process of its own, whose files come to stand in dir.
+// training returns the command of a process that writes its files to dir.
 func training(args []string, dir string) *exec.Cmd {
 	c := exec.Command(os.Args[0], append(args, "--out", filepath.Join(dir, "net.cram"))...)
 	c.Env = append(os.Environ(), "CRAM_TEST_AS_COMMAND=1")
 	return c
 }
 
-// contents returns what a folder holds.
+// contents returns the contents of the files in a directory.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -120,7 +122,7 @@ func contents(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// compare fails unless two folders are equal.
+// compare fails unless two directories have equal files.
 func compare(t *testing.T, got, want map[string]string) {
 	t.Helper()
 	for name := range got {
@@ -130,7 +132,7 @@ func compare(t *testing.T, got, want map[string]string) {
 	}
 	for name, content := range want {
 		if got[name] != content {
-			t.Errorf("%s differs from that of an uninterrupted training, or is missing", name)
+			t.Errorf("%s is missing, or differs from that of a training without interruption", name)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestResume interrupts a training twice, by its context and by killing the process, and compares the file with that of a
-// training nobody disturbed.
+// TestResume interrupts a training twice, by its context and by a kill of the process, and compares
+// the result with that of a training without interruption.
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	args := func(name string) []string {
@@ -27,7 +27,7 @@ func TestResume(t *testing.T) {
 		defer cancel()
 		waitFor(ctx, func() bool { _, err := os.Stat(part); return err == nil })
 	}()
-	if o := try(ctx, args("cut.cram")...); o.code != 1 || !strings.Contains(o.stderr, "the same command goes on from "+part) {
+	if o := try(ctx, args("cut.cram")...); o.code != 1 || o.stderr != "cram: interrupted; the same command resumes from "+part+"\n" {
 		t.Fatalf("a cancelled training: %+v", o)
 	}
 
@@ -46,23 +46,23 @@ func TestResume(t *testing.T) {
 	}
 
 	if o := try(t.Context(), append(args("cut.cram"), "--seed", "1")...); o.code != 1 || !strings.Contains(o.stderr, "another training") {
-		t.Errorf("another seed goes on from the same file: %+v", o)
+		t.Errorf("another seed resumes from the same file: %+v", o)
 	}
 	if o := try(t.Context(), append(args("cut.cram"), "--backend", "reference")...); o.code != 1 || !strings.Contains(o.stderr, "--any-backend") {
-		t.Errorf("another backend goes on from the same file: %+v", o)
+		t.Errorf("another backend resumes from the same file: %+v", o)
 	}
-	if o := try(t.Context(), args("cut.cram")...); o.code != 0 || !strings.Contains(o.stderr, "going on from "+part) {
+	if o := try(t.Context(), args("cut.cram")...); o.code != 0 || !strings.Contains(o.stderr, "resuming from "+part) {
 		t.Fatalf("the same command again: %+v", o)
 	}
 	if !bytes.Equal(read(t, filepath.Join(dir, "whole.cram")), read(t, filepath.Join(dir, "cut.cram"))) {
-		t.Error("the interrupted training's file differs")
+		t.Error("the file of the interrupted training differs")
 	}
 	if _, err := os.Stat(part); err == nil {
-		t.Error("the partial file is still there")
+		t.Error("the checkpoint was not removed")
 	}
 }
 
-// waitFor returns when done does so, or the context ends.
+// waitFor returns when done returns true or the context ends.
 func waitFor(ctx context.Context, done func() bool) {
 	for ctx.Err() == nil && !done() {
 		time.Sleep(time.Millisecond)

@@ -17,9 +17,9 @@ func (a *app) verify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify FILE...",
 		Short: "Check every byte of a file",
-		Long: `Check every byte of a file: that checksums match, padding is zero, programs are valid and every tensor of every level
-decodes. The checksums find damage, not forgery. The exit code is 1 if a file is damaged or cannot be read;
-the files after it are checked all the same.`,
+		Long: `Check every byte of each file: the checksums, the padding, the programs, and every tensor of every
+level. The checksums detect damage, not forgery. The exit code is 1 if a file is damaged or cannot
+be read. The remaining files are checked in any case.`,
 		Example: `  cram verify net.cram
   cram verify --json *.cram`,
 		Args: cobra.MinimumNArgs(1),
@@ -27,13 +27,13 @@ the files after it are checked all the same.`,
 	}
 }
 
-// A verdict says whether a file is intact, or where it is not.
+// A verdict is the result for one file.
 type verdict struct {
 	File       string `json:"file"`
 	Bytes      int64  `json:"bytes"`
 	Intact     bool   `json:"intact"`
 	Unreadable bool   `json:"unreadable,omitempty"`
-	Offset     *int64 `json:"offset,omitempty"` // byte at which the damage shows
+	Offset     *int64 `json:"offset,omitempty"` // of the byte at which the damage was found
 	Problem    string `json:"problem,omitempty"`
 }
 
@@ -63,21 +63,21 @@ func (a *app) runVerify(files []string) error {
 	}
 	switch n := len(files); {
 	case damaged > 0 && unreadable > 0:
-		return fmt.Errorf("%d of %d files damaged, %d cannot be read; restore them from where they came", damaged, n, unreadable)
+		return fmt.Errorf("%d of %d files damaged, %d cannot be read; restore them from a copy", damaged, n, unreadable)
 	case damaged > 0:
-		return fmt.Errorf("%d of %d files damaged; restore them from where they came", damaged, n)
+		return fmt.Errorf("%d of %d files damaged; restore them from a copy", damaged, n)
 	case unreadable > 0:
 		return fmt.Errorf("%d of %d files cannot be read", unreadable, n)
 	}
 	return nil
 }
 
-// judge says what state a file is in, whatever it is.
+// judge checks a file of any kind.
 func judge(file string) verdict {
 	v := verdict{File: file}
 	info, err := os.Stat(file)
-	if err == nil && !info.Mode().IsRegular() { // a pipe would keep us waiting
-		err = fmt.Errorf("not a regular file: %v", info.Mode())
+	if err == nil && !info.Mode().IsRegular() { // reading a pipe would block
+		err = fmt.Errorf("want a regular file, got %v", info.Mode())
 	}
 	if err == nil {
 		v.Bytes = info.Size()
@@ -90,7 +90,7 @@ func judge(file string) verdict {
 		v.Intact = true
 	case errors.As(err, &format):
 		v.Offset, v.Problem = &format.Offset, format.Problem
-	case errors.As(err, &system): // which says the path again
+	case errors.As(err, &system): // its text repeats the path
 		v.Unreadable, v.Problem = true, system.Err.Error()
 	default:
 		v.Unreadable, v.Problem = true, strings.TrimPrefix(err.Error(), file+": ")

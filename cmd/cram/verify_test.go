@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestVerifyGoesOn: a file that cannot be read, and a damaged one, keep no other from being checked.
-func TestVerifyGoesOn(t *testing.T) {
+// TestVerifyAllFiles requires that all files are checked, also after a damaged one and one that
+// cannot be read.
+func TestVerifyAllFiles(t *testing.T) {
 	file, dir := twoLevels(t), t.TempDir()
 	none, junk := filepath.Join(dir, "none"), filepath.Join(dir, "junk")
 	write(t, junk, []byte("junk"))
@@ -16,13 +17,13 @@ func TestVerifyGoesOn(t *testing.T) {
 	if o.code != 1 || len(lines) != 5 || !strings.Contains(o.stderr, "1 of 4 files damaged, 2 cannot be read") {
 		t.Fatalf("%+v", o)
 	}
-	for i, want := range []string{none + ": cannot be read: ", dir + ": cannot be read: not a regular file", junk + ": damaged at byte 0 of 4: ", file + ": intact, "} {
+	for i, want := range []string{none + ": cannot be read: ", dir + ": cannot be read: want a regular file", junk + ": damaged at byte 0 of 4: ", file + ": intact, "} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %q, want %q…", lines[i], want)
 		}
 	}
 	if strings.Contains(o.stdout, "stat ") || strings.Count(lines[0], none) != 1 {
-		t.Errorf("verify says %q", lines[0])
+		t.Errorf("verify printed %q", lines[0])
 	}
 	o = try(t.Context(), "verify", "--json", none, file)
 	if o.code != 1 || !strings.Contains(o.stdout, `"unreadable":true`) || !strings.Contains(o.stdout, `"intact":true`) || !strings.Contains(o.stderr, "1 of 2 files cannot be read") {

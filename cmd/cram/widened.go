@@ -1,33 +1,32 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// noteWidened tells of the weights of a level that the file stores in 16 bits and that are computed with as float32.
-func (a *app) noteWidened(file, level string, stored map[string]array.DType) {
+// noteWidened writes a note if a level of a file has weights in 16 bits, which are computed as
+// float32.
+func (a *app) noteWidened(file, level string) error {
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		return err
+	}
+	infos, err := r.Tensors(level)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
 	count := map[array.DType]int{}
-	for _, d := range stored {
-		count[d]++
+	for _, t := range infos {
+		count[t.DType]++
 	}
-	var parts []string
-	for d, n := range count {
-		parts = append(parts, fmt.Sprintf("%d %v", n, d))
+	for _, d := range []array.DType{array.BF16, array.F16} {
+		if count[d] > 0 {
+			a.note("%s: level %s: tensors stored in 16 bits are widened to f32 (%d %v)", file, level, count[d], d)
+		}
 	}
-	if len(parts) > 0 {
-		slices.Sort(parts)
-		a.note("%s: level %s: tensors stored in 16 bits are widened to f32 (%s)", file, level, strings.Join(parts, ", "))
-	}
-}
-
-// noteDenseWidened tells of the weights of the dense level of a network that is trained or compressed further, if it has one.
-func (a *app) noteDenseWidened(file string, net *sdk.Network) {
-	if stored, err := net.Widened(sdk.Dense); err == nil {
-		a.noteWidened(file, sdk.Dense, stored)
-	}
+	return nil
 }

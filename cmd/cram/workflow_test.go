@@ -17,8 +17,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// TestWholePath goes from training to a prediction, by way of every command that touches a network's file.
-func TestWholePath(t *testing.T) {
+// TestWorkflow trains, prunes, evaluates, predicts with, inspects and verifies a network.
+func TestWorkflow(t *testing.T) {
 	dir := t.TempDir()
 	net, small := filepath.Join(dir, "net.cram"), filepath.Join(dir, "small.cram")
 	lines := must(t, "train", "--model", "small-cnn", "--data", "shapes", "--limit", "3000", "--epochs", "3", "--batch", "32",
@@ -39,7 +39,7 @@ func TestWholePath(t *testing.T) {
 		t.Errorf("compress printed %v", lines)
 	}
 	if why := lines[2]["dense"].([]any); len(why) != 1 || !strings.Contains(why[0].(string), "conv1.weight") {
-		t.Errorf("compress says of nm:2:4 that it left %v dense", why)
+		t.Errorf("nm:2:4 did not prune %v, want conv1.weight", why)
 	}
 
 	lines = must(t, "eval", small, "--data", "shapes", "--threads", "1")
@@ -48,16 +48,16 @@ func TestWholePath(t *testing.T) {
 	}
 	one := must(t, "eval", small, "--data", "shapes", "--level", "nm:2:4", "--limit", "100")[0]
 	reference := must(t, "eval", small, "--data", "shapes", "--level", "nm:2:4", "--limit", "100", "--backend", "reference")[0]
-	// Float32 sums in another order: 1e-4 of a loss near 1 is a hundred roundings.
+	// The sums are in float32 and in another order.
 	if one["examples"] != 100.0 || reference["backend"] != "reference" || math.Abs(one["loss"].(float64)-reference["loss"].(float64)) > 1e-4 {
 		t.Errorf("cpu and reference disagree: %v, %v", one, reference)
 	}
 
-	picture, label := shape(t, dir, 7), expected(t, small, 7)
+	picture, label := shape(t, dir, 7), labelOf(t, small, 7)
 	got := must(t, "predict", small, "--level", "topk:0.5", "--top", "3", picture)[0]
 	classes := got["classes"].([]any)
 	if first := classes[0].(map[string]any); len(classes) != 3 || first["label"] != float64(label) {
-		t.Errorf("predict says %v, the Predictor label %d", got, label)
+		t.Errorf("predict printed %v, the Predictor gives label %d", got, label)
 	}
 	if o := try(t.Context(), "predict", small, picture); o.code != 1 || !strings.Contains(o.stderr, "topk:0.5") {
 		t.Errorf("predict without a level: %+v, want the levels listed", o)
@@ -73,7 +73,7 @@ func TestWholePath(t *testing.T) {
 	}
 
 	if v := must(t, "verify", small)[0]; v["intact"] != true {
-		t.Errorf("verify says %v", v)
+		t.Errorf("verify printed %v", v)
 	}
 	content, err := os.ReadFile(small)
 	if err != nil {
@@ -86,7 +86,7 @@ func TestWholePath(t *testing.T) {
 	}
 }
 
-// shape writes test image i of the procedural set as a picture.
+// shape writes test image i of the data set shapes as a PNG file.
 func shape(t *testing.T, dir string, i int) string {
 	t.Helper()
 	x, side := example(t, i)
@@ -106,8 +106,8 @@ func shape(t *testing.T, dir string, i int) string {
 	return path
 }
 
-// expected returns the label that the network gives test image i at level topk:0.5.
-func expected(t *testing.T, file string, i int) int {
+// labelOf returns the label that level topk:0.5 of the network gives to test image i.
+func labelOf(t *testing.T, file string, i int) int {
 	t.Helper()
 	p, err := sdk.LoadSparse(file, sdk.Level("topk:0.5"))
 	if err != nil {
@@ -128,6 +128,7 @@ func expected(t *testing.T, file string, i int) int {
 	return best
 }
 
+// example returns test image i of the data set shapes.
 func example(t *testing.T, i int) (x []float32, side int) {
 	t.Helper()
 	known, err := data.Lookup("shapes")
