@@ -195,7 +195,7 @@ func TestClose(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Errorf("closing aborted a call under way: %v", err)
 	}
-	if err := compress.CheckCompressor(p); !errors.Is(err, plugins.ErrClosed) {
+	if err := p.Check(); !errors.Is(err, plugins.ErrClosed) {
 		t.Errorf("a training would begin with a closed compressor: %v", err)
 	}
 	if _, err := p.Compress(t.Context(), weights(t, 8, 8)); !errors.Is(err, plugins.ErrClosed) {

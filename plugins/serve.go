@@ -48,8 +48,8 @@ func serve(p Plugin) error {
 	if p.Compressor == nil && p.Backend == nil {
 		return errors.New("plugins: Serve: the plugin has neither Compressor nor Backend")
 	}
-	if p.Compressor != nil {
-		if err := compress.CheckCompressor(p.Compressor); err != nil {
+	if c, ok := p.Compressor.(interface{ Check() error }); ok {
+		if err := c.Check(); err != nil {
 			return fmt.Errorf("plugins: Serve: %w", err)
 		}
 	}

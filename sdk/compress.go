@@ -40,7 +40,7 @@ func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.C
 		return nil, errors.New("sdk: Compress: the network is nil")
 	}
 	for i, compressor := range cs {
-		if err := compress.CheckCompressor(compressor); err != nil {
+		if err := checkCompressor(compressor); err != nil {
 			return nil, fmt.Errorf("sdk: Compress: compressor %d: %w", i, err)
 		}
 	}
@@ -100,7 +100,7 @@ func (c *Calibration) defaults() error {
 
 // compress returns tensors with the parameters as the compressor leaves them.
 func (p programs) compress(ctx context.Context, c compress.Compressor, tensors map[string]array.Tensor) (map[string]array.Tensor, compress.Report, error) {
-	metas := compress.Metas(p.infer)
+	metas := weightMetas(p.infer.Slots)
 	weights := make([]compress.Weight, len(metas))
 	for i, m := range metas {
 		weights[i] = compress.Weight{Meta: m, Data: tensors[m.Name]}
@@ -113,13 +113,11 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 	if err != nil {
 		return nil, report, fmt.Errorf("sdk: %w", err)
 	}
-	applied, err := compress.Apply(weights, answer)
-	if err != nil {
-		return nil, report, fmt.Errorf("sdk: %w", err)
-	}
 	out := maps.Clone(tensors)
-	for i, t := range applied {
-		out[metas[i].Name] = t
+	for i, w := range weights {
+		if out[w.Name], err = answer[i].Apply(w); err != nil {
+			return nil, report, fmt.Errorf("sdk: %w", err)
+		}
 	}
 	return out, report, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/sdk/array"
-	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -59,8 +58,10 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	if err := fits(validation, example); err != nil {
 		return nil, fmt.Errorf("sdk: validation set: %w", err)
 	}
-	if err := optim.CheckSchedule(t.Schedule, optim.Progress{Epochs: t.Epochs, Steps: t.Epochs * f.loader.Batches()}); err != nil {
-		return nil, fmt.Errorf("sdk: Trainer.Schedule: %w", err)
+	if s, ok := t.Schedule.(interface{ Check(optim.Progress) error }); ok {
+		if err := s.Check(optim.Progress{Epochs: t.Epochs, Steps: t.Epochs * f.loader.Batches()}); err != nil {
+			return nil, fmt.Errorf("sdk: Trainer.Schedule: %w", err)
+		}
 	}
 	if _, err := t.Normalize.Shape(example); len(t.Normalize.Mean) > 0 && err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
@@ -120,10 +121,12 @@ func (t *Trainer) defaults() error {
 		t.Schedule = optim.Cosine{Peak: 0.1}
 	}
 	if err := t.Method.Check(); err != nil {
-		return fmt.Errorf("sdk: Trainer.Estimator: %w", err)
+		return fmt.Errorf("sdk: Trainer.Method: %w", err)
 	}
-	if err := optim.CheckOptimizer(t.Optimizer); err != nil {
-		return fmt.Errorf("sdk: Trainer.Rule: %w", err)
+	if o, ok := t.Optimizer.(interface{ Check() error }); ok {
+		if err := o.Check(); err != nil {
+			return fmt.Errorf("sdk: Trainer.Optimizer: %w", err)
+		}
 	}
 	return nil
 }
@@ -147,7 +150,7 @@ func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
 	for i, d := range r.params {
 		slots[i] = d.Slot
 	}
-	r.metas = compress.Metas(&graph.Program{Slots: slots})
+	r.metas = weightMetas(slots)
 	return r, nil
 }
 

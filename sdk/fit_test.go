@@ -238,12 +238,12 @@ func TestTrainerRefuses(t *testing.T) {
 		"long warm-up":     {func(tr *sdk.Trainer) { tr.Schedule = optim.Cosine{Peak: 1, Warmup: 4} }, []string{"Warmup is 4 epochs", "0 to 3"}},
 		"long warm-up of steps": {func(tr *sdk.Trainer) { tr.Schedule = optim.Linear{Peak: 1, Warmup: 10} },
 			[]string{"Warmup is 10 steps", "0 to 9"}},
-		"momentum":     {func(tr *sdk.Trainer) { tr.Optimizer = optim.SGD{Momentum: 1} }, []string{"Trainer.Rule", "Momentum is 1"}},
+		"momentum":     {func(tr *sdk.Trainer) { tr.Optimizer = optim.SGD{Momentum: 1} }, []string{"Trainer.Optimizer", "Momentum is 1"}},
 		"clip":         {func(tr *sdk.Trainer) { tr.Optimizer = optim.Clip{MaxNorm: 0, Optimizer: optim.SGD{}} }, []string{"MaxNorm is 0"}},
-		"clip nothing": {func(tr *sdk.Trainer) { tr.Optimizer = optim.Clip{MaxNorm: 1} }, []string{"rule is nil"}},
-		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.SAM(nan) }, []string{"Trainer.Estimator", "Rho is NaN"}},
+		"clip nothing": {func(tr *sdk.Trainer) { tr.Optimizer = optim.Clip{MaxNorm: 1} }, []string{"Optimizer is nil"}},
+		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.SAM(nan) }, []string{"Trainer.Method", "Rho is NaN"}},
 		"group": {func(tr *sdk.Trainer) {
-			tr.Optimizer = optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{}}}
+			tr.Optimizer = optim.Groups{{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{}}}
 		}, []string{"bn1.weight", "no group"}},
 		"frozen all":   {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"nothing to train"}},
 		"normalise":    {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
@@ -251,10 +251,6 @@ func TestTrainerRefuses(t *testing.T) {
 		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0] is nil"}},
 		"hidden nil":   {func(tr *sdk.Trainer) { tr.Model = (*models.ResNet)(nil) }, []string{"Trainer.Model is nil"}},
 		"nil layer":    {func(tr *sdk.Trainer) { tr.Model = nn.Sequential{(*nn.Linear)(nil)} }, []string{"0 is a nil Model"}},
-		"nil rule":     {func(tr *sdk.Trainer) { tr.Optimizer = (*optim.SGD)(nil) }, []string{"Trainer.Rule", "rule is nil"}},
-		"nil schedule": {func(tr *sdk.Trainer) { tr.Schedule = (*optim.Cosine)(nil) }, []string{"Trainer.Schedule", "schedule is nil"}},
-		"nil move":     {func(tr *sdk.Trainer) { tr.Method.Points[1].Move = (*optim.Ascend)(nil) }, []string{"Move is a nil *optim.Ascend"}},
-		"nil operator": {func(tr *sdk.Trainer) { tr.Method = optim.CrAM(.1, (*compress.NM)(nil)) }, []string{"Trainer.Estimator", "compressor is nil"}},
 		"nil crop":     {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{(*data.RandomCrop)(nil)} }, []string{"Transforms[0] is nil"}},
 		"nil backend":  {func(tr *sdk.Trainer) { tr.Backend = (*cpu.Backend)(nil) }, []string{"a nil *cpu.Backend", "the CPU"}},
 		"zero backend": {func(tr *sdk.Trainer) { tr.Backend = new(cpu.Backend) }, []string{"closed"}},

@@ -78,8 +78,8 @@ func goldenVariants() map[string]goldenVariant {
 	frozen.frozen = []string{"conv2.weight", "bn2.bias"}
 	groups := plus(0.1, compress.TopK(.7))
 	groups.rule = optim.Groups{
-		{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 0.01}},
-		{Name: "rest", Match: optim.All, Optimizer: optim.SGD{Momentum: 0.9}},
+		{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 0.01}},
+		{Name: "rest", Optimizer: optim.SGD{Momentum: 0.9}},
 	}
 	return map[string]goldenVariant{
 		"sgd":                    {optim.Plain(), sgd, 0.1, nil},

@@ -8,7 +8,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// The host form on as many weights as ResNet-50 has.
+// BenchmarkCompress compresses as many weights as ResNet-50 has.
 func BenchmarkCompress(b *testing.B) {
 	data := make([]float32, 4096*6144)
 	r := rand.New(rand.NewPCG(1, 2))

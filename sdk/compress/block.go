@@ -8,18 +8,24 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Block zeroes the given fraction of the blocks of all kernels together, the smallest first. A block is Size consecutive
-// output channels at one input and position; one load of the input then feeds Size outputs, which is what makes blocks
-// about twice as fast as single zeros on a CPU. Its text name is "blockSIZE:SPARSITY".
+// Block sets the given fraction of the blocks of all kernels to zero, ranked together by their sums of
+// |w|. A block is Size consecutive output channels at one input channel and kernel position. Its text
+// name is "blockSIZE:SPARSITY".
 //
-//	keep = the round(n·(1−p)) largest Σ|w| of all n blocks
+//	kept = the round(n·(1−p)) blocks with the largest Σ|w| of all n blocks
 //
-// Σ|w| is summed in float64 in order of index; of equal sums the lowest block survives, counting through the weights in
-// order and row-major inside each, and NaN ranks above every number. A kernel whose output channels are not a multiple of
-// Size stays dense, and so does an embedding, whose neighbouring rows have nothing in common; the answer says so.
+// A kernel that computes a block loads each input once for Size outputs, so blocks are cheaper to
+// compute than single weights at the same sparsity.
+//
+// The sums are computed in float64 in order of index. Of equal sums the lowest block is kept, counted
+// through the weights in order and row-major in each. NaN ranks above every number. A kernel whose
+// output channels are not a multiple of Size gets no mask, and Skipped gives the reason. Embeddings
+// get none either, because neighboring rows are unrelated.
 type Block struct {
-	Size     int     // output channels a block; 0 means 4
-	Sparsity float64 // fraction of the blocks to zero, 0 to 1
+	// Size is the number of output channels of a block; 0 means 4.
+	Size int
+	// Sparsity is the fraction p of the blocks that is set to zero, from 0 (keep all) to 1 (keep none).
+	Sparsity float64
 }
 
 const defaultBlock = 4
@@ -31,23 +37,23 @@ func (c Block) size() int {
 	return c.Size
 }
 
-// String returns "block4:0.8".
+// String returns the text name, for example "block4:0.8".
 func (c Block) String() string { return fmt.Sprintf("block%d:%s", c.size(), number(c.Sparsity)) }
 
-// Compress answers with masks for the kernels, f32 or f64.
+// Compress returns masks for the kernels. They must be f32 or f64, all of one type.
 func (c Block) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	return compressMasked(ctx, c, w)
 }
 
-// Build is the graph form of Compress.
+// Build appends the masks to b and returns the masked weights.
 func (c Block) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, c, w) }
 
-// Check returns an error unless the settings are in range.
+// Check returns an error if Size is negative or Sparsity is not in [0, 1].
 func (c Block) Check() error {
 	if c.Size < 0 {
-		return fmt.Errorf("size is %d, want at least 1", c.Size)
+		return settingsError(c, fmt.Errorf("size is %d, want at least 1", c.Size))
 	}
-	return validSparsity(c.Sparsity)
+	return settingsError(c, checkSparsity(c.Sparsity))
 }
 
 func (c Block) skip(m Meta) string {
@@ -76,7 +82,7 @@ func (c Block) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, err
 		}
 		total += len(scores[i])
 	}
-	at, err := selectTop(ctx, f64, survivors(total, c.Sparsity), scores)
+	t, err := findThreshold(ctx, f64, keepCount(total, c.Sparsity), scores)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +90,8 @@ func (c Block) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, err
 	if err != nil {
 		return nil, err
 	}
-	for i, t := range w {
-		at.keepBlocks(out[i], scores[i], c.size(), array.Count(t.Dims[1:]))
+	for i, x := range w {
+		t.keepBlocks(out[i], scores[i], c.size(), array.Count(x.Dims[1:]))
 	}
 	return out, nil
 }
@@ -95,5 +101,5 @@ func (c Block) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	for _, s := range w {
 		total += array.Count(s.Dims) / c.size()
 	}
-	return b.BlockMask(survivors(total, c.Sparsity), c.size(), syms(w)...)
+	return b.BlockMask(keepCount(total, c.Sparsity), c.size(), valuesOf(w)...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// The definitions, by sorting everything. They share no code with the operators.
+// The definitions, by sorting everything. They share no code with the compressors.
 
 // ranked is one thing to rank: an element, or a block of them.
 type ranked struct {
@@ -80,7 +80,7 @@ func merge(into, from map[[2]int]bool) {
 	}
 }
 
-// brute returns the elements that survive and the prunable tensors that are masked.
+// brute returns the elements that are kept and the prunable tensors that are masked.
 func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool) {
 	kept, masked = map[[2]int]bool{}, map[int]bool{}
 	left := func(n int, p float64) int { return int(math.Round(float64(n) * (1 - p))) }
@@ -188,7 +188,7 @@ func model(t *testing.T, r *rand.Rand, d array.DType) []Weight {
 	return w
 }
 
-func TestOperatorsAgainstSorting(t *testing.T) {
+func TestMasksAgainstSorting(t *testing.T) {
 	sparsities := []float64{0, 0.1, 0.5, 0.77, 0.9, 1}
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -228,7 +228,7 @@ func TestOperatorsAgainstSorting(t *testing.T) {
 	}
 }
 
-// Enough weights for wide radix digits, with runs of ties at the threshold.
+// TestTopKOfManyWeights has enough weights for wide radix digits, with runs of ties at the threshold.
 func TestTopKOfManyWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, d := range []array.DType{array.F32, array.F64} {
@@ -264,7 +264,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 						t.Fatalf("%v of %v: tensor %d element %d: kept is %v, want %v", c, d, i, k, got, want)
 					}
 					if denser != nil && out[i].Mask.Bit(k) && !denser[i].Mask.Bit(k) {
-						t.Fatalf("%v of %v: tensor %d element %d survives, but not the level before: levels must nest", c, d, i, k)
+						t.Fatalf("%v of %v: tensor %d element %d is kept, but not by the level before: levels must nest", c, d, i, k)
 					}
 				}
 			}

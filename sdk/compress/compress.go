@@ -1,16 +1,3 @@
-// Package compress holds the paper's C: operators that map weights to compressed weights, and the interface they share.
-//
-// A [Compressor] sees all weights of a model at once, because it may rank them globally, and answers for each with a mask
-// of what survives, with new values, or with nothing (left as it is). One that can also express itself as graph operations
-// implements [GraphCompressor] and then runs inside the training step; the trainer cuts the step around one that cannot.
-// The optimizer knows nothing of which operator it has (paper §1: "C can be any operator").
-//
-// Every operator has a text name, [Compressor.String], that [Parse] reads back: "topk:0.9", "uniform:0.8", "nm:2:4",
-// "block4:0.8", "only(layer*.weight):topk:0.9". The command line and a checkpoint's levels share it. [Func] makes an operator
-// of a caller's own function, and package compresstest tells whether it keeps the contract.
-//
-// Its settings are checked before it runs ([CheckCompressor]), what it answers before anything uses it ([Check]); [Apply] gives the compressed weights themselves,
-// [NewReport] says what became of each.
 package compress
 
 import (
@@ -20,58 +7,85 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Meta is what a compressor may know of a weight besides its values.
+// Meta describes a weight without its values.
 type Meta struct {
-	Name        string
-	Role        graph.Role
-	Dims        []int // OIHW for convolutions, [out in] for linear layers
-	First, Last bool  // the first or the last kernel of the model, in the order of its forward pass
+	// Name is the full name of the parameter, for example "layer1.0.conv1.weight".
+	Name string
+	// Role is the use of the parameter; only kernels and embeddings are pruned.
+	Role graph.Role
+	// Dims are the dimensions: [out in/groups height width] for convolutions, [out in] for linear
+	// layers, [rows features] for embeddings.
+	Dims []int
+	// First and Last mark the first and the last kernel of the model in the order of its forward pass.
+	First, Last bool
 }
 
-// Prunable reports whether masks apply to the weight at all: kernels and embeddings, never biases or norm parameters.
+// Prunable reports whether masks apply to the weight: true for kernels and embeddings, false for
+// biases and normalization parameters.
 func (m Meta) Prunable() bool { return m.Role == graph.Kernel || m.Role == graph.Embedding }
 
-// A Weight is one tensor to compress. Data is read-only.
+// A Weight is one tensor to compress.
 type Weight struct {
 	Meta
+	// Data holds the values. A compressor must not change them.
 	Data array.Tensor
 }
 
-// Compressed is the answer for one weight. The zero value leaves it as it is.
+// Compressed is the result of a compressor for one weight. The zero value leaves the weight
+// unchanged.
 type Compressed struct {
-	Mask    array.Tensor // bit mask of the weight's shape: what survives; none when no zeros are promised
-	Values  array.Tensor // new values, of the weight's type and shape, zero outside Keep; none: unchanged where kept
-	Pattern Pattern      // what Keep promises beyond zeros; zero: nothing
-	Skipped string       // why the operator left a prunable weight dense ("input channels 3 are not a multiple of 4")
-}
-
-// A Pattern is a promise about a mask that storage and kernels can use: at most N survivors in each M consecutive weights along Axis.
-// The zero value promises nothing.
-type Pattern struct{ N, M, Axis int }
-
-// A Compressor maps weights to compressed weights. It answers for every weight, in order, also for none at all, changes none
-// of them, and does not touch its answer afterwards. It must be deterministic and safe for concurrent use. Once ctx is done it
-// returns an error that wraps ctx.Err(). String returns its name, without white space.
-type Compressor interface {
-	String() string
-	Compress(ctx context.Context, w []Weight) ([]Compressed, error)
-}
-
-// WeightNode is a weight as a value of a graph; its Meta is what the host form sees.
-type WeightNode struct {
-	Meta
-	W graph.Node
-}
-
-// CompressedNode is the graph form of [Compressed]. Value is the compressed weight; Keep is none where no zeros are promised.
-type CompressedNode struct {
-	Value   graph.Node
-	Mask    graph.Node
+	// Mask is a bit tensor of the weight's shape. A 1 keeps the element, a 0 sets it to zero. Without a
+	// mask (the zero Tensor) the result promises no zeros.
+	Mask array.Tensor
+	// Values are the new values, of the weight's type and shape and zero where Mask is 0. The zero
+	// Tensor leaves the kept elements unchanged.
+	Values array.Tensor
+	// Pattern is a regularity of Mask. The zero value promises none.
+	Pattern Pattern
+	// Skipped is the reason why a prunable weight has no mask, for example "input channels 3 are not a
+	// multiple of 4". It is empty for a weight with a mask.
 	Skipped string
 }
 
-// GraphCompressor is a Compressor that can also be built into a graph. Both forms must agree bit for bit.
+// A Pattern is a property of a mask that encodings and kernels can use: of each M consecutive
+// elements along Axis at most N are kept. The zero value promises nothing.
+type Pattern struct{ N, M, Axis int }
+
+// A Compressor maps the weights of a network to compressed weights.
+type Compressor interface {
+	// String returns the text name. It contains no white space and never changes.
+	String() string
+
+	// Compress returns one result for each weight, in the order of w. For no weights it returns no
+	// results. It must be deterministic and safe for concurrent use, must not change w, and must not
+	// use the results after it returned them. After the end of ctx it returns an error that wraps
+	// ctx.Err().
+	Compress(ctx context.Context, w []Weight) ([]Compressed, error)
+}
+
+// WeightNode is a weight as a value of a graph.
+type WeightNode struct {
+	Meta
+	// W holds the values.
+	W graph.Node
+}
+
+// CompressedNode is the result of a [GraphCompressor] for one weight.
+type CompressedNode struct {
+	// Value is the compressed weight. It is required.
+	Value graph.Node
+	// Mask is the mask as in [Compressed]; the zero Node promises no zeros.
+	Mask graph.Node
+	// Skipped is the reason as in [Compressed].
+	Skipped string
+}
+
+// GraphCompressor is a [Compressor] that can be built into a graph. The results of Build and of
+// Compress must agree bit for bit.
 type GraphCompressor interface {
 	Compressor
+
+	// Build appends the compression to b and returns one result for each weight, in the order of w. It
+	// reports mistakes by b.Fail.
 	Build(b *graph.Builder, w []WeightNode) []CompressedNode
 }

@@ -63,14 +63,14 @@ func TestErrorsNameTheCause(t *testing.T) {
 		{compress.TopK(.5), []compress.Weight{short}, `"a.weight"`},
 		{compress.TopK(.5), []compress.Weight{other}, "[2 8]"},
 		{compress.NM{N: 2, M: 4}, []compress.Weight{integer}, "got i32"},
-		{compress.TopK(.5), []compress.Weight{good, double}, "must have one type"},
+		{compress.TopK(.5), []compress.Weight{good, double}, "want one type"},
 		{compress.Only(compress.TopK(.5)), nil, "no patterns"},
 		{compress.Only(compress.TopK(.5), "a.bias"), []compress.Weight{good}, `"a.bias" matches none`},
 		{compress.Except(compress.TopK(.5), "[a"), []compress.Weight{good}, `malformed pattern "[a"`},
 		{compress.Only(compress.TopK(.5), "a,b"), []compress.Weight{good}, `malformed pattern "a,b"`},
 		{compress.Only(nil, "a"), []compress.Weight{good}, "no compressor"},
 		{compress.Only(compress.Func("short", func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return nil, nil }), "a*"),
-			[]compress.Weight{good}, "compressor short: answered for 0"},
+			[]compress.Weight{good}, "compressor short: want 1 results"},
 		{compress.Func("", nil), nil, "want a name"},
 		{compress.Func("nothing", nil), nil, "a function"},
 	} {
@@ -79,19 +79,19 @@ func TestErrorsNameTheCause(t *testing.T) {
 			t.Errorf("%v: error %v does not mention %q", c.compressor, err, c.says)
 		}
 		if out != nil {
-			t.Errorf("%v: answers beside the error", c.compressor)
+			t.Errorf("%v: returns a result in addition to the error", c.compressor)
 		}
-		symbolic, ok := c.compressor.(compress.GraphCompressor)
+		built, ok := c.compressor.(compress.GraphCompressor)
 		if !ok || strings.Contains(c.says, "weight") || strings.Contains(c.says, "[2 8]") || strings.Contains(c.says, "i32") || strings.Contains(c.says, "one type") {
-			continue // a graph's builder has its own checks of types and shapes
+			continue // the builder has its own checks of types and shapes
 		}
 		b := graph.NewBuilder()
-		syms := make([]compress.WeightNode, len(c.w))
+		nodes := make([]compress.WeightNode, len(c.w))
 		for i, w := range c.w {
-			syms[i] = compress.WeightNode{Meta: w.Meta, W: b.Input(w.Name, array.F32, graph.Of(w.Dims...))}
+			nodes[i] = compress.WeightNode{Meta: w.Meta, W: b.Input(w.Name, array.F32, graph.Of(w.Dims...))}
 		}
-		if n := len(symbolic.Build(b, syms)); n != len(syms) {
-			t.Errorf("%v: Build answers for %d of %d weights", c.compressor, n, len(syms))
+		if n := len(built.Build(b, nodes)); n != len(nodes) {
+			t.Errorf("%v: Build returns %d results for %d weights", c.compressor, n, len(nodes))
 		}
 		if b.Err() == nil || !strings.Contains(b.Err().Error(), c.says) {
 			t.Errorf("%v: Build's error %v does not mention %q", c.compressor, b.Err(), c.says)
@@ -99,7 +99,7 @@ func TestErrorsNameTheCause(t *testing.T) {
 	}
 }
 
-// countdown is a context that is cancelled after some looks at it.
+// countdown is a context that is canceled after a number of calls of Err.
 type countdown struct {
 	context.Context
 	left int
@@ -181,7 +181,7 @@ func TestOnlyRanksAmongTheChosen(t *testing.T) {
 		t.Errorf("only(small):topk:0.5 keeps %v of small, %v of large; want the last two of small, no mask of large", out[0].Mask, out[1].Mask)
 	}
 	if _, ok := compress.Only(compress.Func("f", nil), "a").(compress.GraphCompressor); ok {
-		t.Error("a selection around a compressor without a graph form claims to have one")
+		t.Error("a selection of a compressor without Build is a GraphCompressor")
 	}
 }
 
@@ -206,30 +206,29 @@ func TestApply(t *testing.T) {
 		{Values: weight(t, "", 0, []float32{0, 5}, 1, 2).Data, Mask: mask([]int{1, 2}, 1)},
 		{},
 	}
-	got, err := compress.Apply(w, out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := [][]float32{{1, -2, 0, 0, 0, 0, 0, 0, 9}, {8, 9}, {0, 5}, {3}}
-	for i := range want {
-		if diff := cmp.Diff(want[i], got[i].F32()); diff != "" {
+	for i, want := range [][]float32{{1, -2, 0, 0, 0, 0, 0, 0, 9}, {8, 9}, {0, 5}, {3}} {
+		got, err := out[i].Apply(w[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.F32()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", w[i].Name, diff)
 		}
-	}
-	if math.Signbit(float64(got[0].F32()[3])) {
-		t.Error("a dropped negative weight is -0, want +0")
+		if i == 0 && math.Signbit(float64(got.F32()[3])) {
+			t.Error("a dropped negative weight is -0, want +0")
+		}
 	}
 
-	var answer *compress.ResultError
-	if _, err := compress.Apply(w, out[:2]); !errors.As(err, &answer) {
-		t.Errorf("a short answer: got %v, want an AnswerError", err)
+	var fault *compress.ResultError
+	if err := compress.Check(compress.TopK(.5), w, out[:2]); !errors.As(err, &fault) {
+		t.Errorf("a short result: got %v, want a ResultError", err)
 	}
 	out[1].Values.F32()[0] = inf
-	if _, err := compress.Apply(w, out); !errors.As(err, &answer) || answer.Tensor != "replaced" {
-		t.Errorf("an infinity: got %v, want an AnswerError about %q", err, "replaced")
+	if _, err := out[1].Apply(w[1]); !errors.As(err, &fault) || fault.Tensor != "replaced" {
+		t.Errorf("an infinity: got %v, want a ResultError about %q", err, "replaced")
 	}
-	if err := compress.Check(compress.TopK(.5), w, out); !errors.As(err, &answer) || answer.Compressor != "topk:0.5" {
-		t.Errorf("an infinity: got %v, want an AnswerError about topk:0.5", err)
+	if err := compress.Check(compress.TopK(.5), w, out); !errors.As(err, &fault) || fault.Compressor != "topk:0.5" {
+		t.Errorf("an infinity: got %v, want a ResultError about topk:0.5", err)
 	}
 }
 
@@ -243,13 +242,13 @@ func TestMalformedWeightsAreErrors(t *testing.T) {
 		if err := compress.Check(compress.Identity{}, []compress.Weight{w}, out); err == nil || !strings.Contains(err.Error(), "the weight itself") {
 			t.Errorf("Check of %v%v: %v", w.Dims, w.Data.Dims, err)
 		}
-		if _, err := compress.Apply([]compress.Weight{w}, out); err == nil {
+		if _, err := out[0].Apply(w); err == nil {
 			t.Errorf("Apply to %v%v: want an error", w.Dims, w.Data.Dims)
 		}
 	}
 }
 
-func TestCheckAllowsWhatWasThere(t *testing.T) {
+func TestCheckAllowsNaNOfTheWeight(t *testing.T) {
 	nan := float32(math.NaN())
 	w := []compress.Weight{weight(t, "w", graph.Kernel, []float32{nan, 1}, 1, 2)}
 	out := []compress.Compressed{{Values: weight(t, "", 0, []float32{nan, 2}, 1, 2).Data}}
@@ -270,7 +269,7 @@ func TestCheckAllowsWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestDenseAndValues(t *testing.T) {
+func TestTensorAndValues(t *testing.T) {
 	w := weight(t, "w", graph.Kernel, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
 	x, err := w.Tensor()
 	if err != nil {
@@ -278,7 +277,7 @@ func TestDenseAndValues(t *testing.T) {
 	}
 	x.Float32s()[0] = 99
 	if w.Data.F32()[0] != 1 {
-		t.Error("Dense shares the weight's memory; want a copy")
+		t.Error("Tensor shares the weight's memory; want a copy")
 	}
 	if err := x.T(); err != nil { // Values must honour strides
 		t.Fatal(err)
@@ -292,7 +291,7 @@ func TestDenseAndValues(t *testing.T) {
 	}
 	w.Data.DType = array.I32
 	if _, err := w.Tensor(); err == nil || !strings.Contains(err.Error(), "f32") {
-		t.Errorf("Dense of i32: %v", err)
+		t.Errorf("Tensor of i32: %v", err)
 	}
 	if _, err := compress.Values(tensor.New(tensor.WithBacking([]float64{1}))); err == nil {
 		t.Error("Values of float64: want an error")
@@ -302,40 +301,6 @@ func TestDenseAndValues(t *testing.T) {
 	}
 	if _, err := compress.Mask([]int{0}, func(int) bool { return true }); err == nil {
 		t.Error("Mask of no elements: want an error")
-	}
-}
-
-func TestMetas(t *testing.T) {
-	b := graph.NewBuilder()
-	slot := func(name string, kind graph.SlotKind, role graph.Role, dims ...int) {
-		n := b.Slot(graph.Slot{Name: name, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})
-		b.Output(name, n)
-	}
-	slot("table", graph.Param, graph.Embedding, 10, 4)
-	slot("conv1.weight", graph.Param, graph.Kernel, 8, 3, 3, 3)
-	slot("bn1.running_mean", graph.Stat, graph.Other, 8)
-	slot("bn1.weight", graph.Param, graph.Norm, 8)
-	slot("conv2.weight", graph.Param, graph.Kernel, 8, 8, 1, 1)
-	slot("momentum/fc.weight", graph.OptimizerState, graph.Other, 5, 8)
-	slot("fc.weight", graph.Param, graph.Kernel, 5, 8)
-	slot("fc.bias", graph.Param, graph.Bias, 5)
-	p, err := b.Program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []compress.Meta{
-		{Name: "table", Role: graph.Embedding, Dims: []int{10, 4}},
-		{Name: "conv1.weight", Role: graph.Kernel, Dims: []int{8, 3, 3, 3}, First: true},
-		{Name: "bn1.weight", Role: graph.Norm, Dims: []int{8}},
-		{Name: "conv2.weight", Role: graph.Kernel, Dims: []int{8, 8, 1, 1}},
-		{Name: "fc.weight", Role: graph.Kernel, Dims: []int{5, 8}, Last: true},
-		{Name: "fc.bias", Role: graph.Bias, Dims: []int{5}},
-	}
-	if diff := cmp.Diff(want, compress.Metas(p)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if got := compress.Metas(&graph.Program{}); len(got) != 0 {
-		t.Errorf("no slots: got %v", got)
 	}
 }
 
@@ -365,6 +330,6 @@ func TestReport(t *testing.T) {
 		t.Errorf("total %+v, sparsity of b %v", total, r.Rows[1].Sparsity())
 	}
 	if _, err := compress.NewReport(c, w, nil); err == nil {
-		t.Error("a report on no answer: want an error")
+		t.Error("a report on no result: want an error")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// kernel makes a weight of a linear layer, [out in].
+// kernel returns the weight [out in] of a linear layer.
 func kernel(name string, out, in int, data ...float32) compress.Weight {
 	t, err := array.FromF32(data, out, in)
 	if err != nil {
@@ -22,18 +22,18 @@ func kernel(name string, out, in int, data ...float32) compress.Weight {
 	return compress.Weight{Meta: compress.Meta{Name: name, Role: graph.Kernel, Dims: t.Dims}, Data: t}
 }
 
-// show prints what a compressor makes of some weights.
+// show prints weights after a compressor.
 func show(c compress.Compressor, w ...compress.Weight) {
-	answer, err := c.Compress(context.Background(), w)
+	results, err := c.Compress(context.Background(), w)
 	if err != nil {
 		log.Fatal(err)
 	}
-	applied, err := compress.Apply(w, answer)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for i, t := range applied {
-		fmt.Println(strings.TrimSpace(fmt.Sprint(w[i].Name, " ", t.F32(), " ", answer[i].Skipped)))
+	for i, r := range results {
+		t, err := r.Apply(w[i])
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(strings.TrimSpace(fmt.Sprint(w[i].Name, " ", t.F32(), " ", r.Skipped)))
 	}
 }
 
@@ -65,7 +65,7 @@ func ExampleNM() {
 	// fc2 [1 2 3] input channels 3 are not a multiple of 4
 }
 
-// Blocks of two output channels: the columns of each pair of rows survive together.
+// Blocks of two output channels: the two elements of a column are kept or dropped together.
 func ExampleBlock() {
 	show(compress.Block{Size: 2, Sparsity: 0.5},
 		kernel("fc1", 2, 2,
@@ -79,7 +79,7 @@ func ExampleBlock() {
 	// fc2 [0 9 0 0]
 }
 
-func ExampleDense() {
+func ExampleIdentity() {
 	show(compress.Identity{}, kernel("fc1", 1, 2, 1, 2))
 	// Output: fc1 [1 2]
 }
@@ -102,7 +102,7 @@ func ExampleExcept() {
 	// fc.weight [1 2] left out by except(fc.*)
 }
 
-// An operator of one's own that zeroes small weights.
+// A compressor that sets all weights below a limit to zero.
 func ExampleFunc() {
 	small := compress.Func("small", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))
@@ -122,7 +122,7 @@ func ExampleFunc() {
 	// Output: fc1 [0 -8 2 0]
 }
 
-// An operator of one's own that computes with gorgonia tensors: it rounds the classifier to halves.
+// A compressor that computes with gorgonia tensors: it rounds the weights of the classifier to halves.
 func ExampleWeight_Tensor() {
 	round := compress.Func("round", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))
@@ -172,11 +172,11 @@ func ExampleReport() {
 		kernel("fc2.weight", 1, 3, 1, 2, 3),
 	}
 	c := compress.NM{N: 2, M: 4}
-	answer, err := c.Compress(context.Background(), w)
+	results, err := c.Compress(context.Background(), w)
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := compress.NewReport(c, w, answer)
+	report, err := compress.NewReport(c, w, results)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -188,10 +188,49 @@ func ExampleReport() {
 	// total              11       7     36.36 %
 }
 
-func ExampleCheckCompressor() {
-	fmt.Println(compress.CheckCompressor(compress.TopK(0.9)))
-	fmt.Println(compress.CheckCompressor(compress.Only(compress.TopK(90), "layer*.weight")))
+// Settings that are out of range are reported before a weight is read.
+func ExampleTopK_Check() {
+	fmt.Println(compress.TopK(0.9).Check())
+	fmt.Println(compress.TopK(90).Check())
 	// Output:
 	// <nil>
-	// compress: only(layer*.weight):topk:90: sparsity is 90, want 0 (keep all) to 1 (keep none)
+	// compress: topk:90: sparsity is 90, want 0 (keep all) to 1 (keep none)
+}
+
+// A result with a mask of another shape is refused.
+func ExampleCheck() {
+	w := []compress.Weight{kernel("fc1", 1, 4, 1, 2, 3, 4)}
+	result, err := compress.Mask([]int{2, 2}, func(i int) bool { return i == 3 })
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(compress.Check(compress.TopK(0.75), w, []compress.Compressed{result}))
+	// Output: compress: compressor topk:0.75: tensor fc1: mask: want bit[1 4], got bit[2 2]
+}
+
+func ExampleMask() {
+	w := kernel("fc1", 1, 4, 1, 2, 3, 4)
+	result, err := compress.Mask(w.Dims, func(i int) bool { return i%2 == 0 })
+	if err != nil {
+		log.Fatal(err)
+	}
+	t, err := result.Apply(w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(t.F32())
+	// Output: [1 0 3 0]
+}
+
+func ExampleValues() {
+	result, err := compress.Values(tensor.New(tensor.WithShape(1, 2), tensor.WithBacking([]float32{0.5, 1})))
+	if err != nil {
+		log.Fatal(err)
+	}
+	t, err := result.Apply(kernel("fc1", 1, 2, 0.4, 1.1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(t.F32())
+	// Output: [0.5 1]
 }

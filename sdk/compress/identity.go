@@ -6,19 +6,21 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Identity leaves every weight as it is: the identity, C(θ) = θ. Its text name is "dense". In a set of compressors it makes some
-// of the steps train the dense model; as a level it is the uncompressed one.
+// Identity leaves every weight unchanged: C(θ) = θ. Its text name is "dense".
+//
+// As one of the compressors of a method it trains the dense network in its share of the steps. As a
+// level it is the uncompressed network.
 type Identity struct{}
 
 // String returns "dense".
 func (Identity) String() string { return "dense" }
 
-// Compress answers with the zero [Compressed] for every weight.
+// Compress returns the zero [Compressed] for every weight.
 func (Identity) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	return make([]Compressed, len(w)), ctx.Err()
 }
 
-// Build returns every weight's own node.
+// Build returns the node of every weight.
 func (Identity) Build(_ *graph.Builder, w []WeightNode) []CompressedNode {
 	out := make([]CompressedNode, len(w))
 	for i, x := range w {

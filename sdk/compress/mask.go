@@ -9,18 +9,20 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A masker is an operator of this package that only zeroes weights. What it shares with the others, choosing the weights and
-// wrapping the masks, is below; masks and nodes are its two forms and see only the weights that it masks.
+// A masker is a compressor of this package that sets weights to zero and changes no others. masks is
+// its host implementation and nodes its graph implementation; both receive only the weights that get
+// a mask. The functions below choose these weights and make results of the masks.
 type masker interface {
 	Compressor
-	Check() error       // what is wrong with its own parameters, or nil
-	skip(m Meta) string // why a prunable weight stays dense, or ""
+	Check() error       // an error if the settings are out of range
+	skip(m Meta) string // the reason why a prunable weight gets no mask, or ""
 	masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, error)
 	nodes(b *graph.Builder, w []WeightNode) []graph.Node
 }
 
+// compressMasked implements Compress.
 func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, error) {
-	if err := CheckCompressor(c); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -36,11 +38,11 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 		if out[i].Skipped = c.skip(x.Meta); out[i].Skipped != "" {
 			continue
 		}
-		if err := readable(x); err != nil {
+		if err := checkRankable(x); err != nil {
 			return nil, fmt.Errorf("compress: %v: %w", c, err)
 		}
 		if len(at) > 0 && x.Data.DType != data[0].DType {
-			return nil, fmt.Errorf("compress: %v: weight %q is %v and %q is %v; they are ranked together and must have one type",
+			return nil, fmt.Errorf("compress: %v: weight %q is %v and %q is %v; want one type, because they are ranked together",
 				c, w[at[0]].Name, data[0].DType, x.Name, x.Data.DType)
 		}
 		at, data = append(at, i), append(data, x.Data)
@@ -58,34 +60,35 @@ func compressMasked(ctx context.Context, c masker, w []Weight) ([]Compressed, er
 	return out, nil
 }
 
-// readable returns why a weight's data cannot be ranked, or nil.
-func readable(w Weight) error {
+// checkRankable returns an error if the values of a weight cannot be ranked.
+func checkRankable(w Weight) error {
 	if w.Data.DType != array.F32 && w.Data.DType != array.F64 {
 		return fmt.Errorf("weight %q: want type f32 or f64, got %v; cast it first", w.Name, w.Data.DType)
 	}
-	if err := w.valid(); err != nil {
+	if err := w.check(); err != nil {
 		return fmt.Errorf("weight %q: %w", w.Name, err)
 	}
 	return nil
 }
 
-// valid returns why the data is not what Meta says, or nil.
-func (w Weight) valid() error {
+// check returns an error if Data is malformed or has other dimensions than Meta.
+func (w Weight) check() error {
 	if err := w.Data.Check(); err != nil {
 		return err
 	}
 	if !slices.Equal(w.Dims, w.Data.Dims) {
-		return fmt.Errorf("Meta says shape %v, the data has %v", w.Dims, w.Data.Dims)
+		return fmt.Errorf("Meta.Dims is %v, but the data has shape %v", w.Dims, w.Data.Dims)
 	}
 	return nil
 }
 
+// buildMasked implements Build.
 func buildMasked(b *graph.Builder, c masker, w []WeightNode) []CompressedNode {
 	out := make([]CompressedNode, len(w))
 	for i, x := range w {
 		out[i].Value = x.W
 	}
-	if err := CheckCompressor(c); err != nil {
+	if err := c.Check(); err != nil {
 		b.Fail("%w", err)
 		return out
 	}
@@ -109,17 +112,10 @@ func buildMasked(b *graph.Builder, c masker, w []WeightNode) []CompressedNode {
 	return out
 }
 
-func syms(w []WeightNode) []graph.Node {
+func valuesOf(w []WeightNode) []graph.Node {
 	out := make([]graph.Node, len(w))
-	for i, s := range w {
-		out[i] = s.W
+	for i, x := range w {
+		out[i] = x.W
 	}
 	return out
-}
-
-func validSparsity(p float64) error {
-	if !(p >= 0 && p <= 1) { // NaN too
-		return fmt.Errorf("sparsity is %v, want 0 (keep all) to 1 (keep none)", p)
-	}
-	return nil
 }

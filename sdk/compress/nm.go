@@ -2,27 +2,34 @@ package compress
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// NM keeps the N largest |w| of each M consecutive weights along axis 1 (paper §2, N:M): the input channels of a
-// convolution [O I H W], the inputs of a linear layer [O I], the features of an embedding [rows features], which are the
-// inputs of the output layer where the two are tied. Its text name is "nm:N:M".
+// NM keeps the N largest |w| of each M consecutive weights along axis 1. Its text name is "nm:N:M".
 //
-// 1 ≤ N ≤ M. Of equal |w| the lowest index survives and NaN ranks above every number. A weight whose axis 1 is not a
-// multiple of M stays dense, and the answer says so: usually the first convolution, and depthwise ones.
+//	kept = the N largest of |w[o, M·g]|, …, |w[o, M·g + M-1]|   for each output o and group g
+//
+// Settings: 1 ≤ N ≤ M; there are no defaults. 2:4 and 4:8 are the usual ones.
+//
+// Axis 1 holds the input channels of a convolution [out in height width], the inputs of a linear layer
+// [out in] and the features of an embedding [rows features]. A weight whose axis 1 is not a multiple
+// of M gets no mask, and its Skipped gives the reason; the first convolution and depthwise
+// convolutions are common cases. Of equal |w| the lowest index is kept. NaN ranks above every number.
+//
+// Reference: https://arxiv.org/abs/2207.14200; https://arxiv.org/abs/2102.04010.
 type NM struct{ N, M int }
 
-// nmAxis is the axis of the groups, input channels of OIHW and of OI.
+// nmAxis is the axis of the groups: the input channels.
 const nmAxis = 1
 
-// String returns "nm:2:4".
+// String returns the text name, for example "nm:2:4".
 func (c NM) String() string { return fmt.Sprintf("nm:%d:%d", c.N, c.M) }
 
-// Compress answers with masks for the prunable weights, f32 or f64.
+// Compress returns masks for the prunable weights. They must be f32 or f64, all of one type.
 func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	out, err := compressMasked(ctx, c, w)
 	for i := range out {
@@ -33,13 +40,13 @@ func (c NM) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	return out, err
 }
 
-// Build is the graph form of Compress.
+// Build appends the masks to b and returns the masked weights.
 func (c NM) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, c, w) }
 
-// Check returns an error unless the settings are in range.
+// Check returns an error if N is below 1 or above M.
 func (c NM) Check() error {
 	if c.N < 1 || c.N > c.M {
-		return fmt.Errorf("want 1 ≤ N ≤ M, as in nm:2:4")
+		return settingsError(c, errors.New("want 1 ≤ N ≤ M, as in nm:2:4"))
 	}
 	return nil
 }

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// Syntax lists the text names that [Parse] reads, for help texts. SPARSITY is a decimal number from 0 to 1.
+// Syntax is a list of the text names that [Parse] reads, for help texts. SPARSITY stands for a decimal
+// number from 0 to 1, N, M and SIZE for whole numbers.
 const Syntax = "dense, topk:SPARSITY, uniform:SPARSITY, nm:N:M, blockSIZE:SPARSITY, " +
 	"only(PATTERN,…):COMPRESSOR or except(PATTERN,…):COMPRESSOR"
 
-// maxName bounds the length of a text name, which may come from a file of unknown origin.
+// maxName limits the length of a text name in bytes, because names are read from untrusted files.
 const maxName = 4096
 
-// Parse returns the operator of a text name, the inverse of [Compressor.String]:
+// Parse returns the built-in compressor of a text name. It is the inverse of [Compressor].String:
 //
-//	dense                                       Dense{}
+//	dense                                       Identity{}
 //	topk:0.9                                    TopK(0.9)
 //	uniform:0.8                                 Uniform(0.8)
 //	nm:2:4                                      NM{2, 4}
@@ -23,11 +24,11 @@ const maxName = 4096
 //	only(layer*.conv*.weight):topk:0.9          Only(TopK(0.9), "layer*.conv*.weight")
 //	except(conv1.weight,fc.weight):nm:2:4       Except(NM{2, 4}, "conv1.weight", "fc.weight")
 //
-// Numbers may be written in other ways (".90") but String writes them in one ("0.9"). Any other text is an error that
-// quotes it and lists [Syntax].
+// Parse accepts several spellings of a number (".90"); String writes one ("0.9"). The error for any
+// other text quotes it and states what is wanted.
 func Parse(s string) (Compressor, error) {
 	if len(s) > maxName {
-		return nil, fmt.Errorf("compress: a name of %d bytes; want at most %d", len(s), maxName)
+		return nil, fmt.Errorf("compress: want a name of at most %d bytes, got %d", maxName, len(s))
 	}
 	c, err := parse(s)
 	if err != nil {
@@ -48,18 +49,18 @@ func parse(s string) (Compressor, error) {
 	case s == "dense":
 		return Identity{}, nil
 	case name == "topk":
-		c, err = sparse(args, func(p float64) masker { return TopK(p) })
+		c, err = parseSparse(args, func(p float64) masker { return TopK(p) })
 	case name == "uniform":
-		c, err = sparse(args, func(p float64) masker { return Uniform(p) })
+		c, err = parseSparse(args, func(p float64) masker { return Uniform(p) })
 	case name == "nm":
 		c, err = parseNM(args)
 	case isBlock:
 		c, err = parseBlock(size, args)
 	default:
-		return nil, fmt.Errorf("no such compressor; want %s", Syntax)
+		return nil, fmt.Errorf("unknown compressor; want %s", Syntax)
 	}
 	if err == nil {
-		err = c.Check()
+		err = fault(c)
 	}
 	if err != nil {
 		return nil, err
@@ -67,9 +68,9 @@ func parse(s string) (Compressor, error) {
 	return c, nil
 }
 
-func sparse(arg string, operator func(p float64) masker) (masker, error) {
+func parseSparse(arg string, compressor func(p float64) masker) (masker, error) {
 	p, err := parseNumber(arg)
-	return operator(p), err
+	return compressor(p), err
 }
 
 func parseNM(args string) (masker, error) {
@@ -99,13 +100,13 @@ func parseSelection(word, rest string) (Compressor, error) {
 		return nil, err
 	}
 	s := selection{word, strings.Split(list, ","), c}
-	if err := s.Check(); err != nil {
+	if err := s.fault(); err != nil {
 		return nil, err
 	}
 	return newSelection(word, c, s.patterns), nil
 }
 
-// number writes a sparsity in its one form: decimal, no exponent, as few digits as tell it apart.
+// number formats a sparsity: decimal, without exponent, with as few digits as identify it.
 func number(p float64) string { return strconv.FormatFloat(p+0, 'f', -1, 64) } // −0 + 0 is 0
 
 func parseNumber(s string) (float64, error) {

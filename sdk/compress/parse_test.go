@@ -97,7 +97,7 @@ func TestParseRejects(t *testing.T) {
 			t.Errorf("Parse(%q): error %q does not mention %q", c.text, err, c.says)
 		}
 		if err != nil && got != nil {
-			t.Errorf("Parse(%q) returns %v beside its error", c.text, got)
+			t.Errorf("Parse(%q) returns %v in addition to its error", c.text, got)
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// TestPattern holds that N:M answers promise their groups, through a selection too, and that a promise is checked.
+// TestPattern holds that the results of NM promise their pattern, also through a selection, and that
+// Check examines a promise.
 func TestPattern(t *testing.T) {
 	w := []compress.Weight{weight(t, "fc.weight", graph.Kernel, ramp(32), 4, 8)}
 	want := compress.Pattern{N: 2, M: 4, Axis: 1}
@@ -32,7 +33,7 @@ func TestPattern(t *testing.T) {
 		pattern compress.Pattern
 		cause   string
 	}{
-		{want, "survive in the group"}, // the largest half of a ramp is whole groups
+		{want, "in the group"}, // the largest half of a ramp is whole groups
 		{compress.Pattern{N: 2, M: 3, Axis: 1}, "does not fit"},
 		{compress.Pattern{N: 2, M: 4, Axis: 2}, "does not fit"},
 		{compress.Pattern{N: 5, M: 4, Axis: 1}, "does not fit"},

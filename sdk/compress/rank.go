@@ -7,13 +7,13 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Ranking by magnitude on the host. The bits of a float, read as an integer with the sign cleared, order like |w|;
-// all that lies above infinity is NaN and gets one rank.
+// Ranking by magnitude on the host. The rank of w is its bits as an integer, without the sign bit. Ranks
+// have the order of |w|. Everything above infinity is NaN, and all NaN have one rank.
 
-// A format is how the floats of one type are ranked.
+// A format describes the ranks of one type of floats.
 type format[T int32 | int64] struct {
-	view     func(array.Tensor) []T // a tensor's floats as their bits, sharing memory
-	abs, nan T                      // all bits but the sign; the rank of NaN, one above infinity
+	view     func(array.Tensor) []T // the bits of a tensor's floats, in the same memory
+	abs, nan T                      // all bits except the sign; the rank of NaN, one above infinity
 	width    int                    // bits
 }
 
@@ -32,77 +32,79 @@ var (
 	}
 )
 
-// A cut says which ranks survive: those above at, and the first ties of those equal to it.
-type cut[T int32 | int64] struct {
+// A threshold selects the values that are kept: all of a higher rank, and the first ties values of
+// the same rank.
+type threshold[T int32 | int64] struct {
 	format[T]
 	digit int // width of a radix digit in bits
-	at    T
+	rank  T
 	ties  int
 }
 
-// selectTop returns the cut that keep of all values survive, by radix selection: O(n), from the highest digit down.
-func selectTop[T int32 | int64](ctx context.Context, f format[T], keep int, w [][]T) (*cut[T], error) {
-	c := &cut[T]{format: f, digit: 16, ties: keep} // two passes rank f32, four rank f64
-	if keep == 0 {
-		c.at = f.abs
-		return c, nil
+// findThreshold returns the threshold that keeps n of all values. It is a radix selection from the
+// highest digit down, in O(len).
+func findThreshold[T int32 | int64](ctx context.Context, f format[T], n int, w [][]T) (*threshold[T], error) {
+	t := &threshold[T]{format: f, digit: 16, ties: n} // two passes rank f32, four rank f64
+	if n == 0 {
+		t.rank = f.abs
+		return t, nil
 	}
 	total := 0
 	for _, data := range w {
 		total += len(data)
 	}
 	if total < 1<<16 {
-		c.digit = 8 // clearing the counts would take longer than the passes
+		t.digit = 8 // for few values, clearing 2¹⁶ counts takes longer than two more passes
 	}
-	count := make([]int, 1<<c.digit)
-	for shift := f.width - c.digit; shift >= 0; shift -= c.digit {
+	count := make([]int, 1<<t.digit)
+	for shift := f.width - t.digit; shift >= 0; shift -= t.digit {
 		clear(count)
 		for _, data := range w {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			c.countDigits(count, data, shift)
+			t.countDigits(count, data, shift)
 		}
 		d := len(count) - 1
-		for ; d > 0 && c.ties > count[d]; d-- {
-			c.ties -= count[d]
+		for ; d > 0 && t.ties > count[d]; d-- {
+			t.ties -= count[d]
 		}
-		c.at = c.at<<c.digit | T(d)
+		t.rank = t.rank<<t.digit | T(d)
 	}
-	return c, nil
+	return t, nil
 }
 
-// countDigits counts the digit at shift of the ranks whose higher digits are at.
-func (c *cut[T]) countDigits(count []int, data []T, shift int) {
-	abs, nan, at, digit := c.abs, c.nan, c.at, c.digit
+// countDigits counts the digits at shift of all ranks whose higher digits are those of t.rank.
+func (t *threshold[T]) countDigits(count []int, data []T, shift int) {
+	abs, nan, higher, digit := t.abs, t.nan, t.rank, t.digit
 	last := T(len(count) - 1)
 	for _, x := range data {
-		if rank := min(x&abs, nan) >> shift; rank>>digit == at {
+		if rank := min(x&abs, nan) >> shift; rank>>digit == higher {
 			count[rank&last]++
 		}
 	}
 }
 
-// survives reports whether the next value, of the given rank, does; it uses up ties.
-func (c *cut[T]) survives(rank T) bool {
-	if rank == c.at && c.ties > 0 {
-		c.ties--
+// keeps reports whether the next value is kept, given its rank. It counts the ties down.
+func (t *threshold[T]) keeps(rank T) bool {
+	if rank == t.rank && t.ties > 0 {
+		t.ties--
 		return true
 	}
-	return rank > c.at
+	return rank > t.rank
 }
 
-// keepElements sets the bits of the elements that survive.
-func (c *cut[T]) keepElements(mask array.Tensor, data []T) {
-	abs, nan, at := c.abs, c.nan, c.at
+// keepElements sets the bits of the elements that are kept.
+func (t *threshold[T]) keepElements(mask array.Tensor, data []T) {
+	abs, nan, limit := t.abs, t.nan, t.rank
 	for base := 0; base < len(data); base += 8 {
 		var b byte
 		for i, x := range data[base:min(base+8, len(data))] {
 			rank, bit := min(x&abs, nan), byte(0)
-			if rank > at {
+			if rank > limit {
 				bit = 1
 			}
-			if rank == at && c.survives(rank) {
+			if rank == limit && t.keeps(rank) {
 				bit = 1
 			}
 			b |= bit << i
@@ -111,10 +113,11 @@ func (c *cut[T]) keepElements(mask array.Tensor, data []T) {
 	}
 }
 
-// keepBlocks sets the bits of the blocks that survive. Block k of block row r is the elements (r·size + j)·inner + k, 0 ≤ j < size.
-func (c *cut[T]) keepBlocks(mask array.Tensor, scores []T, size, inner int) {
+// keepBlocks sets the bits of the blocks that are kept. Block k of block row r consists of the elements
+// (r·size + j)·inner + k, 0 ≤ j < size.
+func (t *threshold[T]) keepBlocks(mask array.Tensor, scores []T, size, inner int) {
 	for i, s := range scores {
-		if !c.survives(s) {
+		if !t.keeps(s) {
 			continue
 		}
 		r, k := i/inner, i%inner
@@ -124,20 +127,21 @@ func (c *cut[T]) keepBlocks(mask array.Tensor, scores []T, size, inner int) {
 	}
 }
 
-// topMasks keeps the keep largest |w| of all tensors together, which have one type, F32 or F64.
-func topMasks(ctx context.Context, keep int, w []array.Tensor) ([]array.Tensor, error) {
+// topMasks returns masks that keep the n largest |w| of all tensors together. The tensors have one
+// type, F32 or F64.
+func topMasks(ctx context.Context, n int, w []array.Tensor) ([]array.Tensor, error) {
 	if w[0].DType == array.F32 {
-		return topElements(ctx, f32, keep, w)
+		return topElements(ctx, f32, n, w)
 	}
-	return topElements(ctx, f64, keep, w)
+	return topElements(ctx, f64, n, w)
 }
 
-func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w []array.Tensor) ([]array.Tensor, error) {
+func topElements[T int32 | int64](ctx context.Context, f format[T], n int, w []array.Tensor) ([]array.Tensor, error) {
 	data := make([][]T, len(w))
-	for i, t := range w {
-		data[i] = f.view(t)
+	for i, x := range w {
+		data[i] = f.view(x)
 	}
-	c, err := selectTop(ctx, f, keep, data)
+	t, err := findThreshold(ctx, f, n, data)
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +153,13 @@ func topElements[T int32 | int64](ctx context.Context, f format[T], keep int, w 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		c.keepElements(out[i], data[i])
+		t.keepElements(out[i], data[i])
 	}
 	return out, nil
 }
 
-// topOfGroups sets the bits of the n largest of each m consecutive along an axis whose indices are inner elements apart.
+// topOfGroups sets the bits of the n largest of each m consecutive elements along an axis of stride
+// inner.
 func topOfGroups[T int32 | int64](mask array.Tensor, f format[T], data []T, n, m, inner int) {
 	ranks := make([]T, m)
 	for base := 0; base < len(data); base += m * inner {
@@ -169,14 +174,14 @@ func topOfGroups[T int32 | int64](mask array.Tensor, f format[T], data []T, n, m
 						best = j
 					}
 				}
-				ranks[best] = -1 // taken: below every rank
+				ranks[best] = -1 // below every rank: not chosen again
 				mask.SetBit(base + best*inner + k)
 			}
 		}
 	}
 }
 
-// blockScores returns Σ|w| of each block as a rank of format f64.
+// blockScores returns the rank of Σ|w| of each block, in format f64.
 func blockScores[F float32 | float64](w []F, size, inner int) []int64 {
 	out := make([]int64, len(w)/size)
 	sums := make([]float64, inner)
@@ -194,7 +199,7 @@ func blockScores[F float32 | float64](w []F, size, inner int) []int64 {
 	return out
 }
 
-// emptyMasks returns a mask of zeros for each tensor.
+// emptyMasks returns an all-zero mask for each tensor.
 func emptyMasks(w []array.Tensor) ([]array.Tensor, error) {
 	out := make([]array.Tensor, len(w))
 	for i, t := range w {

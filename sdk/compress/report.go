@@ -9,23 +9,30 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A Report says what a compressor's answer does to each prunable weight.
+// A Report lists the effect of a compressor on each prunable weight.
 type Report struct {
+	// Compressor is the text name of the compressor.
 	Compressor string
-	Rows       []Row
+	// Rows has one entry for each prunable weight, in the order of the weights.
+	Rows []Row
 }
 
-// A Row is the report on one weight, or on all together.
+// A Row is the report on one weight, or on all of them.
 type Row struct {
-	Name    string
-	Dims    []int
-	Total   int     // weights
-	Kept    int     // weights that the answer does not promise to be zero
-	Pattern Pattern // what the mask promises beyond zeros
-	Skipped string  // why it stayed dense, if it did
+	// Name is the name of the weight, or "total".
+	Name string
+	// Dims are the dimensions of the weight; nil for a total.
+	Dims []int
+	// Total is the number of elements, Kept the number of those that the mask keeps.
+	Total, Kept int
+	// Pattern is the pattern of the mask, or zero.
+	Pattern Pattern
+	// Skipped is the reason why the weight has no mask, or empty.
+	Skipped string
 }
 
-// Sparsity returns the fraction of the weights that are zero, 0 to 1; 0 when there are none.
+// Sparsity returns the fraction of the elements that the mask sets to zero, from 0 to 1. It is 0 for a
+// row without elements.
 func (r Row) Sparsity() float64 {
 	if r.Total == 0 {
 		return 0
@@ -33,7 +40,8 @@ func (r Row) Sparsity() float64 {
 	return 1 - float64(r.Kept)/float64(r.Total)
 }
 
-// NewReport reports on the answer of c for w. It is an [*AnswerError] if out does not pass [Check].
+// NewReport returns the report on the result out of c for w. It returns a [*ResultError] if out does
+// not pass [Check].
 func NewReport(c Compressor, w []Weight, out []Compressed) (Report, error) {
 	if err := Check(c, w, out); err != nil {
 		return Report{}, err
@@ -66,7 +74,7 @@ func (r Report) Total() Row {
 	return t
 }
 
-// String returns the report as a text table, one line a weight and one for the total.
+// String returns the report as a text table with one line for each weight and one for the total.
 func (r Report) String() string {
 	var s strings.Builder
 	t := tabwriter.NewWriter(&s, 0, 0, 2, ' ', 0)
@@ -79,7 +87,7 @@ func (r Report) String() string {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.2f %%\t%s\n", row.Name, shape, row.Total, row.Kept, 100*row.Sparsity(), note)
 	}
-	t.Flush() // a strings.Builder does not fail
+	t.Flush() // writing to a strings.Builder cannot fail
 	lines := strings.Split(s.String(), "\n")
 	for i, l := range lines {
 		lines[i] = strings.TrimRight(l, " ")

@@ -10,7 +10,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Identity returns a copy of the weight's values as a gorgonia tensor, for use in a [Func]. It is an error if they are not f32.
+// Tensor returns a copy of the weight's values as a gorgonia tensor, for use in a [Func]. It returns an
+// error if the values are not f32.
 func (w Weight) Tensor() (*tensor.Dense, error) {
 	if w.Data.DType != array.F32 {
 		return nil, fmt.Errorf("compress: weight %q: want type f32, got %v", w.Name, w.Data.DType)
@@ -25,10 +26,11 @@ func (w Weight) Tensor() (*tensor.Dense, error) {
 	return t, nil
 }
 
-// Mask answers for a weight of the given extents with what survives: the elements whose row-major index keep accepts.
+// Mask returns the result for a weight of the given dimensions that keeps the elements for which keep
+// returns true. i is the row-major index of an element.
 func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
 	if keep == nil {
-		return Compressed{}, errors.New("compress: mask: keep is nil; give a function that says which elements survive")
+		return Compressed{}, errors.New("compress: mask: keep is nil; give a function that selects the elements to keep")
 	}
 	mask, err := array.New(array.Bit, dims...)
 	if err != nil {
@@ -42,7 +44,8 @@ func Mask(dims []int, keep func(i int) bool) (Compressed, error) {
 	return Compressed{Mask: mask}, nil
 }
 
-// Values answers for an f32 weight with new values, a copy of t's, and promises no zeros.
+// Values returns the result for an f32 weight that replaces its values by a copy of those of t. It has
+// no mask.
 func Values(t *tensor.Dense) (Compressed, error) {
 	dims, data, err := gorgonia.From(t)
 	if err != nil {

@@ -10,25 +10,27 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Only applies c to the weights whose name one of the patterns matches and leaves the others as they are. Its text name is
-// "only(PATTERN,PATTERN):COMPRESSOR".
+// Only returns a compressor that applies c to the weights whose name matches one of the patterns, and
+// leaves all others unchanged. Its text name is "only(PATTERN,PATTERN):COMPRESSOR".
 //
-// Patterns are those of [path.Match] over the whole name: * is any run of characters, dots included, ? is any one,
-// [0-3] is a class. "layer*.conv*.weight" matches "layer1.0.conv2.weight". A pattern holds no comma, bracket ( ) or space.
+// The syntax of patterns is that of [path.Match], applied to the whole name: * matches any sequence of
+// characters, dots included, ? any single character, and [0-3] a class. "layer*.conv*.weight" matches
+// "layer1.0.conv2.weight". A pattern contains no comma, parenthesis or space.
 //
-// c sees the chosen weights only, so a global operator ranks among them; [Meta.First] and [Meta.Last] stay the whole
-// model's. The result has a graph form if c has one. No patterns, a malformed one, and one that matches no weight
-// (a misspelt name) are errors of Compress and Build.
+// c receives only the chosen weights, so a global compressor ranks only these. [Meta].First and
+// [Meta].Last still refer to the whole model. The result is a [GraphCompressor] if c is one. An empty
+// list of patterns, a malformed pattern, and a pattern that matches no weight are errors of Compress
+// and Build.
 func Only(c Compressor, patterns ...string) Compressor { return newSelection("only", c, patterns) }
 
-// Except applies c to the weights whose name none of the patterns matches; otherwise it is like [Only]. Its text name is
-// "except(PATTERN,PATTERN):COMPRESSOR".
+// Except returns a compressor that applies c to the weights whose name matches none of the patterns.
+// Everything else is as in [Only]. Its text name is "except(PATTERN,PATTERN):COMPRESSOR".
 func Except(c Compressor, patterns ...string) Compressor { return newSelection("except", c, patterns) }
 
 func newSelection(word string, c Compressor, patterns []string) Compressor {
 	s := selection{word, append([]string(nil), patterns...), c}
 	if inner, ok := c.(GraphCompressor); ok {
-		return symbolicSelection{s, inner}
+		return graphSelection{s, inner}
 	}
 	return s
 }
@@ -39,14 +41,17 @@ type selection struct {
 	inner    Compressor
 }
 
-func (s selection) rule() string { return s.word + "(" + strings.Join(s.patterns, ",") + ")" }
+// prefix returns the text name without the inner compressor.
+func (s selection) prefix() string { return s.word + "(" + strings.Join(s.patterns, ",") + ")" }
 
-func (s selection) String() string { return fmt.Sprintf("%s:%v", s.rule(), s.inner) }
+func (s selection) String() string { return fmt.Sprintf("%s:%v", s.prefix(), s.inner) }
 
-// Check checks what needs no weights, the inner compressor's settings among it.
-func (s selection) Check() error {
+// Check returns an error if the patterns or the settings of the inner compressor are wrong.
+func (s selection) Check() error { return settingsError(s, s.fault()) }
+
+func (s selection) fault() error {
 	if s.inner == nil {
-		return errors.New("no compressor to apply")
+		return errors.New("no compressor to apply; give one, for example compress.TopK(0.9)")
 	}
 	if len(s.patterns) == 0 {
 		return fmt.Errorf("no patterns; want %s(conv1.weight,layer*.weight):COMPRESSOR", s.word)
@@ -59,9 +64,9 @@ func (s selection) Check() error {
 	return fault(s.inner)
 }
 
-// choose returns the indices of the n weights that the inner compressor sees.
+// choose returns the indices of those of the n weights that the inner compressor receives.
 func (s selection) choose(n int, meta func(int) Meta) ([]int, error) {
-	if err := CheckCompressor(s); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	var at []int
@@ -86,12 +91,12 @@ func (s selection) choose(n int, meta func(int) Meta) ([]int, error) {
 	return at, nil
 }
 
-// skipped is the reason given for a weight that the inner compressor does not see.
+// skipped returns the reason why a weight that was not chosen has no mask.
 func (s selection) skipped(m Meta) string {
 	if !m.Prunable() {
 		return ""
 	}
-	return "left out by " + s.rule()
+	return "left out by " + s.prefix()
 }
 
 func (s selection) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
@@ -103,30 +108,30 @@ func (s selection) Compress(ctx context.Context, w []Weight) ([]Compressed, erro
 	for k, i := range at {
 		chosen[k] = w[i]
 	}
-	answer, err := s.inner.Compress(ctx, chosen)
+	results, err := s.inner.Compress(ctx, chosen)
 	if err != nil {
 		return nil, err
 	}
-	if len(answer) != len(chosen) {
-		return nil, &ResultError{Compressor: s.inner.String(), Cause: wrongCount(len(answer), len(chosen))}
+	if len(results) != len(chosen) {
+		return nil, &ResultError{Compressor: s.inner.String(), Cause: wrongCount(len(results), len(chosen))}
 	}
 	out := make([]Compressed, len(w))
 	for i := range w {
 		out[i].Skipped = s.skipped(w[i].Meta)
 	}
 	for k, i := range at {
-		out[i] = answer[k]
+		out[i] = results[k]
 	}
 	return out, nil
 }
 
-// symbolicSelection is a selection whose inner compressor has a graph form.
-type symbolicSelection struct {
+// graphSelection is a selection whose inner compressor is a GraphCompressor.
+type graphSelection struct {
 	selection
-	symbolic GraphCompressor
+	graph GraphCompressor
 }
 
-func (s symbolicSelection) Build(b *graph.Builder, w []WeightNode) []CompressedNode {
+func (s graphSelection) Build(b *graph.Builder, w []WeightNode) []CompressedNode {
 	out := make([]CompressedNode, len(w))
 	for i := range w {
 		out[i] = CompressedNode{Value: w[i].W, Skipped: s.skipped(w[i].Meta)}
@@ -140,13 +145,13 @@ func (s symbolicSelection) Build(b *graph.Builder, w []WeightNode) []CompressedN
 	for k, i := range at {
 		chosen[k] = w[i]
 	}
-	answer := s.symbolic.Build(b, chosen)
-	if len(answer) != len(chosen) {
-		b.Fail("%w", &ResultError{Compressor: s.symbolic.String(), Cause: wrongCount(len(answer), len(chosen))})
+	results := s.graph.Build(b, chosen)
+	if len(results) != len(chosen) {
+		b.Fail("%w", &ResultError{Compressor: s.inner.String(), Cause: wrongCount(len(results), len(chosen))})
 		return out
 	}
 	for k, i := range at {
-		out[i] = answer[k]
+		out[i] = results[k]
 	}
 	return out
 }

@@ -1,26 +1,43 @@
 package compress
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 )
 
-// CheckCompressor returns an error that names c and says which of its settings is out of range, before c has seen a weight. A compressor
-// of one's own takes part by a method Check() error; one without it passes.
-func CheckCompressor(c Compressor) error {
-	if c == nil {
-		return errors.New("compress: the compressor is nil; give one, for example compress.TopK(0.9)")
+// settingsError returns err as an error about the settings of c, or nil.
+func settingsError(c Compressor, err error) error {
+	if err == nil {
+		return nil
 	}
-	if err := fault(c); err != nil {
-		return fmt.Errorf("compress: %v: %w", c, err)
-	}
-	return nil
+	return fmt.Errorf("compress: %v: %w", c, err)
 }
 
-// fault returns what is wrong with the settings of c, which is not nil.
+// fault returns the error of c's method Check without the prefix that settingsError adds, or nil.
 func fault(c Compressor) error {
-	if c, ok := c.(interface{ Check() error }); ok {
-		return c.Check()
+	checked, ok := c.(interface{ Check() error })
+	if !ok {
+		return nil
+	}
+	err := checked.Check()
+	if err == nil {
+		return nil
+	}
+	return trimmed{err, "compress: " + c.String() + ": "}
+}
+
+// trimmed is an error whose text lacks a prefix.
+type trimmed struct {
+	error
+	prefix string
+}
+
+func (t trimmed) Error() string { return strings.TrimPrefix(t.error.Error(), t.prefix) }
+func (t trimmed) Unwrap() error { return t.error }
+
+func checkSparsity(p float64) error {
+	if !(p >= 0 && p <= 1) { // NaN too
+		return fmt.Errorf("sparsity is %v, want 0 (keep all) to 1 (keep none)", p)
 	}
 	return nil
 }

@@ -8,29 +8,35 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// TopK zeroes the given fraction of all prunable weights together, the smallest |w| first: global magnitude pruning
-// (paper §2, Global). Its text name is "topk:SPARSITY".
+// TopK sets the given fraction of all prunable weights to zero, ranked together by |w|: global
+// magnitude pruning. Its text name is "topk:SPARSITY".
 //
-//	keep = the round(n·(1−p)) largest |w| of all n prunable weights
+//	kept = the round(n·(1−p)) largest |w| of all n prunable weights
 //
-// The value is the sparsity p, 0 (keep all) to 1 (keep none). The count is exact: of equal |w| the lowest index survives,
-// counting through the weights in order, and NaN ranks above every number, so that it stays visible. Levels nest: what
-// topk:0.9 keeps, topk:0.5 keeps too. The authors' code keeps up to one weight fewer and drops all ties at the threshold.
+// The value is the sparsity p, from 0 (keep all) to 1 (keep none).
+//
+// The number of kept weights is exact. Of equal |w| the lowest index is kept, counted through the
+// weights in order. NaN ranks above every number and is kept, so that it remains visible. Levels nest:
+// topk:0.5 keeps everything that topk:0.9 keeps. A small layer with small weights can lose all of
+// them; exclude it by [Except], or use [Uniform].
+//
+// Reference: https://arxiv.org/abs/2207.14200. The authors' code keeps up to one weight
+// less and drops all ties at the threshold.
 type TopK float64
 
-// String returns "topk:0.9".
+// String returns the text name, for example "topk:0.9".
 func (p TopK) String() string { return "topk:" + number(float64(p)) }
 
-// Compress answers with masks for the prunable weights, f32 or f64.
+// Compress returns masks for the prunable weights. They must be f32 or f64, all of one type.
 func (p TopK) Compress(ctx context.Context, w []Weight) ([]Compressed, error) {
 	return compressMasked(ctx, p, w)
 }
 
-// Build is the graph form of Compress.
+// Build appends the masks to b and returns the masked weights.
 func (p TopK) Build(b *graph.Builder, w []WeightNode) []CompressedNode { return buildMasked(b, p, w) }
 
-// Check returns an error unless the settings are in range.
-func (p TopK) Check() error { return validSparsity(float64(p)) }
+// Check returns an error if the sparsity is not in [0, 1].
+func (p TopK) Check() error { return settingsError(p, checkSparsity(float64(p))) }
 
 func (p TopK) skip(Meta) string { return "" }
 
@@ -39,7 +45,7 @@ func (p TopK) masks(ctx context.Context, w []array.Tensor) ([]array.Tensor, erro
 	for _, t := range w {
 		total += t.Len()
 	}
-	return topMasks(ctx, survivors(total, float64(p)), w)
+	return topMasks(ctx, keepCount(total, float64(p)), w)
 }
 
 func (p TopK) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
@@ -47,8 +53,8 @@ func (p TopK) nodes(b *graph.Builder, w []WeightNode) []graph.Node {
 	for _, s := range w {
 		total += array.Count(s.Dims)
 	}
-	return b.TopKMask(survivors(total, float64(p)), syms(w)...)
+	return b.TopKMask(keepCount(total, float64(p)), valuesOf(w)...)
 }
 
-// survivors returns how many of n are left at sparsity p.
-func survivors(n int, p float64) int { return int(math.Round(float64(n) * (1 - p))) }
+// keepCount returns the number of weights of n that are kept at sparsity p.
+func keepCount(n int, p float64) int { return int(math.Round(float64(n) * (1 - p))) }

@@ -4,17 +4,18 @@ import (
 	"fmt"
 
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// One compressor or several: several make it CrAM+-Multi. An estimator is data, so that the rest of the family is a field away.
+// Several compressors make it CrAM+-Multi. Infrequent masks are a field of the second point.
 func ExampleCrAMPlus() {
 	multi := optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))
 	fmt.Println(multi)
 
 	infrequent := multi
 	infrequent.Points = append([]optim.Point(nil), multi.Points...)
-	infrequent.Points[1].Refresh = 20 // masks live for 20 uses
+	infrequent.Points[1].Refresh = 20 // each compressor computes its masks at every 20th use
 	fmt.Println(infrequent)
 	// Output:
 	// cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5, topk:0.7, topk:0.9}
@@ -31,9 +32,9 @@ func ExampleSAM() {
 	// Output: sam 0·∇(θ) + 1·∇(θ+0.05·g/‖g‖)
 }
 
-// An estimator of one's own: three points, the third compressed, mixed as one likes.
+// A new method: three points, the third compressed, the last two mixed.
 func ExampleMethod() {
-	e := optim.Method{
+	m := optim.Method{
 		Name: "sam and prune",
 		Points: []optim.Point{
 			{},
@@ -42,30 +43,30 @@ func ExampleMethod() {
 		},
 		Mix: []float64{0, 1, 0.5},
 	}
-	fmt.Println(e.Check(), e)
+	fmt.Println(m.Check(), m)
 	// Output: <nil> sam and prune 0·∇(θ) + 1·∇(θ+0.05·g/‖g‖) + 0.5·∇(C(θ)) C∈{topk:0.8}
 }
 
-// Weight decay on kernels alone.
+// Weight decay on kernels only.
 func ExampleGroups() {
-	rule := optim.Groups{
-		{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}},
-		{Name: "rest", Match: optim.All, Optimizer: optim.SGD{Momentum: 0.9}},
+	groups := optim.Groups{
+		{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}},
+		{Name: "rest", Optimizer: optim.SGD{Momentum: 0.9}},
 	}
-	fmt.Println(rule.Check(), rule)
+	fmt.Println(groups.Check(), groups)
 	// Output: <nil> groups(kernels: sgd(momentum=0.9 weight_decay=0.0005 nesterov=false); rest: sgd(momentum=0.9 weight_decay=0 nesterov=false))
 }
 
-// A Clip wraps any rule, and its settings are checked with the rule's.
+// Check of a Clip includes the settings of its optimizer.
 func ExampleClip() {
 	fmt.Println(optim.Clip{MaxNorm: 1, Optimizer: optim.AdamW{WeightDecay: 0.01}})
-	fmt.Println(optim.CheckOptimizer(optim.Clip{MaxNorm: -1, Optimizer: optim.SGD{}}))
+	fmt.Println(optim.Clip{MaxNorm: -1, Optimizer: optim.SGD{Momentum: 2}}.Check())
 	// Output:
 	// clip(1, adamw(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0.01))
-	// optim: clip(-1, sgd(momentum=0 weight_decay=0 nesterov=false)): MaxNorm is -1, want above 0
+	// optim: clip(-1, sgd(momentum=2 weight_decay=0 nesterov=false)): MaxNorm is -1, want above 0; sgd(momentum=2 weight_decay=0 nesterov=false): Momentum is 2, want 0 or more and below 1
 }
 
-// The paper's schedule for CIFAR-10: five epochs of warm-up, then half a cosine over the other 195.
+// The schedule of the CrAM paper for CIFAR-10: five epochs of warm-up, then half a cosine over 195.
 func ExampleCosine() {
 	s := optim.Cosine{Peak: 0.1, Warmup: 5}
 	for _, epoch := range []int{0, 4, 70, 135, 199} {
@@ -97,8 +98,76 @@ func ExampleMultiStep() {
 	// Output: 0.100 0.010 0.001
 }
 
-// A schedule that asks for more warm-up than there is training is refused before the first step.
-func ExampleCheckSchedule() {
-	fmt.Println(optim.CheckSchedule(optim.Cosine{Peak: 0.1, Warmup: 5}, optim.Progress{Epochs: 3}))
-	// Output: optim: cosine(peak=0.1 warmup=5): Warmup is 5 epochs, want 0 to 3, the length of the training
+// A warm-up that is longer than the training is an error before the first step.
+func ExampleCosine_Check() {
+	fmt.Println(optim.Cosine{Peak: 0.1, Warmup: 5}.Check(optim.Progress{Epochs: 3}))
+	// Output: optim: cosine(peak=0.1 warmup=5): Warmup is 5 epochs, want 0 to 3, the number of epochs
+}
+
+func ExamplePlain() {
+	fmt.Println(optim.Plain())
+	// Output: plain 1·∇(θ)
+}
+
+func ExampleConstant() {
+	fmt.Println(optim.Constant(0.01).LR(optim.Progress{Epoch: 7, Epochs: 10}))
+	// Output: 0.01
+}
+
+// The settings of the CrAM paper for CIFAR-10.
+func ExampleSGD() {
+	fmt.Println(optim.SGD{Momentum: 0.9, WeightDecay: 5e-4})
+	// Output: sgd(momentum=0.9 weight_decay=0.0005 nesterov=false)
+}
+
+func ExampleAdam() {
+	fmt.Println(optim.Adam{Beta2: 0.99})
+	// Output: adam(beta1=0.9 beta2=0.99 eps=1e-08 weight_decay=0)
+}
+
+func ExampleAdamW() {
+	fmt.Println(optim.AdamW{WeightDecay: 0.01})
+	// Output: adamw(beta1=0.9 beta2=0.999 eps=1e-08 weight_decay=0.01)
+}
+
+// A normalized ascent in CrAM+.
+func ExampleAscend() {
+	m := optim.CrAMPlus(0.05, compress.TopK(0.9))
+	m.Points[1].Move = optim.Ascend{Rho: 0.05, Normalize: true}
+	fmt.Println(m)
+	// Output: cram+ 1·∇(θ) + 1·∇(C(θ+0.05·g/‖g‖)) C∈{topk:0.9}
+}
+
+// sign is signSGD: θ ← θ - lr·sign(g), with the sign as g/|g|.
+type sign struct{}
+
+func (sign) String() string { return "sign()" }
+
+func (sign) Update(b *graph.Builder, w optim.Weights, g optim.Grads, t optim.Clock) []graph.Node {
+	next := make([]graph.Node, len(w))
+	for i, p := range w {
+		size := b.Shift(b.Abs(g[i]), 1e-30)
+		next[i] = b.Sub(p.W, b.Mul(b.Div(g[i], size), t.LR))
+	}
+	return next
+}
+
+// An optimizer is any type with String and Update.
+func ExampleOptimizer() {
+	fmt.Println(optim.Clip{MaxNorm: 1, Optimizer: sign{}})
+	// Output: clip(1, sign())
+}
+
+// halving is a schedule that halves the rate in each epoch.
+type halving float64
+
+func (h halving) String() string { return fmt.Sprintf("halving(%g)", float64(h)) }
+
+func (h halving) LR(p optim.Progress) float64 { return float64(h) / float64(int(1)<<p.Epoch) }
+
+// A schedule is any type with String and LR.
+func ExampleSchedule() {
+	var s optim.Schedule = halving(0.1)
+	fmt.Println(s, s.LR(optim.Progress{Epoch: 2, Epochs: 5}))
+	// Output: halving(0.1) 0.025
 }

@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -9,71 +10,127 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Weights are the trained parameters of a step, in the order of the model's forward pass.
-type Weights []compress.WeightNode
-
-// Grads are the gradients of Weights, in the same order.
-type Grads []graph.Node
-
-// An Method says where the gradient of the loss is taken and how the gradients are mixed:
-// Σ_i Mix[i]·∇L(Points[i]), every gradient on the same batch.
+// A Method defines the gradient of a training step: a weighted sum of gradients of the loss at several
+// points, all on the same batch.
 //
-// It is data, not a function, so that a trainer can cut a step at a point: around a compressor that runs outside the
-// graph, or to accumulate.
+//	g = Σᵢ Mix[i]·∇L(Points[i])
+//
+// A Method is data and not a function, so that the trainer can split a step at a point: around a
+// compressor that runs on the host, or to accumulate gradients.
 type Method struct {
-	Name   string
+	// Name is a short name for errors and for the training's recipe.
+	Name string
+	// Points are the points at which a step computes gradients, in this order. At least one is required.
 	Points []Point
-	Mix    []float64
+	// Mix holds the factor of each point's gradient. It has the length of Points.
+	Mix []float64
 }
 
-// A Point is one place where the gradient is taken: the weights, moved, then compressed.
+// A Point is a set of weights at which a step computes a gradient: the weights of the step, moved,
+// then compressed.
 type Point struct {
-	// Move goes from the weights to the point, given the gradients taken at the points before; nil stays.
+	// Move maps the weights of the step to the point, given the gradients at the earlier points. Nil
+	// leaves the weights where they are.
 	Move Move
-	// Compress is the set C is drawn from, uniformly, once a step; empty is C = identity.
+	// Compress is the set from which each step draws one compressor, all with equal probability. An
+	// empty set means no compression.
 	Compress []compress.Compressor
-	// Refresh is how often the masks of each member of the set are recomputed: at every Refresh-th use of it; in between
-	// they are reused (paper §1, infrequent masks). 0 means 1: at every use.
+	// Refresh is the interval at which the masks of each compressor are computed again, in uses of this
+	// compressor; in between, its last masks are reused. 0 means 1: at every use. Larger values save the
+	// time of the ranking and train with slightly older masks.
 	Refresh int
-	// DenseGradient turns off the masking of this point's gradient by the mask of C (paper §1, sparse gradients).
+	// DenseGradient computes the gradient for all weights. By default the gradient at a compressed point
+	// is multiplied by the mask of the compressor.
 	DenseGradient bool
 }
 
-// A Move computes a point, all of the weights in order, from the weights and the gradients at earlier points.
+// A Move computes a point from the weights of the step and the gradients at earlier points.
 type Move interface {
+	// String returns the formula, for example "θ+0.2·g".
 	fmt.Stringer
+
+	// Apply appends the computation to b and returns all weights in the order of w. earlier holds the
+	// gradients of the points before this one.
 	Apply(b *graph.Builder, w Weights, earlier []Grads) Weights
 }
 
-// Plain takes one gradient at the weights: what every ordinary optimizer does.
+// Plain returns the method of ordinary training: one gradient, at the weights.
+//
+//	g = ∇L(θ)
 func Plain() Method {
 	return Method{Name: "plain", Points: []Point{{}}, Mix: []float64{1}}
 }
 
-// SAM takes the gradient at θ + ρ·g/‖g‖₂ (Foret et al., ICLR 2021), the norm over all parameters together.
+// SAM returns sharpness-aware minimization: the gradient at the point of highest loss near the weights,
+// by one normalized ascent step. ‖·‖₂ is the norm over all parameters together.
+//
+//	g₀ = ∇L(θ)
+//	g = ∇L(θ + ρ·g₀/‖g₀‖₂)
+//
+// rho is the length ρ of the ascent, at least 0; the authors use 0.05 for CIFAR-10 and ImageNet. A step
+// costs two gradients.
+//
+// Reference: https://arxiv.org/abs/2010.01412.
 func SAM(rho float64) Method {
 	return Method{Name: "sam", Points: []Point{{}, {Move: Ascend{Rho: rho, Normalize: true}}}, Mix: []float64{0, 1}}
 }
 
-// CrAM takes the gradient at C(θ + ρ·g), C drawn from cs each step (paper §1).
+// CrAM returns the compression-aware minimizer: the gradient at compressed weights after an ascent
+// step. The trained weights keep their accuracy under one-shot pruning by the compressors cs.
+//
+//	g₀ = ∇L(θ)
+//	g = ∇L(C(θ + ρ·g₀)),   C drawn from cs in each step
+//
+// rho is the factor ρ of the ascent, at least 0; [CrAMPlus] describes its choice, and that of cs. The
+// gradient is multiplied by the mask of C (field DenseGradient of [Point]). Without compressors C is
+// the identity. A step costs two gradients.
+//
+// The accuracy of the dense weights is not part of the objective. [CrAMPlus] includes it and is the
+// better default.
+//
+// Reference: https://arxiv.org/abs/2207.14200.
 func CrAM(rho float64, cs ...compress.Compressor) Method {
 	return Method{Name: "cram", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{0, 1}}
 }
 
-// CrAMPlus adds the gradient at θ to the one at C(θ + ρ·g): a sum, not a mean (paper §1). More than one compressor makes
-// it CrAM+-Multi. ρ = 0 is the control that mixes the dense and the compressed loss without ascent. The paper's ρ is 0.2 for
-// CIFAR-10 (0.15 when levels go up to 0.95) and 0.05 for ImageNet (§4).
+// CrAMPlus returns CrAM+, the method to begin with: [CrAM] plus the gradient at the weights, so that the
+// dense weights become accurate, too. With several compressors the paper calls it CrAM+-Multi.
+//
+//	g₀ = ∇L(θ)
+//	g = g₀ + ∇L(C(θ + ρ·g₀)),   C drawn from cs in each step
+//
+// It is a sum and not a mean, as in the paper. A step costs two gradients.
+//
+// rho is the factor ρ of the ascent, at least 0. It is not normalized. The paper uses 0.2 for CIFAR-10,
+// 0.15 there with levels up to 95 %, and 0.05 for ImageNet. Larger values make high sparsities more
+// accurate and the dense weights less so, in particular in short trainings. ρ = 0 mixes the gradients
+// of the dense and the compressed loss without an ascent; it is the control to compare with.
+//
+// cs are the compressors that the network is later pruned with. Give all levels that you want to
+// serve, the sparsest included. A step trains one of them, so each further level has fewer steps. The
+// paper uses TopK of 0.5, 0.7 and 0.9 for ImageNet, 0.3 to 0.9 in steps of 0.1 for CIFAR-10, and NM of
+// 2:4 and 4:8 together for N:M.
+//
+// Masks are computed at every use of a compressor. To reuse them, set the field Refresh of Points[1];
+// see [Point].
+//
+// Reference: https://arxiv.org/abs/2207.14200.
 func CrAMPlus(rho float64, cs ...compress.Compressor) Method {
 	return Method{Name: "cram+", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{1, 1}}
 }
 
-// Ascend moves every parameter, biases and norm parameters too, by ρ times the first point's gradient;
-// Normalize divides that gradient by its norm over all parameters, plus 1e-12.
+// Ascend moves every parameter, biases and normalization parameters included, along the gradient g₀ of
+// the first point. ‖·‖₂ is the norm over all parameters together.
+//
+//	θ + Rho·g₀      with Normalize: θ + Rho·g₀/(‖g₀‖₂ + 1e-12)
 type Ascend struct {
-	Rho       float64
+	// Rho is the factor of the gradient, at least 0. 0 stays at the weights.
+	Rho float64
+	// Normalize divides the gradient by its norm.
 	Normalize bool
 }
 
+// String returns the formula, for example "θ+0.2·g".
 func (a Ascend) String() string {
 	if a.Normalize {
 		return fmt.Sprintf("θ+%g·g/‖g‖", a.Rho)
@@ -81,7 +138,14 @@ func (a Ascend) String() string {
 	return fmt.Sprintf("θ+%g·g", a.Rho)
 }
 
-// Apply returns θ + ρ·g.
+// Check returns an error if Rho is negative or not finite.
+func (a Ascend) Check() error {
+	f := faults{of: a}
+	f.require(atLeastZero(a.Rho), "Rho is %g, want 0 or more", a.Rho)
+	return f.err()
+}
+
+// Apply returns the moved weights.
 func (a Ascend) Apply(b *graph.Builder, w Weights, earlier []Grads) Weights {
 	if a.Rho == 0 {
 		return w
@@ -99,10 +163,10 @@ func (a Ascend) Apply(b *graph.Builder, w Weights, earlier []Grads) Weights {
 	return moved
 }
 
-// Combine returns the mixed gradient Σ_i Mix[i]·g[i].
-func (e Method) Combine(b *graph.Builder, g []Grads) Grads {
+// Combine appends the mixed gradient Σᵢ Mix[i]·g[i] to b and returns it.
+func (m Method) Combine(b *graph.Builder, g []Grads) Grads {
 	var out Grads
-	for i, c := range e.Mix {
+	for i, c := range m.Mix {
 		if c == 0 {
 			continue
 		}
@@ -120,45 +184,66 @@ func (e Method) Combine(b *graph.Builder, g []Grads) Grads {
 	return out
 }
 
-// Check returns an error unless the estimator can be run and all that it holds is in range: [compress.CheckCompressor] says it of
-// compressors, and a Move of one's own takes part by a method Check() error.
-func (e Method) Check() error {
-	if len(e.Points) == 0 || len(e.Mix) != len(e.Points) {
-		return fmt.Errorf("optim: estimator %q has %d points and %d mixing weights; want one weight a point", e.Name, len(e.Points), len(e.Mix))
-	}
-	if p := e.Points[0]; p.Move != nil {
-		return fmt.Errorf("optim: estimator %q: the first point moves (%v) before any gradient is known", e.Name, p.Move)
-	}
-	mixed := false
-	for i, p := range e.Points {
-		mixed = mixed || e.Mix[i] != 0
-		if m := e.Mix[i]; math.IsNaN(m) || math.IsInf(m, 0) {
-			return fmt.Errorf("optim: estimator %q: the mixing weight of point %d is %g, want a finite number", e.Name, i, m)
-		}
-		if m, ok := p.Move.(interface{ Check() error }); ok {
-			if err := m.Check(); err != nil {
-				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, within{err})
-			}
-		}
-		if p.Refresh < 0 {
-			return fmt.Errorf("optim: estimator %q: refresh is %d, must be 0 or more", e.Name, p.Refresh)
-		}
-		for _, c := range p.Compress {
-			if err := compress.CheckCompressor(c); err != nil {
-				return fmt.Errorf("optim: estimator %q: point %d: %w", e.Name, i, err)
-			}
-		}
-	}
-	if !mixed {
-		return fmt.Errorf("optim: estimator %q mixes no gradient: all weights are 0", e.Name)
+// Check returns an error if the points and factors do not fit together, or if the settings of a move or
+// a compressor are out of range.
+func (m Method) Check() error {
+	if err := m.fault(); err != nil {
+		return fmt.Errorf("optim: method %q: %w", m.Name, err)
 	}
 	return nil
 }
 
-// String describes the estimator on one line, for provenance: "cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5, topk:0.9}".
-func (e Method) String() string {
+func (m Method) fault() error {
+	if len(m.Points) == 0 || len(m.Mix) != len(m.Points) {
+		return fmt.Errorf("want a factor in Mix for each point, and at least one point, got %d factors and %d points", len(m.Mix), len(m.Points))
+	}
+	if p := m.Points[0]; p.Move != nil {
+		return fmt.Errorf("the first point moves (%v), but there is no earlier gradient", p.Move)
+	}
+	mixed := false
+	for i, p := range m.Points {
+		c := m.Mix[i]
+		if math.IsNaN(c) || math.IsInf(c, 0) {
+			return fmt.Errorf("Mix[%d] is %g, want a finite number", i, c)
+		}
+		mixed = mixed || c != 0
+		if err := p.fault(); err != nil {
+			return fmt.Errorf("point %d: %w", i, err)
+		}
+	}
+	if !mixed {
+		return errors.New("all factors in Mix are 0, want at least one other")
+	}
+	return nil
+}
+
+func (p Point) fault() error {
+	if err := check(p.Move); err != nil {
+		return err
+	}
+	if p.Refresh < 0 {
+		return fmt.Errorf("Refresh is %d, want 0 or more", p.Refresh)
+	}
+	for _, c := range p.Compress {
+		if c == nil {
+			return errors.New("a compressor is nil; give one, for example compress.TopK(0.9)")
+		}
+		if err := check(c); err != nil {
+			if !strings.Contains(err.Error(), c.String()) {
+				err = fmt.Errorf("%v: %w", c, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// String returns the formula on one line, for example
+// "cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5, topk:0.9}". A training resumes only from a checkpoint
+// with the same text.
+func (m Method) String() string {
 	var terms []string
-	for i, p := range e.Points {
+	for i, p := range m.Points {
 		at := "θ"
 		if p.Move != nil {
 			at = fmt.Sprint(p.Move)
@@ -178,7 +263,7 @@ func (e Method) String() string {
 				set += " dense gradient"
 			}
 		}
-		terms = append(terms, fmt.Sprintf("%g·∇(%s)%s", e.Mix[i], at, set))
+		terms = append(terms, fmt.Sprintf("%g·∇(%s)%s", m.Mix[i], at, set))
 	}
-	return e.Name + " " + strings.Join(terms, " + ")
+	return m.Name + " " + strings.Join(terms, " + ")
 }

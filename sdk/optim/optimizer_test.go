@@ -16,7 +16,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// The trajectories of sdk/golden_test.go hold the rules to PyTorch's. Here they are held to closed forms under a constant gradient, in float64.
+// The trajectories of sdk/golden_test.go compare the optimizers with PyTorch. The tests below compare
+// them with closed forms under a constant gradient, in float64.
 
 const rate = 0.1
 
@@ -34,13 +35,14 @@ func weights(b *graph.Builder) (optim.Weights, optim.Grads) {
 	return optim.Weights{kernel, bias}, optim.Grads{gk, gb}
 }
 
-// descend takes so many steps of a rule from weights {1, -2}, {3} with the gradient g, and returns the weights {a, b, c}.
-func descend(t *testing.T, r optim.Optimizer, steps int, g [3]float64) []float64 {
+// descend takes steps of an optimizer from weights {1, -2}, {3} with the gradient g, and returns the
+// weights {a, b, c}.
+func descend(t *testing.T, o optim.Optimizer, steps int, g [3]float64) []float64 {
 	t.Helper()
 	b := graph.NewBuilder()
 	w, grads := weights(b)
 	clock := optim.Clock{LR: b.Input("lr", array.F64, nil), Step: b.Input("step", array.F64, nil)}
-	for i, next := range r.Update(b, w, grads, clock) {
+	for i, next := range o.Update(b, w, grads, clock) {
 		b.Update(w[i].Name, next)
 	}
 	p, err := b.Program()
@@ -109,16 +111,16 @@ func scalar(t *testing.T, v float64) array.Tensor {
 // moved returns {1, -2, 3} moved against the gradient by the given distances.
 func moved(a, b, c float64) []float64 { return []float64{1 - a, -2 - b, 3 - c} }
 
-func TestRules(t *testing.T) {
+func TestOptimizers(t *testing.T) {
 	one, none := [3]float64{1, 1, 1}, [3]float64{}
 	g := [3]float64{3, -4, 12} // of norm 13
 	kernel, rest := optim.SGD{WeightDecay: 0.5}, optim.SGD{Momentum: 0.5}
 	shrunk := math.Pow(1-rate*0.5, 3)
 	for name, c := range map[string]struct {
-		rule  optim.Optimizer
-		steps int
-		g     [3]float64
-		want  []float64
+		optimizer optim.Optimizer
+		steps     int
+		g         [3]float64
+		want      []float64
 	}{
 		"gradient descent":           {optim.SGD{}, 3, g, moved(.9, -1.2, 3.6)},
 		"momentum":                   {optim.SGD{Momentum: .5}, 3, one, moved(.425, .425, .425)},                    // 1 + 1.5 + 1.75 velocities
@@ -131,29 +133,29 @@ func TestRules(t *testing.T) {
 		"clipped":                    {optim.Clip{MaxNorm: 1, Optimizer: optim.SGD{}}, 1, g, moved(.3/(13+1e-6), -.4/(13+1e-6), 1.2/(13+1e-6))},
 		"not clipped":                {optim.Clip{MaxNorm: 14, Optimizer: optim.SGD{}}, 3, g, descend(t, optim.SGD{}, 3, g)},
 		"nothing to clip":            {optim.Clip{MaxNorm: 1, Optimizer: optim.SGD{}}, 1, none, moved(0, 0, 0)},
-		"groups": {optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: kernel}, {Name: "rest", Match: optim.All, Optimizer: rest}}, 3, [3]float64{0, 0, 1},
+		"groups": {optim.Groups{{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: kernel}, {Name: "rest", Optimizer: rest}}, 3, [3]float64{0, 0, 1},
 			[]float64{shrunk, -2 * shrunk, 3 - .425}},
-		"the first group that matches": {optim.Groups{{Name: "all", Match: optim.All, Optimizer: optim.SGD{}}, {Name: "kernels", Match: optim.Kernels, Optimizer: kernel}}, 1, none, moved(0, 0, 0)},
+		"the first group that matches": {optim.Groups{{Name: "all", Optimizer: optim.SGD{}}, {Name: "kernels", Match: compress.Meta.Prunable, Optimizer: kernel}}, 1, none, moved(0, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, descend(t, c.rule, c.steps, c.g), nearly); diff != "" {
+			if diff := cmp.Diff(c.want, descend(t, c.optimizer, c.steps, c.g), nearly); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// TestGroupsWithoutAGroup: a parameter that no group takes is an error that names it.
+// TestGroupsWithoutAGroup holds that the error for a parameter without a group names the parameter.
 func TestGroupsWithoutAGroup(t *testing.T) {
 	b := graph.NewBuilder()
 	w, g := weights(b)
-	gs := optim.Groups{{Name: "kernels", Match: optim.Kernels, Optimizer: optim.SGD{}}}
+	gs := optim.Groups{{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{}}}
 	gs.Update(b, w, g, optim.Clock{LR: b.Input("lr", array.F64, nil), Step: b.Input("step", array.F64, nil)})
 	_, err := b.Program()
-	holds(t, gs, err, `"bias"`, "groups(kernels: sgd", "optim.All")
+	wantFault(t, gs, err, `"bias"`, "groups(kernels: sgd", "without Match")
 }
 
-// TestAscend holds the moves to θ + ρ·g and θ + ρ·g/(‖g‖+1e-12).
+// TestAscend compares the moves with θ + ρ·g and θ + ρ·g/(‖g‖+1e-12).
 func TestAscend(t *testing.T) {
 	for move, want := range map[optim.Ascend][]float64{
 		{Rho: 0}:                   moved(0, 0, 0),
@@ -173,7 +175,7 @@ func TestAscend(t *testing.T) {
 			_, run := start(t, p)
 			out := run(f64(t, 3, -4), f64(t, 12))
 			got := append(append([]float64{}, out[0].F64()...), out[1].F64()...)
-			if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-11)); diff != "" { // the 1e-12 shows
+			if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-11)); diff != "" { // for the 1e-12
 				t.Error(diff)
 			}
 		})
@@ -209,7 +211,8 @@ func TestCombine(t *testing.T) {
 	}
 }
 
-// TestNames: the texts are a network's provenance, and tell one training's checkpoint from another's.
+// TestNames holds the texts, which are part of a network's recipe and identify the training of a
+// checkpoint.
 func TestNames(t *testing.T) {
 	multi := optim.CrAMPlus(0.2, compress.TopK(.5), compress.NM{N: 2, M: 4})
 	multi.Points[1].Refresh, multi.Points[1].DenseGradient = 20, true

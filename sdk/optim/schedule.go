@@ -5,36 +5,69 @@ import (
 	"math"
 )
 
-// Progress says how far a training is. Everything counts from 0.
+// Progress is a position in a training. All numbers count from 0.
 type Progress struct {
-	Epoch, Epochs int // this epoch, and how many there are
-	Step, Steps   int // this step over all epochs, and how many there are
+	// Epoch is the current epoch, Epochs the number of epochs.
+	Epoch, Epochs int
+	// Step is the current step counted over all epochs, Steps the number of steps.
+	Step, Steps int
 }
 
 // A Schedule gives the learning rate of a step.
 type Schedule interface {
+	// String returns the name and the settings on one line. A training resumes only from a checkpoint
+	// with the same text.
 	fmt.Stringer
-	LR(Progress) float64
+
+	// LR returns the learning rate of the step at p.
+	LR(p Progress) float64
 }
 
-// Constant is one learning rate throughout.
+// Constant is one learning rate for the whole training.
+//
+//	lr = Constant
 type Constant float64
 
+// String returns the settings, for example "constant(0.1)".
 func (c Constant) String() string { return fmt.Sprintf("constant(%g)", float64(c)) }
+
+// Check returns an error if the rate is not above 0.
+func (c Constant) Check(Progress) error {
+	f := faults{of: c}
+	f.require(positive(float64(c)), "the rate is %g, want above 0", float64(c))
+	return f.err()
+}
 
 // LR returns the rate.
 func (c Constant) LR(Progress) float64 { return float64(c) }
 
-// Cosine warms up linearly for Warmup epochs and then follows half a cosine to 0, once an epoch (paper §4):
+// Cosine rises linearly for Warmup epochs and then follows half a cosine to 0. The rate changes once in
+// each epoch.
 //
-//	e < Warmup:  Peak·(e+1)/Warmup
-//	else:        Peak·½(1 + cos(π(e-Warmup)/(Epochs-Warmup)))
+//	Epoch < Warmup:  lr = Peak·(Epoch+1)/Warmup
+//	otherwise:       lr = Peak·½·(1 + cos(π·(Epoch-Warmup)/(Epochs-Warmup)))
+//
+// The recipe of the CrAM paper for CIFAR-10 is Peak 0.1 and Warmup 5 with 200 epochs, that for
+// ImageNet is Peak 0.2 and Warmup 5 with 100 epochs.
+//
+// Reference: https://arxiv.org/abs/1608.03983.
 type Cosine struct {
-	Peak   float64
-	Warmup int // epochs
+	// Peak is the largest rate, above 0. There is no default.
+	Peak float64
+	// Warmup is the number of epochs with a rising rate, at most the number of epochs. 0 means none.
+	Warmup int
 }
 
+// String returns the settings, for example "cosine(peak=0.1 warmup=5)".
 func (c Cosine) String() string { return fmt.Sprintf("cosine(peak=%g warmup=%d)", c.Peak, c.Warmup) }
+
+// Check returns an error if a setting is out of range for a training of length.Epochs.
+func (c Cosine) Check(length Progress) error {
+	f := faults{of: c}
+	f.require(positive(c.Peak), "Peak is %g, want above 0", c.Peak)
+	f.require(c.Warmup >= 0 && c.Warmup <= length.Epochs, "Warmup is %d epochs, want 0 to %d, the number of epochs", c.Warmup, length.Epochs)
+	return f.err()
+}
 
 // LR returns the rate of p.Epoch.
 func (c Cosine) LR(p Progress) float64 {
@@ -44,15 +77,37 @@ func (c Cosine) LR(p Progress) float64 {
 	return c.Peak * 0.5 * (1 + math.Cos(math.Pi*float64(p.Epoch-c.Warmup)/float64(p.Epochs-c.Warmup)))
 }
 
-// MultiStep multiplies Base by Gamma at each of Milestones (epochs).
+// MultiStep multiplies the rate by a factor at given epochs.
+//
+//	lr = Base·Gammaᵏ,   k = the number of milestones ≤ Epoch
+//
+// The recipe of ResNet-20 for CIFAR-10 is Base 0.1, Gamma 0.1 and milestones at a half and at three
+// quarters of the training.
+//
+// Reference: https://arxiv.org/abs/1512.03385.
 type MultiStep struct {
-	Base       float64
+	// Base is the first rate, above 0. There is no default.
+	Base float64
+	// Milestones are the epochs at which the rate changes, counted from 0. Nil means never.
 	Milestones []int
-	Gamma      float64
+	// Gamma is the factor at each milestone, at least 0. The zero value sets the rate to 0.
+	Gamma float64
 }
 
+// String returns the settings, for example "multistep(base=0.1 milestones=[30 60] gamma=0.1)".
 func (m MultiStep) String() string {
 	return fmt.Sprintf("multistep(base=%g milestones=%v gamma=%g)", m.Base, m.Milestones, m.Gamma)
+}
+
+// Check returns an error if a setting is out of range.
+func (m MultiStep) Check(Progress) error {
+	f := faults{of: m}
+	f.require(positive(m.Base), "Base is %g, want above 0", m.Base)
+	f.require(atLeastZero(m.Gamma), "Gamma is %g, want 0 or more", m.Gamma)
+	for i, e := range m.Milestones {
+		f.require(e >= 0, "Milestones[%d] is epoch %d, want 0 or more", i, e)
+	}
+	return f.err()
 }
 
 // LR returns the rate of p.Epoch.
@@ -66,13 +121,30 @@ func (m MultiStep) LR(p Progress) float64 {
 	return lr
 }
 
-// Linear warms up for Warmup steps and then falls linearly to 0 at the end, at every step: the usual fine-tuning schedule.
+// Linear rises linearly for Warmup steps and then falls linearly to 0. The rate changes at each step.
+// It is the usual schedule for fine-tuning transformers.
+//
+//	Step < Warmup:  lr = Peak·(Step+1)/Warmup
+//	otherwise:      lr = Peak·(Steps-Step)/(Steps-Warmup)
+//
+// Reference: https://arxiv.org/abs/1810.04805.
 type Linear struct {
-	Peak   float64
-	Warmup int // steps
+	// Peak is the largest rate, above 0. There is no default.
+	Peak float64
+	// Warmup is the number of steps with a rising rate, at most the number of steps. 0 means none.
+	Warmup int
 }
 
+// String returns the settings, for example "linear(peak=3e-05 warmup=100)".
 func (l Linear) String() string { return fmt.Sprintf("linear(peak=%g warmup=%d)", l.Peak, l.Warmup) }
+
+// Check returns an error if a setting is out of range for a training of length.Steps.
+func (l Linear) Check(length Progress) error {
+	f := faults{of: l}
+	f.require(positive(l.Peak), "Peak is %g, want above 0", l.Peak)
+	f.require(l.Warmup >= 0 && l.Warmup <= length.Steps, "Warmup is %d steps, want 0 to %d, the number of steps", l.Warmup, length.Steps)
+	return f.err()
+}
 
 // LR returns the rate of p.Step.
 func (l Linear) LR(p Progress) float64 {

@@ -7,7 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// TestSchedules holds the schedules to numbers worked by hand, Cosine's from the recipes of paper.md §4: cos is ½ at a third of the way.
+// TestSchedules compares the schedules with numbers computed by hand, those of Cosine from the recipes
+// of the CrAM paper: cos is ½ after a third of the way.
 func TestSchedules(t *testing.T) {
 	cifar := optim.Cosine{Peak: 0.1, Warmup: 5}
 	imagenet := optim.Cosine{Peak: 0.2, Warmup: 5}
@@ -39,7 +40,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-// TestSchedulesName: the text is part of a network's provenance and tells trainings apart.
+// TestSchedulesName holds the texts, which are part of a network's recipe.
 func TestSchedulesName(t *testing.T) {
 	for want, s := range map[string]optim.Schedule{
 		"constant(0.3)":                                    optim.Constant(0.3),

@@ -11,9 +11,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A scene is a list of weights in some condition. Names and roles are the same in all scenes, so that an operator that
-// selects by name meets its weights everywhere.
-type scene struct {
+// A sample is a list of weights under one condition. Names and roles are the same in all samples, so
+// that a compressor that selects by name finds its weights in each.
+type sample struct {
 	name    string
 	weights []compress.Weight
 }
@@ -34,13 +34,13 @@ var parameters = []struct {
 	{"fc.bias", graph.Bias, []int{12}},
 }
 
-// scenes returns the finite scenes.
-func scenes(o Options) ([]scene, error) {
+// finiteSamples returns the samples without NaN and infinities.
+func finiteSamples(o Options) ([]sample, error) {
 	normal := func(r *rand.Rand) float64 { return r.NormFloat64() }
-	return draw(o, []plan{
+	return draw(o, []condition{
 		{"ordinary weights", 1, false, normal},
 		{"other ordinary weights", 2, false, func(r *rand.Rand) float64 { return 0.05 * r.NormFloat64() }},
-		{"extents of one", 3, true, normal},
+		{"dimensions of one", 3, true, normal},
 		{"many ties", 4, false, func(r *rand.Rand) float64 { return float64(r.IntN(5)-2) / 4 }},
 		{"all equal", 5, false, func(*rand.Rand) float64 { return -0.5 }},
 		{"all zero, of both signs", 6, false, func(r *rand.Rand) float64 { return math.Copysign(0, r.Float64()-0.5) }},
@@ -48,8 +48,8 @@ func scenes(o Options) ([]scene, error) {
 	})
 }
 
-// notFinite returns the scenes with NaN and infinities.
-func notFinite(o Options) ([]scene, error) {
+// otherSamples returns the samples with NaN and infinities.
+func otherSamples(o Options) ([]sample, error) {
 	some := func(odd ...float64) func(r *rand.Rand) float64 {
 		return func(r *rand.Rand) float64 {
 			if r.IntN(5) == 0 {
@@ -59,21 +59,23 @@ func notFinite(o Options) ([]scene, error) {
 		}
 	}
 	o.Weights = nil
-	return draw(o, []plan{
+	return draw(o, []condition{
 		{"infinities", 8, false, some(math.Inf(1), math.Inf(-1))},
 		{"NaN", 9, false, some(math.NaN(), math.Copysign(math.NaN(), -1))},
 		{"NaN and infinities", 10, false, some(math.NaN(), math.Inf(1), math.Inf(-1))},
 	})
 }
 
-type plan struct {
+// A condition describes the values of a sample.
+type condition struct {
 	name  string
 	seed  uint64
-	tiny  bool // all extents are one
+	tiny  bool // all dimensions are 1
 	value func(r *rand.Rand) float64
 }
 
-func draw(o Options, plans []plan) ([]scene, error) {
+// draw returns a sample for each condition, and Options.Weights if there are any.
+func draw(o Options, conditions []condition) ([]sample, error) {
 	d := o.DType
 	switch d {
 	case array.InvalidDType:
@@ -82,9 +84,9 @@ func draw(o Options, plans []plan) ([]scene, error) {
 	default:
 		return nil, fmt.Errorf("compresstest: Options.DType is %v, want f32 or f64", d)
 	}
-	var out []scene
-	for _, p := range plans {
-		s, r := scene{name: p.name}, rand.New(rand.NewPCG(p.seed, 0))
+	var out []sample
+	for _, p := range conditions {
+		s, r := sample{name: p.name}, rand.New(rand.NewPCG(p.seed, 0))
 		for _, x := range parameters {
 			dims := slices.Clone(x.dims)
 			if p.tiny {
@@ -107,12 +109,12 @@ func draw(o Options, plans []plan) ([]scene, error) {
 		out = append(out, s)
 	}
 	if o.Weights != nil {
-		out = append(out, scene{"Options.Weights", o.Weights})
+		out = append(out, sample{"Options.Weights", o.Weights})
 	}
 	return out, nil
 }
 
-// clone copies weights, so that nothing is shared.
+// clone returns a deep copy of weights.
 func clone(w []compress.Weight) []compress.Weight {
 	out := slices.Clone(w)
 	for i := range out {

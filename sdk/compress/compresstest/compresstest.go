@@ -1,29 +1,39 @@
-// Package compresstest is the conformance suite of compress.Compressor: what a stranger's operator runs in its own tests.
+// Package compresstest is the conformance suite for [compress.Compressor]. Run it in the tests of a
+// compressor:
 //
 //	func TestMine(t *testing.T) { compresstest.Run(t, Mine{Threshold: 0.01}, compresstest.Options{}) }
 //
-// The suite draws a small model's weights (convolutions, norms, an embedding, a linear layer) in many conditions: ordinary,
-// tiny, full of ties, all equal, all zero, with NaN and infinities, none at all. On all of them the operator must answer for
-// every weight in order, soundly (compress.Check), the same way each time, from any number of goroutines, without changing
-// what it was given, and give up when its context is done. A graph form must agree with the host form bit for bit on
-// backends/reference. Each requirement is one [Check], so a failure names what was broken.
+// The suite draws the weights of a small model (convolutions, normalization, an embedding, a linear
+// layer) under many conditions: ordinary values, dimensions of 1, many ties, equal values, zeros, NaN
+// and infinities, and no weights. For all of them the compressor must
+//   - return a valid result ([compress.Check]), with an entry for each weight in order;
+//   - return the same result each time, from any number of goroutines;
+//   - not change its input, nor a result that it returned;
+//   - return an error when its context has ended.
+//
+// For a [compress.GraphCompressor] the results of Build on backends/reference must agree with those of
+// Compress bit for bit. Each requirement is one [Check], so a failure names the broken requirement.
 package compresstest
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// Options adapt the suite to an operator. The zero value is right for most.
+// Options adapt the suite to a compressor. The zero value suits most compressors.
 type Options struct {
-	// DType is the type of the weights, F32 when zero; F64 runs the suite in double precision.
+	// DType is the type of the weights, array.F32 or array.F64. The zero value means F32.
 	DType array.DType
-	// Weights are a case of one's own, for an operator that wants particular names or shapes. It is run beside the others.
+	// Weights is an additional list of weights, for a compressor that requires particular names or
+	// shapes. Nil adds none.
 	Weights []compress.Weight
-	// Promise states what the answer for one weight must look like beyond being sound, as [Groups] and [Blocks] do.
+	// Promise returns an error if the result c for w breaks a property that the compressor promises in
+	// addition to the contract, for example that rows are kept or dropped as a whole. Nil means that
+	// there is no such property.
 	Promise func(w compress.Weight, c compress.Compressed) error
 }
 
@@ -35,31 +45,36 @@ func Run(t *testing.T, c compress.Compressor, o Options) {
 			t.Helper()
 			if err := check.Run(t.Context(), c, o); err != nil {
 				t.Error(err)
+				if p := (*panicError)(nil); errors.As(err, &p) {
+					t.Logf("%s", p.stack)
+				}
 			}
 		})
 	}
 }
 
-// A Check is one requirement of the suite. Run returns what broke it, or nil; it does not need go test, so that a program
-// can check an operator, too.
+// A Check is one requirement of the suite.
 type Check struct {
+	// Name is the requirement in a few words.
 	Name string
-	Run  func(ctx context.Context, c compress.Compressor, o Options) error
+	// Run returns an error if c breaks the requirement. It does not need go test, so a program can run
+	// it, too.
+	Run func(ctx context.Context, c compress.Compressor, o Options) error
 }
 
-// Checks returns the suite, in the order in which it is best read.
+// Checks returns all requirements, the simplest first.
 func Checks() []Check {
 	return []Check{
 		{"name is stable and parses back", checkName},
-		{"answers soundly for every weight", checkAnswers},
+		{"returns a valid result for every weight", checkResults},
 		{"keeps its promise", checkPromise},
-		{"answers for no weights", checkEmpty},
-		{"leaves its input alone", checkInput},
-		{"answers the same again", checkRepeat},
-		{"hands its answer over", checkOwnership},
-		{"survives NaN and infinities", checkNotFinite},
+		{"returns no result for no weights", checkEmpty},
+		{"does not change its input", checkInput},
+		{"returns the same result again", checkRepeat},
+		{"does not change a returned result", checkOwnership},
+		{"accepts or refuses NaN and infinities", checkNotFinite},
 		{"is safe for concurrent use", checkConcurrent},
-		{"gives up when cancelled", checkCancel},
-		{"graph form equals host form", checkGraph},
+		{"stops when its context is canceled", checkCancel},
+		{"Build agrees with Compress", checkGraph},
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/compress/compresstest"
 )
 
-// small zeroes every prunable weight below a threshold.
+// small sets all prunable weights below a threshold to zero.
 func small(threshold float32) compress.Compressor {
 	return compress.Func("small", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))
@@ -37,7 +37,7 @@ func ExampleRun() {
 	}
 }
 
-// The suite outside go test: a program that checks an operator.
+// A program that runs the suite without go test.
 func ExampleChecks() {
 	for _, check := range compresstest.Checks() {
 		if err := check.Run(context.Background(), small(0.3), compresstest.Options{}); err != nil {

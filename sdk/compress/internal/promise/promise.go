@@ -1,18 +1,20 @@
-package compresstest
+// Package promise defines what tests require of the masks of [compress.NM] and [compress.Block].
+package promise
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// Groups returns the promise of N:M sparsity: every mask keeps at most n of each m consecutive elements along axis, and a
-// prunable weight without a mask says why.
+// Groups returns the promise of N:M sparsity: each mask keeps at most n of each m consecutive elements
+// along axis, and a prunable weight without a mask has a reason.
 func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 	return func(w compress.Weight, c compress.Compressed) error {
-		if left, err := leftDense(w, c); left {
-			return err
+		if c.Mask.None() {
+			return checkSkipped(w, c)
 		}
 		if axis >= len(w.Dims) || w.Dims[axis]%m != 0 {
 			return fmt.Errorf("shape %v is masked although groups of %d do not fit axis %d", w.Dims, m, axis)
@@ -33,12 +35,12 @@ func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 	}
 }
 
-// Blocks returns the promise of block sparsity: size consecutive indices of axis 0 survive together or not at all, and a
-// prunable weight without a mask says why.
+// Blocks returns the promise of block sparsity: each mask keeps or drops size consecutive indices of
+// axis 0 together, and a prunable weight without a mask has a reason.
 func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 	return func(w compress.Weight, c compress.Compressed) error {
-		if left, err := leftDense(w, c); left {
-			return err
+		if c.Mask.None() {
+			return checkSkipped(w, c)
 		}
 		if len(w.Dims) == 0 || w.Dims[0]%size != 0 {
 			return fmt.Errorf("shape %v is masked although blocks of %d do not fit axis 0", w.Dims, size)
@@ -53,13 +55,10 @@ func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 	}
 }
 
-// leftDense reports whether a weight has no mask; it is an error if it should have one and nothing says why it has not.
-func leftDense(w compress.Weight, c compress.Compressed) (bool, error) {
-	if !c.Mask.None() {
-		return false, nil
-	}
+// checkSkipped returns an error if a prunable weight without a mask has no reason.
+func checkSkipped(w compress.Weight, c compress.Compressed) error {
 	if w.Prunable() && c.Skipped == "" {
-		return true, fmt.Errorf("no mask, and Skipped does not say why")
+		return errors.New("no mask, and Skipped gives no reason")
 	}
-	return true, nil
+	return nil
 }
