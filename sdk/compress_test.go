@@ -251,7 +251,7 @@ func TestCompressRefuses(t *testing.T) {
 		"no dense level":  {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
 		"sparsity":        {net, sdk.Calibration{}, []compress.Compressor{half, compress.TopK(2)}, []string{"compressor 1", "topk:2", "sparsity is 2"}},
 		"compressor":      {net, sdk.Calibration{}, []compress.Compressor{answer(nil, boom)}, []string{"compressor own", "boom"}},
-		"answer":          {net, sdk.Calibration{}, []compress.Compressor{answer(make([]compress.Compressed, 2), nil)}, []string{"own", "2 weights"}},
+		"answer":          {net, sdk.Calibration{}, []compress.Compressor{answer(make([]compress.Compressed, 2), nil)}, []string{"own", "want 8 results"}},
 		"hidden set":      {net, sdk.Calibration{Set: hiddenSet()}, []compress.Compressor{half}, []string{"Calibration.Set", "nil"}},
 		"empty network":   {new(sdk.Network), sdk.Calibration{}, []compress.Compressor{half}, []string{"Network is empty", "Open"}},
 		"nil backend":     {net, sdk.Calibration{Set: set, Backend: (*cpu.Backend)(nil)}, []compress.Compressor{half}, []string{"a nil *cpu.Backend"}},

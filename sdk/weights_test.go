@@ -43,4 +43,3 @@ func TestWeightMetas(t *testing.T) {
 		t.Errorf("no slots: got %v", got)
 	}
 }
-
