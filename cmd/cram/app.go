@@ -16,6 +16,8 @@ import (
 	"github.com/compressaware/cram/internal/printable"
 )
 
+func init() { cobra.EnableCommandSorting = false } // help lists commands in the order of a workflow
+
 // app holds what all commands share.
 type app struct {
 	stdout, stderr io.Writer
@@ -67,8 +69,8 @@ holds one or more levels.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.PersistentFlags().BoolVar(&a.json, "json", false,
 		"print results as JSON, one object per line")
-	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(),
-		a.importWeights(), a.export(), a.convert(), a.bench(), a.plugin(), a.data(), a.completion())
+	root.AddCommand(a.train(), a.compress(), a.eval(), a.predict(), a.inspect(), a.verify(), a.data(),
+		a.importWeights(), a.export(), a.convert(), a.plugin(), a.bench(), a.completion())
 	return root
 }
 

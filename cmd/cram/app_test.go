@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +238,41 @@ func TestErrors(t *testing.T) {
 		noRepeats(t, o.stderr)
 		if o.code != c.code || !strings.Contains(o.stderr, c.want) || o.stdout != "" {
 			t.Errorf("cram %s: exit code %d, stdout %q, stderr %q; want %d and %q", strings.Join(c.args, " "), o.code, o.stdout, o.stderr, c.code, c.want)
+		}
+	}
+}
+
+// TestVersion requires the versions of cram and Go on one line.
+func TestVersion(t *testing.T) {
+	o := try(t.Context(), "--version")
+	if o.code != 0 || !regexp.MustCompile(`^cram \S+, `+regexp.QuoteMeta(runtime.Version())+"\n$").MatchString(o.stdout) {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestCompletion requires a script for every shell, and the command in the list of commands.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "fish", "powershell", "zsh"} {
+		if o := try(t.Context(), "completion", shell); o.code != 0 || !strings.Contains(o.stdout, "cram") || o.stderr != "" {
+			t.Errorf("%s: exit code %d, %d bytes, %s", shell, o.code, len(o.stdout), o.stderr)
+		}
+	}
+	if o := try(t.Context(), "-h"); !strings.Contains(o.stdout, "\n  completion ") {
+		t.Errorf("help does not list completion: %s", o.stdout)
+	}
+}
+
+// TestInterruption requires only the errors with another cause than the cancelled context.
+func TestInterruption(t *testing.T) {
+	canceled := fmt.Errorf("sdk: training step: %w", context.Canceled)
+	full := errors.New("save net.cram: disk full")
+	for want, err := range map[string]error{
+		"interrupted":                                     canceled,
+		"interrupted; save net.cram: disk full":           errors.Join(errors.Join(canceled, full), nil),
+		"interrupted; save net.cram: disk full; use more": errors.Join(errors.Join(canceled, full), errors.New("use more")),
+	} {
+		if got := interruption(err); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

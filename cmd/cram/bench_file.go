@@ -31,8 +31,8 @@ of these operations over all rounds:
 
 - save: write the checkpoint to a new file and flush it to the disk
 - load: read the checkpoint into encoded tensors and check all of it
-- serve: make a Predictor from the file; compared with the time to read its bytes and the time to
-  make a Predictor from the encoded tensors in memory
+- serve: make a Predictor from the file; compared with reading its bytes, and with making a
+  Predictor from the encoded tensors in memory
 
 Files are read from the page cache. PEER is a command that is timed in turn with cram. It prints
 its name on one line. For each line "load PATH" of its standard input it loads a safetensors file,
@@ -46,6 +46,7 @@ each it prints the time in seconds.`,
 	fs.SortFlags = false
 	addModel(fs, &f.model, "resnet50")
 	fs.Float64SliceVar(&f.sparsity, "sparsity", []float64{0, 0.8, 0.9, 0.95}, "`FRACTIONS` of zeros, each from 0 to 1")
+	fs.Lookup("sparsity").DefValue = "0,0.8,0.9,0.95"
 	fs.IntVar(&f.rounds, "rounds", 5, "number of rounds")
 	return cmd
 }

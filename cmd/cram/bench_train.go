@@ -31,7 +31,7 @@ type benchTrainFlags struct {
 func (a *app) benchTrain() *cobra.Command {
 	var f benchTrainFlags
 	cmd := &cobra.Command{
-		Use:   "train --model NAME",
+		Use:   "train",
 		Short: "Time training steps",
 		Long: `Train on random images of the size for which the model was published, and print the median time
 of a step, with the time to prepare its batch.`,

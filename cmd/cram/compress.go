@@ -26,24 +26,26 @@ func (a *app) compress() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compress FILE --with LEVELS --out FILE",
 		Short: "Prune a trained network to one or more levels",
-		Long: `Prune the dense level of a network one-shot and write a file with one level for each
-compressor of --with. With --data, the batch-norm statistics of each pruned level are estimated
-on augmented training examples, without their labels. Without --data, the levels keep the
-statistics of the dense level, and most of the accuracy at high sparsity is lost.
+		Long: `Prune the dense level of a network one-shot and write a file with one level for each compressor of
+--with. With --data, the batch-norm statistics of each pruned level are estimated on augmented
+training examples, without their labels. Without --data, the levels keep the statistics of the
+dense level, and most of the accuracy at high sparsity is lost.
 
-A compressor is one of
+The compressors are:
 
 - SPARSITY or topk:SPARSITY: the largest weights of the whole network remain
 - uniform:SPARSITY: the largest weights of each tensor remain
 - nm:N:M: the N largest of each M consecutive weights remain
-- block4:SPARSITY: blocks of 4 output channels remain or are removed together; other sizes: block8, …
-- only(PATTERN,…):COMPRESSOR and except(PATTERN,…):COMPRESSOR: a compressor for some weights by name
+- block4:SPARSITY: the largest blocks of 4 output channels remain; other sizes are block8, …
+- only(PATTERN,…):COMPRESSOR: the compressor for weights whose names match
+- except(PATTERN,…):COMPRESSOR: the compressor for all other weights
 - dense: all weights remain
 - ` + pluginSyntax + `: a compressor in a separate program
 
 SPARSITY is the fraction of zeros, from 0 to 1.`,
 		Example: `  cram compress net.cram --with topk:0.9 --data cifar10 --data-dir DIR --out net90.cram
-  cram compress net.cram --with dense,0.5,0.9 --with nm:2:4 --data cifar10 --data-dir DIR --out levels.cram`,
+  cram compress net.cram --with dense,0.5,0.9 --with 'except(fc.*):topk:0.9' --with nm:2:4 \
+      --data cifar10 --data-dir DIR --out levels.cram`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.action(func(ctx context.Context, args []string) error { return a.runCompress(ctx, args[0], f) }),
 	}

@@ -20,8 +20,8 @@ func (a *app) dataList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the known data sets",
-		Long: `List the names that --data accepts, with the normalization and the augmentation that
-cram train uses for each data set.`,
+		Long: `List the names that --data accepts, with the normalization and the augmentation that cram train
+uses for each data set.`,
 		Example: "  cram data list",
 		Args:    cobra.NoArgs,
 		RunE: a.action(func(context.Context, []string) error {
@@ -64,9 +64,9 @@ func (a *app) dataFetch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fetch NAME",
 		Short: "Download a data set",
-		Long: `Download cifar10, fashion-mnist or mnist from the address of its authors into a subdirectory
-of --data-dir, and check the SHA-256 of every file. Files that exist and have the right SHA-256
-are not downloaded again. After an interruption, the same command continues the download.`,
+		Long: `Download cifar10, fashion-mnist or mnist from the address of its authors into a subdirectory of
+--data-dir, and check the SHA-256 of every file. Files that exist and have the right SHA-256 are
+not downloaded again. After an interruption, the same command continues the download.`,
 		Example: `  cram data fetch cifar10 --data-dir ~/data
   cram data fetch mnist --data-dir ~/data --mirror https://mirror.example.com/mnist/`,
 		Args: cobra.ExactArgs(1),

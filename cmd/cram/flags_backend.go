@@ -18,7 +18,7 @@ type backendFlags struct {
 }
 
 func (f *backendFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.name, "backend", "cpu", "backend: cpu, reference (slow; it defines the results) or "+pluginSyntax)
+	fs.StringVar(&f.name, "backend", "cpu", "`BACKEND` to compute with: cpu, reference (slow; it defines the results) or "+pluginSyntax)
 	fs.IntVar(&f.threads, "threads", 0, "threads of the cpu backend, 0 for one per core; results do not depend on it")
 }
 

@@ -21,7 +21,7 @@ func (f *dataFlags) add(fs *pflag.FlagSet) {
 	names := strings.Join(datasetNames(), ", ")
 	fs.StringVar(&f.name, "data", "", "`NAME` of a data set: "+names+"; or folder:DIR for images in DIR/train/CLASS and DIR/test/CLASS")
 	fs.StringVar(&f.dir, "data-dir", ".", "`DIR` with the files of the data set, as written by cram data fetch")
-	fs.IntVar(&f.size, "image-size", 0, "height and width in pixels to which the images of folder:DIR are scaled")
+	fs.IntVar(&f.size, "image-size", 0, "height and width in pixels to which images are scaled; required with folder:DIR, not allowed with other data sets")
 }
 
 // datasetNames returns the names of the known data sets.

@@ -23,7 +23,7 @@ type methodFlags struct {
 func (f *methodFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
 	f.levels.list = []compress.Compressor{compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)}
-	fs.StringVar(&f.name, "method", "cram+", "training method: sgd (one gradient, at the weights), sam, cram or cram+")
+	fs.StringVar(&f.name, "method", "cram+", "`METHOD` of the training: sgd (one gradient, at the weights), sam, cram or cram+")
 	fs.Float64Var(&f.rho, "rho", 0.05,
 		"length ρ of the ascent of sam, cram and cram+; the CrAM paper uses 0.2 for CIFAR-10 and 0.05 for ImageNet")
 	fs.Var(&f.levels, "levels", "`LEVELS` of cram and cram+, of which each step draws one: sparsities or compressors, as in cram compress --with")

@@ -20,7 +20,7 @@ type optimizerFlags struct {
 
 func (f *optimizerFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
-	fs.StringVar(&f.name, "optimizer", "sgd", "optimizer: sgd, adam or adamw")
+	fs.StringVar(&f.name, "optimizer", "sgd", "`OPTIMIZER` to use: sgd, adam or adamw")
 	fs.Float64Var(&f.momentum, "momentum", 0.9, "momentum of sgd, from 0 to below 1")
 	fs.BoolVar(&f.nesterov, "nesterov", false, "use Nesterov momentum in sgd")
 	fs.Float64Var(&f.weightDecay, "weight-decay", 0, "weight decay; 5e-4 is usual for sgd on CIFAR-10")

@@ -22,10 +22,10 @@ type scheduleFlags struct {
 func (f *scheduleFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
 	fs.StringVar(&f.name, "schedule", "cosine",
-		"schedule of the learning rate: cosine (falls after each epoch), multistep, linear (falls after each step) or constant")
+		"`SCHEDULE` of the learning rate: cosine (falls after each epoch), multistep, linear (falls after each step) or constant")
 	fs.Float64Var(&f.lr, "lr", 0.1, "peak learning rate")
 	fs.IntVar(&f.warmup, "warmup", 0, "epochs at the beginning in which the learning rate rises linearly (cosine, linear)")
-	fs.IntSliceVar(&f.milestones, "milestones", nil, "epochs at which multistep multiplies the learning rate by --gamma, counted from 0")
+	fs.IntSliceVar(&f.milestones, "milestones", nil, "`EPOCHS` at which multistep multiplies the learning rate by --gamma, counted from 0")
 	fs.Float64Var(&f.gamma, "gamma", 0.1, "factor of multistep")
 }
 

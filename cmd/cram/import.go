@@ -35,18 +35,19 @@ func (a *app) importWeights() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.safetensors --model NAME --out FILE",
 		Short: "Make a network from weights of another library",
-		Long: `Make a network from the weights in a safetensors file. The tensors may have the names of torchvision,
-timm (ResNet, VGG), transformers (ResNet, MobileNet v1), Keras (MobileNet v1) or cram. The command
-selects the library whose names fit best. Then the names and shapes in the file must be those of
-the model; the error lists every tensor that is missing, unexpected or of another shape. A common
-prefix such as "module." is removed, the counters num_batches_tracked of PyTorch are left out, and
-16-bit weights are converted to float32.
+		Long: `Make a network from the weights in a safetensors file. The tensors may have the names of
+torchvision, timm (ResNet, VGG), transformers (ResNet, MobileNet v1), Keras (MobileNet v1) or cram.
+The command selects the library whose names fit best. Then the file must contain exactly the names
+and shapes of the model; the error lists every tensor that is missing, unexpected or of another
+shape. A common prefix such as "module." is removed, the counters num_batches_tracked of PyTorch
+are left out, and 16-bit weights are converted to float32.
 
 --mean and --std are the normalization that the training used, for images with values from 0 to 1.
 If the training computed x/127.5-1 from bytes x, both are 0.5.`,
-		Example: `  cram import --model resnet20a --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 weights.safetensors --out r.cram
-  cram import --model resnet50 --classes 1000 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 model.safetensors --out r50.cram
-  cram import --model mobilenet_v1_0.75 --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --labels labels.json mobilenet.safetensors --out m.cram`,
+		Example: `  cram import resnet50.safetensors --model resnet50 --classes 1000 \
+      --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --out resnet50.cram
+  cram import mobilenet.safetensors --model mobilenet_v1_0.75 --labels labels.json \
+      --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --out mobilenet.cram`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.action(func(_ context.Context, args []string) error { return a.runImport(args[0], f) }),
 	}
@@ -57,8 +58,8 @@ If the training computed x/127.5-1 from bytes x, both are 0.5.`,
 	fs.StringSliceVar(&f.classNames, "class-names", nil, "`NAMES` of the classes, separated by commas, in the order of the labels")
 	fs.StringVar(&f.labels, "labels", "", "`FILE` with the names of the classes: one per line, a JSON list, or a JSON object with the list \"labels\"")
 	fs.IntVar(&f.size, "image-size", 0, "height and width of the input in pixels; 0 for the size for which the model was published")
-	fs.Float32SliceVar(&f.mean, "mean", nil, "mean of each channel, from 0 to 1")
-	fs.Float32SliceVar(&f.std, "std", nil, "standard deviation of each channel")
+	fs.Float32SliceVar(&f.mean, "mean", nil, "mean of each channel: `NUMBERS` separated by commas")
+	fs.Float32SliceVar(&f.std, "std", nil, "standard deviation of each channel: `NUMBERS` separated by commas")
 	fs.StringVar(&f.out, "out", "", "`FILE` to write")
 	cmd.MarkFlagRequired("model")
 	cmd.MarkFlagRequired("out")

@@ -26,9 +26,9 @@ func (a *app) inspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show the provenance, levels, tensors and programs of a file",
-		Long: `Show how a network was trained, and its levels. For --level, or for a file with one level, show each
-tensor too: its dtype, shape, encoding, zeros, bytes in the file, and bytes of the same tensor when
-it is dense in f32. With --json, the tensors of all levels are shown.
+		Long: `Show how a network was trained, and its levels. For --level, or for a file with one level, also
+show each tensor: its dtype, shape, encoding, zeros, bytes in the file, and bytes when it is dense
+in f32. With --json, show the tensors of all levels.
 
 The bytes of a level are those that are read for this level alone. Levels of one file share parts,
 and each level counts them, so that the sum over the levels can be larger than the file. A shared

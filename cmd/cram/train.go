@@ -80,7 +80,7 @@ that of a training without interruption.`,
 	fs.IntVar(&f.limit, "limit", 0, "train on the first N examples only; 0 for all")
 	fs.IntVar(&f.checkpointEvery, "checkpoint-every", 0, "steps between checkpoints; 0 for one checkpoint after each epoch")
 	fs.IntVar(&f.keepLast, "keep-last", 0, "also keep the last N checkpoints, in files that end in .part.stepS for step S")
-	fs.StringVar(&f.best, "best", "", "also write the network of the epoch with the best accuracy or loss on the test split, to net.best.cram for --out net.cram")
+	fs.StringVar(&f.best, "best", "", "also write the network of the epoch with the best `METRIC` on the test split, accuracy or loss; for --out net.cram to net.best.cram")
 	f.backend.add(fs)
 	fs.BoolVar(&f.anyBackend, "any-backend", false, "resume from a checkpoint of another backend or instruction set; the result then has other bytes")
 	for _, name := range []string{"model", "data", "epochs", "out"} {
