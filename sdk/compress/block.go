@@ -8,23 +8,24 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Block sets the given fraction of the blocks of all kernels to zero, ranked together by their sums of
-// |w|. A block is Size consecutive output channels at one input channel and kernel position. Its text
-// name is "blockSIZE:SPARSITY".
+// Block sets the given fraction of the blocks of all kernels to zero, ranked together by their sums
+// of |w|. A block is Size consecutive output channels at one input channel and kernel position. Its
+// text name is "blockSIZE:SPARSITY".
 //
 //	kept = the round(n·(1−p)) blocks with the largest Σ|w| of all n blocks
 //
 // A kernel that computes a block loads each input once for Size outputs, so blocks are cheaper to
 // compute than single weights at the same sparsity.
 //
-// The sums are computed in float64 in order of index. Of equal sums the lowest block is kept, counted
-// through the weights in order and row-major in each. NaN ranks above every number. A kernel whose
-// output channels are not a multiple of Size gets no mask, and Skipped gives the reason. Embeddings
-// get none either, because neighboring rows are unrelated.
+// The sums are computed in float64 in order of index. Of equal sums the lowest block is kept,
+// counted through the weights in order and row-major in each. NaN ranks above every number. A
+// kernel whose output channels are not a multiple of Size gets no mask, and Skipped gives the
+// reason. Embeddings get none either, because neighboring rows are unrelated.
 type Block struct {
 	// Size is the number of output channels of a block; 0 means 4.
 	Size int
-	// Sparsity is the fraction p of the blocks that is set to zero, from 0 (keep all) to 1 (keep none).
+	// Sparsity is the fraction p of the blocks that is set to zero, from 0 (keep all) to 1 (keep
+	// none).
 	Sparsity float64
 }
 

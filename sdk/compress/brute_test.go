@@ -147,7 +147,8 @@ func brute(c Compressor, w []Weight) (kept map[[2]int]bool, masked map[int]bool)
 // otherNaN differs from math.NaN() in its bits, also as a float32.
 var otherNaN = math.Float64frombits(0x7ffc_0000_0000_0000)
 
-// model draws weights of random shapes. coarse values make many ties; odd ones bring NaN, infinities, zeros of both signs.
+// model draws weights of random shapes. coarse values make many ties; odd ones bring NaN,
+// infinities, zeros of both signs.
 func model(t *testing.T, r *rand.Rand, d array.DType) []Weight {
 	t.Helper()
 	var w []Weight
@@ -228,7 +229,8 @@ func TestMasksAgainstSorting(t *testing.T) {
 	}
 }
 
-// TestTopKOfManyWeights has enough weights for wide radix digits, with runs of ties at the threshold.
+// TestTopKOfManyWeights has enough weights for wide radix digits, with runs of ties at the
+// threshold.
 func TestTopKOfManyWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, d := range []array.DType{array.F32, array.F64} {

@@ -9,8 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A ResultError describes a result of a compressor that breaks the contract. [Check], [NewReport] and
-// [Compressed.Apply] return it.
+// A ResultError describes a result of a compressor that breaks the contract. [Check], [NewReport]
+// and [Compressed.Apply] return it.
 type ResultError struct {
 	// Compressor is the text name; empty when it is unknown.
 	Compressor string
@@ -38,11 +38,11 @@ func wrongCount(got, want int) string {
 
 // Check returns a [*ResultError] if out is not a valid result of c for w. A valid result has
 //   - one entry for each weight;
-//   - masks only for prunable weights, of type bit and the weight's shape, with zeros behind the last
-//     element;
+//   - masks only for prunable weights, of type bit and the weight's shape, with zeros behind the
+//     last element;
 //   - masks with the pattern that the entry promises;
-//   - values of the weight's type and shape, zero where the mask is 0, and finite wherever the weight
-//     is finite.
+//   - values of the weight's type and shape, zero where the mask is 0, and finite wherever the
+//     weight is finite.
 //
 // Check cannot detect that c changed w.
 func Check(c Compressor, w []Weight, out []Compressed) error {
@@ -148,8 +148,8 @@ func checkValues[F float32 | float64](w, values []F, mask array.Tensor) string {
 }
 
 // Apply returns the compressed weight as a dense tensor: Values, or the weight's own values without
-// them, and +0 where the mask is 0. Without values and mask the tensor shares the memory of w. Apply
-// returns a [*ResultError] if c is not a valid result for w, as [Check] defines it.
+// them, and +0 where the mask is 0. Without values and mask the tensor shares the memory of w.
+// Apply returns a [*ResultError] if c is not a valid result for w, as [Check] defines it.
 func (c Compressed) Apply(w Weight) (array.Tensor, error) {
 	if cause := c.fault(w); cause != "" {
 		return array.Tensor{}, &ResultError{Tensor: w.Name, Cause: cause}

@@ -16,7 +16,8 @@ type Meta struct {
 	// Dims are the dimensions: [out in/groups height width] for convolutions, [out in] for linear
 	// layers, [rows features] for embeddings.
 	Dims []int
-	// First and Last mark the first and the last kernel of the model in the order of its forward pass.
+	// First and Last mark the first and the last kernel of the model in the order of its forward
+	// pass.
 	First, Last bool
 }
 
@@ -34,16 +35,16 @@ type Weight struct {
 // Compressed is the result of a compressor for one weight. The zero value leaves the weight
 // unchanged.
 type Compressed struct {
-	// Mask is a bit tensor of the weight's shape. A 1 keeps the element, a 0 sets it to zero. Without a
-	// mask (the zero Tensor) the result promises no zeros.
+	// Mask is a bit tensor of the weight's shape. A 1 keeps the element, a 0 sets it to zero.
+	// Without a mask (the zero Tensor) the result promises no zeros.
 	Mask array.Tensor
 	// Values are the new values, of the weight's type and shape and zero where Mask is 0. The zero
 	// Tensor leaves the kept elements unchanged.
 	Values array.Tensor
 	// Pattern is a regularity of Mask. The zero value promises none.
 	Pattern Pattern
-	// Skipped is the reason why a prunable weight has no mask, for example "input channels 3 are not a
-	// multiple of 4". It is empty for a weight with a mask.
+	// Skipped is the reason why a prunable weight has no mask, for example "input channels 3 are
+	// not a multiple of 4". It is empty for a weight with a mask.
 	Skipped string
 }
 
@@ -57,9 +58,9 @@ type Compressor interface {
 	String() string
 
 	// Compress returns one result for each weight, in the order of w. For no weights it returns no
-	// results. It must be deterministic and safe for concurrent use, must not change w, and must not
-	// use the results after it returned them. After the end of ctx it returns an error that wraps
-	// ctx.Err().
+	// results. It must be deterministic and safe for concurrent use, must not change w, and must
+	// not use the results after it returned them. After the end of ctx it returns an error that
+	// wraps ctx.Err().
 	Compress(ctx context.Context, w []Weight) ([]Compressed, error)
 }
 
@@ -85,7 +86,7 @@ type CompressedNode struct {
 type GraphCompressor interface {
 	Compressor
 
-	// Build appends the compression to b and returns one result for each weight, in the order of w. It
-	// reports mistakes by b.Fail.
+	// Build appends the compression to b and returns one result for each weight, in the order of w.
+	// It reports mistakes by b.Fail.
 	Build(b *graph.Builder, w []WeightNode) []CompressedNode
 }

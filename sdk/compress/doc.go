@@ -3,9 +3,9 @@
 //
 // A [Compressor] receives all weights of a network at once, because it may rank them together. For
 // each weight it returns a mask, new values, or the zero [Compressed], which leaves the weight
-// unchanged. [Func] makes a Compressor of a function; package compresstest tests whether a Compressor
-// fulfills the contract. Optimizers and methods work with any Compressor, as CrAM defines it
-// (https://arxiv.org/abs/2207.14200).
+// unchanged. [Func] makes a Compressor of a function; package compresstest tests whether a
+// Compressor fulfills the contract. Optimizers and methods work with any Compressor, as CrAM
+// defines it (https://arxiv.org/abs/2207.14200).
 //
 // # Names
 //
@@ -16,8 +16,8 @@
 // # Checks
 //
 // A compressor with settings has a method Check() error, which reports settings that are out of
-// range. Packages sdk, optim and plugins call it before they use the compressor. [Check] examines the
-// result of a Compressor; nothing uses a result before that.
+// range. Packages sdk, optim and plugins call it before they use the compressor. [Check] examines
+// the result of a Compressor; nothing uses a result before that.
 //
 // # Host and graph implementations
 //
@@ -27,9 +27,9 @@
 // Each built-in compressor is therefore implemented twice: Compress computes masks on the host, and
 // Build appends operations that compute them on the backend. Both must agree bit for bit: a network
 // that was trained with masks of the backend is later pruned on the host, and the masks must be the
-// same. The price is two implementations to maintain. The reasons for a host implementation are that
-// pruning a file needs no backend, and that it is the one that other languages can provide as a
-// plugin. Two tests hold the agreement: compresstest compares Build on backends/reference with
+// same. The price is two implementations to maintain. The reasons for a host implementation are
+// that pruning a file needs no backend, and that it is the one that other languages can provide as
+// a plugin. Two tests hold the agreement: compresstest compares Build on backends/reference with
 // Compress, ties, NaN and infinities included, and backendtest compares other backends with
 // backends/reference.
 package compress

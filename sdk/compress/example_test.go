@@ -122,7 +122,8 @@ func ExampleFunc() {
 	// Output: fc1 [0 -8 2 0]
 }
 
-// A compressor that computes with gorgonia tensors: it rounds the weights of the classifier to halves.
+// A compressor that computes with gorgonia tensors: it rounds the weights of the classifier to
+// halves.
 func ExampleWeight_Tensor() {
 	round := compress.Func("round", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Func returns a Compressor that calls f. The training step is split around it, because f runs on the
-// host.
+// Func returns a Compressor that calls f. The training step is split around it, because f runs on
+// the host.
 //
 // The name is the result of String. It should not be a name that [Parse] reads. f must fulfill the
-// contract of [Compressor].Compress; [Mask] and [Values] make its results. An empty name or a nil f is
-// an error of Compress.
+// contract of [Compressor].Compress; [Mask] and [Values] make its results. An empty name or a nil f
+// is an error of Compress.
 func Func(name string, f func(ctx context.Context, w []Weight) ([]Compressed, error)) Compressor {
 	return function{name, f}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A masker is a compressor of this package that sets weights to zero and changes no others. masks is
-// its host implementation and nodes its graph implementation; both receive only the weights that get
-// a mask. The functions below choose these weights and make results of the masks.
+// A masker is a compressor of this package that sets weights to zero and changes no others. masks
+// is its host implementation and nodes its graph implementation; both receive only the weights that
+// get a mask. The functions below choose these weights and make results of the masks.
 type masker interface {
 	Compressor
 	Check() error       // an error if the settings are out of range

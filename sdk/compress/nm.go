@@ -15,10 +15,11 @@ import (
 //
 // Settings: 1 ≤ N ≤ M; there are no defaults. 2:4 and 4:8 are the usual ones.
 //
-// Axis 1 holds the input channels of a convolution [out in height width], the inputs of a linear layer
-// [out in] and the features of an embedding [rows features]. A weight whose axis 1 is not a multiple
-// of M gets no mask, and its Skipped gives the reason; the first convolution and depthwise
-// convolutions are common cases. Of equal |w| the lowest index is kept. NaN ranks above every number.
+// Axis 1 holds the input channels of a convolution [out in height width], the inputs of a linear
+// layer [out in] and the features of an embedding [rows features]. A weight whose axis 1 is not a
+// multiple of M gets no mask, and its Skipped gives the reason; the first convolution and depthwise
+// convolutions are common cases. Of equal |w| the lowest index is kept. NaN ranks above every
+// number.
 //
 // Reference: https://arxiv.org/abs/2207.14200; https://arxiv.org/abs/2102.04010.
 type NM struct{ N, M int }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Syntax is a list of the text names that [Parse] reads, for help texts. SPARSITY stands for a decimal
-// number from 0 to 1, N, M and SIZE for whole numbers.
+// Syntax is a list of the text names that [Parse] reads, for help texts. SPARSITY stands for a
+// decimal number from 0 to 1, N, M and SIZE for whole numbers.
 const Syntax = "dense, topk:SPARSITY, uniform:SPARSITY, nm:N:M, blockSIZE:SPARSITY, " +
 	"only(PATTERN,…):COMPRESSOR or except(PATTERN,…):COMPRESSOR"
 

@@ -8,8 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// TestPattern holds that the results of NM promise their pattern, also through a selection, and that
-// Check examines a promise.
+// TestPattern holds that the results of NM promise their pattern, also through a selection, and
+// that Check examines a promise.
 func TestPattern(t *testing.T) {
 	w := []compress.Weight{weight(t, "fc.weight", graph.Kernel, ramp(32), 4, 8)}
 	want := compress.Pattern{N: 2, M: 4, Axis: 1}

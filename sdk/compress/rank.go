@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Ranking by magnitude on the host. The rank of w is its bits as an integer, without the sign bit. Ranks
-// have the order of |w|. Everything above infinity is NaN, and all NaN have one rank.
+// Ranking by magnitude on the host. The rank of w is its bits as an integer, without the sign bit.
+// Ranks have the order of |w|. Everything above infinity is NaN, and all NaN have one rank.
 
 // A format describes the ranks of one type of floats.
 type format[T int32 | int64] struct {
@@ -113,8 +113,8 @@ func (t *threshold[T]) keepElements(mask array.Tensor, data []T) {
 	}
 }
 
-// keepBlocks sets the bits of the blocks that are kept. Block k of block row r consists of the elements
-// (r·size + j)·inner + k, 0 ≤ j < size.
+// keepBlocks sets the bits of the blocks that are kept. Block k of block row r consists of the
+// elements (r·size + j)·inner + k, 0 ≤ j < size.
 func (t *threshold[T]) keepBlocks(mask array.Tensor, scores []T, size, inner int) {
 	for i, s := range scores {
 		if !t.keeps(s) {

@@ -31,8 +31,8 @@ type Row struct {
 	Skipped string
 }
 
-// Sparsity returns the fraction of the elements that the mask sets to zero, from 0 to 1. It is 0 for a
-// row without elements.
+// Sparsity returns the fraction of the elements that the mask sets to zero, from 0 to 1. It is 0
+// for a row without elements.
 func (r Row) Sparsity() float64 {
 	if r.Total == 0 {
 		return 0
@@ -40,8 +40,8 @@ func (r Row) Sparsity() float64 {
 	return 1 - float64(r.Kept)/float64(r.Total)
 }
 
-// NewReport returns the report on the result out of c for w. It returns a [*ResultError] if out does
-// not pass [Check].
+// NewReport returns the report on the result out of c for w. It returns a [*ResultError] if out
+// does not pass [Check].
 func NewReport(c Compressor, w []Weight, out []Compressed) (Report, error) {
 	if err := Check(c, w, out); err != nil {
 		return Report{}, err

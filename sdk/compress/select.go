@@ -10,21 +10,21 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Only returns a compressor that applies c to the weights whose name matches one of the patterns, and
-// leaves all others unchanged. Its text name is "only(PATTERN,PATTERN):COMPRESSOR".
+// Only returns a compressor that applies c to the weights whose name matches one of the patterns,
+// and leaves all others unchanged. Its text name is "only(PATTERN,PATTERN):COMPRESSOR".
 //
-// The syntax of patterns is that of [path.Match], applied to the whole name: * matches any sequence of
-// characters, dots included, ? any single character, and [0-3] a class. "layer*.conv*.weight" matches
-// "layer1.0.conv2.weight". A pattern contains no comma, parenthesis or space.
+// The syntax of patterns is that of [path.Match], applied to the whole name: * matches any sequence
+// of characters, dots included, ? any single character, and [0-3] a class. "layer*.conv*.weight"
+// matches "layer1.0.conv2.weight". A pattern contains no comma, parenthesis or space.
 //
 // c receives only the chosen weights, so a global compressor ranks only these. [Meta].First and
-// [Meta].Last still refer to the whole model. The result is a [GraphCompressor] if c is one. An empty
-// list of patterns, a malformed pattern, and a pattern that matches no weight are errors of Compress
-// and Build.
+// [Meta].Last still refer to the whole model. The result is a [GraphCompressor] if c is one. An
+// empty list of patterns, a malformed pattern, and a pattern that matches no weight are errors of
+// Compress and Build.
 func Only(c Compressor, patterns ...string) Compressor { return newSelection("only", c, patterns) }
 
-// Except returns a compressor that applies c to the weights whose name matches none of the patterns.
-// Everything else is as in [Only]. Its text name is "except(PATTERN,PATTERN):COMPRESSOR".
+// Except returns a compressor that applies c to the weights whose name matches none of the
+// patterns. Everything else is as in [Only]. Its text name is "except(PATTERN,PATTERN):COMPRESSOR".
 func Except(c Compressor, patterns ...string) Compressor { return newSelection("except", c, patterns) }
 
 func newSelection(word string, c Compressor, patterns []string) Compressor {

@@ -16,9 +16,9 @@ import (
 // The value is the sparsity p, from 0 (keep all) to 1 (keep none).
 //
 // The number of kept weights is exact. Of equal |w| the lowest index is kept, counted through the
-// weights in order. NaN ranks above every number and is kept, so that it remains visible. Levels nest:
-// topk:0.5 keeps everything that topk:0.9 keeps. A small layer with small weights can lose all of
-// them; exclude it by [Except], or use [Uniform].
+// weights in order. NaN ranks above every number and is kept, so that it remains visible. Levels
+// nest: topk:0.5 keeps everything that topk:0.9 keeps. A small layer with small weights can lose
+// all of them; exclude it by [Except], or use [Uniform].
 //
 // Reference: https://arxiv.org/abs/2207.14200. The authors' code keeps up to one weight
 // less and drops all ties at the threshold.

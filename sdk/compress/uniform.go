@@ -7,13 +7,13 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Uniform sets the same fraction of each prunable weight to zero, ranked by |w| within the tensor. The
-// first and the last kernel of the model get no mask. Its text name is "uniform:SPARSITY".
+// Uniform sets the same fraction of each prunable weight to zero, ranked by |w| within the tensor.
+// The first and the last kernel of the model get no mask. Its text name is "uniform:SPARSITY".
 //
 //	kept = the round(n·(1−p)) largest |w| of each tensor of n weights
 //
-// The value is the sparsity p, from 0 (keep all) to 1 (keep none). Ties, NaN and the nesting of levels
-// are as in [TopK].
+// The value is the sparsity p, from 0 (keep all) to 1 (keep none). Ties, NaN and the nesting of
+// levels are as in [TopK].
 //
 // Reference: https://arxiv.org/abs/2207.14200.
 type Uniform float64

@@ -15,13 +15,16 @@ func ReLU6(p *Pass, x graph.Node) graph.Node {
 	return p.Min(p.Relu(x), p.Const(array.F32, 6, graph.Of()))
 }
 
-// GELU returns x·Φ(x), Φ being the cumulative normal distribution, by the error function.
+// GELU returns x·Φ(x). Φ is the cumulative distribution function of the standard normal
+// distribution, computed by the error function.
+//
+// Reference: https://arxiv.org/abs/1606.08415.
 func GELU(p *Pass, x graph.Node) graph.Node {
 	phi := p.Scale(p.Shift(p.Erf(p.Scale(x, math.Sqrt2/2)), 1), 0.5)
 	return p.Mul(x, phi)
 }
 
-// Sigmoid returns 1/(1+e^-x).
+// Sigmoid returns 1/(1+e⁻ˣ).
 func Sigmoid(p *Pass, x graph.Node) graph.Node { return p.Sigmoid(x) }
 
 // Tanh returns tanh x.

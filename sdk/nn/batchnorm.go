@@ -2,23 +2,30 @@ package nn
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// BatchNorm normalises x [N C …] per channel and scales and shifts the result: y = weight·(x-mean)/√(variance+Eps) + bias.
+// BatchNorm normalizes x [N C …] per channel, then scales and shifts it.
 //
-// In [Train] mode mean and (biased) variance are those of the batch, and the pass moves the running ones,
+//	y = weight·(x-mean)/√(variance+Eps) + bias
+//
+// In [Train] mode mean and variance are those of the batch (the biased variance), and the pass
+// updates the running statistics:
 //
 //	running_mean ← (1-Momentum)·running_mean + Momentum·mean
-//	running_var  ← (1-Momentum)·running_var  + Momentum·variance·n/(n-1),
+//	running_var  ← (1-Momentum)·running_var  + Momentum·variance·n/(n-1)
 //
-// n being the number of values of a channel in the batch; a batch with a single value counts as variance 0. In [Infer] mode
-// they are the running ones.
+// n is the number of values of a channel in the batch. For n = 1 the factor n/(n-1) is 1, and the
+// variance is 0. In [Infer] mode mean and variance are the running statistics.
 //
 // Parameters: weight, bias [C]. Statistics: running_mean, running_var [C].
+//
+// Reference: https://arxiv.org/abs/1502.03167.
 type BatchNorm struct {
-	Eps      float64 // 0: 1e-5
-	Momentum float64 // weight of the batch in the running statistics, at most 1; 0: 0.1
+	// Eps is added to the variance, at most 1; 0 means 1e-5.
+	Eps float64
+	// Momentum is the weight of the batch in the running statistics, at most 1; 0 means 0.1.
+	Momentum float64
 }
 
-// Forward is the layer.
+// Forward returns y, with the shape of x.
 func (n BatchNorm) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "BatchNorm"
 	eps, momentum := or(n.Eps, 1e-5), or(n.Momentum, 0.1)
@@ -41,7 +48,7 @@ func (n BatchNorm) Forward(p *Pass, x graph.Node) graph.Node {
 	return y
 }
 
-// unbias returns n/(n-1) as a scalar, n being the number of elements of x [N C …] per channel; 1 where n is 1.
+// unbias returns n/max(n-1, 1) as a scalar. n is the number of elements of x [N C …] per channel.
 func unbias(p *Pass, x graph.Node) graph.Node {
 	axes := []int{0}
 	for i := 2; i < len(p.Shape(x)); i++ {

@@ -10,7 +10,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
 )
 
-// state is mean 10, variance 100 and the identity after it.
+// state has mean 10, variance 100, weight 1 and bias 0.
 func state(t *testing.T) map[string]array.Tensor {
 	return map[string]array.Tensor{
 		"bn.weight":       f32(t, []float32{1}),
@@ -20,8 +20,8 @@ func state(t *testing.T) map[string]array.Tensor {
 	}
 }
 
-// TestBatchNormByHand: of 1, 3, 5, 7 the mean is 4, the biased variance 5 and the unbiased one 20/3. What is rounded to
-// float32 is off by less than 1e-6 of values up to 100.
+// TestBatchNormByHand uses the batch 1, 3, 5, 7: its mean is 4, its biased variance 5 and the
+// unbiased one 20/3. Rounding to float32 changes values up to 100 by less than 1e-5.
 func TestBatchNormByHand(t *testing.T) {
 	near := func(got float32, want float64) bool { return math.Abs(float64(got)-want) < 1e-4 }
 	b := graph.NewBuilder()
@@ -49,8 +49,8 @@ func TestBatchNormByHand(t *testing.T) {
 	}
 }
 
-// TestBatchNormCommits: a pass whose statistics nobody commits moves nothing, and of two passes the one that is asked
-// counts.
+// TestBatchNormCommits holds that statistics change only by Update, and that of two passes only the
+// statistics of the committed one count.
 func TestBatchNormCommits(t *testing.T) {
 	for _, commit := range []bool{false, true} {
 		b := graph.NewBuilder()
@@ -65,7 +65,7 @@ func TestBatchNormCommits(t *testing.T) {
 				b.Update(name, next)
 			}
 		}
-		// Without updates the running statistics are not even part of the program.
+		// Without updates the running statistics are not part of the program.
 		s := state(t)
 		if !commit {
 			delete(s, "bn.running_mean")
@@ -82,7 +82,8 @@ func TestBatchNormCommits(t *testing.T) {
 	}
 }
 
-// TestBatchNormShared: applied twice in one pass, the second moves on from the first, as in PyTorch.
+// TestBatchNormShared holds that a layer that is applied twice in one pass updates its statistics
+// twice, as in PyTorch.
 func TestBatchNormShared(t *testing.T) {
 	b := graph.NewBuilder()
 	x := b.Input("x", array.F32, graph.Batch(1))
@@ -97,7 +98,8 @@ func TestBatchNormShared(t *testing.T) {
 	}
 }
 
-// TestBatchNormOfOne: a single value has no unbiased variance; the running one must not become NaN.
+// TestBatchNormOfOne holds that the running variance does not become NaN for a single value, which
+// has no unbiased variance.
 func TestBatchNormOfOne(t *testing.T) {
 	b := graph.NewBuilder()
 	x := b.Input("x", array.F32, graph.Batch(1))

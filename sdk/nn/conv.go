@@ -6,25 +6,39 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Conv2D convolves images x [N C H W] with a square kernel and adds a bias, giving
-// [N Out (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1], or [N Out ⌈H/Stride⌉ ⌈W/Stride⌉] with Same.
+// Conv2D convolves images x [N C H W] with a square kernel and adds a bias.
 //
-// Parameters: weight [Out C/Groups Kernel Kernel] and, unless NoBias, bias [Out]. For other kernels, strides or paddings
-// call [graph.Builder.Conv2D] on a [Pass.Param].
+//	y [N Out (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1]
+//	y [N Out ⌈H/Stride⌉ ⌈W/Stride⌉]                                         with Same
+//
+// Parameters: weight [Out C/Groups Kernel Kernel] and, unless NoBias is set, bias [Out]. For
+// kernels, strides or paddings that are not square call [graph.Builder.Conv2D] with a weight of
+// [Pass.Param].
 type Conv2D struct {
-	Out     int
-	Kernel  int
-	Stride  int  // 0: 1
-	Padding int  // zeros on each side
-	Same    bool // TensorFlow's SAME padding instead: as few zeros as ⌈H/Stride⌉ rows need, the odd one at the bottom and right
-	Groups  int  // 0: 1
-	NoBias  bool // for convolutions with a BatchNorm behind them
+	// Out is the number of output channels, at least 1.
+	Out int
+	// Kernel is the height and width of the kernel, at least 1.
+	Kernel int
+	// Stride is the step between windows; 0 means 1.
+	Stride int
+	// Padding is the number of zeros on each side of the image.
+	Padding int
+	// Same selects TensorFlow's SAME padding instead of Padding: the least number of zeros that
+	// gives ⌈H/Stride⌉ rows, with the odd zero at the bottom and at the right.
+	Same bool
+	// Groups is the number of groups of channels that are convolved separately; 0 means 1. A
+	// depthwise convolution has as many groups as input channels.
+	Groups int
+	// NoBias omits the bias, for convolutions that a BatchNorm follows.
+	NoBias bool
 
-	Init     Init // of weight; nil: KaimingUniform
-	BiasInit Init // nil: uniform in ±1/√fan-in
+	// Init initializes weight; nil means KaimingUniform.
+	Init Init
+	// BiasInit initializes bias; nil means uniform in ±1/√fan-in, as in PyTorch.
+	BiasInit Init
 }
 
-// Forward is the layer.
+// Forward returns y.
 func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Conv2D"
 	in, groups, stride := p.extent(layer, x, 4, 1), or(c.Groups, 1), or(c.Stride, 1)
@@ -39,7 +53,7 @@ func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 	pad := [4]int{c.Padding, c.Padding, c.Padding, c.Padding}
 	if c.Same {
 		if c.Padding != 0 {
-			p.mistake(layer, "Padding is %d and Same is set; want one of them", c.Padding)
+			p.mistake(layer, "want Padding or Same, got Padding %d and Same", c.Padding)
 			return x
 		}
 		pad[0], pad[1] = same(p.extent(layer, x, 4, 2), c.Kernel, stride)
@@ -59,7 +73,8 @@ func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 	return p.Add(y, p.Reshape(bias, graph.Of(c.Out, 1, 1)))
 }
 
-// same returns the zeros before and after an axis of n that leave ⌈n/stride⌉ windows.
+// same returns the numbers of zeros before and after an axis of size n that give ⌈n/stride⌉
+// windows.
 func same(n, kernel, stride int) (before, after int) {
 	zeros := max(((n+stride-1)/stride-1)*stride+kernel-n, 0)
 	return zeros / 2, zeros - zeros/2

@@ -1,7 +1,8 @@
-// Package nn turns a network written as Go code into programs of package graph.
+// Package nn builds programs of package graph from networks that are written as Go code.
 //
-// A network is a [Model]: one method, Forward, that computes an output from an input. It asks its [Pass] for every
-// parameter by name, so the same code declares the parameters, trains, re-estimates batch norm and infers:
+// A network is a [Model]: one method, Forward, that computes an output from an input. It asks its
+// [Pass] for every parameter by name, so the same code declares the parameters, trains,
+// re-estimates batch-norm statistics and infers:
 //
 //	type net struct{ classes int }
 //
@@ -11,14 +12,15 @@
 //		return p.Apply("fc", nn.Linear{Out: n.classes}, nn.GlobalAvgPool(p, x))
 //	}
 //
-// A layer is a Model too. What has settings or parameters is a struct whose zero fields mean PyTorch's defaults
-// ([Conv2D], [Linear], [BatchNorm], [MaxPool] …); what has neither is a function ([ReLU], [Flatten] …), and [Func] makes
-// it a Model. Input extents are read off the input, never repeated. Anything else is an expression of the Builder that a
-// Pass is.
+// A layer is a Model, too. Layers with settings or parameters are structs whose zero fields mean
+// PyTorch's defaults ([Conv2D], [Linear], [BatchNorm], [MaxPool] and others). Layers without either
+// are functions ([ReLU], [Flatten] and others); [Func] makes a Model of a function. Input
+// dimensions are taken from the input. For everything else a Pass is a [graph.Builder].
 //
-// Names are PyTorch's: "layer1.0.conv1.weight", "bn1.running_mean". Images are NCHW, convolution weights OIHW, linear
-// weights [out, in].
+// Parameters have the names that PyTorch uses: "layer1.0.conv1.weight", "bn1.running_mean". Images
+// have the shape [N C H W], weights of convolutions [out, in/groups, height, width], weights of
+// linear layers [out, in].
 //
-// Mistakes stick to the builder, as in package graph: layers never fail on their own and never panic, and the first
-// mistake comes out of [Declare] or [graph.Builder.Program], with the name of the layer that made it.
+// As in package graph, the builder keeps the first mistake. Layers do not panic. The mistake is the
+// error of [Declare] or of [graph.Builder.Program], and names the layer.
 package nn

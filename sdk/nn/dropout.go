@@ -2,24 +2,29 @@ package nn
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// Dropout zeroes each element with probability P in [Train] mode and scales the others by 1/(1-P), so that the mean
-// stays; in [Infer] mode it does nothing. What is dropped is a function of the pass's Key and of the order of the model's
-// Dropouts alone.
+// Dropout sets each element to zero with probability P in [Train] mode and multiplies the others by
+// 1/(1-P), so that the mean does not change. In [Infer] mode it returns its input.
+//
+// The choice of elements depends only on Key of the [Pass] and on the order of the model's
+// Dropouts.
+//
+// Reference: https://jmlr.org/papers/v15/srivastava14a.html.
 type Dropout struct {
-	P float64 // at least 0, less than 1
+	// P is the probability, at least 0 and below 1. 0 turns the layer off.
+	P float64
 }
 
-// Forward is the layer.
+// Forward returns x after dropout, with the shape of x.
 func (d Dropout) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Dropout"
 	switch {
 	case !(d.P >= 0 && d.P < 1):
-		p.mistake(layer, "P is %g, must be in [0, 1)", d.P)
+		p.mistake(layer, "P is %g, want 0 or more and below 1", d.P)
 		return x
 	case p.Mode == Infer || d.P == 0:
 		return x
 	case p.Key.None():
-		p.mistake(layer, "the pass has no Key to draw from; set Pass.Key to (seed, step)")
+		p.mistake(layer, "Pass.Key is none; set it to (seed, step)")
 		return x
 	}
 	t := p.Type(x)

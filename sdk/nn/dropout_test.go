@@ -12,7 +12,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
 )
 
-// TestDropout feeds ones, so that outputs and gradients are masks times 1/(1-P).
+// TestDropout uses an input of ones, so that outputs and gradients are masks times 1/(1-P).
 func TestDropout(t *testing.T) {
 	const n, p = 4096, 0.25
 	b := graph.NewBuilder()
@@ -57,7 +57,7 @@ func TestDropout(t *testing.T) {
 			t.Fatalf("element %d is %g, want 0 or %g", i, v, 1/(1-p))
 		}
 	}
-	// Six standard deviations of a binomial count: a fixed key, so this passes or fails for good.
+	// Six standard deviations of a binomial count. The key is fixed, so the result never changes.
 	if want, sd := n*(1-p), math.Sqrt(n*p*(1-p)); math.Abs(float64(kept)-want) > 6*sd {
 		t.Errorf("%d of %d kept, want %g ± %g", kept, n, want, 6*sd)
 	}

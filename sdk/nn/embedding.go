@@ -1,22 +1,27 @@
 package nn
 
 import (
-	"github.com/compressaware/cram/sdk/graph"
-
 	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Embedding looks up rows of a table by the indices x […] (I32), giving […, Dim]. An index outside [0, Rows) is an error
-// at run time.
+// Embedding returns the rows of a table at the indices x […], a tensor of type i32.
+//
+//	y […, Dim] = weight[x]
 //
 // Parameters: weight [Rows Dim].
 type Embedding struct {
-	Rows, Dim int
+	// Rows is the number of rows of the table, at least 1. An index outside [0, Rows) is an error
+	// of the run.
+	Rows int
+	// Dim is the number of features in a row, at least 1.
+	Dim int
 
-	Init Init // nil: Normal(1)
+	// Init initializes weight; nil means Normal(1), as in PyTorch.
+	Init Init
 }
 
-// Forward is the layer.
+// Forward returns y.
 func (e Embedding) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Embedding"
 	if t := p.Type(x); p.Err() == nil && t.DType != array.I32 {

@@ -9,7 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// tiny is a network of one's own: all that the rest of cram needs is this method.
+// tiny is a small residual network.
 type tiny struct{ classes int }
 
 func (n tiny) Forward(p *nn.Pass, x graph.Node) graph.Node {
@@ -41,7 +41,7 @@ func ExampleModel() {
 	// output f32[N 10]
 }
 
-// What is wrong with a model is said once, with the layer and the line.
+// The error of Declare names the layer and the line of the mistake.
 func ExampleDeclare() {
 	_, _, err := nn.Declare(nn.Sequential{nn.Func(nn.Flatten), nn.Conv2D{Out: 8, Kernel: 3}}, graph.Batch(3, 32, 32))
 	fmt.Println(err != nil)
@@ -66,7 +66,7 @@ func ExampleInitial() {
 	// Output: [1 1 1] [0.20207341 0.16812083 -0.06320528]
 }
 
-// A layer of one's own: y = x·gain, one gain for each feature.
+// A new layer: y = x·gain, with a gain for each feature.
 func ExamplePass_Param() {
 	gain := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 		return p.Mul(x, p.Param("gain", graph.Norm, nn.Constant(1), p.Shape(x)[1].C))

@@ -13,7 +13,7 @@ type scoped struct{ nn.Model }
 
 func (s scoped) Forward(p *nn.Pass, x graph.Node) graph.Node { return p.Apply("layer", s.Model, x) }
 
-// TestPyTorch holds every layer against PyTorch.
+// TestPyTorch compares every layer with PyTorch.
 func TestPyTorch(t *testing.T) {
 	layers := map[string]nn.Model{
 		"conv":                              nn.Conv2D{Out: 4, Kernel: 3},

@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 )
 
-// An Init fills dst, the row-major elements of a tensor with extents dims, with initial values drawn from r. For weights
-// [out, in, …], fan-in is the number of inputs that one output sums over, fan-out the number of outputs that one input
-// reaches (times the kernel's area, for both).
+// An Init fills dst, the row-major elements of a tensor of dimensions dims, with initial values. It
+// takes its random numbers from r.
+//
+// For weights [out, in, …] fan-in is the number of inputs of an output and fan-out the number of
+// outputs of an input. In a convolution both include the factor height·width of the kernel.
 type Init func(r *rand.Rand, dims []int, dst []float32)
 
-// Constant fills with v.
+// Constant returns an Init that fills with v.
 func Constant(v float64) Init {
 	return func(_ *rand.Rand, _ []int, dst []float32) {
 		for i := range dst {
@@ -19,16 +21,17 @@ func Constant(v float64) Init {
 	}
 }
 
-// Uniform draws from [-bound, bound).
+// Uniform returns an Init that draws from the uniform distribution over [-bound, bound).
 func Uniform(bound float64) Init {
 	return func(r *rand.Rand, _ []int, dst []float32) {
 		for i := range dst {
-			dst[i] = float32(bound * (2*r.Float64() - 1)) // 2u-1 is exact, so no platform rounds differently
+			dst[i] = float32(bound * (2*r.Float64() - 1)) // 2u-1 is exact, so all platforms round alike
 		}
 	}
 }
 
-// Normal draws from the normal distribution of mean 0 and the given standard deviation.
+// Normal returns an Init that draws from the normal distribution with mean 0 and standard deviation
+// std.
 func Normal(std float64) Init {
 	return func(r *rand.Rand, _ []int, dst []float32) {
 		for i := 0; i < len(dst); i += 2 {
@@ -41,19 +44,24 @@ func Normal(std float64) Init {
 	}
 }
 
-// KaimingUniform is PyTorch's default for the weights of linear layers and convolutions: uniform in ±1/√fan-in.
+// KaimingUniform is an [Init] that draws from the uniform distribution over ±1/√fan-in. It is the
+// default for the weights of linear layers and convolutions, as in PyTorch.
 func KaimingUniform(r *rand.Rand, dims []int, dst []float32) {
 	in, _ := fans(dims)
 	Uniform(1/math.Sqrt(in))(r, dims, dst)
 }
 
-// KaimingNormal is He's initialisation for layers followed by a ReLU: normal with standard deviation √(2/fan-out), the
-// form that torchvision gives the convolutions of its ResNets and VGGs.
+// KaimingNormal is an [Init] that draws from the normal distribution with mean 0 and standard
+// deviation √(2/fan-out), for layers that a ReLU follows. torchvision uses it for the convolutions
+// of ResNet and VGG.
+//
+// Reference: https://arxiv.org/abs/1502.01852.
 func KaimingNormal(r *rand.Rand, dims []int, dst []float32) {
 	_, out := fans(dims)
 	Normal(math.Sqrt(2/out))(r, dims, dst)
 }
 
+// fans returns fan-in and fan-out.
 func fans(dims []int) (in, out float64) {
 	in, out = 1, 1
 	for i, n := range dims {
@@ -67,8 +75,9 @@ func fans(dims []int) (in, out float64) {
 	return in, out
 }
 
-// normals draws two independent standard normal numbers by Marsaglia's polar method. The conversions to float64 forbid
-// fused multiply-adds, which not every platform has, and ln stands in for math.Log, whose last bit varies.
+// normals draws two independent standard normal numbers by Marsaglia's polar method. The result is
+// the same on every platform: the conversions to float64 forbid fused multiply-adds, and ln
+// replaces math.Log, whose last bit varies.
 func normals(r *rand.Rand) (float64, float64) {
 	for {
 		u, v := 2*r.Float64()-1, 2*r.Float64()-1
@@ -79,8 +88,9 @@ func normals(r *rand.Rand) (float64, float64) {
 	}
 }
 
-// ln returns the natural logarithm of a positive normal number by the series of 2·artanh((m-1)/(m+1)), |m-1|/(m+1) < 0.172,
-// whose eleventh term is below the rounding error.
+// ln returns the natural logarithm of a positive normal number by the series of
+// 2·artanh((m-1)/(m+1)) with |m-1|/(m+1) < 0.172. The terms from the twelfth on are below the
+// rounding error.
 func ln(x float64) float64 {
 	m, e := math.Frexp(x)
 	if m < math.Sqrt2/2 {

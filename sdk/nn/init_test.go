@@ -17,7 +17,8 @@ func decl(name string, init nn.Init, dims ...int) nn.Decl {
 	return nn.Decl{Slot: graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, Init: init}
 }
 
-// TestInitialIsStable pins initial values for all platforms and versions: a training is repeatable only if they never change.
+// TestInitialIsStable holds that initial values are the same on all platforms and in all versions.
+// A training is repeatable only if they never change.
 func TestInitialIsStable(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -42,7 +43,7 @@ func TestInitialIsStable(t *testing.T) {
 	}
 }
 
-// TestInitialByName: a value depends on seed and name, and on no other declaration.
+// TestInitialByName holds that a value depends only on the seed and the name.
 func TestInitialByName(t *testing.T) {
 	initial := func(seed uint64, decls ...nn.Decl) map[string]array.Tensor {
 		values, err := nn.Initial(decls, seed)
@@ -76,8 +77,8 @@ func TestInitialMistakes(t *testing.T) {
 	}
 }
 
-// TestDistributions holds mean, deviation, bounds and kurtosis against the formulas, over 90,000 draws: the bounds are five
-// standard errors or more.
+// TestDistributions compares mean, deviation, bounds and kurtosis of 90,000 draws with the
+// formulas. The tolerances are five standard errors or more.
 func TestDistributions(t *testing.T) {
 	dims := []int{100, 50, 3, 6}
 	fanIn, fanOut := 50*18.0, 100*18.0

@@ -2,15 +2,20 @@ package nn
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// LayerNorm normalises x […, D] over its last axis and scales and shifts the result:
-// y = weight·(x-mean)/√(variance+Eps) + bias, with the biased variance.
+// LayerNorm normalizes x […, D] over its last axis, then scales and shifts it. The variance is the
+// biased one.
+//
+//	y = weight·(x-mean)/√(variance+Eps) + bias
 //
 // Parameters: weight, bias [D].
+//
+// Reference: https://arxiv.org/abs/1607.06450.
 type LayerNorm struct {
-	Eps float64 // 0: 1e-5
+	// Eps is added to the variance, at most 1; 0 means 1e-5.
+	Eps float64
 }
 
-// Forward is the layer.
+// Forward returns y, with the shape of x.
 func (n LayerNorm) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "LayerNorm"
 	eps := or(n.Eps, 1e-5)

@@ -2,18 +2,24 @@ package nn
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// Linear maps the last axis of x […, D] to y […, Out]: y = x·weightᵀ + bias.
+// Linear is a fully connected layer: it maps the last axis of x […, D] to y […, Out].
 //
-// Parameters: weight [Out D] and, unless NoBias, bias [Out].
+//	y = x·weightᵀ + bias
+//
+// Parameters: weight [Out D] and, unless NoBias is set, bias [Out].
 type Linear struct {
-	Out    int
+	// Out is the number of outputs, at least 1.
+	Out int
+	// NoBias omits the bias.
 	NoBias bool
 
-	Init     Init // of weight; nil: KaimingUniform
-	BiasInit Init // nil: uniform in ±1/√D
+	// Init initializes weight; nil means KaimingUniform.
+	Init Init
+	// BiasInit initializes bias; nil means uniform in ±1/√D, as in PyTorch.
+	BiasInit Init
 }
 
-// Forward is the layer.
+// Forward returns y.
 func (l Linear) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Linear"
 	in := p.extent(layer, x, 0, -1)

@@ -155,7 +155,7 @@ func TestMistakes(t *testing.T) {
 		{"pool kernel", apply(nn.MaxPool{}), image, "kernel [0 0]"},
 		{"pool padding", apply(nn.AvgPool{Kernel: 2, Padding: 2}), image, "padding"},
 		{"pool of a vector", apply(nn.Func(nn.GlobalAvgPool)), vector, "GlobalAvgPool): want x of rank 4"},
-		{"dropout", apply(nn.Dropout{P: 1}), vector, "P is 1, must be in [0, 1)"},
+		{"dropout", apply(nn.Dropout{P: 1}), vector, "P is 1, want 0 or more and below 1"},
 		{"other shape", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Param("w", graph.Other, nn.Constant(0), 2)
 			return p.Param("w", graph.Other, nn.Constant(0), 3)

@@ -2,26 +2,37 @@ package nn
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// MaxPool takes the maximum of each square window of x [N C H W]; padding never wins.
+// MaxPool returns the maximum of each square window of x [N C H W].
+//
+//	y [N C (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1]
 type MaxPool struct {
-	Kernel  int
-	Stride  int // 0: Kernel
-	Padding int // on each side, at most half of Kernel
+	// Kernel is the height and width of a window, at least 1.
+	Kernel int
+	// Stride is the step between windows; 0 means Kernel.
+	Stride int
+	// Padding is the number of rows and columns on each side that are -∞, at most half of Kernel.
+	Padding int
 }
 
-// Forward is the layer.
+// Forward returns y.
 func (m MaxPool) Forward(p *Pass, x graph.Node) graph.Node {
 	return p.MaxPool(x, window(m.Kernel, m.Stride, m.Padding))
 }
 
-// AvgPool takes the mean of each square window of x [N C H W], counting the zeros of the padding.
+// AvgPool returns the mean of each square window of x [N C H W]. The mean includes the zeros of the
+// padding.
+//
+//	y [N C (H+2·Padding-Kernel)/Stride+1 (W+2·Padding-Kernel)/Stride+1]
 type AvgPool struct {
-	Kernel  int
-	Stride  int // 0: Kernel
-	Padding int // on each side, at most half of Kernel
+	// Kernel is the height and width of a window, at least 1.
+	Kernel int
+	// Stride is the step between windows; 0 means Kernel.
+	Stride int
+	// Padding is the number of zeros on each side, at most half of Kernel.
+	Padding int
 }
 
-// Forward is the layer.
+// Forward returns y.
 func (a AvgPool) Forward(p *Pass, x graph.Node) graph.Node {
 	return p.AvgPool(x, window(a.Kernel, a.Stride, a.Padding))
 }
@@ -35,11 +46,11 @@ func window(kernel, stride, padding int) graph.PoolAttr {
 	}
 }
 
-// GlobalAvgPool takes the mean of each channel: [N C H W] becomes [N C].
+// GlobalAvgPool returns the mean of each channel of x [N C H W], of shape [N C].
 func GlobalAvgPool(p *Pass, x graph.Node) graph.Node {
 	h, w := p.extent("GlobalAvgPool", x, 4, 2), p.extent("GlobalAvgPool", x, 4, 3)
 	return Flatten(p, p.AvgPool(x, graph.PoolAttr{Kernel: [2]int{h, w}}))
 }
 
-// Flatten merges all axes but the first: [N C H W] becomes [N C·H·W].
+// Flatten merges all axes except the first: [N C H W] becomes [N C·H·W].
 func Flatten(p *Pass, x graph.Node) graph.Node { return p.Flatten(x, 1) }

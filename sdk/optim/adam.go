@@ -8,8 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Adam is gradient descent scaled by running moments of the gradient, as PyTorch defines it. Its weight
-// decay is an L2 penalty in the gradient.
+// Adam is gradient descent scaled by running moments of the gradient, as PyTorch defines it. Its
+// weight decay is an L2 penalty in the gradient.
 //
 //	g ← g + WeightDecay·θ
 //	m ← Beta1·m + (1-Beta1)·g       v ← Beta2·v + (1-Beta2)·g²
@@ -41,7 +41,8 @@ type AdamW struct {
 	Beta2 float64
 	// Eps is added to the denominator, above 0; 0 means 1e-8.
 	Eps float64
-	// WeightDecay is the factor by which lr·WeightDecay shrinks the weights, at least 0. 0 turns it off.
+	// WeightDecay is the factor by which lr·WeightDecay shrinks the weights, at least 0. 0 turns it
+	// off.
 	WeightDecay float64
 }
 

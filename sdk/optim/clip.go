@@ -6,8 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Clip limits the norm of the gradient before another optimizer uses it, as PyTorch's clip_grad_norm_
-// does. The norm is taken over all parameters together.
+// Clip limits the norm of the gradient before another optimizer uses it, as PyTorch's
+// clip_grad_norm_ does. The norm is taken over all parameters together.
 //
 //	g ← g·min(1, MaxNorm/(‖g‖₂ + 1e-6))
 //

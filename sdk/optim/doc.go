@@ -1,9 +1,10 @@
-// Package optim describes how a network is trained, in three independent parts that are plain values.
+// Package optim describes how a network is trained, in three independent parts that are plain
+// values.
 //
 // A [Method] defines the points at which the gradient is computed and how the gradients are mixed:
 // [Plain], [SAM], [CrAM] and [CrAMPlus]. An [Optimizer] computes the next weights from the mixed
-// gradient: [SGD], [Adam] and [AdamW], optionally wrapped by [Clip] or split by [Groups]. A [Schedule]
-// gives the learning rate of each step: [Constant], [Cosine], [MultiStep] and [Linear].
+// gradient: [SGD], [Adam] and [AdamW], optionally wrapped by [Clip] or split by [Groups]. A
+// [Schedule] gives the learning rate of each step: [Constant], [Cosine], [MultiStep] and [Linear].
 //
 //	optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))
 //	optim.SGD{Momentum: .9, WeightDecay: 5e-4}

@@ -12,8 +12,8 @@ import (
 type Group struct {
 	// Name describes the group in errors and in the training's recipe.
 	Name string
-	// Match selects the parameters. Nil selects all of them; compress.Meta.Prunable selects the weights
-	// of convolutions, linear layers and embeddings.
+	// Match selects the parameters. Nil selects all of them; compress.Meta.Prunable selects the
+	// weights of convolutions, linear layers and embeddings.
 	Match func(compress.Meta) bool
 	// Optimizer computes the next weights of these parameters. It is required.
 	Optimizer Optimizer
@@ -41,8 +41,8 @@ func (gs Groups) String() string {
 	return "groups(" + strings.Join(parts, "; ") + ")"
 }
 
-// Check returns an error if there is no group, or a group has no optimizer or one with settings out of
-// range.
+// Check returns an error if there is no group, or a group has no optimizer or one with settings out
+// of range.
 func (gs Groups) Check() error {
 	f := faults{of: gs}
 	f.require(len(gs) > 0, "there is no group; give at least one without Match, which matches every parameter")

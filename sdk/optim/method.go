@@ -10,8 +10,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Method defines the gradient of a training step: a weighted sum of gradients of the loss at several
-// points, all on the same batch.
+// A Method defines the gradient of a training step: a weighted sum of gradients of the loss at
+// several points, all on the same batch.
 //
 //	g = Σᵢ Mix[i]·∇L(Points[i])
 //
@@ -20,7 +20,8 @@ import (
 type Method struct {
 	// Name is a short name for errors and for the training's recipe.
 	Name string
-	// Points are the points at which a step computes gradients, in this order. At least one is required.
+	// Points are the points at which a step computes gradients, in this order. At least one is
+	// required.
 	Points []Point
 	// Mix holds the factor of each point's gradient. It has the length of Points.
 	Mix []float64
@@ -29,18 +30,18 @@ type Method struct {
 // A Point is a set of weights at which a step computes a gradient: the weights of the step, moved,
 // then compressed.
 type Point struct {
-	// Move maps the weights of the step to the point, given the gradients at the earlier points. Nil
-	// leaves the weights where they are.
+	// Move maps the weights of the step to the point, given the gradients at the earlier points.
+	// Nil leaves the weights where they are.
 	Move Move
 	// Compress is the set from which each step draws one compressor, all with equal probability. An
 	// empty set means no compression.
 	Compress []compress.Compressor
-	// Refresh is the interval at which the masks of each compressor are computed again, in uses of this
-	// compressor; in between, its last masks are reused. 0 means 1: at every use. Larger values save the
-	// time of the ranking and train with slightly older masks.
+	// Refresh is the interval at which the masks of each compressor are computed again, in uses of
+	// this compressor; in between, its last masks are reused. 0 means 1: at every use. Larger
+	// values save the time of the ranking and train with slightly older masks.
 	Refresh int
-	// DenseGradient computes the gradient for all weights. By default the gradient at a compressed point
-	// is multiplied by the mask of the compressor.
+	// DenseGradient computes the gradient for all weights. By default the gradient at a compressed
+	// point is multiplied by the mask of the compressor.
 	DenseGradient bool
 }
 
@@ -49,8 +50,8 @@ type Move interface {
 	// String returns the formula, for example "θ+0.2·g".
 	fmt.Stringer
 
-	// Apply appends the computation to b and returns all weights in the order of w. earlier holds the
-	// gradients of the points before this one.
+	// Apply appends the computation to b and returns all weights in the order of w. earlier holds
+	// the gradients of the points before this one.
 	Apply(b *graph.Builder, w Weights, earlier []Grads) Weights
 }
 
@@ -61,14 +62,14 @@ func Plain() Method {
 	return Method{Name: "plain", Points: []Point{{}}, Mix: []float64{1}}
 }
 
-// SAM returns sharpness-aware minimization: the gradient at the point of highest loss near the weights,
-// by one normalized ascent step. ‖·‖₂ is the norm over all parameters together.
+// SAM returns sharpness-aware minimization: the gradient at the point of highest loss near the
+// weights, by one normalized ascent step. ‖·‖₂ is the norm over all parameters together.
 //
 //	g₀ = ∇L(θ)
 //	g = ∇L(θ + ρ·g₀/‖g₀‖₂)
 //
-// rho is the length ρ of the ascent, at least 0; the authors use 0.05 for CIFAR-10 and ImageNet. A step
-// costs two gradients.
+// rho is the length ρ of the ascent, at least 0; the authors use 0.05 for CIFAR-10 and ImageNet. A
+// step costs two gradients.
 //
 // Reference: https://arxiv.org/abs/2010.01412.
 func SAM(rho float64) Method {
@@ -81,9 +82,9 @@ func SAM(rho float64) Method {
 //	g₀ = ∇L(θ)
 //	g = ∇L(C(θ + ρ·g₀)),   C drawn from cs in each step
 //
-// rho is the factor ρ of the ascent, at least 0; [CrAMPlus] describes its choice, and that of cs. The
-// gradient is multiplied by the mask of C (field DenseGradient of [Point]). Without compressors C is
-// the identity. A step costs two gradients.
+// rho is the factor ρ of the ascent, at least 0; [CrAMPlus] describes its choice, and that of cs.
+// The gradient is multiplied by the mask of C (field DenseGradient of [Point]). Without compressors
+// C is the identity. A step costs two gradients.
 //
 // The accuracy of the dense weights is not part of the objective. [CrAMPlus] includes it and is the
 // better default.
@@ -93,34 +94,36 @@ func CrAM(rho float64, cs ...compress.Compressor) Method {
 	return Method{Name: "cram", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{0, 1}}
 }
 
-// CrAMPlus returns CrAM+, the method to begin with: [CrAM] plus the gradient at the weights, so that the
-// dense weights become accurate, too. With several compressors the paper calls it CrAM+-Multi.
+// CrAMPlus returns CrAM+, the method to begin with: [CrAM] plus the gradient at the weights, so
+// that the dense weights become accurate, too. With several compressors the paper calls it
+// CrAM+-Multi.
 //
 //	g₀ = ∇L(θ)
 //	g = g₀ + ∇L(C(θ + ρ·g₀)),   C drawn from cs in each step
 //
 // It is a sum and not a mean, as in the paper. A step costs two gradients.
 //
-// rho is the factor ρ of the ascent, at least 0. It is not normalized. The paper uses 0.2 for CIFAR-10,
-// 0.15 there with levels up to 95 %, and 0.05 for ImageNet. Larger values make high sparsities more
-// accurate and the dense weights less so, in particular in short trainings. ρ = 0 mixes the gradients
-// of the dense and the compressed loss without an ascent; it is the control to compare with.
+// rho is the factor ρ of the ascent, at least 0. It is not normalized. The paper uses 0.2 for
+// CIFAR-10, 0.15 there with levels up to 95 %, and 0.05 for ImageNet. Larger values make high
+// sparsities more accurate and the dense weights less so, in particular in short trainings. ρ = 0
+// mixes the gradients of the dense and the compressed loss without an ascent; it is the control to
+// compare with.
 //
 // cs are the compressors that the network is later pruned with. Give all levels that you want to
-// serve, the sparsest included. A step trains one of them, so each further level has fewer steps. The
-// paper uses TopK of 0.5, 0.7 and 0.9 for ImageNet, 0.3 to 0.9 in steps of 0.1 for CIFAR-10, and NM of
-// 2:4 and 4:8 together for N:M.
+// serve, the sparsest included. A step trains one of them, so each further level has fewer steps.
+// The paper uses TopK of 0.5, 0.7 and 0.9 for ImageNet, 0.3 to 0.9 in steps of 0.1 for CIFAR-10,
+// and NM of 2:4 and 4:8 together for N:M.
 //
-// Masks are computed at every use of a compressor. To reuse them, set the field Refresh of Points[1];
-// see [Point].
+// Masks are computed at every use of a compressor. To reuse them, set the field Refresh of
+// Points[1]; see [Point].
 //
 // Reference: https://arxiv.org/abs/2207.14200.
 func CrAMPlus(rho float64, cs ...compress.Compressor) Method {
 	return Method{Name: "cram+", Points: []Point{{}, {Move: Ascend{Rho: rho}, Compress: cs}}, Mix: []float64{1, 1}}
 }
 
-// Ascend moves every parameter, biases and normalization parameters included, along the gradient g₀ of
-// the first point. ‖·‖₂ is the norm over all parameters together.
+// Ascend moves every parameter, biases and normalization parameters included, along the gradient g₀
+// of the first point. ‖·‖₂ is the norm over all parameters together.
 //
 //	θ + Rho·g₀      with Normalize: θ + Rho·g₀/(‖g₀‖₂ + 1e-12)
 type Ascend struct {
@@ -184,8 +187,8 @@ func (m Method) Combine(b *graph.Builder, g []Grads) Grads {
 	return out
 }
 
-// Check returns an error if the points and factors do not fit together, or if the settings of a move or
-// a compressor are out of range.
+// Check returns an error if the points and factors do not fit together, or if the settings of a
+// move or a compressor are out of range.
 func (m Method) Check() error {
 	if err := m.fault(); err != nil {
 		return fmt.Errorf("optim: method %q: %w", m.Name, err)
@@ -238,9 +241,8 @@ func (p Point) fault() error {
 	return nil
 }
 
-// String returns the formula on one line, for example
-// "cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5, topk:0.9}". A training resumes only from a checkpoint
-// with the same text.
+// String returns the formula on one line, for example "cram+ 1·∇(θ) + 1·∇(C(θ+0.2·g)) C∈{topk:0.5,
+// topk:0.9}". A training resumes only from a checkpoint with the same text.
 func (m Method) String() string {
 	var terms []string
 	for i, p := range m.Points {

@@ -24,13 +24,13 @@ type Clock struct {
 
 // An Optimizer computes the next weights from the gradient.
 type Optimizer interface {
-	// String returns the name and the settings on one line. A training resumes only from a checkpoint
-	// with the same text.
+	// String returns the name and the settings on one line. A training resumes only from a
+	// checkpoint with the same text.
 	fmt.Stringer
 
-	// Update appends the computation to b and returns the next value of each weight, in the order of w.
-	// State is kept in slots of kind graph.OptimizerState that Update declares and updates, named after
-	// the optimizer and the parameter ("sgd.momentum/conv1.weight").
+	// Update appends the computation to b and returns the next value of each weight, in the order
+	// of w. State is kept in slots of kind graph.OptimizerState that Update declares and updates,
+	// named after the optimizer and the parameter ("sgd.momentum/conv1.weight").
 	Update(b *graph.Builder, w Weights, g Grads, t Clock) []graph.Node
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// The trajectories of sdk/golden_test.go compare the optimizers with PyTorch. The tests below compare
-// them with closed forms under a constant gradient, in float64.
+// The trajectories of sdk/golden_test.go compare the optimizers with PyTorch. The tests below
+// compare them with closed forms under a constant gradient, in float64.
 
 const rate = 0.1
 
@@ -35,8 +35,8 @@ func weights(b *graph.Builder) (optim.Weights, optim.Grads) {
 	return optim.Weights{kernel, bias}, optim.Grads{gk, gb}
 }
 
-// descend takes steps of an optimizer from weights {1, -2}, {3} with the gradient g, and returns the
-// weights {a, b, c}.
+// descend takes steps of an optimizer from weights {1, -2}, {3} with the gradient g, and returns
+// the weights {a, b, c}.
 func descend(t *testing.T, o optim.Optimizer, steps int, g [3]float64) []float64 {
 	t.Helper()
 	b := graph.NewBuilder()

@@ -15,8 +15,8 @@ type Progress struct {
 
 // A Schedule gives the learning rate of a step.
 type Schedule interface {
-	// String returns the name and the settings on one line. A training resumes only from a checkpoint
-	// with the same text.
+	// String returns the name and the settings on one line. A training resumes only from a
+	// checkpoint with the same text.
 	fmt.Stringer
 
 	// LR returns the learning rate of the step at p.
@@ -41,8 +41,8 @@ func (c Constant) Check(Progress) error {
 // LR returns the rate.
 func (c Constant) LR(Progress) float64 { return float64(c) }
 
-// Cosine rises linearly for Warmup epochs and then follows half a cosine to 0. The rate changes once in
-// each epoch.
+// Cosine rises linearly for Warmup epochs and then follows half a cosine to 0. The rate changes
+// once in each epoch.
 //
 //	Epoch < Warmup:  lr = Peak·(Epoch+1)/Warmup
 //	otherwise:       lr = Peak·½·(1 + cos(π·(Epoch-Warmup)/(Epochs-Warmup)))
@@ -54,7 +54,8 @@ func (c Constant) LR(Progress) float64 { return float64(c) }
 type Cosine struct {
 	// Peak is the largest rate, above 0. There is no default.
 	Peak float64
-	// Warmup is the number of epochs with a rising rate, at most the number of epochs. 0 means none.
+	// Warmup is the number of epochs with a rising rate, at most the number of epochs. 0 means
+	// none.
 	Warmup int
 }
 
@@ -121,8 +122,8 @@ func (m MultiStep) LR(p Progress) float64 {
 	return lr
 }
 
-// Linear rises linearly for Warmup steps and then falls linearly to 0. The rate changes at each step.
-// It is the usual schedule for fine-tuning transformers.
+// Linear rises linearly for Warmup steps and then falls linearly to 0. The rate changes at each
+// step. It is the usual schedule for fine-tuning transformers.
 //
 //	Step < Warmup:  lr = Peak·(Step+1)/Warmup
 //	otherwise:      lr = Peak·(Steps-Step)/(Steps-Warmup)

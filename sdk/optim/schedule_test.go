@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// TestSchedules compares the schedules with numbers computed by hand, those of Cosine from the recipes
-// of the CrAM paper: cos is ½ after a third of the way.
+// TestSchedules compares the schedules with numbers computed by hand, those of Cosine from the
+// recipes of the CrAM paper: cos is ½ after a third of the way.
 func TestSchedules(t *testing.T) {
 	cifar := optim.Cosine{Peak: 0.1, Warmup: 5}
 	imagenet := optim.Cosine{Peak: 0.2, Warmup: 5}

@@ -82,6 +82,7 @@ func (e inner) Error() string {
 	return s
 }
 
-// positive reports whether v is finite and above 0, atLeastZero whether it is finite and not negative.
+// positive reports whether v is finite and above 0, atLeastZero whether it is finite and not
+// negative.
 func positive(v float64) bool    { return v > 0 && v <= math.MaxFloat64 }
 func atLeastZero(v float64) bool { return v >= 0 && v <= math.MaxFloat64 }

@@ -13,8 +13,8 @@ import (
 
 var nan, inf = math.NaN(), math.Inf(1)
 
-// wantFault fails if err does not contain all of the given texts on one line, or is not nil when there
-// are none. It also fails if err has the package's name twice.
+// wantFault fails if err does not contain all of the given texts on one line, or is not nil when
+// there are none. It also fails if err has the package's name twice.
 func wantFault(t *testing.T, of any, err error, says ...string) {
 	t.Helper()
 	if len(says) == 0 {

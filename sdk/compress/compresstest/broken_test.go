@@ -40,7 +40,8 @@ func (c broken) Compress(ctx context.Context, w []compress.Weight) ([]compress.C
 	return out, err
 }
 
-// kernel is the index of a convolution in every sample, of 576 or 1 elements; norm the index of a parameter that is not prunable.
+// kernel is the index of a convolution in every sample, of 576 or 1 elements; norm the index of a
+// parameter that is not prunable.
 const (
 	norm   = 2
 	kernel = 4

@@ -11,8 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A sample is a list of weights under one condition. Names and roles are the same in all samples, so
-// that a compressor that selects by name finds its weights in each.
+// A sample is a list of weights under one condition. Names and roles are the same in all samples,
+// so that a compressor that selects by name finds its weights in each.
 type sample struct {
 	name    string
 	weights []compress.Weight

@@ -4,15 +4,16 @@
 //	func TestMine(t *testing.T) { compresstest.Run(t, Mine{Threshold: 0.01}, compresstest.Options{}) }
 //
 // The suite draws the weights of a small model (convolutions, normalization, an embedding, a linear
-// layer) under many conditions: ordinary values, dimensions of 1, many ties, equal values, zeros, NaN
-// and infinities, and no weights. For all of them the compressor must
+// layer) under many conditions: ordinary values, dimensions of 1, many ties, equal values, zeros,
+// NaN and infinities, and no weights. For all of them the compressor must
 //   - return a valid result ([compress.Check]), with an entry for each weight in order;
 //   - return the same result each time, from any number of goroutines;
 //   - not change its input, nor a result that it returned;
 //   - return an error when its context has ended.
 //
-// For a [compress.GraphCompressor] the results of Build on backends/reference must agree with those of
-// Compress bit for bit. Each requirement is one [Check], so a failure names the broken requirement.
+// For a [compress.GraphCompressor] the results of Build on backends/reference must agree with those
+// of Compress bit for bit. Each requirement is one [Check], so a failure names the broken
+// requirement.
 package compresstest
 
 import (
@@ -31,9 +32,9 @@ type Options struct {
 	// Weights is an additional list of weights, for a compressor that requires particular names or
 	// shapes. Nil adds none.
 	Weights []compress.Weight
-	// Promise returns an error if the result c for w breaks a property that the compressor promises in
-	// addition to the contract, for example that rows are kept or dropped as a whole. Nil means that
-	// there is no such property.
+	// Promise returns an error if the result c for w breaks a property that the compressor promises
+	// in addition to the contract, for example that rows are kept or dropped as a whole. Nil means
+	// that there is no such property.
 	Promise func(w compress.Weight, c compress.Compressed) error
 }
 
@@ -57,8 +58,8 @@ func Run(t *testing.T, c compress.Compressor, o Options) {
 type Check struct {
 	// Name is the requirement in a few words.
 	Name string
-	// Run returns an error if c breaks the requirement. It does not need go test, so a program can run
-	// it, too.
+	// Run returns an error if c breaks the requirement. It does not need go test, so a program can
+	// run it, too.
 	Run func(ctx context.Context, c compress.Compressor, o Options) error
 }
 

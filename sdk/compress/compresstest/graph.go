@@ -38,8 +38,8 @@ func checkGraph(ctx context.Context, c compress.Compressor, o Options) error {
 	return nil
 }
 
-// compareGraph builds a program whose inputs are the weights, runs it, and compares its outputs with
-// the result of Compress.
+// compareGraph builds a program whose inputs are the weights, runs it, and compares its outputs
+// with the result of Compress.
 func compareGraph(ctx context.Context, c compress.GraphCompressor, w []compress.Weight, host []compress.Compressed) error {
 	b := graph.NewBuilder()
 	in, nodes := make([]array.Tensor, len(w)), make([]compress.WeightNode, len(w))
@@ -104,8 +104,8 @@ func run(ctx context.Context, p *graph.Program, in []array.Tensor) ([]array.Tens
 	return exec.Run(ctx, in, nil)
 }
 
-// canonical returns the bytes of t with one bit pattern for all NaN, because arithmetic of a backend
-// may change that pattern.
+// canonical returns the bytes of t with one bit pattern for all NaN, because arithmetic of a
+// backend may change that pattern.
 func canonical(t array.Tensor) []byte {
 	t = t.Clone()
 	replaceNaN(t.F32())

@@ -9,8 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// Groups returns the promise of N:M sparsity: each mask keeps at most n of each m consecutive elements
-// along axis, and a prunable weight without a mask has a reason.
+// Groups returns the promise of N:M sparsity: each mask keeps at most n of each m consecutive
+// elements along axis, and a prunable weight without a mask has a reason.
 func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 	return func(w compress.Weight, c compress.Compressed) error {
 		if c.Mask.None() {
@@ -35,8 +35,8 @@ func Groups(n, m, axis int) func(compress.Weight, compress.Compressed) error {
 	}
 }
 
-// Blocks returns the promise of block sparsity: each mask keeps or drops size consecutive indices of
-// axis 0 together, and a prunable weight without a mask has a reason.
+// Blocks returns the promise of block sparsity: each mask keeps or drops size consecutive indices
+// of axis 0 together, and a prunable weight without a mask has a reason.
 func Blocks(size int) func(compress.Weight, compress.Compressed) error {
 	return func(w compress.Weight, c compress.Compressed) error {
 		if c.Mask.None() {

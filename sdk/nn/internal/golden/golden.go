@@ -1,5 +1,6 @@
-// Package golden compares models with PyTorch: shapes and names of parameters, outputs in both modes, gradients and
-// running statistics, computed in float64 on the reference backend and held against vectors that golden.py wrote.
+// Package golden compares models with PyTorch: shapes and names of parameters, outputs in both
+// modes, gradients and running statistics. It computes them in float64 on the reference backend and
+// compares them with values that golden.py has written.
 package golden
 
 import (
@@ -19,23 +20,24 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// tolerance bounds |got-want|/(1+|want|). Both sides compute in float64 and differ in the order of sums of at most a few
-// thousand terms of order one, through fewer than 20 layers.
+// tolerance is the largest |got-want|/(1+|want|). Both sides compute in float64 and differ in the
+// order of sums, which have at most a few thousand terms of order one, through fewer than 20
+// layers.
 const tolerance = 1e-10
 
 //go:embed layers.json models.json
 var files embed.FS
 
-// A Case is what PyTorch computed for one model.
+// A Case is the result of PyTorch for one model.
 type Case struct {
 	Name   string
 	Input  []int
-	Rows   int // not 0: the input is indices below it
+	Rows   int // the input consists of indices below Rows; 0: it consists of floats
 	State  map[string][]int
 	Output []int
 	Infer  []float64
 	Train  []float64
-	Grads  map[string]float64   // Σ gradient·formula of each parameter and of the input "x", for the loss Σ output·formula
+	Grads  map[string]float64   // Σ gradient·formula, by name; the input is "x", the loss Σ output·formula
 	Stats  map[string][]float64 // after the training pass
 }
 
@@ -53,7 +55,7 @@ func Cases(t *testing.T, file string) []Case {
 	return cases
 }
 
-// formula repeats the function of that name in golden.py.
+// formula is the function of the same name in golden.py.
 func formula(n, a, b, mod int) []float64 {
 	v := make([]float64, n)
 	for i := range v {
@@ -62,7 +64,7 @@ func formula(n, a, b, mod int) []float64 {
 	return v
 }
 
-// value repeats what golden.py gives the k-th state in order of name.
+// value returns the values that golden.py gives to the k-th state in order of name.
 func value(name string, k int, dims []int) []float64 {
 	v := formula(array.Count(dims), 6151, 3571*(k+1), 1999)
 	shift, scale := 0.0, 1.0
@@ -82,7 +84,7 @@ func value(name string, k int, dims []int) []float64 {
 	return v
 }
 
-// Check runs m as PyTorch ran the case and reports every difference.
+// Check runs m with the inputs and the state of the case and reports every difference.
 func Check(t *testing.T, m nn.Model, c Case) {
 	t.Helper()
 	infer, decls := c.program(t, m, nn.Infer)
@@ -176,8 +178,8 @@ func (c Case) run(t *testing.T, program *graph.Program) map[string][]float64 {
 	return got
 }
 
-// Run runs a program once on the reference backend, from the given slots, and returns its outputs and, of the slots it
-// declares, the values afterwards, by name.
+// Run runs a program once on the reference backend with the given slots. It returns the outputs and
+// the values of the slots after the run, by name.
 func Run(t *testing.T, program *graph.Program, slots map[string]array.Tensor, in ...array.Tensor) (out, after map[string]array.Tensor) {
 	t.Helper()
 	check := func(err error) {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes layers.json and models.json beside itself: what PyTorch computes, in float64, for the layers and the models.
+"""Writes layers.json and models.json into its own directory: results of PyTorch for layers and models, in float64.
 
   python3 golden.py
 
-Nothing is random: inputs, parameters and the vectors that outputs and gradients are multiplied with are integer formulas,
-which the Go test repeats. The networks are written here from the papers and from the published parameter names.
+Nothing is random: inputs, parameters and the factors of outputs and gradients are integer formulas, which the Go test
+has, too. The networks are written here from the papers and from the published parameter names.
 """
 import json, math, os
 import numpy as np
@@ -41,7 +41,7 @@ def parameters(model):
 
 
 def case(name, model, shape, rows=0):
-    """rows > 0: the input is indices below it."""
+    """For rows > 0 the input consists of indices below rows."""
     with torch.no_grad():
         state = parameters(model)
     if rows:

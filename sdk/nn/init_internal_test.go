@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestLn: within 2 units in the last place of the result, or of 1 near ln 1.
+// TestLn holds that ln is within 2 units in the last place of the result, or of 1 for x near 1.
 func TestLn(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100_000 {
