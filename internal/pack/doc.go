@@ -1,11 +1,14 @@
-// Package pack reads and writes MessagePack token by token, safely and in one form only.
+// Package pack reads and writes MessagePack
+// (https://github.com/msgpack/msgpack/blob/master/spec.md) token by token, in one canonical form.
 //
-// A [Reader] walks a byte slice that nobody vouches for. It allocates nothing but the strings it returns, compares every
-// length with the bytes that are left before it believes it, and refuses whatever is not canonical: integers and lengths in
-// their shortest form, floats as written by [Writer], strings in UTF-8, no extension types. It never recurses, so nesting
-// cannot exhaust the stack: the caller asks for what must come next, and anything else is an error that says where.
+// A [Reader] reads a byte slice of unknown origin. It allocates only the strings that it returns,
+// and compares every length with the number of remaining bytes. It refuses everything that is not
+// canonical: integers and lengths that have a shorter form, strings that are not UTF-8, and
+// extension types. It does not recurse, so nesting cannot exhaust the stack: the caller asks for
+// the next token, and any other token is an error with its offset.
 //
-// A [Writer] produces exactly what a Reader accepts, so bytes → value → bytes is the identity.
+// A [Writer] writes only what a Reader accepts, so reading bytes and writing the values gives the
+// same bytes.
 //
 //	w := pack.NewWriter()
 //	w.Map(1)
@@ -15,5 +18,5 @@
 //	r := pack.NewReader(w.Bytes())
 //	r.Fields("step")
 //	step := r.Int()
-//	err := r.End() // the first error of all of the above, or bytes left over
+//	err := r.End() // the first error of all calls, or an error about remaining bytes
 package pack

@@ -10,7 +10,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// TestInts holds the boundaries of every form, against an independent decoder.
+// TestInts compares the boundaries of every form of integers with an independent decoder.
 func TestInts(t *testing.T) {
 	for _, x := range []int64{0, 1, 127, 128, 255, 256, 65535, 65536, 1<<32 - 1, 1 << 32, math.MaxInt64,
 		-1, -32, -33, -128, -129, -32768, -32769, -1 << 31, -1<<31 - 1, math.MinInt64} {
@@ -31,11 +31,11 @@ func TestInts(t *testing.T) {
 		t.Errorf("2⁶⁴-1: %v", r.End())
 	}
 	if r := NewReader(w.Bytes()); r.Int() != 0 || r.End() == nil {
-		t.Error("2⁶⁴-1 is taken as an int64")
+		t.Error("2⁶⁴-1 was read as an int64")
 	}
 }
 
-// TestLengths holds the boundaries of every form of lengths.
+// TestLengths writes and reads the boundaries of every form of lengths.
 func TestLengths(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536, 70000} {
 		w := NewWriter()
@@ -100,11 +100,12 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-// TestRefused holds that only the shortest form passes, that no length is believed, and that errors say where.
+// TestRefused requires errors with offsets for forms that are not the shortest, for lengths beyond
+// the end, and for other types.
 func TestRefused(t *testing.T) {
 	for _, c := range []struct {
 		bytes string
-		take  func(r *Reader)
+		read  func(r *Reader)
 		want  string
 	}{
 		{"", func(r *Reader) { r.Int() }, "at byte 0: an integer needs 1 bytes, 0 are left"},
@@ -112,7 +113,7 @@ func TestRefused(t *testing.T) {
 		{"cd00ff", func(r *Reader) { r.Int() }, "shortest"},
 		{"ce0000ffff", func(r *Reader) { r.Int() }, "shortest"},
 		{"cf00000000ffffffff", func(r *Reader) { r.Uint() }, "shortest"},
-		{"cf8000000000000000", func(r *Reader) { r.Int() }, "does not fit"},
+		{"cf8000000000000000", func(r *Reader) { r.Int() }, "want an integer of at most 9223372036854775807, got 9223372036854775808"},
 		{"d07f", func(r *Reader) { r.Int() }, "shortest"}, // positive in a signed form
 		{"d0e0", func(r *Reader) { r.Int() }, "shortest"},
 		{"d1ff80", func(r *Reader) { r.Int() }, "shortest"},
@@ -151,14 +152,14 @@ func TestRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := NewReader(b)
-		c.take(r)
+		c.read(r)
 		if err := r.End(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.bytes, err, c.want)
 		}
 	}
 }
 
-// FuzzReader holds that bytes that were read as any sequence of tokens are those that the writer makes of them.
+// FuzzReader reads bytes as a sequence of tokens, writes the tokens, and requires the same bytes.
 func FuzzReader(f *testing.F) {
 	copied := func(kinds, b []byte) (again []byte, err error) {
 		r, w := NewReader(b), NewWriter()
@@ -204,7 +205,7 @@ func FuzzReader(f *testing.F) {
 	w.String(strings.Repeat("y", 40))
 	kinds := []byte{5, 9, 4, 0, 1, 6, 7, 3, 8, 2}
 	if _, err := copied(kinds, w.Bytes()); err != nil {
-		f.Fatal(err) // a seed that is refused leads nowhere
+		f.Fatal(err)
 	}
 	f.Add(kinds, w.Bytes())
 	f.Fuzz(func(t *testing.T, kinds, b []byte) {

@@ -8,24 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// A Reader takes tokens from bytes. The first error sticks: later calls return zero values, lengths included, so a loop
-// over a length ends, and [Reader.End] or [Reader.Err] returns the error. A Reader is for one goroutine.
+// A Reader reads tokens from bytes. After the first error all methods return zero values, also for
+// lengths, so that a loop over a length ends. [Reader.Err] and [Reader.End] return the error. A
+// Reader is for one goroutine.
 type Reader struct {
 	b   []byte
 	off int
 	err error
 }
 
-// NewReader returns a reader of b, which must not change while it is read.
+// NewReader returns a Reader of b. The caller must not change b while the Reader is in use.
 func NewReader(b []byte) *Reader { return &Reader{b: b} }
 
 // Err returns the first error, or nil.
 func (r *Reader) Err() error { return r.err }
 
-// Offset returns how many bytes have been taken.
+// Offset returns the number of bytes read.
 func (r *Reader) Offset() int { return r.off }
 
-// End returns the first error, or one when bytes are left over.
+// End returns the first error, or an error if bytes remain.
 func (r *Reader) End() error {
 	if r.err == nil && r.off != len(r.b) {
 		r.Fail("%d bytes follow the end", len(r.b)-r.off)
@@ -33,14 +34,15 @@ func (r *Reader) End() error {
 	return r.err
 }
 
-// Fail records an error at the current offset unless there is one already. Callers use it for what a value means.
+// Fail records an error at the current offset if there is none. Callers use it for a wrong value of
+// a valid token.
 func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = &Error{Offset: r.off, Problem: fmt.Sprintf(format, args...)}
 	}
 }
 
-// An Error says at which byte something is wrong, and what.
+// An Error is a problem at an offset in the bytes.
 type Error struct {
 	Offset  int
 	Problem string
@@ -62,7 +64,7 @@ func (r *Reader) take(n int, what string) []byte {
 	return b
 }
 
-// lead returns the next byte, which says what a value is.
+// lead returns the next byte, which contains the type of a value.
 func (r *Reader) lead(what string) (byte, bool) {
 	b := r.take(1, what)
 	if b == nil {
@@ -71,13 +73,14 @@ func (r *Reader) lead(what string) (byte, bool) {
 	return b[0], true
 }
 
-// wrong reports that another kind of value came.
+// wrong records that the value with the lead byte c has another type.
 func (r *Reader) wrong(want string, c byte) {
 	r.off--
 	r.Fail("want %s, got a value that begins with 0x%02x", want, c)
 }
 
-// uint takes a big-endian number of n bytes that must be at least least, or a shorter form would do.
+// uint reads a big-endian number of n bytes. A number below least has a shorter form, so it is an
+// error.
 func (r *Reader) uint(n int, least uint64, what string) uint64 {
 	b := r.take(n, what)
 	var x uint64
@@ -91,9 +94,10 @@ func (r *Reader) uint(n int, least uint64, what string) uint64 {
 	return x
 }
 
-// length takes the length that follows lead byte c, one of codes for 8, 16 and 32 bits (0: no such form). short is the
-// longest length that a form without these codes can hold, -1 for none.
-func (r *Reader) length(c byte, codes [3]byte, short int, what string) (int, bool) {
+// length reads the length after lead byte c. Codes are the lead bytes of lengths in 8, 16 and 32
+// bits, 0 for none. Short is the greatest length of the form without these codes, -1 for none. Ok
+// is false if c is none of the codes.
+func (r *Reader) length(c byte, codes [3]byte, short int, what string) (n int, ok bool) {
 	least := uint64(short + 1)
 	for i, code := range codes {
 		if code == 0 {
@@ -102,7 +106,7 @@ func (r *Reader) length(c byte, codes [3]byte, short int, what string) (int, boo
 		if c == code {
 			n := r.uint(1<<i, least, "length of "+what)
 			if n > math.MaxInt {
-				r.Fail("length of %s %d does not fit this machine", what, n)
+				r.Fail("length of %s: want at most %d, got %d", what, math.MaxInt, n)
 				return 0, true
 			}
 			return int(n), true
@@ -112,10 +116,10 @@ func (r *Reader) length(c byte, codes [3]byte, short int, what string) (int, boo
 	return 0, false
 }
 
-// Array takes the beginning of an array and returns how many values follow.
+// Array reads the head of an array and returns the number of values that follow.
 func (r *Reader) Array() int { return r.container(0x90, [3]byte{0, 0xdc, 0xdd}, "an array", 1) }
 
-// Map takes the beginning of a map and returns how many pairs follow.
+// Map reads the head of a map and returns the number of pairs that follow.
 func (r *Reader) Map() int { return r.container(0x80, [3]byte{0, 0xde, 0xdf}, "a map", 2) }
 
 func (r *Reader) container(fix byte, codes [3]byte, what string, each int) int {
@@ -130,7 +134,7 @@ func (r *Reader) container(fix byte, codes [3]byte, what string, each int) int {
 			return 0
 		}
 	}
-	if r.err == nil && n > (len(r.b)-r.off)/each { // a value takes a byte at least
+	if r.err == nil && n > (len(r.b)-r.off)/each { // a value has at least one byte
 		r.Fail("%s of %d does not fit the %d bytes left", what, n, len(r.b)-r.off)
 	}
 	if r.err != nil {
@@ -139,14 +143,15 @@ func (r *Reader) container(fix byte, codes [3]byte, what string, each int) int {
 	return n
 }
 
-// ArrayOf takes the beginning of an array of exactly n values.
+// ArrayOf reads the head of an array of exactly n values.
 func (r *Reader) ArrayOf(n int) {
 	if got := r.Array(); r.err == nil && got != n {
 		r.Fail("want an array of %d, got one of %d", n, got)
 	}
 }
 
-// Fields takes the beginning of a map with exactly len(keys) pairs and its first key; take the others with [Reader.Key].
+// Fields reads the head of a map with exactly len(keys) pairs, and its first key. Read the other
+// keys with [Reader.Key].
 func (r *Reader) Fields(keys ...string) {
 	if got := r.Map(); r.err == nil && got != len(keys) {
 		r.Fail("want a map of the %d fields %q, got one of %d", len(keys), keys, got)
@@ -156,14 +161,14 @@ func (r *Reader) Fields(keys ...string) {
 	}
 }
 
-// Key takes the string key.
+// Key reads the string key. Any other string is an error.
 func (r *Reader) Key(key string) {
 	if got := r.String(len(key)); r.err == nil && got != key {
 		r.Fail("want field %q, got %q", key, got)
 	}
 }
 
-// String takes a string of valid UTF-8 and at most limit bytes.
+// String reads a string of valid UTF-8 and at most limit bytes.
 func (r *Reader) String(limit int) string {
 	c, ok := r.lead("a string")
 	if !ok {
@@ -187,7 +192,7 @@ func (r *Reader) String(limit int) string {
 	return string(b)
 }
 
-// Name takes a string that [CheckName] accepts.
+// Name reads a string that [CheckName] accepts.
 func (r *Reader) Name() string {
 	s := r.String(MaxName)
 	if r.err == nil {
@@ -199,11 +204,11 @@ func (r *Reader) Name() string {
 	return s
 }
 
-// MaxName is the longest name in bytes.
+// MaxName is the maximum length of a name in bytes.
 const MaxName = 255
 
-// CheckName returns an error unless s is 1 to 255 bytes of printable UTF-8. Names are shown to people and compared, never used
-// as paths.
+// CheckName returns an error unless s is 1 to [MaxName] bytes of printable UTF-8. Names are printed
+// and compared. They are not used as paths.
 func CheckName(s string) error {
 	if s == "" || len(s) > MaxName || !utf8.ValidString(s) {
 		return fmt.Errorf("name %.64q: want 1 to %d bytes of UTF-8", s, MaxName)
@@ -216,7 +221,8 @@ func CheckName(s string) error {
 	return nil
 }
 
-// BinHeader takes the beginning of a binary and returns how many bytes follow, without looking whether they are there.
+// BinHeader reads the head of a binary and returns the number of bytes that follow. It does not
+// check that they exist.
 func (r *Reader) BinHeader() int {
 	c, ok := r.lead("a binary")
 	if !ok {
@@ -232,21 +238,21 @@ func (r *Reader) BinHeader() int {
 	return n
 }
 
-// Bin takes a binary and returns its bytes, which share memory with the reader's.
+// Bin reads a binary and returns its bytes. They share memory with the bytes of the Reader.
 func (r *Reader) Bin() []byte { return r.take(r.BinHeader(), "a binary") }
 
-// Int takes an integer that fits int64.
+// Int reads an integer from -2⁶³ to 2⁶³-1.
 func (r *Reader) Int() int64 {
 	c, ok := r.lead("an integer")
 	if !ok {
 		return 0
 	}
 	switch c {
-	case 0xd0, 0xd1, 0xd2, 0xd3: // negative, of 1 to 8 bytes; the shorter form reaches down to most
-		most := [...]int64{-32, math.MinInt8, math.MinInt16, math.MinInt32}[c-0xd0]
+	case 0xd0, 0xd1, 0xd2, 0xd3: // negative, of 1 to 8 bytes; from least up there is a shorter form
+		least := [...]int64{-32, math.MinInt8, math.MinInt16, math.MinInt32}[c-0xd0]
 		shift := 64 - 8<<(c-0xd0)
 		x := int64(r.uint(1<<(c-0xd0), 0, "an integer")<<shift) >> shift
-		if r.err == nil && x >= most {
+		if r.err == nil && x >= least {
 			r.Fail("integer %d is not in its shortest form", x)
 			return 0
 		}
@@ -258,13 +264,13 @@ func (r *Reader) Int() int64 {
 	r.off--
 	x := r.Uint()
 	if r.err == nil && x > math.MaxInt64 {
-		r.Fail("integer %d does not fit 64 bits with a sign", x)
+		r.Fail("want an integer of at most %d, got %d", math.MaxInt64, x)
 		return 0
 	}
 	return int64(x)
 }
 
-// Uint takes an integer from 0 to 2⁶⁴-1.
+// Uint reads an integer from 0 to 2⁶⁴-1.
 func (r *Reader) Uint() uint64 {
 	c, ok := r.lead("an unsigned integer")
 	if !ok || c < 0x80 {
@@ -278,7 +284,7 @@ func (r *Reader) Uint() uint64 {
 	return r.uint(1<<(c-0xcc), least, "integer")
 }
 
-// IntIn takes an integer from lo to hi.
+// IntIn reads an integer from lo to hi. After an error it returns lo.
 func (r *Reader) IntIn(lo, hi int64) int64 {
 	x := r.Int()
 	if r.err == nil && (x < lo || x > hi) {
@@ -290,7 +296,7 @@ func (r *Reader) IntIn(lo, hi int64) int64 {
 	return x
 }
 
-// Float64 takes a 64-bit float.
+// Float64 reads a 64-bit float.
 func (r *Reader) Float64() float64 {
 	if b := r.fixed(0xcb, 8, "a 64-bit float"); b != nil {
 		return math.Float64frombits(binary.BigEndian.Uint64(b))
@@ -298,7 +304,7 @@ func (r *Reader) Float64() float64 {
 	return 0
 }
 
-// Float32 takes a 32-bit float.
+// Float32 reads a 32-bit float.
 func (r *Reader) Float32() float32 {
 	if b := r.fixed(0xca, 4, "a 32-bit float"); b != nil {
 		return math.Float32frombits(binary.BigEndian.Uint32(b))
@@ -314,7 +320,7 @@ func (r *Reader) fixed(code byte, n int, what string) []byte {
 	return r.take(n, what)
 }
 
-// Bool takes true or false.
+// Bool reads true or false.
 func (r *Reader) Bool() bool {
 	c, ok := r.lead("a boolean")
 	if ok && c != 0xc2 && c != 0xc3 {
@@ -323,7 +329,7 @@ func (r *Reader) Bool() bool {
 	return c == 0xc3
 }
 
-// IsArray reports whether an array comes next. It takes nothing.
+// IsArray reports whether the next value is an array. It reads nothing.
 func (r *Reader) IsArray() bool {
 	if r.err != nil || r.off >= len(r.b) {
 		return false
@@ -332,7 +338,7 @@ func (r *Reader) IsArray() bool {
 	return c&0xf0 == 0x90 || c == 0xdc || c == 0xdd
 }
 
-// IsNil reports whether nil comes next, and takes it if so.
+// IsNil reports whether the next value is nil, and reads it in that case.
 func (r *Reader) IsNil() bool {
 	if r.err != nil || r.off >= len(r.b) || r.b[r.off] != 0xc0 {
 		return false

@@ -6,32 +6,34 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A Writer appends tokens to a buffer in memory, each in its shortest form. Containers are announced by their length and
-// followed by that many values; the writer does not count them. A Writer is for one goroutine.
+// A Writer appends tokens to a buffer in memory, each in its shortest form. Array and Map write a
+// length; the caller writes that many values after it, and the Writer does not count them. A Writer
+// is for one goroutine.
 type Writer struct {
 	buf bytes.Buffer
 	enc *msgpack.Encoder
 }
 
-// NewWriter returns an empty writer.
+// NewWriter returns an empty Writer.
 func NewWriter() *Writer {
 	w := &Writer{}
 	w.enc = msgpack.NewEncoder(&w.buf)
 	return w
 }
 
-// Bytes returns what was written. It is valid until the next write.
+// Bytes returns the written bytes. They are valid until the next write.
 func (w *Writer) Bytes() []byte { return w.buf.Bytes() }
 
-// Len returns how many bytes were written.
+// Len returns the number of written bytes.
 func (w *Writer) Len() int { return w.buf.Len() }
 
-// The encoder fails only when its buffer does, and a bytes.Buffer never does: its errors are dropped below.
+// The methods below ignore the errors of the encoder: they are those of its bytes.Buffer, which has
+// none.
 
-// Array begins an array of n values.
+// Array writes the head of an array of n values.
 func (w *Writer) Array(n int) { _ = w.enc.EncodeArrayLen(n) }
 
-// Map begins a map of n pairs.
+// Map writes the head of a map of n pairs.
 func (w *Writer) Map(n int) { _ = w.enc.EncodeMapLen(n) }
 
 // String writes a string.
@@ -55,7 +57,8 @@ func (w *Writer) Bool(x bool) { _ = w.enc.EncodeBool(x) }
 // Nil writes nil.
 func (w *Writer) Nil() { _ = w.enc.EncodeNil() }
 
-// BinHeader begins a binary whose n bytes the caller writes elsewhere, after Bytes. n is at most 2³²-1.
+// BinHeader writes the head of a binary of n bytes, at most 2³²-1. The caller writes these bytes
+// elsewhere, after Bytes.
 func (w *Writer) BinHeader(n int) { _ = w.enc.EncodeBytesLen(n) }
 
 // Bin writes a binary.

@@ -1,5 +1,6 @@
-// Package printable makes texts of unknown origin fit for a terminal: a plugin's words, what a file says of itself. An escape sequence,
-// a carriage return or a character that turns the direction of writing could make a line say what it does not.
+// Package printable escapes texts of unknown origin for a terminal: texts of a plugin or of a file.
+// Without it, an escape sequence, a carriage return or a character that changes the direction of
+// writing could hide or imitate other output.
 package printable
 
 import (
@@ -10,14 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// Line returns the first limit bytes of s on one line: what does not print, line ends among it, is written as Go escapes it ("\x1b", "\u202e"),
-// and what was cut off is counted.
+// Line returns the first limit bytes of s on one line. Characters that are not printable, line ends
+// included, have the form of a Go string literal: \n, \x1b, \u202e. If bytes are left out, their
+// number is appended. Line does not cut within a character.
 func Line(s string, limit int) string { return escape(s, limit, "") }
 
-// Lines is [Line] with line ends and tabs left as they are.
+// Lines is like [Line] but keeps line ends and tabs.
 func Lines(s string, limit int) string { return escape(s, limit, "\n\t") }
 
-func escape(s string, limit int, pass string) string {
+func escape(s string, limit int, keep string) string {
 	whole := len(s)
 	for limit < len(s) && limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
@@ -26,7 +28,8 @@ func escape(s string, limit int, pass string) string {
 	var b strings.Builder
 	for rest := s; rest != ""; {
 		r, n := utf8.DecodeRuneInString(rest)
-		if broken := r == utf8.RuneError && n == 1; !broken && (unicode.IsPrint(r) || strings.ContainsRune(pass, r)) {
+		invalid := r == utf8.RuneError && n == 1
+		if !invalid && (unicode.IsPrint(r) || strings.ContainsRune(keep, r)) {
 			b.WriteString(rest[:n])
 		} else {
 			quoted := strconv.QuoteToASCII(rest[:n])

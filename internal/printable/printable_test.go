@@ -51,9 +51,9 @@ func TestLimit(t *testing.T) {
 
 func FuzzLine(f *testing.F) {
 	f.Add("\x1b[2J\r\n\u202e\xff", 7)
-	f.Add("θ + ρ·g, 日本", 5) // cut within a rune
+	f.Add("θ + ρ·g, 日本", 5) // a cut within a rune
 	f.Add("\u009b31m\u2028\x00\x7f\u200b", 100)
-	f.Add("\xf0\x9f\x98", 2) // a rune that does not end
+	f.Add("\xf0\x9f\x98", 2) // an incomplete rune
 	f.Add(strings.Repeat("\xff", 64), 63)
 	f.Add("abc", math.MinInt)
 	f.Add("", math.MaxInt)

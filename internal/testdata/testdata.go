@@ -1,8 +1,9 @@
 // Package testdata finds the real data sets that some tests need.
 //
-// The module ships no data. A test that wants some calls [Dir] and gets the folder named by CRAM_DATA, laid out as the
-// data sets' authors publish them: cifar-10-batches-bin/, mnist/, fashion-mnist/ and so on. Without it the test is
-// skipped, aloud; with CRAM_REQUIRE_DATA=1 it fails instead, so that a complete run cannot pass by skipping.
+// The module contains no data sets. [Dir] returns the directory in the environment variable
+// CRAM_DATA, which has the layout of the published data sets: cifar-10-batches-bin/, mnist/,
+// fashion-mnist/ and so on. Without it, Dir skips the test with a message. With
+// CRAM_REQUIRE_DATA=1, it fails the test instead, so that a complete run contains all tests.
 package testdata
 
 import (
@@ -11,8 +12,8 @@ import (
 	"testing"
 )
 
-// Dir returns the folder of real data, after checking that it holds each of the named entries (slash-separated paths).
-// It skips the test when the folder or an entry is missing, and fails it when CRAM_REQUIRE_DATA=1.
+// Dir returns the directory of real data. Entries are slash-separated paths in it. If the directory
+// or an entry is missing, Dir skips the test, or fails it with CRAM_REQUIRE_DATA=1.
 func Dir(t testing.TB, entries ...string) string {
 	t.Helper()
 	dir, why := find(t, entries)
@@ -22,7 +23,8 @@ func Dir(t testing.TB, entries ...string) string {
 	return dir
 }
 
-// Find is [Dir] for tests that have something to fall back on: where data is missing it says so in the log and returns "".
+// Find is like [Dir] for tests that can run without real data. If data is missing, it writes to the
+// log of the test and returns an empty string, or fails the test with CRAM_REQUIRE_DATA=1.
 func Find(t testing.TB, entries ...string) string {
 	t.Helper()
 	dir, why := find(t, entries)
@@ -33,11 +35,11 @@ func Find(t testing.TB, entries ...string) string {
 	return dir
 }
 
-// find returns the folder, or why it is not to be had; that fails the test when CRAM_REQUIRE_DATA=1.
+// find returns the directory, or why it cannot be used.
 func find(t testing.TB, entries []string) (dir, why string) {
 	t.Helper()
 	if dir = os.Getenv("CRAM_DATA"); dir == "" {
-		why = "CRAM_DATA is not set: it names the folder that holds cifar-10-batches-bin/, mnist/, …"
+		why = "CRAM_DATA is not set: want the directory with cifar-10-batches-bin/, mnist/, …"
 	} else {
 		for _, entry := range append([]string{"."}, entries...) {
 			if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(entry))); err != nil {

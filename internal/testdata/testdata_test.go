@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// recorder notes how a test ended and leaves it by a panic, as the real methods leave it by runtime.Goexit.
+// A recorder records how a test ends. It ends the test by a panic, as testing.T does by
+// runtime.Goexit.
 type recorder struct {
 	testing.TB
 	skipped, failed, logged bool
@@ -29,7 +30,7 @@ func TestDir(t *testing.T) {
 		{"there", dir, "", "there", false, false},
 		{"unset", "", "", "there", true, false},
 		{"unset, required", "", "1", "there", false, true},
-		{"no such folder", filepath.Join(dir, "no"), "", "there", true, false},
+		{"no such directory", filepath.Join(dir, "no"), "", "there", true, false},
 		{"no such entry", dir, "", "no", true, false},
 		{"no such entry, required", dir, "1", "no", false, true},
 	} {

@@ -10,23 +10,24 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// bar shows a training as one bar over all its steps, with a line left behind for each epoch, and a download as one bar a file.
+// A bar shows a training as one bar for all steps, with one line for each finished epoch, and a
+// download as one bar for each file.
 type bar struct {
 	w     io.Writer
-	pause time.Duration // least time between two pictures of the bar
-	what  string        // of which file, "" for a training
+	pause time.Duration // minimum time between two updates of the terminal
+	file  string        // the file of the bar, "" for a training
 	bar   *progressbar.ProgressBar
 }
 
 func newBar(w io.Writer) *bar { return &bar{w: w, pause: 100 * time.Millisecond} }
 
-// begin makes a bar that counts to total, unless the one there is for the same thing.
-func (b *bar) begin(what string, total int64, options ...progressbar.Option) {
-	if b.bar != nil && b.what == what {
+// begin makes a bar that counts to total, if there is none for this file.
+func (b *bar) begin(file string, total int64, options ...progressbar.Option) {
+	if b.bar != nil && b.file == file {
 		return
 	}
 	b.close()
-	b.what = what
+	b.file = file
 	b.bar = progressbar.NewOptions64(total, append(options,
 		progressbar.OptionSetWriter(b.w),
 		progressbar.OptionSetWidth(30),

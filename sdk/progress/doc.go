@@ -1,8 +1,9 @@
-// Package progress shows people how a training or a download goes: a bar on a terminal, plain log lines elsewhere.
+// Package progress shows the progress of a training or a download: a bar on a terminal, log lines
+// elsewhere.
 //
 //	show := progress.New(os.Stderr)
 //	defer show.Close()
 //	t := sdk.Trainer{…, OnStep: show.Step, OnEpoch: show.Epoch}
 //
-// It is a package of its own so that a program which trains silently, or only serves, links no progress bar.
+// It is separate from package sdk, so that a program without it does not link a progress bar.
 package progress

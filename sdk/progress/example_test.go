@@ -11,7 +11,7 @@ import (
 	"github.com/compressaware/cram/sdk/progress"
 )
 
-// A training that shows how it goes on standard error.
+// A training that shows its progress on standard error.
 func ExampleNew() {
 	train, err := data.Shapes(100, 0)
 	if err != nil {

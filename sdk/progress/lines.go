@@ -9,23 +9,23 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// pause is the least time between two lines within an epoch or a file.
+// pause is the minimum time between two lines within an epoch or a file.
 const pause = 10 * time.Second
 
-// lines writes log lines: one an epoch or a file, and between them one every ten seconds.
+// lines writes one log line for each epoch or file, and one every ten seconds between them.
 type lines struct {
 	log  *slog.Logger
 	now  func() time.Time
 	last time.Time
-	file string // the one last told about
-	done bool   // its end has been told
+	file string // the file of the last call
+	done bool   // the line for its end was written
 }
 
 func newLines(w io.Writer, now func() time.Time) *lines {
 	return &lines{log: slog.New(slog.NewTextHandler(w, nil)), now: now, last: now()}
 }
 
-// due reports whether it is time for another line.
+// due reports whether another line is due.
 func (l *lines) due() bool {
 	if now := l.now(); now.Sub(l.last) >= pause {
 		l.last = now

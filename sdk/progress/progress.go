@@ -12,17 +12,16 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// A Display shows the steps and epochs of one training, or the files of one download. Its methods are for one goroutine
-// at a time, which is how sdk.Trainer and data.Fetch call them. The zero Display, and nil, show nothing.
+// A Display shows the steps and epochs of one training, or the files of one download. Its methods
+// are for one goroutine at a time; sdk.Trainer and data.Fetch call them that way. The zero Display
+// shows nothing.
 type Display struct {
 	view
 	now   func() time.Time
 	speed speed
 }
 
-func (d *Display) blank() bool { return d == nil || d.view == nil }
-
-// A view is one way of showing.
+// A view is a form of output.
 type view interface {
 	step(s sdk.Step, imagesPerSecond float64)
 	epoch(line []field)
@@ -30,7 +29,8 @@ type view interface {
 	close() error
 }
 
-// New returns a Display on w: a bar when w is a terminal, log lines otherwise, nothing when it is nil.
+// New returns a Display that writes to w: a bar if w is a terminal, log lines otherwise. If w is
+// nil, the Display shows nothing.
 func New(w io.Writer) *Display {
 	if w == nil {
 		return &Display{}
@@ -41,18 +41,18 @@ func New(w io.Writer) *Display {
 	return &Display{view: newLines(w, time.Now), now: time.Now}
 }
 
-// Step shows one training step; use it as sdk.Trainer.OnStep. It never fails.
+// Step shows one training step. Use it as sdk.Trainer.OnStep. It always returns nil.
 func (d *Display) Step(s sdk.Step) error {
-	if d.blank() {
+	if d.view == nil {
 		return nil
 	}
 	d.step(s, d.speed.add(s.Examples, d.now()))
 	return nil
 }
 
-// Epoch shows one finished epoch; use it as sdk.Trainer.OnEpoch. It never fails.
+// Epoch shows one finished epoch. Use it as sdk.Trainer.OnEpoch. It always returns nil.
 func (d *Display) Epoch(e sdk.Epoch) error {
-	if d.blank() {
+	if d.view == nil {
 		return nil
 	}
 	d.epoch(describe(e, d.speed.mean()))
@@ -60,25 +60,25 @@ func (d *Display) Epoch(e sdk.Epoch) error {
 	return nil
 }
 
-// Bytes shows how much of a file is there; use it as data.FetchOptions.Progress.
+// Bytes shows the number of downloaded bytes of a file. Use it as data.FetchOptions.Progress.
 func (d *Display) Bytes(file string, done, total int64) {
-	if !d.blank() {
+	if d.view != nil {
 		d.bytes(file, done, total)
 	}
 }
 
-// Close leaves the terminal clean. The Display must not be used afterwards.
+// Close removes the bar from the terminal. The Display cannot be used after it.
 func (d *Display) Close() error {
-	if d.blank() {
+	if d.view == nil {
 		return nil
 	}
 	return d.close()
 }
 
-// A field is one named number of an epoch, formatted for people.
+// A field is one named number of an epoch, formatted for output.
 type field struct{ name, value string }
 
-// describe returns what is worth saying about an epoch.
+// describe returns the fields of an epoch.
 func describe(e sdk.Epoch, imagesPerSecond float64) []field {
 	line := []field{
 		{"epoch", fmt.Sprintf("%d/%d", e.Epoch+1, e.Epochs)},
@@ -102,13 +102,14 @@ func join(line []field) string {
 	return strings.Join(parts, "  ")
 }
 
-// speed measures examples a second since its first step, whose own time is unknown and does not count.
+// speed measures examples per second since the end of its first step. The time of that step is
+// unknown, so its examples do not count.
 type speed struct {
 	start, last time.Time
 	examples    int
 }
 
-// add counts a step that ended now and returns the mean speed so far, 0 at the first.
+// add counts a step that ended now and returns the mean speed, 0 after the first step.
 func (s *speed) add(examples int, now time.Time) float64 {
 	s.last = now
 	if s.start.IsZero() {

@@ -11,7 +11,7 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// clock is a time that tests move.
+// clock is a time that tests set.
 type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
@@ -22,7 +22,8 @@ func step(i int) sdk.Step {
 
 var epoch = sdk.Epoch{Epoch: 0, Epochs: 2, LR: 0.1, Loss: 1.25, Validation: &sdk.Score{Accuracy: 0.5, Loss: 1.75}}
 
-// TestLines: with steps of 4 s, an epoch of ten has lines after 12, 24 and 36 s, and one of its own.
+// TestLines runs an epoch of ten steps of 4 s and requires lines after 12, 24 and 36 s and one for
+// the epoch.
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{time.Unix(1000, 0)}
@@ -51,7 +52,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestLinesBytes: one line a file at its end, whatever the number of pieces.
+// TestLinesBytes requires one line for the end of each file, for any number of pieces.
 func TestLinesBytes(t *testing.T) {
 	var out bytes.Buffer
 	d := New(&out)
@@ -66,7 +67,8 @@ func TestLinesBytes(t *testing.T) {
 	}
 }
 
-// TestBar: the bar names where it is, is wiped before the line of an epoch, and again at the end.
+// TestBar requires the epoch, loss and speed in the bar, and that it is cleared before the line of
+// an epoch and at the end.
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	c := &clock{time.Unix(1000, 0)}
@@ -77,13 +79,13 @@ func TestBar(t *testing.T) {
 	}
 	for _, want := range []string{"epoch 1/2", "loss 1.5000", "64 images/s"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("the bar %q lacks %q", out.String(), want)
+			t.Errorf("the bar %q does not contain %q", out.String(), want)
 		}
 	}
 	d.Epoch(epoch)
 	last := func() string {
-		wiped := strings.Split(out.String(), "\r")
-		return wiped[len(wiped)-1]
+		parts := strings.Split(out.String(), "\r")
+		return parts[len(parts)-1]
 	}
 	if want := "epoch 1/2  lr 0.1  loss 1.2500  val_accuracy 0.5000  val_loss 1.7500  images_per_s 64\n"; last() != want {
 		t.Errorf("the epoch's line is %q, want %q", last(), want)
@@ -97,7 +99,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// TestBarBytes: a bar a file.
+// TestBarBytes requires one bar for each file.
 func TestBarBytes(t *testing.T) {
 	var out bytes.Buffer
 	d := &Display{view: newBar(&out), now: time.Now}
@@ -108,12 +110,12 @@ func TestBarBytes(t *testing.T) {
 	}
 	for _, want := range []string{"a.gz", "b.gz"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q lacks %q", out.String(), want)
+			t.Errorf("%q does not contain %q", out.String(), want)
 		}
 	}
 }
 
-// TestBrokenWriter: a display that cannot be seen does not stop a training.
+// TestBrokenWriter requires that errors of the writer do not stop a training.
 func TestBrokenWriter(t *testing.T) {
 	for name, v := range map[string]view{"bar": newBar(broken{}), "lines": newLines(broken{}, time.Now)} {
 		d := &Display{view: v, now: time.Now}
