@@ -7,16 +7,19 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// CNN is a short stack of 3×3 convolutions with batch norm and ReLU, each but the first halving the image, a mean over
-// the image and a linear classifier.
+// CNN is a stack of 3×3 convolutions with batch norm and ReLU, a mean over the image and a linear
+// classifier. Each convolution except the first halves height and width.
 //
 // Parameters: conv1, bn1, conv2, bn2, …; fc.
 type CNN struct {
-	Widths  []int // output channels of each convolution
+	// Widths are the numbers of output channels of the convolutions.
+	Widths []int
+	// Classes is the number of classes, at least 1.
 	Classes int
 }
 
-// SmallCNN is a CNN for first steps and tests: 14,576 prunable weights for 10 classes of colour images.
+// SmallCNN returns a CNN for first steps and tests. It has 14,576 prunable weights for color images
+// of 10 classes.
 func SmallCNN(classes int) CNN { return CNN{Widths: []int{16, 32, 32}, Classes: classes} }
 
 // Forward returns the logits [N Classes] of images x [N C H W].

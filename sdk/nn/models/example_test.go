@@ -9,6 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
+// count returns the number of parameters of a model.
 func count(m nn.Model, input graph.Shape) (params int) {
 	decls, _, err := nn.Declare(m, input)
 	if err != nil {
@@ -33,7 +34,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// [N 3 224 224] 25557032
-	// models: unknown model "resnet49"; known: mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn, mobilenet_v1_0.25, mobilenet_v1_0.5, mobilenet_v1_0.75, mobilenet_v1_1.0
+	// models: unknown model "resnet49"; want one of mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn, mobilenet_v1_0.25, mobilenet_v1_0.5, mobilenet_v1_0.75, mobilenet_v1_1.0
 }
 
 func ExampleNames() {
@@ -58,7 +59,7 @@ func ExampleResNet() {
 }
 
 func ExampleVGG() {
-	m := models.VGG{Stem: models.CIFAR, Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
+	m := models.VGG{Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
 	fmt.Println(count(m, graph.Batch(3, 32, 32)))
 	// Output: 242826
 }
@@ -79,4 +80,38 @@ func ExampleMobileNet() {
 	m := models.MobileNetV1(0.25, 5)
 	fmt.Println(count(m, graph.Batch(3, 96, 96)))
 	// Output: 214357
+}
+
+// ResNet-20 for CIFAR-10 and its variant without parameters in the shortcuts.
+func ExampleResNet20() {
+	fmt.Println(count(models.ResNet20(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet20A(10), graph.Batch(3, 32, 32)))
+	// Output:
+	// 272474
+	// 269722
+}
+
+// ResNet-50 with the names and shapes of torchvision.
+func ExampleResNet50() {
+	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Batch(3, 224, 224))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(decls[0].Name, decls[0].Type, decls[len(decls)-1].Name)
+	// Output: conv1.weight f32[64 3 7 7] fc.bias
+}
+
+func ExampleVGG16BNCIFAR() {
+	fmt.Println(count(models.VGG16BNCIFAR(10), graph.Batch(3, 32, 32)))
+	// Output: 14728266
+}
+
+func ExampleSmallCNN() {
+	fmt.Println(models.SmallCNN(10))
+	// Output: {[16 32 32] 10}
+}
+
+func ExampleLeNet300() {
+	fmt.Println(count(models.LeNet300(10), graph.Batch(1, 28, 28)))
+	// Output: 266610
 }

@@ -7,16 +7,21 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// MLP is a multilayer perceptron: x is flattened, then linear layers with ReLU between them.
+// MLP is a multilayer perceptron: linear layers with ReLU between them, applied to the flattened
+// input.
 //
 // Parameters: fc1, fc2, …
 type MLP struct {
-	Hidden  []int // outputs of each layer but the last
+	// Hidden are the numbers of outputs of all layers except the last.
+	Hidden []int
+	// Classes is the number of classes, at least 1.
 	Classes int
 }
 
-// LeNet300 is LeNet-300-100 (LeCun et al., 1998), the perceptron that pruning papers start with: 266,200 weights for
-// images of 28×28 in 10 classes.
+// LeNet300 returns LeNet-300-100, a common first network in papers about pruning. It has 266,200
+// prunable weights for images of 28×28 pixels and 10 classes.
+//
+// Reference: http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
 func LeNet300(classes int) MLP { return MLP{Hidden: []int{300, 100}, Classes: classes} }
 
 // Forward returns the logits [N Classes] of x [N …].

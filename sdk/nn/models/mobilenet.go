@@ -7,19 +7,29 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// MobileNet is MobileNet v1 (Howard et al., 2017): a 3×3 convolution, then pairs of a depthwise 3×3 and a pointwise 1×1
-// convolution, each with batch norm and ReLU6; a mean over the image; a linear classifier. Padding is TensorFlow's SAME and the
-// batch norms' Eps 1e-3, as in the published weights.
+// MobileNet is MobileNet v1: a 3×3 convolution, pairs of a depthwise 3×3 and a pointwise 1×1
+// convolution, a mean over the image and a linear classifier. Batch norm and ReLU6 follow each
+// convolution. Padding is TensorFlow's SAME, and Eps of batch norm is 1e-3, as in the published
+// weights.
 //
-// Parameters: conv1, conv1_bn; for each pair i from 1: conv_dw_{i}, conv_dw_{i}_bn, conv_pw_{i}, conv_pw_{i}_bn; conv_preds.
+// Parameters: conv1, conv1_bn; conv_dw_{i}, conv_dw_{i}_bn, conv_pw_{i} and conv_pw_{i}_bn for each
+// pair i from 1; conv_preds.
+//
+// Reference: https://arxiv.org/abs/1704.04861.
 type MobileNet struct {
-	Stem    int   // output channels of the first convolution, which halves the image
-	Widths  []int // output channels of each pair
-	Strides []int // of each pair's depthwise convolution
+	// Stem is the number of output channels of the first convolution, which halves height and
+	// width.
+	Stem int
+	// Widths are the numbers of output channels of the pairs.
+	Widths []int
+	// Strides are the strides of the depthwise convolutions. It has the length of Widths.
+	Strides []int
+	// Classes is the number of classes, at least 1.
 	Classes int
 }
 
-// MobileNetV1 is the network of the paper with all its channels multiplied by width: 1, 0.75, 0.5 and 0.25 are published.
+// MobileNetV1 returns the network of the paper with all numbers of channels multiplied by width.
+// Weights are published for widths of 1, 0.75, 0.5 and 0.25.
 func MobileNetV1(width float64, classes int) MobileNet {
 	m := MobileNet{
 		Widths:  []int{64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024},
@@ -36,7 +46,7 @@ func MobileNetV1(width float64, classes int) MobileNet {
 // Forward returns the logits [N Classes] of images x [N C H W].
 func (m MobileNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	if len(m.Widths) != len(m.Strides) {
-		p.Fail("models: MobileNet has %d pairs in Widths and %d in Strides; want as many", len(m.Widths), len(m.Strides))
+		p.Fail("models: MobileNet: want as many Strides as Widths, got %d and %d", len(m.Strides), len(m.Widths))
 		return x
 	}
 	x = convReLU6(p, "conv1", same(m.Stem, 3, 2, 1), x)
@@ -49,11 +59,12 @@ func (m MobileNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return p.Apply("conv_preds", nn.Linear{Out: m.Classes}, nn.GlobalAvgPool(p, x))
 }
 
+// same returns a convolution with SAME padding.
 func same(out, kernel, stride, groups int) nn.Conv2D {
 	return nn.Conv2D{Out: out, Kernel: kernel, Stride: stride, Same: true, Groups: groups, NoBias: true, Init: nn.KaimingNormal}
 }
 
-// convReLU6 is a convolution with a batch norm and ReLU6 behind it.
+// convReLU6 applies a convolution, batch norm and ReLU6.
 func convReLU6(p *nn.Pass, name string, c nn.Conv2D, x graph.Node) graph.Node {
 	return nn.ReLU6(p, p.Apply(name+"_bn", nn.BatchNorm{Eps: 1e-3}, p.Apply(name, c, x)))
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// entry is one named network and the images it was published for.
+// An entry is a named network with the shape of its images.
 type entry struct {
 	name           string
 	channels, side int
 	build          func(classes int) nn.Model
 }
 
-// entries is the table of [New], in the order of [Names].
+// entries returns the table of New in the order of Names.
 func entries() []entry {
 	return []entry{
 		{"mlp", 1, 28, of(LeNet300)},
@@ -37,6 +37,7 @@ func entries() []entry {
 	}
 }
 
+// of returns build with the result type nn.Model.
 func of[M nn.Model](build func(classes int) M) func(int) nn.Model {
 	return func(classes int) nn.Model { return build(classes) }
 }
@@ -45,7 +46,7 @@ func mobileNet(width float64) func(int) nn.Model {
 	return func(classes int) nn.Model { return MobileNetV1(width, classes) }
 }
 
-// Names returns the names that [New] knows.
+// Names returns the names that [New] accepts.
 func Names() []string {
 	var names []string
 	for _, e := range entries() {
@@ -54,16 +55,17 @@ func Names() []string {
 	return names
 }
 
-// New returns the network of the given name for a number of classes, and the shape [N C H W] of the images it was
-// published for. The residual networks, the MobileNets and the small CNN take images of other sizes too.
+// New returns the network of the given name for a number of classes, and the shape [N C H W] of the
+// images that it was published for. Residual networks, MobileNets and the small CNN accept images
+// of other sizes, too. An unknown name is an error that lists the names.
 func New(name string, classes int) (nn.Model, graph.Shape, error) {
 	if classes < 1 {
-		return nil, nil, fmt.Errorf("models: %s for %d classes: want at least 1", name, classes)
+		return nil, nil, fmt.Errorf("models: %s: want at least 1 class, got %d", name, classes)
 	}
 	for _, e := range entries() {
 		if e.name == name {
 			return e.build(classes), graph.Batch(e.channels, e.side, e.side), nil
 		}
 	}
-	return nil, nil, fmt.Errorf("models: unknown model %q; known: %s", name, strings.Join(Names(), ", "))
+	return nil, nil, fmt.Errorf("models: unknown model %q; want one of %s", name, strings.Join(Names(), ", "))
 }

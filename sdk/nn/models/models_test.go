@@ -18,7 +18,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// sizes returns the number of parameters, and of those in kernels, which compressors prune.
+// sizes returns the number of parameters and the number of those that compressors prune.
 func sizes(decls []nn.Decl) (all, prunable int) {
 	for _, d := range decls {
 		if d.Kind != graph.Param {
@@ -33,13 +33,13 @@ func sizes(decls []nn.Decl) (all, prunable int) {
 	return all, prunable
 }
 
-// TestSizes holds the named models against the totals that torchvision, the papers and the ports to CIFAR publish;
-// prunable is 0 where none is published.
+// TestSizes compares the named models with the totals that torchvision, the papers and the ports to
+// CIFAR publish. prunable is 0 where no total is published.
 func TestSizes(t *testing.T) {
 	want := map[string]struct{ classes, all, prunable int }{
 		"mlp":               {10, 266_610, 266_200},
 		"small-cnn":         {10, 14_746, 14_576},
-		"resnet20":          {10, 269_722 + 2_752, 270_896}, // that of resnet20a and two projections
+		"resnet20":          {10, 269_722 + 2_752, 270_896}, // the total of resnet20a and two projections
 		"resnet20a":         {10, 269_722, 0},
 		"resnet32":          {10, 464_154 + 2_752, 0},
 		"resnet56":          {10, 853_018 + 2_752, 0},
@@ -82,8 +82,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestTorchvisionNames spot-checks what the small networks of TestPyTorch cannot show: where stages project, and the
-// numbering of VGG's layers.
+// TestTorchvisionNames checks some names that the small networks of TestPyTorch do not have: those
+// of the projections of stages, and the numbers of VGG's layers.
 func TestTorchvisionNames(t *testing.T) {
 	for _, c := range []struct {
 		model     string
@@ -121,7 +121,7 @@ func TestTorchvisionNames(t *testing.T) {
 	}
 }
 
-// TestPublishedWeights holds resnet20a against the names and shapes of published weights.
+// TestPublishedWeights compares the names and shapes of resnet20a with those of published weights.
 func TestPublishedWeights(t *testing.T) {
 	const file = "weights/resnet20-12fca82f.safetensors"
 	f, err := os.Open(filepath.Join(testdata.Dir(t, file), file))
@@ -163,15 +163,15 @@ func TestMistakes(t *testing.T) {
 		input graph.Shape
 		want  string
 	}{
-		{"stages", models.ResNet{Blocks: []int{1}, Widths: []int{4, 8}, Classes: 2}, graph.Batch(3, 8, 8), "1 stages in Blocks and 2 in Widths"},
+		{"stages", models.ResNet{Blocks: []int{1}, Widths: []int{4, 8}, Classes: 2}, graph.Batch(3, 8, 8), "as many Blocks as Widths, at least one, got 1 and 2"},
 		{"no stages", models.ResNet{Classes: 2}, graph.Batch(3, 8, 8), "at least one"},
 		{"blocks", models.ResNet{Blocks: []int{1, 0}, Widths: []int{4, 8}, Classes: 2}, graph.Batch(3, 8, 8), "Blocks[1] is 0"},
 		{"width", models.ResNet{Blocks: []int{1}, Widths: []int{0}, Classes: 2}, graph.Batch(3, 8, 8), "conv1 (Conv2D): Out is 0"},
-		{"shrinking padding", models.ResNet{Blocks: []int{1, 1}, Widths: []int{8, 4}, Shortcut: models.Padding, Classes: 2}, graph.Batch(3, 8, 8), "let Widths grow"},
+		{"shrinking padding", models.ResNet{Blocks: []int{1, 1}, Widths: []int{8, 4}, PadShortcut: true, Classes: 2}, graph.Batch(3, 8, 8), "want Widths that do not decrease"},
 		{"classes", models.ResNet20(0), graph.Batch(3, 8, 8), "linear (Linear): Out is 0"},
 		{"vector", models.ResNet20(10), graph.Batch(3), "conv1 (Conv2D): want x of rank 4"},
-		{"vgg for large images", models.VGG16BN(10), graph.Batch(3, 32, 32), "want height and width 7"},
-		{"vgg without layers", models.VGG{Stem: models.ImageNet, Classes: 2}, graph.Batch(), "want height and width 7"},
+		{"vgg for large images", models.VGG16BN(10), graph.Batch(3, 32, 32), "want features of height and width 7"},
+		{"vgg without layers", models.VGG{ImageNet: true, Classes: 2}, graph.Batch(), "want features of height and width 7"},
 		{"image too small", models.VGG16BNCIFAR(10), graph.Batch(3, 16, 16), "larger than the padded image"},
 		{"perceptron", models.MLP{Hidden: []int{0}, Classes: 2}, graph.Batch(3), "fc1 (Linear): Out is 0"},
 	} {

@@ -7,73 +7,76 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// A Stem says which images a network is made for.
-type Stem uint8
-
-// The forms.
-const (
-	CIFAR    Stem = iota // small images: a 3×3 stem
-	ImageNet             // large images: a stem that shrinks them by 4, and torchvision's names
-)
-
-// A Shortcut says how the input of a residual block meets an output of another shape.
-type Shortcut uint8
-
-// The shortcuts.
-const (
-	Projection Shortcut = iota // a 1×1 convolution and a batch norm
-	Padding                    // every second pixel, and zeros for the new channels: no parameters (option A of He et al.)
-)
-
-// ResNet is a residual network (He et al., Deep Residual Learning for Image Recognition, 2016): a stem, stages of blocks, a
-// mean over the image, a linear classifier. Every stage but the first halves height and width, in the 3×3 convolution.
+// ResNet is a residual network: a first convolution, stages of residual blocks, a mean over the
+// image and a linear classifier. Each stage except the first halves height and width in a 3×3
+// convolution.
 //
-//	parameters            CIFAR                          ImageNet
-//	stem                  conv1, bn1                     conv1, bn1
+//	parameters            default                        ImageNet
+//	first convolution     conv1, bn1                     conv1, bn1
 //	block b of stage s    layer{s}.{b}.conv1, .bn1, …    layer{s}.{b}.conv1, .bn1, …
 //	its projection        layer{s}.{b}.shortcut.0, .1    layer{s}.{b}.downsample.0, .1
 //	classifier            linear                         fc
+//
+// Reference: https://arxiv.org/abs/1512.03385.
 type ResNet struct {
-	Stem       Stem
-	Blocks     []int // blocks in each stage
-	Widths     []int // channels of each stage's 3×3 convolutions
-	Bottleneck bool  // blocks are 1×1, 3×3, 1×1 to four times the width, instead of 3×3 twice
-	Shortcut   Shortcut
-	Classes    int
+	// ImageNet selects the first layers for large images, a 7×7 convolution and a max-pooling that
+	// divide height and width by 4, and the parameter names of torchvision. By default the first
+	// layer is a 3×3 convolution that keeps the size, for small images as in CIFAR.
+	ImageNet bool
+	// Blocks are the numbers of blocks in the stages.
+	Blocks []int
+	// Widths are the numbers of channels of the stages' 3×3 convolutions. It has the length of
+	// Blocks.
+	Widths []int
+	// Bottleneck selects blocks of a 1×1, a 3×3 and a 1×1 convolution to four times the width. By
+	// default a block has two 3×3 convolutions.
+	Bottleneck bool
+	// PadShortcut selects shortcuts without parameters where a block changes the shape: every
+	// second pixel, and zeros for the new channels (option A of the paper). By default such a
+	// shortcut is a projection: a 1×1 convolution and batch norm.
+	PadShortcut bool
+	// Classes is the number of classes, at least 1.
+	Classes int
 }
 
-// ResNet20 is the network of 20 layers for CIFAR with projections: 270,896 prunable weights for 10 classes.
-func ResNet20(classes int) ResNet { return cifar(3, Projection, classes) }
+// ResNet20 returns the network of 20 layers for CIFAR with projections. It has 270,896 prunable
+// weights for 10 classes.
+func ResNet20(classes int) ResNet { return cifar(3, classes) }
 
-// ResNet20A is [ResNet20] as in the original paper, with shortcuts that have no parameters.
-func ResNet20A(classes int) ResNet { return cifar(3, Padding, classes) }
-
-// ResNet32 is the network of 32 layers for CIFAR with projections.
-func ResNet32(classes int) ResNet { return cifar(5, Projection, classes) }
-
-// ResNet56 is the network of 56 layers for CIFAR with projections.
-func ResNet56(classes int) ResNet { return cifar(9, Projection, classes) }
-
-func cifar(blocks int, s Shortcut, classes int) ResNet {
-	return ResNet{Blocks: []int{blocks, blocks, blocks}, Widths: []int{16, 32, 64}, Shortcut: s, Classes: classes}
+// ResNet20A returns [ResNet20] with the shortcuts of the original paper, which have no parameters.
+func ResNet20A(classes int) ResNet {
+	r := cifar(3, classes)
+	r.PadShortcut = true
+	return r
 }
 
-// ResNet18 is torchvision's resnet18.
+// ResNet32 returns the network of 32 layers for CIFAR with projections.
+func ResNet32(classes int) ResNet { return cifar(5, classes) }
+
+// ResNet56 returns the network of 56 layers for CIFAR with projections.
+func ResNet56(classes int) ResNet { return cifar(9, classes) }
+
+func cifar(blocks, classes int) ResNet {
+	return ResNet{Blocks: []int{blocks, blocks, blocks}, Widths: []int{16, 32, 64}, Classes: classes}
+}
+
+// ResNet18 returns torchvision's resnet18.
 func ResNet18(classes int) ResNet {
-	return ResNet{Stem: ImageNet, Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
+	return ResNet{ImageNet: true, Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
-// ResNet34 is torchvision's resnet34.
+// ResNet34 returns torchvision's resnet34.
 func ResNet34(classes int) ResNet {
-	return ResNet{Stem: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Classes: classes}
+	return ResNet{ImageNet: true, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
-// ResNet50 is torchvision's resnet50.
+// ResNet50 returns torchvision's resnet50.
 func ResNet50(classes int) ResNet {
-	return ResNet{Stem: ImageNet, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Bottleneck: true, Classes: classes}
+	return ResNet{ImageNet: true, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Bottleneck: true, Classes: classes}
 }
 
-// ResNet18CIFAR is [ResNet18] with the stem for small images, the common choice for CIFAR where a wide network is wanted.
+// ResNet18CIFAR returns [ResNet18] with the first layer for small images, a common wide network for
+// CIFAR.
 func ResNet18CIFAR(classes int) ResNet {
 	return ResNet{Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
@@ -81,14 +84,14 @@ func ResNet18CIFAR(classes int) ResNet {
 // Forward returns the logits [N Classes] of images x [N C H W].
 func (r ResNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	if len(r.Blocks) == 0 || len(r.Blocks) != len(r.Widths) {
-		p.Fail("models: ResNet has %d stages in Blocks and %d in Widths; want as many, at least one", len(r.Blocks), len(r.Widths))
+		p.Fail("models: ResNet: want as many Blocks as Widths, at least one, got %d and %d", len(r.Blocks), len(r.Widths))
 		return x
 	}
 	x = r.stem(p, x)
 	in := r.Widths[0]
 	for s, width := range r.Widths {
 		if r.Blocks[s] < 1 {
-			p.Fail("models: ResNet.Blocks[%d] is %d, must be at least 1", s, r.Blocks[s])
+			p.Fail("models: ResNet.Blocks[%d] is %d, want at least 1", s, r.Blocks[s])
 			return x
 		}
 		stage := p.At(fmt.Sprintf("layer%d", s+1))
@@ -106,7 +109,7 @@ func (r ResNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 
 func (r ResNet) stem(p *nn.Pass, x graph.Node) graph.Node {
 	width := r.Widths[0]
-	if r.Stem == CIFAR {
+	if !r.ImageNet {
 		return nn.ReLU(p, normed(p, "conv1", "bn1", conv(width, 3, 1), x))
 	}
 	x = nn.ReLU(p, normed(p, "conv1", "bn1", conv(width, 7, 2), x))
@@ -114,13 +117,13 @@ func (r ResNet) stem(p *nn.Pass, x graph.Node) graph.Node {
 }
 
 func (r ResNet) classifier() string {
-	if r.Stem == CIFAR {
-		return "linear"
+	if r.ImageNet {
+		return "fc"
 	}
-	return "fc"
+	return "linear"
 }
 
-// block is one residual block of r, from in channels to out().
+// A block is a residual block of a ResNet, from in to out() channels.
 type block struct {
 	ResNet
 	in, width, stride int
@@ -152,20 +155,22 @@ func (b block) shortcut(p *nn.Pass, x graph.Node) graph.Node {
 	switch {
 	case b.stride == 1 && b.in == b.out():
 		return x
-	case b.Shortcut == Padding:
+	case b.PadShortcut:
 		return b.padded(p, x)
-	case b.Stem == CIFAR:
-		return normed(p.At("shortcut"), "0", "1", conv(b.out(), 1, b.stride), x)
-	default:
-		return normed(p.At("downsample"), "0", "1", conv(b.out(), 1, b.stride), x)
 	}
+	scope := "shortcut"
+	if b.ImageNet {
+		scope = "downsample"
+	}
+	return normed(p.At(scope), "0", "1", conv(b.out(), 1, b.stride), x)
 }
 
-// padded takes every stride-th row and column and adds zero channels, half of them in front.
+// padded returns every stride-th row and column of x, with channels of zeros added, half of them
+// before the others.
 func (b block) padded(p *nn.Pass, x graph.Node) graph.Node {
 	added := b.out() - b.in
 	if added < 0 {
-		p.Fail("models: ResNet: the Padding shortcut cannot go from %d channels to %d; let Widths grow", b.in, b.out())
+		p.Fail("models: ResNet: a shortcut without parameters cannot reduce %d channels to %d; want Widths that do not decrease", b.in, b.out())
 		return x
 	}
 	if b.stride > 1 {
@@ -174,12 +179,12 @@ func (b block) padded(p *nn.Pass, x graph.Node) graph.Node {
 	return p.Pad(x, []int{0, added / 2, 0, 0}, []int{0, added - added/2, 0, 0}, []int{0, 0, 0, 0})
 }
 
-// conv is a square convolution of odd kernel that keeps the image's size but for its stride.
+// conv returns a square convolution of odd kernel that changes the image size only by its stride.
 func conv(out, kernel, stride int) nn.Conv2D {
 	return nn.Conv2D{Out: out, Kernel: kernel, Stride: stride, Padding: kernel / 2, NoBias: true, Init: nn.KaimingNormal}
 }
 
-// normed is a convolution with a batch norm behind it.
+// normed applies a convolution and batch norm.
 func normed(p *nn.Pass, convName, normName string, c nn.Conv2D, x graph.Node) graph.Node {
 	return p.Apply(normName, nn.BatchNorm{}, p.Apply(convName, c, x))
 }

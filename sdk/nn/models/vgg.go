@@ -5,37 +5,43 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// VGG is a plain stack of 3×3 convolutions with batch norm, ReLU and max-pooling (Simonyan and Zisserman, 2015), and a
-// classifier: torchvision's three linear layers with dropout for [ImageNet], one linear layer for [CIFAR].
+// VGG is a stack of 3×3 convolutions with batch norm, ReLU and max-pooling, and a classifier.
 //
-// Parameters: features.{i}, counting every convolution, batch norm, ReLU and pooling; classifier.0, .3, .6 for ImageNet,
-// classifier for CIFAR.
+// Parameters: features.{i}, where i counts every convolution, batch norm, ReLU and pooling;
+// classifier, or classifier.0, .3 and .6 for ImageNet.
+//
+// Reference: https://arxiv.org/abs/1409.1556.
 type VGG struct {
-	Stem    Stem
-	Widths  [][]int // output channels of each convolution; a 2×2 max-pooling follows each inner list
+	// ImageNet selects the classifier of torchvision, three linear layers with dropout, for images
+	// of 224×224 pixels. By default the classifier is a mean over the image and one linear layer.
+	ImageNet bool
+	// Widths are the numbers of output channels of the convolutions. A 2×2 max-pooling follows each
+	// inner list.
+	Widths [][]int
+	// Classes is the number of classes, at least 1.
 	Classes int
 }
 
-// vgg16 is configuration D of the paper.
+// vgg16 returns the widths of configuration D of the paper.
 func vgg16() [][]int {
 	return [][]int{{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}}
 }
 
-// VGG16BN is torchvision's vgg16_bn, for images of 224×224.
-func VGG16BN(classes int) VGG { return VGG{Stem: ImageNet, Widths: vgg16(), Classes: classes} }
+// VGG16BN returns torchvision's vgg16_bn, for images of 224×224 pixels.
+func VGG16BN(classes int) VGG { return VGG{ImageNet: true, Widths: vgg16(), Classes: classes} }
 
-// VGG16BNCIFAR is VGG-16 with batch norm for images of 32×32.
-func VGG16BNCIFAR(classes int) VGG { return VGG{Stem: CIFAR, Widths: vgg16(), Classes: classes} }
+// VGG16BNCIFAR returns VGG-16 with batch norm for images of 32×32 pixels.
+func VGG16BNCIFAR(classes int) VGG { return VGG{Widths: vgg16(), Classes: classes} }
 
-// Forward returns the logits [N Classes] of images x [N C H W]: H and W are 224 for [ImageNet]; for [CIFAR] any that the
-// poolings leave something of.
+// Forward returns the logits [N Classes] of images x [N C H W]. With ImageNet H and W are 224. By
+// default they are any sizes of at least one pixel after all poolings.
 func (v VGG) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	x = p.Apply("features", v.features(), x)
-	if v.Stem == CIFAR {
+	if !v.ImageNet {
 		return p.Apply("classifier", linear(v.Classes), nn.GlobalAvgPool(p, x))
 	}
 	if s := p.Shape(x); p.Err() == nil && (len(s) != 4 || !s[2:].Equal(graph.Of(7, 7))) {
-		p.Fail("models: VGG for ImageNet: the features are %v, want height and width 7: feed images of 224×224, or use the CIFAR form", s)
+		p.Fail("models: VGG: want features of height and width 7, got %v; feed images of 224×224 pixels, or leave VGG.ImageNet unset", s)
 		return x
 	}
 	return p.Apply("classifier", nn.Sequential{
@@ -57,7 +63,7 @@ func (v VGG) features() nn.Sequential {
 	return s
 }
 
-// linear is a linear layer that begins as torchvision's VGGs do.
+// linear returns a linear layer with the initial values of torchvision's VGG.
 func linear(out int) nn.Linear {
 	return nn.Linear{Out: out, Init: nn.Normal(0.01), BiasInit: nn.Constant(0)}
 }
