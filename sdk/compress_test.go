@@ -300,7 +300,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	bad = weights()
 	bad["fc1.bias"] = array.Tensor{DType: array.F32, Dims: []int{4}}
 	_, err = sdk.FromWeights(model, info, bad)
-	wantError(t, err, "fc1.bias", "wants 16 bytes, has 0")
+	wantError(t, err, "fc1.bias", "want 16 bytes, got 0")
 	_, err = sdk.FromWeights(nil, info, weights())
 	wantError(t, err, "model is nil")
 	_, err = sdk.FromWeights((*models.MLP)(nil), info, weights())

@@ -32,7 +32,7 @@ func (v Value) Cast(d DType) (Value, error) {
 	case v.Quantization != nil:
 		return Value{}, v.wrong("cast to %v; want f32 for a value with a quantization", d)
 	}
-	return Value{}, v.wrong("cast to %v; only between f32 and f16 or bf16", d)
+	return Value{}, v.wrong("cast to %v: want a cast between f32 and f16 or bf16", d)
 }
 
 func (v Value) narrow(d DType) (Value, error) {
@@ -46,7 +46,7 @@ func (v Value) narrow(d DType) (Value, error) {
 		x := math.Float32frombits(binary.LittleEndian.Uint32(v.Values[4*i:]))
 		y := round(x)
 		if math.IsInf(float64(back(y)), 0) && !math.IsInf(float64(x), 0) {
-			return Value{}, v.wrong("stored element %d is %g, beyond the range of %v; keep it in f32", i, x, d)
+			return Value{}, v.wrong("stored element %d is %g, beyond the range of %v; store it in f32", i, x, d)
 		}
 		binary.LittleEndian.PutUint16(out.Values[2*i:], y)
 	}
@@ -69,8 +69,9 @@ func (v Value) widen() (Value, error) {
 func f16(x float32) uint16     { return float16.Fromfloat32(x).Bits() }
 func fromF16(b uint16) float32 { return float16.Frombits(b).Float32() }
 
-// bf16 returns the upper half of x's bits, rounded to nearest even: adding just under half of the lower half's range, and the last
-// bit that stays, carries exactly when it should, up to infinity. NaN is kept from becoming infinite by its quiet bit.
+// bf16 returns the upper 16 bits of x, rounded to nearest, ties to even. The sum of the lower half,
+// 0x7fff and the lowest bit of the upper half carries exactly where rounding goes up. For NaN the
+// quiet bit is set, since the upper half alone may be that of infinity.
 func bf16(x float32) uint16 {
 	b := math.Float32bits(x)
 	if x != x {

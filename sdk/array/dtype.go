@@ -5,8 +5,9 @@ import "fmt"
 // A DType is the type of a tensor's elements.
 type DType uint8
 
-// The element types. F32 is what programs compute in by default; F64 serves tests and references;
-// F16 and BF16 are storage types today. Bit holds masks, eight elements a byte, least significant bit first.
+// The element types. Programs compute in F32; F64 is for tests and references. F16 and BF16 are
+// types of storage, and so is I8. Bit is for masks: eight elements in a byte, least significant bit
+// first.
 const (
 	InvalidDType DType = iota
 	F32
@@ -35,7 +36,7 @@ var dtypes = [numDTypes]struct {
 	Bit:          {"bit", 1},
 }
 
-// String returns the short name used in text dumps and checkpoints: "f32", "i64", "bit".
+// String returns the name that texts and files use: "f32", "i64", "bit".
 func (d DType) String() string {
 	if d >= numDTypes {
 		return fmt.Sprintf("dtype(%d)", uint8(d))
@@ -50,7 +51,7 @@ func ParseDType(s string) (DType, error) {
 			return d, nil
 		}
 	}
-	return InvalidDType, fmt.Errorf("array: unknown dtype %q", s)
+	return InvalidDType, fmt.Errorf("array: unknown type of elements %q; want f32, f64, f16, bf16, i8, i32, i64 or bit", s)
 }
 
 // Valid reports whether d is one of the element types.
@@ -59,7 +60,7 @@ func (d DType) Valid() bool { return d > InvalidDType && d < numDTypes }
 // Float reports whether d is a floating-point type.
 func (d DType) Float() bool { return d >= F32 && d <= BF16 }
 
-// Bytes returns the storage of n elements in bytes: n·size, or ⌈n/8⌉ for Bit.
+// Bytes returns the number of bytes that n elements take: n·size, or ⌈n/8⌉ for Bit.
 func (d DType) Bytes(n int) int {
 	if d >= numDTypes {
 		return 0

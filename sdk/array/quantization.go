@@ -20,23 +20,29 @@ type Quantization struct {
 // Check returns an error unless q fits a tensor with these dims: Scale and Zero have an entry for
 // each index of Axis, and their values are in range.
 func (q Quantization) Check(dims []int) error {
+	if err := q.check(dims); err != nil {
+		return fmt.Errorf("array: quantization: %w", err)
+	}
+	return nil
+}
+
+func (q Quantization) check(dims []int) error {
 	want := 1
 	if q.Axis != -1 {
 		if q.Axis < 0 || q.Axis >= len(dims) {
-			return fmt.Errorf("array: quantization: want an axis of %v or -1, got %d", dims, q.Axis)
+			return fmt.Errorf("want an axis of %v or -1, got %d", dims, q.Axis)
 		}
 		want = dims[q.Axis]
 	}
 	if len(q.Scale) != want || len(q.Zero) != want {
-		return fmt.Errorf("array: quantization along axis %d of %v: want %d scales and zeros, got %d and %d",
-			q.Axis, dims, want, len(q.Scale), len(q.Zero))
+		return fmt.Errorf("axis %d of %v: want %d scales and zeros, got %d and %d", q.Axis, dims, want, len(q.Scale), len(q.Zero))
 	}
 	for k, s := range q.Scale {
 		if !(s > 0) || math.IsInf(float64(s), 0) {
-			return fmt.Errorf("array: quantization: want a finite scale above 0, got %g at index %d", s, k)
+			return fmt.Errorf("want a finite scale above 0, got %g at index %d", s, k)
 		}
 		if z := q.Zero[k]; z < math.MinInt8 || z > math.MaxInt8 {
-			return fmt.Errorf("array: quantization: want a zero of -128 to 127, got %d at index %d", z, k)
+			return fmt.Errorf("want a zero of -128 to 127, got %d at index %d", z, k)
 		}
 	}
 	return nil
@@ -51,8 +57,8 @@ func (v Value) checkQuantization() error {
 	if v.DType != I8 {
 		return v.wrong("want i8 elements for a quantization")
 	}
-	if err := q.Check(v.Dims); err != nil {
-		return v.wrong("%w", err)
+	if err := q.check(v.Dims); err != nil {
+		return v.wrong("quantization: %w", err)
 	}
 	if v.Encoding == Dense {
 		return nil

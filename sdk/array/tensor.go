@@ -2,32 +2,59 @@ package array
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 )
 
-// A Tensor is a plain value in host memory: elements of one type, row-major, in the machine's byte order.
-// The zero Tensor means "none". Tensors are passed by value and share Data like slices do.
+// A Tensor is a plain array in host memory. Tensors are passed by value and share Data as slices do.
+// The zero Tensor means "none"; see [Tensor.None].
 type Tensor struct {
+	// DType is the type of the elements.
 	DType DType
-	Dims  []int
-	Data  []byte // aligned to 64 bytes when made by New; at least to the element otherwise
+	// Dims are the dimensions, outermost first. None: a scalar.
+	Dims []int
+	// Data holds the elements in row-major order and in the machine's byte order. Its address is a
+	// multiple of the size of an element, and of 64 in a tensor that New has made.
+	Data []byte
 }
 
 const alignment = 64
 
-// New returns a zero-filled tensor. Every extent must be at least 1, and d a valid type.
+// maxElements bounds a tensor so that no product of dimensions and no size in bytes overflows an
+// int, which has 32 bits on some machines.
+const maxElements = min(1<<46, math.MaxInt/64)
+
+// CheckDims returns an error unless a tensor may have these dimensions: each is 1 or more, and there
+// are at most 2⁴⁶ elements, 2²⁵ where int has 32 bits. [Count] does not overflow for such dimensions.
+func CheckDims(dims []int) error {
+	n := 1
+	for i, d := range dims {
+		if d < 1 || n > maxElements/d {
+			return fmt.Errorf("array: dims %v: dimension %d is out of range: want 1 or more, and at most %d elements in all", dims, i, int64(maxElements))
+		}
+		n *= d
+	}
+	return nil
+}
+
+// Count returns the number of elements of a tensor with these dimensions, which [CheckDims] accepts.
+func Count(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// New returns a zero-filled tensor. An invalid type and dims that [CheckDims] refuses are errors.
 func New(d DType, dims ...int) (Tensor, error) {
 	if !d.Valid() {
-		return Tensor{}, fmt.Errorf("array: new tensor: %v", d)
+		return Tensor{}, fmt.Errorf("array: new tensor: want a type of elements, got %v", d)
 	}
-	n := 1
-	for i, v := range dims {
-		if v < 1 || n > (1<<46)/v {
-			return Tensor{}, fmt.Errorf("array: new tensor %v: dimension %d is out of range", dims, i)
-		}
-		n *= v
+	if err := CheckDims(dims); err != nil {
+		return Tensor{}, err
 	}
-	return Tensor{DType: d, Dims: append([]int(nil), dims...), Data: alignedBytes(d.Bytes(n))}, nil
+	return Tensor{DType: d, Dims: append([]int(nil), dims...), Data: alignedBytes(d.Bytes(Count(dims)))}, nil
 }
 
 // alignedBytes returns n zero bytes whose address is a multiple of 64.
@@ -38,7 +65,8 @@ func alignedBytes(n int) []byte {
 	return buf[off : off+n : off+n]
 }
 
-// FromF32 wraps data, without copying, as a tensor with the given extents (none: a vector).
+// FromF32 returns a tensor with the given dimensions (none: a vector) that shares data's memory. A
+// length of data other than the product of dims is an error.
 func FromF32(data []float32, dims ...int) (Tensor, error) { return wrap(F32, data, dims) }
 
 // FromF64 is FromF32 for float64.
@@ -66,7 +94,7 @@ func Scalar(d DType, x float64) (Tensor, error) {
 	case I64:
 		t.I64()[0] = int64(x)
 	default:
-		return Tensor{}, fmt.Errorf("array: scalar of type %v", d)
+		return Tensor{}, fmt.Errorf("array: scalar: want f32, f64, i32 or i64, got %v", d)
 	}
 	return t, nil
 }
@@ -75,13 +103,11 @@ func wrap[T float32 | float64 | int32 | int64](d DType, data []T, dims []int) (T
 	if dims == nil {
 		dims = []int{len(data)}
 	}
-	for i, v := range dims {
-		if v < 1 {
-			return Tensor{}, fmt.Errorf("array: tensor %v: dimension %d must be at least 1", dims, i)
-		}
+	if err := CheckDims(dims); err != nil {
+		return Tensor{}, err
 	}
 	if n := Count(dims); n != len(data) {
-		return Tensor{}, fmt.Errorf("array: tensor %v wants %d elements, got %d", dims, n, len(data))
+		return Tensor{}, fmt.Errorf("array: tensor %v: want %d elements, got %d", dims, n, len(data))
 	}
 	// A []T viewed as bytes: same address, len·size bytes, and bytes need no alignment.
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), d.Bytes(len(data)))
@@ -111,10 +137,10 @@ func view[T float32 | float64 | int32 | int64](t Tensor, d DType) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(p)), len(t.Data)/size)
 }
 
-// Bit returns element i of a Bit tensor. Like an index of a slice, i must be in range.
+// Bit returns element i of a Bit tensor. An i out of range panics, as an index of a slice does.
 func (t Tensor) Bit(i int) bool { return t.Data[i>>3]>>(i&7)&1 == 1 }
 
-// SetBit sets element i of a Bit tensor to one; i must be in range.
+// SetBit sets element i of a Bit tensor to one. An i out of range panics.
 func (t Tensor) SetBit(i int) { t.Data[i>>3] |= 1 << (i & 7) }
 
 // Len returns the number of elements.
@@ -123,40 +149,28 @@ func (t Tensor) Len() int { return Count(t.Dims) }
 // None reports whether t is the zero Tensor.
 func (t Tensor) None() bool { return t.DType == InvalidDType }
 
-// Clone returns a copy with memory of its own.
+// Clone returns a copy that shares no memory with t.
 func (t Tensor) Clone() Tensor {
 	c := Tensor{DType: t.DType, Dims: append([]int(nil), t.Dims...), Data: alignedBytes(len(t.Data))}
 	copy(c.Data, t.Data)
 	return c
 }
 
-// Check returns an error unless type, extents, length of Data and its alignment fit together.
+// Check returns an error unless the type, the dimensions and the length and alignment of Data fit
+// together.
 func (t Tensor) Check() error {
 	if !t.DType.Valid() {
-		return fmt.Errorf("array: tensor has %v", t.DType)
+		return fmt.Errorf("array: tensor: want a type of elements, got %v", t.DType)
 	}
-	n := 1
-	for i, v := range t.Dims {
-		if v < 1 || n > (1<<46)/v {
-			return fmt.Errorf("array: tensor %v: dimension %d is out of range", t.Dims, i)
-		}
-		n *= v
+	if err := CheckDims(t.Dims); err != nil {
+		return err
 	}
-	if want := t.DType.Bytes(n); len(t.Data) != want {
-		return fmt.Errorf("array: tensor %v%v wants %d bytes, has %d", t.DType, t.Dims, want, len(t.Data))
+	if want := t.DType.Bytes(t.Len()); len(t.Data) != want {
+		return fmt.Errorf("array: tensor %v%v: want %d bytes, got %d", t.DType, t.Dims, want, len(t.Data))
 	}
 	align := uintptr(t.DType.Bytes(1))
 	if uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%align != 0 { // the address is only read
 		return fmt.Errorf("array: tensor %v%v is not aligned to its elements; use array.New", t.DType, t.Dims)
 	}
 	return nil
-}
-
-// Count returns the number of elements of a tensor with these extents.
-func Count(dims []int) int {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	return n
 }

@@ -73,11 +73,11 @@ func TestTensorCheck(t *testing.T) {
 		says string
 	}{
 		"none":       {array.Tensor{}, "invalid"},
-		"short":      {array.Tensor{DType: array.F32, Dims: []int{2}, Data: buffer[:7]}, "wants 8 bytes, has 7"},
-		"long":       {array.Tensor{DType: array.Bit, Dims: []int{9}, Data: buffer[:3]}, "wants 2 bytes, has 3"},
-		"no data":    {array.Tensor{DType: array.F32}, "wants 4 bytes, has 0"},
-		"extent":     {array.Tensor{DType: array.F32, Dims: []int{-2, -4}, Data: buffer[:32]}, "dimension 0 is out of range"},
-		"overflow":   {array.Tensor{DType: array.F32, Dims: []int{1 << 33, 1 << 33}}, "dimension 1 is out of range"},
+		"short":      {array.Tensor{DType: array.F32, Dims: []int{2}, Data: buffer[:7]}, "want 8 bytes, got 7"},
+		"long":       {array.Tensor{DType: array.Bit, Dims: []int{9}, Data: buffer[:3]}, "want 2 bytes, got 3"},
+		"no data":    {array.Tensor{DType: array.F32}, "want 4 bytes, got 0"},
+		"size":       {array.Tensor{DType: array.F32, Dims: []int{-2, -4}, Data: buffer[:32]}, "dimension 0 is out of range"},
+		"overflow":   {array.Tensor{DType: array.F32, Dims: []int{1 << 22, 1 << 22, 1 << 22}}, "dimension 2 is out of range"},
 		"misaligned": {array.Tensor{DType: array.F64, Dims: []int{2}, Data: odd(buffer)[:16]}, "not aligned"},
 	} {
 		if err := c.x.Check(); err == nil || !strings.Contains(err.Error(), c.says) {

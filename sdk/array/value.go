@@ -2,6 +2,7 @@ package array
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 )
@@ -9,19 +10,29 @@ import (
 // An Encoding says how a Value stores its elements.
 type Encoding uint8
 
-// The encodings. In all of them the elements are in row-major order of the decoded tensor.
+// The encodings. Elements are numbered in row-major order of the decoded tensor, and Values holds
+// those that are stored in that order; in GroupNM, in the order of the groups.
 const (
-	Dense   Encoding = iota // Values: every element
-	Bitmask                 // Index: one bit an element, least significant bit first; Values: the elements whose bit is one
-	Index16                 // Index: for each run of 65,536 elements a little-endian uint32 count, then for every stored element its uint16 offset in its run; Values: the stored elements
-	GroupNM                 // exactly N of each M consecutive along Axis: Index: their offsets, packed in ⌈log₂ M⌉ bits each, ascending in a group; Values: the stored elements. Groups go in row-major order of the tensor with Axis divided by M
+	// Dense stores every element. Index is empty.
+	Dense Encoding = iota
+	// Bitmask stores the elements whose bit in Index is one. The bit of element i is bit i%8, counted
+	// from the least significant, of byte i/8.
+	Bitmask
+	// Index16 divides the elements into blocks of 65,536. Index has a uint32 for each block, the
+	// number of elements stored in it, and then a uint16 for each stored element, its offset in its
+	// block. Both are little-endian; offsets ascend in a block.
+	Index16
+	// GroupNM stores exactly N of each M consecutive elements along Axis. Index has the offset of
+	// each stored element in its group, in ⌈log₂ M⌉ bits, least significant first; offsets ascend in
+	// a group. Groups are numbered in row-major order of the tensor with Axis divided by M.
+	GroupNM
 	numEncodings
 )
 
-// run is the number of elements that one count of Index16 covers.
-const run = 1 << 16
+// block is the number of elements that one count of Index16 covers.
+const block = 1 << 16
 
-// maxM is the longest group of GroupNM.
+// maxM is the largest M of GroupNM.
 const maxM = 256
 
 // String returns the name used in checkpoints: "dense", "bitmask", "index16", "nm".
@@ -42,19 +53,25 @@ func ParseEncoding(s string) (Encoding, error) {
 	return 0, fmt.Errorf("array: unknown encoding %q", s)
 }
 
-// A Value is a tensor as a checkpoint, a compressor or a backend's constants hold it: dense, or encoded so that zeros take no room.
+// A Value is a tensor in the form in which files, compressors and constants of a backend hold it:
+// dense, or sparse, which leaves out zeros.
 //
-// Elements that are not stored are zero, bit for bit: -0 counts as a number and is stored. A sparse Value may store zeros, too.
-// [Tensor.Encode], [Tensor.EncodeNM] and [Tensor.Smallest] make Values, [Value.Decode] is their inverse, and
-// [Value.Check] says whether one that came from elsewhere is consistent.
+// An element that is not stored is zero in all bits. A -0 is stored. A sparse Value may store zeros
+// as well. [Tensor.Encode], [Tensor.EncodeNM] and [Tensor.Smallest] return Values, [Value.Decode] is
+// their inverse, and [Value.Check] checks a Value of unknown origin.
 type Value struct {
+	// Encoding is the meaning of Values and Index. The zero value is Dense.
 	Encoding Encoding
-	DType    DType
-	Dims     []int
-	Values   []byte // little-endian
-	Index    []byte
-	N, M     int // GroupNM
-	Axis     int // GroupNM
+	// DType is the type of the elements.
+	DType DType
+	// Dims are the dimensions of the decoded tensor. None: a scalar.
+	Dims []int
+	// Values holds the stored elements, little-endian.
+	Values []byte
+	// Index holds the positions of the stored elements. Empty where Encoding is Dense.
+	Index []byte
+	// N, M and Axis describe the groups of GroupNM. They are 0 for every other encoding.
+	N, M, Axis int
 
 	// Quantization maps the elements, which are I8, to real numbers. nil: the elements are the
 	// numbers themselves. [Value.Decode] returns the integers, Cast(F32) the real numbers. In a
@@ -62,7 +79,7 @@ type Value struct {
 	Quantization *Quantization
 }
 
-// DenseValue wraps t without copying.
+// DenseValue returns t as a Value that shares its memory.
 func DenseValue(t Tensor) Value {
 	return Value{Encoding: Dense, DType: t.DType, Dims: t.Dims, Values: t.Data}
 }
@@ -81,23 +98,23 @@ func (v Value) Stored() int {
 // Bytes returns how many bytes the elements and their index take, without Quantization.
 func (v Value) Bytes() int { return len(v.Values) + len(v.Index) }
 
-// littleEndian says whether the machine stores numbers as a Value does.
+// littleEndian is true where the machine stores numbers as a Value does.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// Check returns an error unless all parts of v fit together, so that decoding cannot fail or read past an end. It trusts
-// nothing and allocates nothing. On a big-endian machine it refuses every value: tensors are kept in native order and
-// nothing here swaps bytes.
+// Check returns an error unless all parts of v fit together, so that decoding cannot fail. It
+// assumes nothing of v and allocates no memory that grows with it. On a big-endian machine every
+// value is an error, because nothing here swaps bytes.
 func (v Value) Check() error {
 	if !littleEndian {
-		return fmt.Errorf("array: values are little-endian and this machine is not; it is not supported")
+		return errors.New("array: values are little-endian, and a big-endian machine is not supported")
 	}
 	if !v.DType.Valid() {
-		return fmt.Errorf("array: value has %v", v.DType)
+		return fmt.Errorf("array: value: want a type of elements, got %v", v.DType)
 	}
-	n, err := checkedCount(v.Dims)
-	if err != nil {
-		return fmt.Errorf("array: value: %w", err)
+	if err := CheckDims(v.Dims); err != nil {
+		return err
 	}
+	n := v.Len()
 	if v.Encoding != GroupNM && (v.N != 0 || v.M != 0 || v.Axis != 0) {
 		return v.wrong("N, M and Axis are %d, %d, %d, want zeros", v.N, v.M, v.Axis)
 	}
@@ -124,18 +141,6 @@ func (v Value) wrong(format string, args ...any) error {
 	return fmt.Errorf("array: %v value %v%v: %w", v.Encoding, v.DType, v.Dims, fmt.Errorf(format, args...))
 }
 
-// checkedCount is Count of extents that nobody vouches for.
-func checkedCount(dims []int) (int, error) {
-	n := 1
-	for i, d := range dims {
-		if d < 1 || n > (1<<46)/d {
-			return 0, fmt.Errorf("dims %v: dimension %d is out of range", dims, i)
-		}
-		n *= d
-	}
-	return n, nil
-}
-
 func (v Value) checkDense(n int) error {
 	if want := v.DType.Bytes(n); len(v.Values) != want || len(v.Index) != 0 {
 		return v.wrong("want %d bytes and no index, got %d and %d", want, len(v.Values), len(v.Index))
@@ -146,12 +151,12 @@ func (v Value) checkDense(n int) error {
 	return nil
 }
 
-// spare reports whether any bit of b from bit n on is one.
+// spare reports whether a bit of b after its first n bits is one; b has ⌈n/8⌉ bytes.
 func spare(b []byte, n int) bool { return n%8 != 0 && b[n/8]>>(n%8) != 0 }
 
 func (v Value) checkStored(stored int) error {
 	if want := v.DType.Bytes(stored); len(v.Values) != want {
-		return v.wrong("the index names %d elements, %d bytes, but there are %d", stored, want, len(v.Values))
+		return v.wrong("want %d bytes for the %d elements of the index, got %d", want, stored, len(v.Values))
 	}
 	return nil
 }
@@ -178,26 +183,26 @@ func onesCount(b []byte) int {
 }
 
 func (v Value) checkIndex16(n int) error {
-	runs := (n + run - 1) / run
-	if len(v.Index) < 4*runs {
-		return v.wrong("want an index of %d counts, got %d bytes", runs, len(v.Index))
+	blocks := (n + block - 1) / block
+	if len(v.Index) < 4*blocks {
+		return v.wrong("want an index of %d counts, got %d bytes", blocks, len(v.Index))
 	}
-	counts, offsets := v.Index[:4*runs], v.Index[4*runs:]
+	counts, offsets := v.Index[:4*blocks], v.Index[4*blocks:]
 	stored := 0
-	for r := range runs {
-		count, size := int(binary.LittleEndian.Uint32(counts[4*r:])), min(run, n-r*run)
-		if count > size || 2*count > len(offsets) {
-			return v.wrong("run %d of %d elements holds %d, with %d bytes of offsets left", r, size, count, len(offsets))
+	for r := range blocks {
+		count, size := int64(binary.LittleEndian.Uint32(counts[4*r:])), min(block, n-r*block)
+		if count > int64(min(size, len(offsets)/2)) {
+			return v.wrong("block %d of %d elements: count %d is too large, with %d bytes of offsets left", r, size, count, len(offsets))
 		}
-		for k, last := 0, -1; k < count; k++ {
+		for k, last := 0, -1; k < int(count); k++ {
 			o := int(binary.LittleEndian.Uint16(offsets[2*k:]))
 			if o <= last || o >= size {
-				return v.wrong("run %d: offset %d after %d, want ascending below %d", r, o, last, size)
+				return v.wrong("block %d: want offsets ascending and below %d, got %d after %d", r, size, o, last)
 			}
 			last = o
 		}
 		offsets = offsets[2*count:]
-		stored += count
+		stored += int(count)
 	}
 	if len(offsets) != 0 {
 		return v.wrong("%d bytes follow the last offset", len(offsets))
@@ -223,7 +228,7 @@ func (v Value) checkGroups(n int) error {
 		}
 		o := packedBits(v.Index, k*width, width)
 		if o <= last || o >= v.M {
-			return v.wrong("group %d: offset %d after %d, want ascending below %d", k/v.N, o, last, v.M)
+			return v.wrong("group %d: want offsets ascending and below %d, got %d after %d", k/v.N, v.M, o, last)
 		}
 		last = o
 	}
@@ -233,7 +238,7 @@ func (v Value) checkGroups(n int) error {
 // groupBits returns ⌈log₂ m⌉.
 func groupBits(m int) int { return bits.Len(uint(m - 1)) }
 
-// packedBits returns width ≤ 8 bits of b from bit at on, least significant first.
+// packedBits returns the width ≤ 8 bits of b that begin at bit at, least significant first.
 func packedBits(b []byte, at, width int) int {
 	if width == 0 {
 		return 0

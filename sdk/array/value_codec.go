@@ -6,11 +6,12 @@ import (
 	"math/bits"
 )
 
-// Encode stores t as Dense, Bitmask or Index16; for N:M see [Tensor.EncodeNM]. The sparse ones store exactly the elements that
-// have a bit set, so that Decode gives back t bit for bit. Dense shares t's memory, as [DenseValue] does.
+// Encode returns t as Dense, Bitmask or Index16; for GroupNM see [Tensor.EncodeNM]. The sparse
+// encodings store exactly the elements that have a bit set, so that Decode returns t bit for bit.
+// Dense shares t's memory, as [DenseValue] does. A Bit tensor can be Dense only.
 func (t Tensor) Encode(e Encoding) (Value, error) {
 	if err := t.Check(); err != nil {
-		return Value{}, fmt.Errorf("encode as %v: %w", e, err)
+		return Value{}, err
 	}
 	if e != Dense && t.DType == Bit {
 		return Value{}, fmt.Errorf("array: encode %v%v as %v: bits are stored dense only", t.DType, t.Dims, e)
@@ -24,21 +25,21 @@ func (t Tensor) Encode(e Encoding) (Value, error) {
 	case Index16:
 		return t.index16(t.nonzero()), nil
 	}
-	return Value{}, fmt.Errorf("array: encode %v%v: %v wants EncodeNM or is unknown", t.DType, t.Dims, e)
+	return Value{}, fmt.Errorf("array: encode %v%v: want dense, bitmask or index16, got %v; nm needs EncodeNM", t.DType, t.Dims, e)
 }
 
-// Smallest stores t in the encoding of those of [Tensor.Encode] that takes the fewest bytes: for 32-bit elements dense
-// below 3.1 % zeros, a bitmask below 93.75 %, 16-bit indices above.
+// Smallest returns t in the encoding of [Tensor.Encode] that takes the fewest bytes. For 32-bit
+// elements it is Dense below 3.1 % zeros, Bitmask below 93.75 %, and Index16 above.
 func (t Tensor) Smallest() (Value, error) {
 	if err := t.Check(); err != nil {
-		return Value{}, fmt.Errorf("encode: %w", err)
+		return Value{}, err
 	}
 	if t.DType == Bit {
 		return t.Encode(Dense)
 	}
 	n, stored := t.Len(), t.nonzero()
 	size := t.DType.Bytes(1)
-	dense, mask, index := n*size, Bit.Bytes(n)+stored*size, (n+run-1)/run*4+stored*(2+size)
+	dense, mask, index := n*size, Bit.Bytes(n)+stored*size, (n+block-1)/block*4+stored*(2+size)
 	switch {
 	case dense <= mask && dense <= index:
 		return t.Encode(Dense)
@@ -61,7 +62,7 @@ func isZero(data []byte, i, size int) bool {
 	return binary.NativeEndian.Uint64(data[8*i:]) == 0
 }
 
-// copyElement copies one element of the given size, without the price of a call.
+// copyElement copies one element of the given size. It is faster than copy, which is a call.
 func copyElement(to, from []byte, size int) {
 	switch size {
 	case 1:
@@ -103,15 +104,15 @@ func (t Tensor) bitmask(stored int) Value {
 
 func (t Tensor) index16(stored int) Value {
 	v := Value{Encoding: Index16, DType: t.DType, Dims: t.Dims}
-	counts := 4 * ((t.Len() + run - 1) / run)
+	counts := 4 * ((t.Len() + block - 1) / block)
 	v.Index = make([]byte, counts, counts+2*stored)
 	v.Values = make([]byte, t.DType.Bytes(stored))
 	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
 		if !isZero(t.Data, i, size) {
-			count := v.Index[4*(i/run):]
+			count := v.Index[4*(i/block):]
 			binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+1)
-			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%run))
+			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%block))
 			copyElement(to, t.Data[i*size:], size)
 			to = to[size:]
 		}
@@ -119,12 +120,13 @@ func (t Tensor) index16(stored int) Value {
 	return v
 }
 
-// EncodeNM stores exactly n of each m consecutive elements along axis, m being at most 256. A group with more than n elements
-// that have a bit set is an error; one with fewer stores zeros of the lowest offsets besides.
+// EncodeNM returns t as GroupNM, which stores exactly n of each m consecutive elements along axis; m
+// is at most 256. A group with more than n elements that have a bit set is an error. A group with
+// fewer also stores the zeros with the lowest offsets.
 func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 	v := Value{Encoding: GroupNM, DType: t.DType, Dims: t.Dims, N: n, M: m, Axis: axis}
 	if err := t.Check(); err != nil {
-		return Value{}, fmt.Errorf("encode as %d:%d: %w", n, m, err)
+		return Value{}, err
 	}
 	if axis < 0 || axis >= len(t.Dims) || m < 1 || m > maxM || n < 1 || n > m || t.Dims[axis]%m != 0 || t.DType == Bit {
 		return Value{}, fmt.Errorf("array: encode %v%v: %d:%d along axis %d does not fit", t.DType, t.Dims, n, m, axis)
@@ -167,7 +169,7 @@ func (v Value) group(g int) (first, step int) {
 	return g/inner*v.M*inner + g%inner, inner
 }
 
-// putBits writes o to zero bits of b from bit at on.
+// putBits writes o into b, whose bits from bit at on are zero.
 func putBits(b []byte, at, o int) {
 	if o == 0 {
 		return
@@ -179,7 +181,8 @@ func putBits(b []byte, at, o int) {
 	}
 }
 
-// Decode checks v and returns its tensor, in memory of its own.
+// Decode checks v and returns its tensor, which shares no memory with v. For a value with a
+// [Quantization] it returns the integers.
 func (v Value) Decode() (Tensor, error) {
 	if err := v.Check(); err != nil {
 		return Tensor{}, err
@@ -213,7 +216,7 @@ func (v Value) Mask() (Tensor, error) {
 	return t, nil
 }
 
-// each calls visit with the position of every stored element of a checked value, in the order of Values.
+// each calls visit with the number of each stored element of a checked value, in the order of Values.
 func (v Value) each(visit func(i int)) {
 	switch v.Encoding {
 	case Dense:
@@ -227,11 +230,11 @@ func (v Value) each(visit func(i int)) {
 			}
 		}
 	case Index16:
-		runs := (v.Len() + run - 1) / run
-		offsets := v.Index[4*runs:]
-		for r := range runs {
+		blocks := (v.Len() + block - 1) / block
+		offsets := v.Index[4*blocks:]
+		for r := range blocks {
 			for range binary.LittleEndian.Uint32(v.Index[4*r:]) {
-				visit(r*run + int(binary.LittleEndian.Uint16(offsets)))
+				visit(r*block + int(binary.LittleEndian.Uint16(offsets)))
 				offsets = offsets[2:]
 			}
 		}

@@ -205,7 +205,7 @@ func TestCheckRefuses(t *testing.T) {
 		"dense with N":                stray,
 		"zero extent":                 value(array.Dense, nil, 0, 0),
 		"negative extent":             value(array.Dense, nil, 1, -1, -1),
-		"product overflow":            value(array.Dense, nil, 0, 1<<32, 1<<32),
+		"product overflow":            value(array.Dense, nil, 0, 1<<16, 1<<16, 1<<16, 1<<16),
 		"bits past the end":           {DType: array.Bit, Dims: []int{3}, Values: []byte{0b1000}},
 		"bitmask of bits":             {Encoding: array.Bitmask, DType: array.Bit, Dims: []int{3}, Index: []byte{1}, Values: []byte{1}},
 		"mask too long":               value(array.Bitmask, []byte{1, 0}, 1, 3),

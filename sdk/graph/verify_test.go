@@ -115,7 +115,7 @@ func TestBind(t *testing.T) {
 		"product":      {func(in []array.Tensor) []array.Tensor { in[1] = tensor(array.I32, 21); return in }, "want shape [N*T], got [21]"},
 		"no multiple":  {func(in []array.Tensor) []array.Tensor { in[2] = tensor(array.F32, 20); return in }, "want shape [3*K], got [20]"},
 		"none":         {func(in []array.Tensor) []array.Tensor { in[2] = array.Tensor{}; return in }, `input "c"`},
-		"short":        {func(in []array.Tensor) []array.Tensor { in[2].Data = in[2].Data[:80]; return in }, "wants 84 bytes, has 80"},
+		"short":        {func(in []array.Tensor) []array.Tensor { in[2].Data = in[2].Data[:80]; return in }, "want 84 bytes, got 80"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := p.Bind(c.change(good())); err == nil || !strings.Contains(err.Error(), c.says) {
