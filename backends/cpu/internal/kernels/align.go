@@ -12,8 +12,8 @@ func Floats(n int) []float32 {
 	const spare = cacheLine / 4
 	buf := make([]float32, n+spare)
 	skip := 0
-	// The conversion only reads the address, to find the first aligned element. The slice expression
-	// below checks bounds, and Go does not move heap objects.
+	// The conversion only reads the address, to find the first aligned element. The slice
+	// expression below checks bounds, and Go does not move heap objects.
 	if over := int(uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % cacheLine); over != 0 {
 		skip = (cacheLine - over) / 4
 	}

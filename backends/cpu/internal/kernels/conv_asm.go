@@ -3,34 +3,38 @@
 package kernels
 
 type (
-	// convBandFunc is a band kernel for one run, number of blocks and pixels. Distances and offsets are in elements; a skip leads from behind a row
-	// to the next one.
+	// convBandFunc is a band kernel for one length of runs, number of blocks and number of pixels
+	// of a tile: see convBand. Distances are in elements. A skip is the distance from the end of a
+	// row to the next row. next and end are the addresses of the first and last element to
+	// prefetch.
 	convBandFunc = func(dst, init, src, w *float32, offsets *int, entries, chans, rows, tiles,
 		dstPixel, dstBlock, dstSkip, initPixel, initBlock, initSkip, srcSkip int, floor float32, next, end *float32)
 
-	// convGradFunc is a blocked weight gradient kernel for one run and number of blocks, and for groups times its number of channels.
+	// convGradFunc is a weight gradient kernel of kind blocked for one length of the run and number
+	// of blocks: see convGradTile. It processes groups of a fixed number of channels.
 	convGradFunc = func(acc, x, dy *float32, groups, accBlock, dyBlock, rows, cols, xRow, dyRow, extraAcc, extraX int, next, end *float32)
 
-	// convGradRunsFunc is a planar or lanewise one for one length and number of runs.
+	// convGradRunsFunc is a weight gradient kernel of kind planar or lanewise for one length and
+	// number of runs.
 	convGradRunsFunc = func(acc, x, dy *float32, offsets *int, rows, cols, xRow, dyRow int, next, end *float32)
 
-	// convFillFunc is the copy of fillRows.
+	// convFillFunc is fillRows without bounds checks.
 	convFillFunc = func(dst, src *float32, rows, left, n, right, pitch, srcRow int)
 )
 
-// convAssembly is the kernels of a level, and the limits within which they exist.
+// convAssembly is the convolution kernels of an instruction set.
 type convAssembly struct {
-	tiles    [convKinds]convTiles
+	tiles    [convKinds]convTiles                                          // the sizes of bands
 	bands    [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc // by kind, run, blocks, pixels
-	limits   convGradLimits
-	grads    [convMaxTaps + 1][3]convGradFunc // by run, blocks
-	pairs    [3]convGradFunc                  // by blocks
+	limits   convGradLimits                                                // the sizes of grads, splits and gradRuns
+	grads    [convMaxTaps + 1][3]convGradFunc                              // by length, blocks
+	splits   [3]convGradFunc                                               // of length 2 (convGradPair…), by blocks
+	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc                 // by kind, length, runs
 	fill     convFillFunc
-	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
 }
 
-// convLevel returns the kernels of an assembly level, nil for Portable.
-func convLevel(isa InstructionSet) *convAssembly {
+// convAssemblyOf returns the assembly kernels of an instruction set, nil for Portable.
+func convAssemblyOf(isa InstructionSet) *convAssembly {
 	switch isa {
 	case AVX512:
 		return &convAVX512
@@ -40,23 +44,26 @@ func convLevel(isa InstructionSet) *convAssembly {
 	return nil
 }
 
+// convTiles returns the sizes of the band kernels of a kind.
 func (isa InstructionSet) convTiles(kind convKind) *convTiles {
-	if a := convLevel(isa); a != nil {
+	if a := convAssemblyOf(isa); a != nil {
 		return &a.tiles[kind]
 	}
 	return &convTilesPortable[kind]
 }
 
+// convGradLimits returns the sizes of the weight gradient kernels.
 func (isa InstructionSet) convGradLimits() *convGradLimits {
-	if a := convLevel(isa); a != nil {
+	if a := convAssemblyOf(isa); a != nil {
 		return &a.limits
 	}
 	return &convGradLimitsPortable
 }
 
-// convBand computes tiles of pixels columns of a band.
+// convBand computes tiles·pixels columns of a band, in tiles of pixels columns. The expressions
+// that are assigned to _ are the bounds checks of what the assembly writes and reads.
 func (isa InstructionSet) convBand(b *convBand, pixels, tiles int) {
-	a := convLevel(isa)
+	a := convAssemblyOf(isa)
 	if a == nil {
 		convBandPortable(b, pixels, tiles)
 		return
@@ -72,9 +79,9 @@ func (isa InstructionSet) convBand(b *convBand, pixels, tiles int) {
 		b.srcRow-cols*b.kind.unit(), b.floor, next, end)
 }
 
-// convGrad adds a tile to its sums.
+// convGrad adds a tile to its sums. The expressions that are assigned to _ are bounds checks.
 func (isa InstructionSet) convGrad(t *convGradTile) {
-	a := convLevel(isa)
+	a := convAssemblyOf(isa)
 	if a == nil {
 		convGradPortable(t)
 		return
@@ -90,16 +97,17 @@ func (isa InstructionSet) convGrad(t *convGradTile) {
 	_ = t.acc[(t.blocks-1)*t.accBlock+((t.length-1)*Block+t.chans)*Block-1]
 	_ = t.x[(t.rows-1)*t.xRow+(t.cols+t.length-2)*Block+t.chans-1]
 	kernel := a.grads[t.length][t.blocks]
-	if t.pair {
-		kernel = a.pairs[t.blocks]
+	if t.split {
+		kernel = a.splits[t.blocks]
 	}
 	kernel(&t.acc[0], &t.x[0], &t.dy[0], t.chans/a.limits.chans[t.length][t.blocks], t.accBlock, t.dyBlock,
 		t.rows, t.cols, t.xRow, t.dyRow, t.extraAcc, t.extraX, next, end)
 }
 
-// fillRows writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
+// fillRows writes rows to dst, each with left zero pixels, n pixels of src and right zero pixels.
+// Pixel q of row r is at src[r·srcRow + q·pitch].
 func (isa InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
-	a := convLevel(isa)
+	a := convAssemblyOf(isa)
 	if a == nil {
 		fillRowsPortable(dst, src, rows, left, n, right, pitch, srcRow)
 		return
@@ -108,7 +116,8 @@ func (isa InstructionSet) fillRows(dst, src []float32, rows, left, n, right, pit
 	a.fill(&dst[0], &src[0], rows, left, n, right, pitch, srcRow)
 }
 
-// convAhead returns the bounds of what to fetch ahead; where there is nothing, a place that is in the cache already.
+// convAhead returns the addresses of the first and the last element to prefetch. If there are none,
+// it returns the address of cached, which is in the cache already.
 func convAhead(ahead, cached []float32) (next, end *float32) {
 	if len(ahead) == 0 {
 		return &cached[0], &cached[0]
@@ -116,7 +125,7 @@ func convAhead(ahead, cached []float32) (next, end *float32) {
 	return &ahead[0], &ahead[len(ahead)-1]
 }
 
-// convFirst returns the address of the first element, nil where there is none.
+// convFirst returns the address of the first element of s, nil if s is empty.
 func convFirst[T any](s []T) *T {
 	if len(s) == 0 {
 		return nil
@@ -273,10 +282,10 @@ var convAVX512 = convAssembly{
 		},
 	},
 	limits: convGradLimits{
-		blocks: 2, longest: 3, pairs: true, window: 31,
+		blocks: 2, longest: 3, split: true, window: 31,
 		chans: [convMaxTaps + 1][3]int{1: {1: 16, 2: 8}, 2: {1: 8, 2: 4}, 3: {1: 8, 2: 4}},
 	},
-	pairs: [3]convGradFunc{1: convGradPairAVX5122x1x8, 2: convGradPairAVX5122x2x4},
+	splits: [3]convGradFunc{1: convGradPairAVX5122x1x8, 2: convGradPairAVX5122x2x4},
 	grads: [convMaxTaps + 1][3]convGradFunc{
 		1: {1: convGradBlockedAVX5121x1x16, 2: convGradBlockedAVX5121x2x8},
 		2: {1: convGradBlockedAVX5122x1x8, 2: convGradBlockedAVX5122x2x4},

@@ -2,19 +2,27 @@ package kernels
 
 import "math"
 
-// convKind is how the inner loops multiply.
+// convKind is the arrangement of the multiplications in the inner loops.
 type convKind uint8
 
 const (
-	convBlocked  convKind = iota // one input channel times 16 output channels; plane pixels of 16 channels
-	convPaired                   // the same, but the blocks are two neighbouring columns of one block: the first has one tap, the second two
-	convSplit                    // the same, but the last tap of a run of 3 lies elsewhere: what a stride of 2 makes of a row of 3
-	convPlanar                   // the same; plane pixels of one channel
-	convLanewise                 // 16 channels times their own 16 weights: depthwise
-	convKinds    = iota
+	// convBlocked multiplies one plane channel with the weights of 16 result channels. A plane
+	// pixel has 16 channels.
+	convBlocked convKind = iota
+	// convPaired is convBlocked for two neighbouring columns of one result block, in place of two
+	// blocks: the first column has one tap, the second two.
+	convPaired
+	// convSplit is convBlocked for runs of 3 whose last tap is at another offset. With a stride of
+	// 2 a kernel row of 3 taps is such a run: its taps 0 and 2 are neighbours in one phase.
+	convSplit
+	// convPlanar is convBlocked for planes of one channel.
+	convPlanar
+	// convLanewise multiplies 16 plane channels with one weight each: depthwise.
+	convLanewise
+	convKinds = iota
 )
 
-// unit returns the values of a plane pixel.
+// unit returns the number of values of a plane pixel.
 func (k convKind) unit() int {
 	if k == convPlanar {
 		return 1
@@ -22,15 +30,34 @@ func (k convKind) unit() int {
 	return Block
 }
 
-// convBand is the work of the inner loops of the forward pass and of the input gradient: rows y of result pixels q for the blocks b of a panel,
+// convBand is one call of the inner loops of the forward pass and of the input gradient. With
 //
-//	dst[b·dstBlock + y·dstRow + q·dstPixel + lane] = max(floor, init[b·initBlock + y·initRow + q·initPixel + lane]
-//	       + Σ_e Σ_c Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + c] · w[e][c][t][b][lane])        blocked and planar, c < chans
-//	       + Σ_e     Σ_t src[y·srcRow + (q+t)·unit + offsets[e] + lane] · w[e][t][lane])           lanewise
+//	y     row of the band                  0 ≤ y < rows
+//	q     result pixel of a row            0 ≤ q < cols
+//	b     result block of the panel        0 ≤ b < blocks
+//	e     entry: a run of taps, for one plane block
+//	c     channel of the plane block       0 ≤ c < chans
+//	t     tap of the run                   0 ≤ t < run
+//	lane  channel of the result block      0 ≤ lane < 16
 //
-// summed in that order, starting from init. An entry e is a run of t < run taps that are neighbours in a plane, of one block of input
-// channels. Paired is blocked with run 2 and blocks 2, where the second tap of the first block is left out: w is [e][c][3][lane], for
-// (t, b) = (0, 0), (0, 1), (1, 1). Split is blocked with run 3 and two offsets for each entry, the second of which is that of t = 2. All distances are in elements. A NaN stays NaN under the maximum.
+// it computes
+//
+//	d = b·dstBlock + y·dstRow + q·dstPixel + lane
+//	i = b·initBlock + y·initRow + q·initPixel + lane
+//	s = y·srcRow + (q+t)·unit + offsets[e]
+//
+//	dst[d] = max(floor, init[i] + Σ_e Σ_c Σ_t src[s+c] · w[e][c][t][b][lane])     blocked, planar
+//	dst[d] = max(floor, init[i] + Σ_e Σ_t src[s+lane] · w[e][t][lane])            lanewise
+//
+// in this order of summation, beginning with init. The maximum of floor and NaN is NaN. Two kinds
+// differ from blocked:
+//
+//	paired  run and blocks are 2, block 0 has no tap 1: w is [e][c][3][lane],
+//	        for (t, b) = (0, 0), (0, 1), (1, 1)
+//	split   run is 3, entry e has two offsets: offsets[2e] for t < 2, and
+//	        s = y·srcRow + q·unit + offsets[2e+1] for t = 2
+//
+// All distances and offsets are in elements.
 type convBand struct {
 	kind                          convKind
 	run, blocks, rows             int
@@ -42,21 +69,21 @@ type convBand struct {
 	srcRow                        int
 	w                             []float32
 	offsets                       []int
-	chans                         int // of every entry: a multiple of 4, or 1 where planar or lanewise
+	chans                         int // of every entry: a multiple of 4; 1 if planar or lanewise
 	floor                         float32
-	ahead                         []float32 // what the next call reads: to be fetched into the cache meanwhile
+	ahead                         []float32 // what the kernel prefetches: data that a later call reads
 }
 
 const (
-	convMaxBlocks = 4 // in a panel
-	convMaxTaps   = 3 // in a run of a band
+	convMaxBlocks = 4 // of a panel
+	convMaxTaps   = 3 // of a run of a band
 )
 
-// convTiles is the band kernels of a level and a kind: by run and by blocks, the most pixels whose sums stay in registers together; 0 where there is no
-// such kernel.
+// convTiles lists the band kernels of an instruction set and a kind: [run][blocks] is the largest
+// number of pixels of a tile, whose sums are all in registers, or 0 if there is no such kernel.
 type convTiles [convMaxTaps + 1][convMaxBlocks + 1]int
 
-// convNoFloor leaves every value as it is.
+// convNoFloor is a floor that changes no value.
 var convNoFloor = float32(math.Inf(-1))
 
 // entries returns the number of entries.
@@ -67,7 +94,7 @@ func (band *convBand) entries() int {
 	return len(band.offsets)
 }
 
-// weights returns the length of w.
+// weights returns the number of weights of the band.
 func (band *convBand) weights() int {
 	each := band.run * band.blocks
 	if band.kind == convPaired {
@@ -76,7 +103,12 @@ func (band *convBand) weights() int {
 	return band.entries() * band.chans * each * Block
 }
 
-// longest returns the longest run of taps for panels of that many blocks.
+// work returns the number of multiply-adds of cols columns, in blocks of 16.
+func (band *convBand) work(cols int) int {
+	return band.rows * cols * band.blocks * band.entries() * band.chans * band.run
+}
+
+// longest returns the length of the longest run for panels of that many blocks.
 func (t *convTiles) longest(blocks int) int {
 	run := convMaxTaps
 	for t[run][blocks] == 0 {
@@ -85,8 +117,10 @@ func (t *convTiles) longest(blocks int) int {
 	return run
 }
 
-// blocks returns how many blocks, at most most, a panel should have for rows of cols pixels and runs of taps taps: what costs the fewest cycles,
-// where a processor does two multiply-adds and a little more than one load a cycle, and a sum waits four cycles for its next term.
+// blocks returns the number of blocks, at most most, that a panel should have for rows of cols
+// pixels and runs of taps taps: the number with the fewest estimated cycles per block and tap. The
+// estimate is for a processor that executes two multiply-adds and 1.1 loads per cycle, with a
+// latency of four cycles from one term of a sum to the next.
 func (t *convTiles) blocks(cols, taps, most int) int {
 	const loadsPerCycle, latency, perLoad = 1.1, 4, 0.02
 	best, least := 1, math.Inf(1)
@@ -110,20 +144,21 @@ func (t *convTiles) blocks(cols, taps, most int) int {
 	return best
 }
 
-// pair makes the two columns of a paired band its blocks.
-func (band *convBand) pair() {
+// pairColumns makes the two columns of a paired band its blocks.
+func (band *convBand) pairColumns() {
 	band.blocks, band.dstBlock = 2, Block
 	if band.initPixel > 0 {
 		band.initBlock = Block
 	}
 }
 
-// compute computes a band of cols columns, in tiles of nearly equal size.
+// compute computes a band of cols columns in tiles of nearly equal size: first the tiles of pixels
+// pixels, then the small ones, which have one pixel less.
 func (band *convBand) compute(isa InstructionSet, cols int) {
 	most := isa.convTiles(band.kind)[band.run][band.blocks]
 	tiles := (cols + most - 1) / most
 	pixels := (cols + tiles - 1) / tiles
-	small := tiles*pixels - cols // tiles of one pixel less
+	small := tiles*pixels - cols
 	isa.convBand(band, pixels, tiles-small)
 	if small == 0 {
 		return
@@ -136,7 +171,7 @@ func (band *convBand) compute(isa InstructionSet, cols int) {
 	isa.convBand(&right, pixels-1, small)
 }
 
-// convTilesPortable is the tiles of the band kernels in plain Go: any number of pixels.
+// convTilesPortable lists the band kernels in plain Go, which compute any number of pixels.
 var convTilesPortable = [convKinds]convTiles{
 	convBlocked:  {1: {1: 1 << 30, 2: 1 << 30, 4: 1 << 30}, 2: {1: 1 << 30, 2: 1 << 30}, 3: {1: 1 << 30, 2: 1 << 30}},
 	convPaired:   {2: {2: 1 << 30}},
@@ -145,7 +180,7 @@ var convTilesPortable = [convKinds]convTiles{
 	convLanewise: {1: {1: 1 << 30}, 2: {1: 1 << 30}, 3: {1: 1 << 30}},
 }
 
-// convBandPortable computes tiles·pixels columns.
+// convBandPortable computes tiles·pixels columns of a band.
 func convBandPortable(band *convBand, pixels, tiles int) {
 	for y := range band.rows {
 		for q := range pixels * tiles {
@@ -172,6 +207,8 @@ func convBandPortable(band *convBand, pixels, tiles int) {
 	}
 }
 
+// addChannels adds all terms of kind blocked, split or planar to the sums of one pixel and block.
+// src begins at the pixel.
 func (band *convBand) addChannels(acc *[Block]float32, src []float32, block int) {
 	unit := band.kind.unit()
 	w := convFrom(band.w, block*Block)
@@ -194,6 +231,7 @@ func (band *convBand) addChannels(acc *[Block]float32, src []float32, block int)
 	}
 }
 
+// addPaired does the same for kind paired. block is the column, 0 or 1.
 func (band *convBand) addPaired(acc *[Block]float32, src []float32, block int) {
 	for e, offset := range band.offsets {
 		for c := range band.chans {
@@ -206,6 +244,7 @@ func (band *convBand) addPaired(acc *[Block]float32, src []float32, block int) {
 	}
 }
 
+// addLanes does the same for kind lanewise.
 func (band *convBand) addLanes(acc *[Block]float32, src []float32) {
 	w := band.w
 	for _, offset := range band.offsets {

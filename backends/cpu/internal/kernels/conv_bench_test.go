@@ -28,7 +28,8 @@ var convBenches = []struct {
 	{"96-56px-3x3-depthwise", 4, func() ConvShape { s := square(96, 56, 96, 3, 1); s.Groups = 96; return s }()},
 }
 
-// square is a convolution of square images with a square kernel of odd size, padded to keep the size at stride 1.
+// square returns a convolution of square images with a square kernel of odd size, padded to keep
+// the size at stride 1.
 func square(c, size, o, kernel, stride int) ConvShape {
 	p := kernel / 2
 	return ConvShape{C: c, H: size, W: size, O: o, KH: kernel, KW: kernel, StrideH: stride, StrideW: stride,
@@ -37,7 +38,8 @@ func square(c, size, o, kernel, stride int) ConvShape {
 
 func planar(s ConvShape) ConvShape { s.Planar = true; return s }
 
-// benchConv times one pass on one thread, packing, padding and merging included, beside the core's peak.
+// benchConv times one pass on one thread, including packing, padding and merging, and compares it
+// with the peak of the core.
 func benchConv(b *testing.B, plan func(isa InstructionSet, s ConvShape, n int) (func(), error)) {
 	isa := Supported()
 	for _, bench := range convBenches {

@@ -6,14 +6,18 @@ import (
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
-// A 3×3 convolution that sums its neighbourhood: 9 inside the image of ones, 6 at an edge, 4 in a corner.
+// A 3×3 convolution with weights 1 adds the pixels of a neighbourhood. In an image of ones the
+// result is 9 inside, 6 at an edge and 4 in a corner.
 func ExampleInstructionSet_ConvForward() {
 	isa, err := kernels.Detect()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	shape := kernels.ConvShape{C: 1, H: 3, W: 4, O: 1, KH: 3, KW: 3, StrideH: 1, StrideW: 1, Top: 1, Bottom: 1, Left: 1, Right: 1, Groups: 1, Planar: true}
+	shape := kernels.ConvShape{
+		C: 1, H: 3, W: 4, O: 1, KH: 3, KW: 3, StrideH: 1, StrideW: 1,
+		Top: 1, Bottom: 1, Left: 1, Right: 1, Groups: 1, Planar: true,
+	}
 	conv, err := isa.ConvForward(shape)
 	if err != nil {
 		fmt.Println(err)

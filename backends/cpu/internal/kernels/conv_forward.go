@@ -1,22 +1,25 @@
 package kernels
 
-// ConvForward computes y from x and the weights. See [InstructionSet.ConvForward].
+// ConvForward is the forward pass of one shape of convolution, planned by
+// [InstructionSet.ConvForward].
 type ConvForward struct {
 	shape ConvShape
 	image convImage
 }
 
-// ConvForward plans the forward pass of a convolution. The error says what is wrong with the shape.
+// ConvForward plans the forward pass of a convolution. It returns an error if the shape is not
+// valid.
 //
-//	f, err := level.ConvForward(shape)
-//	packed, scratch := Floats(f.PackedLen()), Floats(f.ScratchLen())    // one scratch for each concurrent call
-//	f.Pack(packed, w)                                                   // again whenever w has changed
+//	f, err := isa.ConvForward(shape)
+//	packed := Floats(f.PackedLen())
+//	f.Pack(packed, w)                   // after every change of w
+//	scratch := Floats(f.ScratchLen())   // one for each concurrent call
 //	f.Compute(y, x, packed, nil, false, scratch, f.All(n))
 //
-// Sums run over input channels and taps in an order that depends on the shape and the level alone. Assembly levels use fused multiply-adds: against
-// Portable the result differs by rounding.
+// The order of summation depends on the shape and the instruction set only. AVX2 and AVX512 use
+// fused multiply-adds, so their results and those of Portable differ by rounding.
 func (isa InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
-	if err := s.Validate(); err != nil {
+	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	f := &ConvForward{shape: s}
@@ -36,7 +39,8 @@ func (isa InstructionSet) ConvForward(s ConvShape) (*ConvForward, error) {
 	return f, nil
 }
 
-// inputPlanes lays out the planes of x that the forward pass and the weight gradient read, and the taps within them.
+// inputPlanes returns the planes of x that the forward pass and the weight gradient read, and all
+// taps.
 func (s ConvShape) inputPlanes() (convPlanes, []convTap) {
 	p := convPlanes{
 		height: s.H, width: s.W, blocks: Blocks(s.C), unit: Block,
@@ -56,27 +60,28 @@ func (s ConvShape) inputPlanes() (convPlanes, []convTap) {
 	return p, taps
 }
 
-// pointwise reports whether every output pixel reads just the input pixel of the same place.
+// pointwise reports whether every output pixel reads the input pixel at the same position only.
 func (s ConvShape) pointwise() bool {
 	return s.KH == 1 && s.KW == 1 && s.StrideH == 1 && s.StrideW == 1 && s.Top == 0 && s.Bottom == 0 && s.Left == 0 && s.Right == 0
 }
 
-// Shape returns the planned shape.
+// Shape returns the shape.
 func (f *ConvForward) Shape() ConvShape { return f.shape }
 
-// PackedLen returns the length of the packed weights.
+// PackedLen returns the number of packed weights.
 func (f *ConvForward) PackedLen() int { return f.image.packedLen }
 
-// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute. It can be 0.
 func (f *ConvForward) ScratchLen() int { return f.image.planes.len() }
 
-// Panels returns the number of panels of output channels, the units in which a part divides them.
+// Panels returns the number of panels of output channels.
 func (f *ConvForward) Panels() int { return len(f.image.panels) }
 
-// All returns the part that is everything: all rows and panels of n images.
+// All returns the part with all rows and panels of n images.
 func (f *ConvForward) All(n int) ConvPart { return f.image.all(n) }
 
-// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Compute reads.
+// Pack writes the weights w, [O, C/Groups, KH, KW], to packed, in the order in which Compute reads
+// them.
 func (f *ConvForward) Pack(packed, w []float32) {
 	s := f.shape
 	taps, perGroup := s.KH*s.KW, s.C/s.Groups
@@ -85,9 +90,10 @@ func (f *ConvForward) Pack(packed, w []float32) {
 	})
 }
 
-// Compute computes part of y = conv(x, w) + bias, and then max(0, y) if relu is set.
-// y is in blocks of 16 channels, x in blocks or planar as the shape says; both begin at image 0 of the part's numbering.
-// Bias is nil or holds O values padded with zeros to whole blocks. Scratch holds ScratchLen values of any content.
+// Compute computes part of y = conv(x, w) + bias, and then max(0, y) if relu is set. y is in blocks
+// of 16 channels; x is in blocks or, if the shape is planar, row-major. Both begin at image 0. bias
+// is nil, or has O values padded with zeros to whole blocks. scratch has ScratchLen elements, which
+// Compute overwrites.
 func (f *ConvForward) Compute(y, x, packed, bias []float32, relu bool, scratch []float32, part ConvPart) {
 	floor := convNoFloor
 	if relu {
@@ -96,4 +102,5 @@ func (f *ConvForward) Compute(y, x, packed, bias []float32, relu bool, scratch [
 	f.image.compute(y, x, packed, bias, floor, scratch, part)
 }
 
+// all returns the part with all rows and panels of n images.
 func (c *convImage) all(n int) ConvPart { return ConvPart{N1: n, Y1: c.height, P1: len(c.panels)} }

@@ -1,50 +1,76 @@
 package kernels
 
-// convGradTile is the work of the inner loops of the weight gradient. With pixels q of rows y, blocks b of a panel, dy at b·dyBlock + y·dyRow + q·16, x at
-// y·xRow + q·unit, and a run of taps t < length:
+// convGradTile is one call of the inner loops of the weight gradient. With
 //
-//	acc[b·accBlock + (t·16 + c)·16 + lane] += Σ_y Σ_q dy[b][y][q][lane] · x[y][q + t][c]                      blocked, c < chans
-//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r]]                planar
-//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy[y][q][lane] · x[y][q + t][offsets[r] + lane]         lanewise
+//	y     row                              0 ≤ y < rows
+//	q     pixel of dy of a row             0 ≤ q < cols
+//	b     block of the panel               0 ≤ b < blocks
+//	r     run                              0 ≤ r < len(offsets)
+//	t     tap of a run                     0 ≤ t < length
+//	c     channel of x                     0 ≤ c < chans
+//	lane  channel of a block of dy         0 ≤ lane < 16
 //
-// A pair has one more tap, which adds to acc at extraAcc the products of dy with x at extraX: what a stride of 2 makes of a row of 3 taps, 2 of which are
-// neighbours in one phase, the other one in another.
+// and the elements
 //
-// Sums run in the order of y, then q. length is at most cols + 1. All distances are in elements.
+//	dy(b,y,q,lane) = dy[b·dyBlock + y·dyRow + q·16 + lane]
+//	x(y,q,k)       = x[y·xRow + q·unit + k]
+//
+// it adds
+//
+//	acc[b·accBlock + (t·16 + c)·16 + lane] += Σ_y Σ_q dy(b,y,q,lane) · x(y,q+t,c)                blocked
+//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy(0,y,q,lane) · x(y,q+t,offsets[r])       planar
+//	acc[(r·length + t)·16 + lane]          += Σ_y Σ_q dy(0,y,q,lane) · x(y,q+t,offsets[r]+lane)  lanewise
+//
+// in the order of y, then q. Blocked has one run. If it is split, it has one more tap at another
+// offset, as with convSplit:
+//
+//	acc[extraAcc + b·accBlock + c·16 + lane] += Σ_y Σ_q dy(b,y,q,lane) · x(y,q,extraX+c)
+//
+// length is at most cols + 1. All distances and offsets are in elements.
 type convGradTile struct {
 	kind              convKind
 	acc, x, dy        []float32
 	rows, cols        int
 	xRow, dyRow       int
 	length            int       // of a run
-	blocks, chans     int       // chans where blocked, a multiple of what convGradLimits says; blocks is 1 otherwise
-	accBlock, dyBlock int       // where blocked
-	pair              bool      // where blocked
-	extraAcc, extraX  int       // of a pair
-	offsets           []int     // of the runs, unless blocked
-	ahead             []float32 // what comes next: to be fetched into the cache meanwhile
+	blocks            int       // 1 unless blocked
+	chans             int       // blocked: a multiple of convGradLimits.chans
+	accBlock, dyBlock int       // blocked
+	split             bool      // blocked
+	extraAcc, extraX  int       // split
+	offsets           []int     // planar, lanewise: of the runs
+	ahead             []float32 // what the kernel prefetches: data that a later call reads
 }
 
-// convGradLimits is the kernels of a level.
+// work returns the number of multiply-adds of a tile, in blocks of 16.
+func (t *convGradTile) work() int {
+	taps := t.length
+	if t.split {
+		taps++
+	}
+	return t.rows * t.cols * taps * max(t.blocks*t.chans, len(t.offsets))
+}
+
+// convGradLimits lists the weight gradient kernels of an instruction set.
 type convGradLimits struct {
-	blocks  int                     // blocked: the most blocks of a panel
-	longest int                     // blocked: the longest run
-	chans   [convMaxTaps + 1][3]int // blocked: divides the number of channels, by run and blocks
-	pairs   bool                    // blocked: there are kernels for pairs, of runs of 2
-	window  int                     // otherwise: length·runs + length is at most that
+	blocks  int                     // blocked: the largest number of blocks of a panel
+	longest int                     // blocked: the largest length of a run
+	chans   [convMaxTaps + 1][3]int // blocked: a divisor of the number of channels, by length and blocks
+	split   bool                    // blocked: there are kernels for split runs of length 2
+	window  int                     // planar, lanewise: the upper bound of length·runs + length
 }
 
 var convGradLimitsPortable = convGradLimits{
-	blocks: 2, longest: 3, pairs: true, window: 31,
+	blocks: 2, longest: 3, split: true, window: 31,
 	chans: [convMaxTaps + 1][3]int{1: {1: 16, 2: 8}, 2: {1: 8, 2: 4}, 3: {1: 8, 2: 4}},
 }
 
 const (
-	convMaxRun  = 7 // the longest run unless blocked
-	convMaxRuns = 9 // the most runs
+	convMaxRun  = 7 // planar, lanewise: the largest length of a run
+	convMaxRuns = 9 // planar, lanewise: the largest number of runs
 )
 
-// convGradPortable is the kernel in plain Go.
+// convGradPortable is the weight gradient kernel in plain Go.
 func convGradPortable(tile *convGradTile) {
 	for y := range tile.rows {
 		for q := range tile.cols {
@@ -58,7 +84,7 @@ func convGradPortable(tile *convGradTile) {
 						for c, v := range x[:tile.chans] {
 							addScaled((*[Block]float32)(tile.acc[b*tile.accBlock+(t*Block+c)*Block:]), dy, v)
 						}
-						if tile.pair && t == 0 {
+						if tile.split && t == 0 {
 							for c, v := range x[tile.extraX:][:tile.chans] {
 								addScaled((*[Block]float32)(tile.acc[tile.extraAcc+b*tile.accBlock+c*Block:]), dy, v)
 							}
@@ -83,7 +109,7 @@ func convGradPortable(tile *convGradTile) {
 	}
 }
 
-// addScaled adds factor times 16 lanes.
+// addScaled adds factor · lanes to acc.
 func addScaled(acc, lanes *[Block]float32, factor float32) {
 	for i, v := range lanes {
 		acc[i] += v * factor

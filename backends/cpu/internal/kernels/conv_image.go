@@ -1,41 +1,60 @@
 package kernels
 
-// convImage computes the passes whose result is an image, forward and input gradient: every result pixel is a sum over taps of plane
-// pixels at constant offsets.
+// convImage is a pass whose result is an image: the forward pass or the input gradient. A result
+// pixel is a sum, over taps, of plane pixels at constant offsets. The loops, from the outermost to
+// the innermost one:
+//
+//	image   n, of the part
+//	strip   c.strip result rows: fills the planes
+//	panel   1, 2 or 4 result blocks
+//	grid    result pixels with the same taps
+//	chunk   part of the sum, whose weights fit the first-level cache
+//	band    the rows of the grid in the strip: the inner loops, see convBand
+//
+// In this file y and x are a row and a column of the result, and r is a row of the planes.
 type convImage struct {
 	isa           InstructionSet
 	kind          convKind
-	tiles         *convTiles
+	tiles         *convTiles // of kind
 	planes        convPlanes
 	height, width int // of the result
 	blocks        int // of the result
-	strip         int // result rows that one filling of the planes serves
+	strip         int // result rows of a strip
 	grids         []convGrid
 	panels        []convPanel
 	packedLen     int
 	work          int // multiply-adds of an image, in blocks of 16
 }
 
-// convGrid is a lattice of result pixels, every stepY-th row and stepX-th column from (y, x) on, that share their taps. The forward pass has one, the
-// input gradient of a strided convolution one for each remainder.
+// convGrid is the result pixels (y + k·stepY, x + m·stepX), 0 ≤ k < rows and 0 ≤ m < cols, which
+// have the same taps. Pixel (k, m) of the grid reads plane pixel (k + shiftY, m + shiftX) of a tap.
+// The forward pass has one grid. The input gradient of a strided convolution has a grid for each
+// remainder of the row and the column.
 type convGrid struct {
 	y, x, stepY, stepX, rows, cols int
 	taps                           []convTap
-	paired                         []convTap // where the column to the right of each belongs to the grid too: its own taps, one for every two of taps
+
+	// paired is nil, or the grid also contains the columns to the right of its own, x + m·stepX +
+	// 1. Then taps are the taps of the right columns, in runs of two, and paired those of the left
+	// columns, one for each run.
+	paired []convTap
 }
 
-// convPanel is a number of consecutive result blocks that are computed together, from the plane blocks in0 ≤ b < in1.
+// convPanel is consecutive result blocks, block ≤ b < block+blocks, that are computed together.
+// They read the plane blocks in0 ≤ b < in1.
 type convPanel struct {
 	block, blocks int
 	in0, in1      int
 	chunks        [][]convChunk // by grid
 }
 
-// convStripBytes is what the planes of one strip may take of the second-level cache.
+// convStripBytes is the upper bound of the planes of a strip, so that they fit the second-level
+// cache.
 const convStripBytes = 192 << 10
 
-// finish lays out scratch, offsets, panels and chunks, once planes, grids and sizes are known. perGroup is the number of result channels and
-// inPerGroup the number of plane channels of one group.
+// finish plans strips, panels and chunks, after the caller has set planes, grids and the size of
+// the result. perGroup and inPerGroup are the numbers of result channels and plane channels of a
+// group.
 func (c *convImage) finish(isa InstructionSet, kind convKind, groups, perGroup, inPerGroup int) {
 	c.isa, c.kind, c.tiles = isa, kind, isa.convTiles(kind)
 	c.planStrips()
@@ -69,9 +88,10 @@ func (c *convImage) finish(isa InstructionSet, kind convKind, groups, perGroup, 
 	}
 }
 
-// planStrips chooses how many result rows share a filling of the planes.
+// planStrips chooses the number of result rows of a strip: all rows, or as many that the planes of
+// the strip have at most convStripBytes.
 func (c *convImage) planStrips() {
-	spread := 0
+	spread := 0 // plane rows that the taps of one result row read
 	for _, g := range c.grids {
 		for _, t := range g.taps {
 			spread = max(spread, t.shiftY+1)
@@ -94,11 +114,16 @@ func (c *convImage) planStrips() {
 	c.planes.stripRows = rows(c.strip)
 }
 
-// convPanels divides the result channels into panels of at most most(blocks) blocks that do not straddle groups. A group that is no whole number of
-// blocks makes every block a panel, reading whatever plane blocks its groups touch.
+// convPanels divides the result blocks of each group into panels of at most most(blocks) blocks,
+// where blocks is the number of blocks of a group. If the channels of a group are no whole number
+// of blocks, each result block is a panel, and it reads the plane blocks of all groups that it has
+// channels of.
+//
+// perGroup and inPerGroup are the numbers of result channels and plane channels of a group, and
+// unit is the number of channels of a plane block.
 func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) int) []convPanel {
 	var panels []convPanel
-	span, size := Blocks(groups*perGroup), 1
+	span, size := Blocks(groups*perGroup), 1 // blocks of a group, at most size of a panel
 	switch {
 	case groups == 1:
 		size = most(span)
@@ -126,24 +151,17 @@ func convPanels(groups, perGroup, inPerGroup, unit int, most func(blocks int) in
 	return panels
 }
 
-// convCall is what one call of compute works on, for one image.
+// convCall is the arguments of one call of compute, for the current image.
 type convCall struct {
 	dst          []float32
 	packed, bias []float32
 	floor        float32
 	panels       []convPanel
-	ahead        []float32 // of the next image: what is still to be fetched into the cache
-	fetch, work  int       // all that is to be fetched, and all multiply-adds of an image in blocks of 16
+	prefetch     convPrefetch
 }
 
-// take gives a band its share of what is to be fetched ahead, by how much of the call's work it is: spread evenly, fetching disturbs nothing.
-func (call *convCall) take(band *convBand, cols int) {
-	work := band.rows * cols * band.blocks * band.entries() * band.chans * band.run
-	share := min(len(call.ahead), (call.fetch*work/max(1, call.work)+Block)&^(Block-1))
-	band.ahead, call.ahead = call.ahead[:share], call.ahead[share:]
-}
-
-// compute computes the part: dst = max(floor, bias + Σ taps). Bias holds a value for every result channel, padded to whole blocks, or is nil.
+// compute computes a part of dst = max(floor, bias + Σ taps). bias has a value for every result
+// channel, padded to whole blocks, or is nil.
 func (c *convImage) compute(dst, src, packed, bias []float32, floor float32, scratch []float32, part ConvPart) {
 	srcLen := c.planes.blocks * c.planes.height * c.planes.width * c.planes.unit
 	dstLen := c.blocks * c.height * c.width * Block
@@ -155,14 +173,14 @@ func (c *convImage) compute(dst, src, packed, bias []float32, floor float32, scr
 		return
 	}
 	in0, in1 := call.panels[0].in0, call.panels[len(call.panels)-1].in1
-	call.work = c.work * len(call.panels) / len(c.panels)
+	call.prefetch.work = c.work * len(call.panels) / len(c.panels)
 	for n := part.N0; n < part.N1; n++ {
 		image := src[n*srcLen : (n+1)*srcLen]
 		call.dst = dst[n*dstLen : (n+1)*dstLen]
 		if n+1 < part.N1 && part.Y1-part.Y0 <= c.strip {
 			block := srcLen / c.planes.blocks
-			call.ahead = src[(n+1)*srcLen+in0*block : (n+1)*srcLen+in1*block]
-			call.fetch = len(call.ahead)
+			call.prefetch.rest[0] = src[(n+1)*srcLen+in0*block : (n+1)*srcLen+in1*block]
+			call.prefetch.total = (in1 - in0) * block
 		}
 		for y := part.Y0; y < part.Y1; y += c.strip {
 			end := min(y+c.strip, part.Y1)
@@ -178,8 +196,8 @@ func (c *convImage) compute(dst, src, packed, bias []float32, floor float32, scr
 	}
 }
 
-// span returns the grid's rows that lie in y0 ≤ y < y1 of the result.
-func (g *convGrid) span(y0, y1 int) (int, int) {
+// rowsIn returns the rows from ≤ k < to of the grid that are result rows y0 ≤ y < y1.
+func (g *convGrid) rowsIn(y0, y1 int) (int, int) {
 	from := max(0, (y0-g.y+g.stepY-1)/g.stepY)
 	to := min(g.rows, (y1-g.y+g.stepY-1)/g.stepY)
 	if y0 <= g.y {
@@ -191,12 +209,12 @@ func (g *convGrid) span(y0, y1 int) (int, int) {
 	return from, max(from, to)
 }
 
-// planeRows returns the plane rows that the result rows y0 ≤ y < y1 read.
+// planeRows returns the plane rows r0 ≤ r < r1 that the result rows y0 ≤ y < y1 read.
 func (c *convImage) planeRows(y0, y1 int) (r0, r1 int) {
 	r0 = c.planes.rows
 	for i := range c.grids {
 		g := &c.grids[i]
-		from, to := g.span(y0, y1)
+		from, to := g.rowsIn(y0, y1)
 		if from == to {
 			continue
 		}
@@ -208,7 +226,8 @@ func (c *convImage) planeRows(y0, y1 int) (r0, r1 int) {
 	return r0, max(r0, r1)
 }
 
-// rows computes the result rows y0 ≤ y < y1 from planes whose first row is plane row r0.
+// rows computes the result rows y0 ≤ y < y1 from planes in scratch, whose first row is plane row
+// r0.
 func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 	pitch := c.planes.cols * c.planes.unit
 	for i := range call.panels {
@@ -216,38 +235,41 @@ func (c *convImage) rows(call *convCall, planes []float32, y0, y1, r0 int) {
 		source := c.source(p, planes)
 		for g := range c.grids {
 			grid := &c.grids[g]
-			from, to := grid.span(y0, y1)
+			from, to := grid.rowsIn(y0, y1)
 			if from == to {
 				continue
 			}
 			for k := range p.chunks[g] {
 				band := c.band(call, p, p.chunks[g], k, (grid.y+from*grid.stepY)*c.width+grid.x, grid.stepX, grid.stepY*c.width)
 				if band.kind == convPaired {
-					band.pair()
+					band.pairColumns()
 				}
 				band.src, band.srcRow, band.rows = convFrom(source, (from-r0)*pitch), pitch, to-from
-				call.take(&band, grid.cols)
+				band.ahead = call.prefetch.take(band.work(grid.cols))
 				band.compute(c.isa, grid.cols)
 			}
 		}
 	}
 }
 
-// pixels computes the same straight from the image, whose rows then follow each other without a seam: a single long one.
+// pixels computes the result rows y0 ≤ y < y1 from an image that is read in place. Result and image
+// have the same pixels, so the rows are one long row.
 func (c *convImage) pixels(call *convCall, image []float32, y0, y1 int) {
+	cols := (y1 - y0) * c.width
 	for i := range call.panels {
 		p := &call.panels[i]
 		source := c.source(p, image)
 		for k := range p.chunks[0] {
 			band := c.band(call, p, p.chunks[0], k, y0*c.width, 1, 0)
 			band.src, band.rows = source[y0*c.width*c.planes.unit:], 1
-			call.take(&band, (y1-y0)*c.width)
-			band.compute(c.isa, (y1-y0)*c.width)
+			band.ahead = call.prefetch.take(band.work(cols))
+			band.compute(c.isa, cols)
 		}
 	}
 }
 
-// source returns the planes from where the offsets of the panel's entries count.
+// source returns the planes from the index on from which the offsets of the panel count: lanewise
+// from the block of the panel, otherwise from the first block.
 func (c *convImage) source(p *convPanel, planes []float32) []float32 {
 	if c.kind == convLanewise {
 		return planes[p.block*c.planes.blockLen():]
@@ -255,7 +277,10 @@ func (c *convImage) source(p *convPanel, planes []float32) []float32 {
 	return planes
 }
 
-// band returns the work for chunk k of a panel from a result pixel on, with the distances of pixels and rows in pixels: all but its source.
+// band returns the band of chunk k of a panel, without its source and its number of rows. pixel is
+// the index of its first result pixel; step and row are the distances of pixels and rows, in
+// pixels. The first chunk begins with the bias or zero, the others with the result so far. The last
+// one applies the floor.
 func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pixel, step, row int) convBand {
 	plane := c.height * c.width * Block
 	chunk := &chunks[k]
@@ -278,8 +303,8 @@ func (c *convImage) band(call *convCall, p *convPanel, chunks []convChunk, k, pi
 	return band
 }
 
-// convZeros is where a sum begins that has no bias.
+// convZeros is the initial value of sums without a bias.
 var convZeros [Block]float32
 
-// convFrom returns s from element i on, nothing where it is shorter.
+// convFrom returns s[i:], empty if s is shorter.
 func convFrom(s []float32, i int) []float32 { return s[min(i, len(s)):] }

@@ -2,21 +2,26 @@ package kernels
 
 import "errors"
 
-// ConvInputGrad computes dx from dy and the weights. See [InstructionSet.ConvInputGrad].
+// ConvInputGrad is the input gradient of one shape of convolution, planned by
+// [InstructionSet.ConvInputGrad].
 type ConvInputGrad struct {
 	shape ConvShape
 	image convImage
 }
 
-// ConvInputGrad plans the gradient of a convolution with respect to its input. Use is that of [InstructionSet.ConvForward]; the result is dx, the rows and panels
-// of a part are those of dx. A stride multiplies no zeros: the pixels of dx fall into StrideH·StrideW lattices, each of
-// which sums its own taps. Planar input is an error: reorder x into blocks and clear Planar.
+// ConvInputGrad plans the gradient of a convolution with respect to its input. It is used like
+// [InstructionSet.ConvForward]. The result is dx, and the rows and panels of a part are those of
+// dx. It returns an error if the shape is not valid or is planar; dx is always in blocks of 16
+// channels.
+//
+// With a stride the pixels of dx form StrideH·StrideW grids. All pixels of a grid have the same
+// taps, and the taps that would meet zeros between the pixels of dy are left out.
 func (isa InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
-	if err := s.Validate(); err != nil {
+	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	if s.Planar {
-		return nil, errors.New("kernels: convolution: no input gradient for planar input: want blocked input, Planar false")
+		return nil, errors.New("kernels: convolution: input gradient: want blocked input, got planar")
 	}
 	g := &ConvInputGrad{shape: s}
 	c := &g.image
@@ -31,7 +36,7 @@ func (isa InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	if s.depthwise() {
 		kind = convLanewise
 	}
-	pairs := kind == convBlocked && isa.convTiles(convPaired)[2][2] > 0 && cols.pairs()
+	paired := kind == convBlocked && isa.convTiles(convPaired)[2][2] > 0 && cols.paired()
 	for _, a := range rows.lattices {
 		for n, b := range cols.lattices {
 			grid := convGrid{y: a.first, x: b.first, stepY: s.StrideH, stepX: s.StrideW, rows: a.count, cols: b.count}
@@ -40,7 +45,7 @@ func (isa InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 					grid.taps = append(grid.taps, convTap{i: i.weight, j: j.weight, phase: phase, shiftY: i.shift, shiftX: j.shift})
 				}
 			}
-			if last := len(c.grids) - 1; pairs && n == 1 && len(a.taps) > 0 {
+			if last := len(c.grids) - 1; paired && n == 1 && len(a.taps) > 0 {
 				grid.x, grid.paired = 0, c.grids[last].taps
 				c.grids[last] = grid
 				continue
@@ -52,21 +57,25 @@ func (isa InstructionSet) ConvInputGrad(s ConvShape) (*ConvInputGrad, error) {
 	return g, nil
 }
 
-// convAxis is one direction of an input gradient: which taps of the kernel reach which coordinates of dx.
+// convAxis is one axis of an input gradient, rows or columns: its coordinates in dx, divided into
+// lattices, and the length and the padding of its planes of dy.
 type convAxis struct {
 	lattices    []convLattice
-	pad, length int // of the planes of dy: plane index u is dy index u - pad
+	pad, length int // index u of a plane is index u - pad of dy
 }
 
-// convLattice is the coordinates first, first+stride, … of dx. The m-th of them sums, over taps, weight · plane[m + shift].
+// convLattice is the coordinates first + m·stride of dx, 0 ≤ m < count:
+//
+//	dx[first + m·stride] = Σ_taps w[weight] · plane[m + shift]
 type convLattice struct {
 	first, count int
 	taps         []struct{ weight, shift int }
 }
 
-// pairs reports whether two columns that are neighbours are best computed together: as with 3 columns, stride 2 and an odd padding, where the first of
-// them has one tap, and the second the same pixel and the next one.
-func (a *convAxis) pairs() bool {
+// paired reports whether two neighbouring columns should be computed together: the first has one
+// tap, and the second has two, for the same pixel and the next one. That is so with three kernel
+// columns, stride 2 and an odd padding.
+func (a *convAxis) paired() bool {
 	if len(a.lattices) != 2 {
 		return false
 	}
@@ -75,11 +84,16 @@ func (a *convAxis) pairs() bool {
 		min(odd.taps[0].shift, odd.taps[1].shift) == even.taps[0].shift
 }
 
-// convLattices solves y + pad = out·stride + i for one direction: coordinate y = first + m·stride has remainder i mod stride = a fixed, and with
-// i = a + stride·j finds out = u + m - j, u being the quotient of first.
+// convLattices returns the lattices of an axis of dx. Coordinate y of dx and tap i read coordinate
+// out of dy, where
+//
+//	y + pad = out·stride + i
+//
+// A lattice contains y = first + m·stride. Its taps are i = a + j·stride, with a = (first+pad) mod
+// stride and u = (first+pad) / stride. Then out = u + m - j.
 func convLattices(size, kernel, stride, pad int) convAxis {
 	var axis convAxis
-	least := 0 // of u - j: the plane begins there
+	least := 0 // the smallest u - j: the plane begins there
 	for first := range min(stride, size) {
 		l := convLattice{first: first, count: (size - first + stride - 1) / stride}
 		a, u := (first+pad)%stride, (first+pad)/stride
@@ -99,22 +113,23 @@ func convLattices(size, kernel, stride, pad int) convAxis {
 	return axis
 }
 
-// Shape returns the planned shape.
+// Shape returns the shape.
 func (g *ConvInputGrad) Shape() ConvShape { return g.shape }
 
-// PackedLen returns the length of the packed weights.
+// PackedLen returns the number of packed weights.
 func (g *ConvInputGrad) PackedLen() int { return g.image.packedLen }
 
-// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute. It can be 0.
 func (g *ConvInputGrad) ScratchLen() int { return g.image.planes.len() }
 
-// Panels returns the number of panels of input channels, the units in which a part divides them.
+// Panels returns the number of panels of input channels.
 func (g *ConvInputGrad) Panels() int { return len(g.image.panels) }
 
-// All returns the part that is everything: all rows and panels of n images.
+// All returns the part with all rows and panels of n images.
 func (g *ConvInputGrad) All(n int) ConvPart { return g.image.all(n) }
 
-// Pack rearranges w, [O, C/Groups, KH, KW], into packed, which Compute reads. The packing differs from that of [ConvForward.Pack].
+// Pack writes the weights w, [O, C/Groups, KH, KW], to packed, in the order in which Compute reads
+// them. The order differs from that of [ConvForward.Pack].
 func (g *ConvInputGrad) Pack(packed, w []float32) {
 	s := g.shape
 	taps, perGroup := s.KH*s.KW, s.C/s.Groups
@@ -123,8 +138,8 @@ func (g *ConvInputGrad) Pack(packed, w []float32) {
 	})
 }
 
-// Compute computes part of dx from dy, both in blocks of 16 channels and beginning at image 0 of the part's numbering.
-// Scratch holds ScratchLen values of any content.
+// Compute computes part of dx from dy, both in blocks of 16 channels. Both begin at image 0.
+// scratch has ScratchLen elements, which Compute overwrites.
 func (g *ConvInputGrad) Compute(dx, dy, packed, scratch []float32, part ConvPart) {
 	g.image.compute(dx, dy, packed, nil, convNoFloor, scratch, part)
 }

@@ -2,6 +2,8 @@
 
 package kernels
 
+// In this build the portable kernels serve all instruction sets.
+
 func (isa InstructionSet) convTiles(kind convKind) *convTiles { return &convTilesPortable[kind] }
 
 func (isa InstructionSet) convGradLimits() *convGradLimits { return &convGradLimitsPortable }

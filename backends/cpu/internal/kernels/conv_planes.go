@@ -5,30 +5,43 @@ import (
 	"slices"
 )
 
-// convPlanes says how an image is laid out in scratch for the inner loops: padded with zeros, and split into stride phases. Phase (a, b) holds
-// every StrideH-th row from a on and every StrideW-th column from b on of the padded image:
+// convPlanes is the layout of an image in scratch, for the inner loops: padded with zeros, and
+// split into one plane for each block and stride phase. Phase (a, b) contains the rows a,
+// a+StrideH, … and the columns b, b+StrideW, … of the padded image. With r and q for a row and a
+// column of a plane:
 //
-//	plane[block][phase][r][q] = image[block][r·StrideH + a - top][q·StrideW + b - left]     or zero outside the image
+//	plane[block][phase (a,b)][r][q] = image[block][r·StrideH + a - top][q·StrideW + b - left]
 //
-// so that tap (i, j) of output pixel (y, x) is found in phase (i mod StrideH, j mod StrideW) at (y + i/StrideH, x + j/StrideW), and
-// consecutive output pixels read consecutive plane pixels. Only the phases that some tap reads exist.
+// and zero outside the image. Tap (i, j) of output pixel (y, x) reads
 //
-// Scratch holds the rows that a strip of output needs, and strips are short enough to stay in the second-level cache.
+//	phase (i mod StrideH, j mod StrideW),  r = y + i/StrideH,  q = x + j/StrideW
+//
+// so consecutive output pixels read consecutive plane pixels, and a tap is a constant offset:
+//
+//	StrideW = 1, left = 1                     StrideW = 2, left = 1
+//
+//	image          x0 x1 x2 x3 x4             image          x0 x1 x2 x3 x4
+//	plane        0 x0 x1 x2 x3 x4 0           phase b=0    0 x1 x3 0
+//	                                          phase b=1   x0 x2 x4
+//
+// There are planes for the phases that taps read only. Scratch contains the plane rows that a strip
+// of output rows reads.
 type convPlanes struct {
 	height, width    int // of the image
-	blocks           int // of 16 channels, or single channels of a planar image
-	unit             int // float32 values a pixel: 16, or 1 for a planar image
+	blocks           int // of 16 channels; single channels of a planar image
+	unit             int // float32 values of a pixel: 16; 1 in a planar image
 	strideH, strideW int
-	top, left        int
-	rows, cols       int // of a whole phase
+	top, left        int // zero padding
+	rows, cols       int // of a plane
 	phases           []convPhase
-	stripRows        int  // plane rows that scratch holds
-	inPlace          bool // the image itself serves as the one phase, without a copy
+	stripRows        int  // plane rows in scratch
+	inPlace          bool // the image is the only phase, and is not copied
 }
 
+// convPhase is a phase: the remainders of the taps that read it.
 type convPhase struct{ row, col int }
 
-// phaseLen returns the elements of one phase of one block in scratch.
+// phaseLen returns the number of elements of one plane in scratch.
 func (p *convPlanes) phaseLen() int {
 	if p.inPlace {
 		return p.height * p.width * p.unit
@@ -36,10 +49,10 @@ func (p *convPlanes) phaseLen() int {
 	return p.stripRows * p.cols * p.unit
 }
 
-// blockLen returns the elements of all phases of one block in scratch.
+// blockLen returns the number of elements of all planes of one block in scratch.
 func (p *convPlanes) blockLen() int { return p.phaseLen() * len(p.phases) }
 
-// len returns the elements that scratch needs.
+// len returns the length of scratch.
 func (p *convPlanes) len() int {
 	if p.inPlace {
 		return 0
@@ -47,7 +60,7 @@ func (p *convPlanes) len() int {
 	return p.blockLen() * p.blocks
 }
 
-// phase returns the index of a phase, adding it when it is new.
+// phase returns the index of a phase. It adds the phase if it is new.
 func (p *convPlanes) phase(row, col int) int {
 	for i, ph := range p.phases {
 		if ph == (convPhase{row, col}) {
@@ -58,7 +71,8 @@ func (p *convPlanes) phase(row, col int) int {
 	return len(p.phases) - 1
 }
 
-// fill copies plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch, where row r0 comes first.
+// fill writes the plane rows r0 ≤ r < r1 of the blocks b0 ≤ b < b1 of one image to scratch. Each
+// plane in scratch begins with row r0.
 func (p *convPlanes) fill(isa InstructionSet, scratch, image []float32, b0, b1, r0, r1 int) {
 	line := p.cols * p.unit
 	for b := b0; b < b1; b++ {
@@ -85,12 +99,13 @@ func (p *convPlanes) fill(isa InstructionSet, scratch, image []float32, b0, b1, 
 	}
 }
 
-// convInside returns the first plane column whose image column q·stride + phase - pad lies inside, and how many do.
+// convInside returns the first plane column q, 0 ≤ q < cols, whose image column q·stride + phase -
+// pad is in 0 to width-1, and the number of such columns. It serves rows in the same way.
 func convInside(phase, stride, pad, width, cols int) (first, n int) {
 	if pad > phase {
 		first = (pad - phase + stride - 1) / stride
 	}
-	last := width - 1 + pad - phase // of q·stride
+	last := width - 1 + pad - phase // the largest q·stride
 	if last < 0 {
 		return 0, 0
 	}
@@ -101,7 +116,8 @@ func convInside(phase, stride, pad, width, cols int) (first, n int) {
 	return first, n
 }
 
-// fillRowsPortable writes rows of left zero pixels, n pixels of src that lie pitch elements apart, and right zero pixels. The rows of src lie srcRow apart.
+// fillRowsPortable writes rows to dst, each with left zero pixels, n pixels of src and right zero
+// pixels. Pixel q of row r is at src[r·srcRow + q·pitch].
 func fillRowsPortable(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	for r := range rows {
 		row := dst[r*(left+n+right)*Block:][:(left+n+right)*Block]
@@ -113,7 +129,7 @@ func fillRowsPortable(dst, src []float32, rows, left, n, right, pitch, srcRow in
 	}
 }
 
-// fillPlanar does the same with pixels of a single value.
+// fillPlanar does the same with pixels of one value.
 func fillPlanar(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	for r := range rows {
 		row := dst[r*(left+n+right):][:left+n+right]
@@ -130,29 +146,33 @@ func fillPlanar(dst, src []float32, rows, left, n, right, pitch, srcRow int) {
 	}
 }
 
-// convTap is one tap: weight (i, j), found at a shift in a phase of the planes.
+// convTap is tap (i, j) of the kernel. Result pixel (y, x) reads plane pixel (y+shiftY, x+shiftX)
+// of the phase with that index.
 type convTap struct {
 	i, j           int
 	phase          int
 	shiftY, shiftX int
 }
 
-// offset returns the distance in scratch from a plane pixel to the one that a tap of a block reads.
+// offset returns the index in scratch of the pixel that a tap reads for result pixel (0, 0), in a
+// block. For pixel (y, x) it is (y·cols + x)·unit more.
 func (p *convPlanes) offset(block int, t convTap) int {
 	return block*p.blockLen() + t.phase*p.phaseLen() + (t.shiftY*p.cols+t.shiftX)*p.unit
 }
 
-// sortTaps orders taps so that those that are neighbours in a plane follow each other.
+// sortTaps orders taps so that neighbours in a plane are consecutive.
 func sortTaps(taps []convTap) {
 	slices.SortFunc(taps, func(a, b convTap) int {
 		return cmp.Or(a.phase-b.phase, a.shiftY-b.shiftY, a.shiftX-b.shiftX)
 	})
 }
 
-// convRun is taps that are neighbours in a plane: length of them, from tap on.
+// convRun is a run: length taps that are neighbours in a row of a plane, the first of them with the
+// index tap.
 type convRun struct{ tap, length int }
 
-// convRuns cuts sorted taps into runs of nearly equal length, at most longest.
+// convRuns cuts sorted taps into runs. It cuts more than longest neighbours into runs of nearly
+// equal length.
 func convRuns(taps []convTap, longest int) []convRun {
 	var runs []convRun
 	for first := 0; first < len(taps); {
@@ -171,18 +191,20 @@ func convRuns(taps []convTap, longest int) []convRun {
 	return runs
 }
 
-// convStep is a run of taps, and a single tap, further on, that is computed with it; itself where there is none.
+// convStep is a run and possibly an extra tap at another offset, which is computed with the run.
+// Without an extra tap, extra is the first tap of the run.
 type convStep struct {
 	convRun
 	extra int
 }
 
-// convSteps makes steps of runs: with pairs, every run of 2 taps has a single tap with it, as far as there are any.
-func convSteps(runs []convRun, pairs bool) []convStep {
+// convSteps returns a step for each run. With split it adds runs of one tap to steps of two taps,
+// as their extra taps.
+func convSteps(runs []convRun, split bool) []convStep {
 	var steps []convStep
 	for _, r := range runs {
-		if r.length == 1 && pairs {
-			free := slices.IndexFunc(steps, func(s convStep) bool { return s.length == 2 && !s.pair() })
+		if r.length == 1 && split {
+			free := slices.IndexFunc(steps, func(s convStep) bool { return s.length == 2 && !s.split() })
 			if free >= 0 {
 				steps[free].extra = r.tap
 				continue
@@ -193,5 +215,5 @@ func convSteps(runs []convRun, pairs bool) []convStep {
 	return steps
 }
 
-// pair reports whether there is a single tap with the run.
-func (s convStep) pair() bool { return s.extra != s.tap }
+// split reports whether the step has an extra tap.
+func (s convStep) split() bool { return s.extra != s.tap }

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// convShapes covers square and odd kernels, strides with and without remainder, uneven padding, padded lanes, groups, planar input, rows that need
-// several tiles and images that need several strips.
+// convShapes covers square and odd kernels, strides with and without remainder, uneven padding,
+// padded lanes, groups, planar input, rows that need several tiles and images that need several
+// strips.
 var convShapes = []ConvShape{
 	{C: 16, H: 8, W: 8, O: 16, KH: 3, KW: 3, StrideH: 1, StrideW: 1, Top: 1, Bottom: 1, Left: 1, Right: 1, Groups: 1},
 	{C: 1, H: 1, W: 1, O: 1, KH: 1, KW: 1, StrideH: 1, StrideW: 1, Groups: 1},
@@ -36,13 +37,13 @@ func (s ConvShape) name() string {
 		s.C, s.H, s.W, s.O, s.KH, s.KW, s.StrideH, s.StrideW, s.Top, s.Bottom, s.Left, s.Right, s.Groups, s.Planar)
 }
 
-// convCase holds plain arrays and their float64 results: the definition, written as the formulas stand.
+// convCase is row-major arrays and their results in float64, computed by the formulas of conv.go.
 type convCase struct {
 	s         ConvShape
 	n         int
 	x, w, dy  []float32 // NCHW, OIHW, NCHW
 	y, dx, dw []float64
-	// sums of magnitudes of the terms, to which a tolerance relates
+	// the sums of the magnitudes of the terms: tolerances are relative to them
 	yMag, dxMag, dwMag []float64
 }
 
@@ -91,7 +92,7 @@ func newConvCase(s ConvShape, n int) *convCase {
 	return c
 }
 
-// block lays out [n, c, hw] in blocks of 16 channels.
+// block returns x, [n, c, hw], in blocks of 16 channels.
 func block(x []float32, n, c, hw int) []float32 {
 	b := Floats(n * Blocks(c) * hw * 16)
 	for i := range n {
@@ -104,8 +105,9 @@ func block(x []float32, n, c, hw int) []float32 {
 	return b
 }
 
-// checkBlocked compares blocks with [n, c, hw], and demands zeros in padded lanes. The tolerance is that of a sum in any order with k terms, a multiple
-// of the rounding unit times the sum of magnitudes; 8 units are generous for random signs and far below any misplaced term.
+// checkBlocked compares got, in blocks of 16 channels, with want, [n, c, hw], and fails if a padded
+// lane is not zero. The tolerance is 8 rounding units times the sum of the magnitudes of the terms:
+// more than the error of a sum in any order for random signs, and far less than a wrong term.
 func checkBlocked(t *testing.T, what string, got []float32, want, mag []float64, n, c, hw int) {
 	t.Helper()
 	for i := range n {
@@ -132,7 +134,7 @@ func checkNear(t *testing.T, what string, got float32, want, mag float64) {
 	}
 }
 
-// dirty returns n values that no result may depend on.
+// dirty returns n NaN: values that no result may depend on.
 func dirty(n int) []float32 {
 	v := Floats(n)
 	for i := range v {
@@ -244,7 +246,7 @@ func TestConvWeightGrad(t *testing.T) {
 	})
 }
 
-// splitConv divides a part unevenly in every direction.
+// splitConv divides a part into unequal parts, by images, rows and panels.
 func splitConv(all ConvPart) []ConvPart {
 	cut := func(n int) [][2]int {
 		if n == 1 {
@@ -301,7 +303,8 @@ func TestConvShapeErrors(t *testing.T) {
 	}
 }
 
-// TestConvGuards runs every pass on buffers that end right before an inaccessible page, and on buffers that begin right after one.
+// TestConvGuards runs every pass on buffers that end right before an inaccessible page, and on
+// buffers that begin right after one.
 func TestConvGuards(t *testing.T) {
 	for _, s := range convShapes {
 		for _, isa := range instructionSets()[1:] {
@@ -340,7 +343,8 @@ func TestConvGuards(t *testing.T) {
 	}
 }
 
-// TestConvSizes covers every width from 1 to 67, so that every kernel and every remainder of every tile occurs.
+// TestConvSizes covers every width from 1 to 67, so that every kernel and every remainder of every
+// tile occurs.
 func TestConvSizes(t *testing.T) {
 	for w := 1; w <= 67; w++ {
 		for _, s := range []ConvShape{
@@ -358,7 +362,7 @@ func TestConvSizes(t *testing.T) {
 	}
 }
 
-// checkConv compares all passes with their definition.
+// checkConv compares all passes with their formulas.
 func checkConv(t *testing.T, isa InstructionSet, c *convCase) {
 	t.Helper()
 	s := c.s
@@ -399,7 +403,7 @@ func checkConv(t *testing.T, isa InstructionSet, c *convCase) {
 	checkBlocked(t, what("dx"), dx, c.dx, c.dxMag, c.n, s.C, s.H*s.W)
 }
 
-// TestConvAllocs holds the contract that a kernel allocates nothing.
+// TestConvAllocs tests that a convolution allocates nothing.
 func TestConvAllocs(t *testing.T) {
 	for _, s := range []ConvShape{convShapes[0], convShapes[5], convShapes[12], convShapes[16]} {
 		for _, isa := range instructionSets() {

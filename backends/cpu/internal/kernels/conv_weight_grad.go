@@ -2,7 +2,15 @@ package kernels
 
 import "slices"
 
-// ConvWeightGrad computes dw from x and dy. See [InstructionSet.ConvWeightGrad].
+// ConvWeightGrad is the weight gradient of one shape of convolution, planned by
+// [InstructionSet.ConvWeightGrad]. The loops, from the outermost to the innermost one:
+//
+//	image   n, of the part
+//	strip   strip output rows: fills the planes
+//	panel   one or two blocks of output channels
+//	piece   output rows whose x and dy fit the first-level cache
+//	block   blocked only: block of input channels
+//	tile    run of taps, or several runs: the inner loops, see convGradTile
 type ConvWeightGrad struct {
 	shape      ConvShape
 	isa        InstructionSet
@@ -10,29 +18,33 @@ type ConvWeightGrad struct {
 	planes     convPlanes
 	taps       []convTap // in the order of sortTaps
 	panels     []convPanel
-	starts     []int // by panel: where it begins in a partial
+	starts     []int // by panel: index of its first element in a partial sum
 	partialLen int
-	strip      int        // output rows that one filling of the planes serves
-	runs       []convRun  // of taps; longest first unless blocked
-	steps      []convStep // blocked: runs in pairs where that is faster
-	offsets    []int      // unless blocked: of the runs of every channel of a planar image, or of one block
+	strip      int        // output rows of a strip
+	runs       []convRun  // of taps; unless blocked, longest first
+	steps      []convStep // blocked
+	offsets    []int      // planar: of the runs of every channel; lanewise: of the runs of one block
 }
 
-// ConvWeightGrad plans the gradient of a convolution with respect to its weights, a sum over images. So that it comes out the same for any number of
-// workers, it is made of partial sums over fixed chunks of images, merged in order:
+// ConvWeightGrad plans the gradient of a convolution with respect to its weights. It returns an
+// error if the shape is not valid.
 //
-//	g, err := level.ConvWeightGrad(shape)
+// The gradient is a sum over images. It is made of partial sums over fixed chunks of images, which
+// are added in order, so the result does not depend on the number of workers:
+//
+//	g, err := isa.ConvWeightGrad(shape)
 //	k := g.Chunks(n)
 //	partials := Floats(k * g.PartialLen())
-//	for i := range k {                                            // in any order, and at once with a scratch for each
+//	for i := range k {                  // in any order; concurrently with one scratch each
 //		n0, n1 := g.Chunk(i, n)
 //		g.Compute(partials[i*g.PartialLen():][:g.PartialLen()], x, dy, scratch, g.All(n0, n1))
 //	}
 //	g.Merge(dw, partials, k)
 //
-// Where there are few chunks, because a partial is large, a part may also divide the panels of output channels.
+// If there are few chunks, because a partial sum is large, a caller can also split the panels of
+// output channels over workers.
 func (isa InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
-	if err := s.Validate(); err != nil {
+	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	g := &ConvWeightGrad{shape: s, isa: isa}
@@ -57,7 +69,7 @@ func (isa InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	return g, nil
 }
 
-// planRuns cuts the taps into runs that the kernels take.
+// planRuns cuts the taps into runs for the kernels.
 func (g *ConvWeightGrad) planRuns() {
 	sortTaps(g.taps)
 	limits := g.isa.convGradLimits()
@@ -65,9 +77,9 @@ func (g *ConvWeightGrad) planRuns() {
 	if g.kind != convBlocked {
 		longest = min(convMaxRun, limits.window/2)
 	}
-	g.runs = convRuns(g.taps, min(longest, g.shape.OutW()+1)) // a kernel begins with run-1 pixels of a row
+	g.runs = convRuns(g.taps, min(longest, g.shape.OutW()+1)) // see convGradTile: length ≤ cols + 1
 	if g.kind == convBlocked {
-		g.steps = convSteps(g.runs, limits.pairs)
+		g.steps = convSteps(g.runs, limits.split)
 		return
 	}
 	slices.SortStableFunc(g.runs, func(a, b convRun) int { return b.length - a.length })
@@ -82,7 +94,8 @@ func (g *ConvWeightGrad) planRuns() {
 	}
 }
 
-// planStrips chooses how many output rows share a filling of the planes.
+// planStrips chooses the number of output rows of a strip: all rows, or as many that the planes of
+// the strip have at most convStripBytes.
 func (g *ConvWeightGrad) planStrips() {
 	spread, height := (g.shape.KH-1)/g.shape.StrideH, g.shape.OutH()
 	g.strip = height
@@ -95,8 +108,11 @@ func (g *ConvWeightGrad) planStrips() {
 	}
 }
 
-// blockLen returns the length of a partial's sums for one output block of a panel: [input block][tap][16 input channels][16 output channels],
-// planar [run][channel][tap of run][16], lanewise [run][tap of run][16].
+// blockLen returns the number of elements of one output block of a panel in a partial sum. They are
+//
+//	[input block of the panel][tap][input channel][lane]     blocked
+//	[run][input channel][tap of the run][lane]               planar
+//	[run][tap of the run][lane]                              lanewise
 func (g *ConvWeightGrad) blockLen(p convPanel) int {
 	switch g.kind {
 	case convBlocked:
@@ -108,41 +124,44 @@ func (g *ConvWeightGrad) blockLen(p convPanel) int {
 	}
 }
 
-// Shape returns the planned shape.
+// Shape returns the shape.
 func (g *ConvWeightGrad) Shape() ConvShape { return g.shape }
 
-// PartialLen returns the length of one partial sum.
+// PartialLen returns the number of elements of one partial sum.
 func (g *ConvWeightGrad) PartialLen() int { return g.partialLen }
 
-// ScratchLen returns the length of the scratch of one call of Compute; it may be 0.
+// ScratchLen returns the length of the scratch of one call of Compute. It can be 0.
 func (g *ConvWeightGrad) ScratchLen() int { return g.planes.len() }
 
-// Panels returns the number of panels of output channels, the units in which a part divides them.
+// Panels returns the number of panels of output channels.
 func (g *ConvWeightGrad) Panels() int { return len(g.panels) }
 
 const (
 	convMostPartials     = 8       // partial sums of a batch
-	convMostPartialBytes = 8 << 20 // all of them
+	convMostPartialBytes = 8 << 20 // of all partial sums
 )
 
-// Chunks returns the number of partial sums for a batch of n images: a function of n and the shape alone.
+// Chunks returns the number of partial sums for a batch of n images. It depends on n and the shape
+// only.
 func (g *ConvWeightGrad) Chunks(n int) int {
 	return max(1, min(n, convMostPartials, convMostPartialBytes/(4*g.partialLen)))
 }
 
-// Chunk returns the images n0 ≤ n < n1 of the i-th of Chunks(n) partial sums.
+// Chunk returns the range n0 ≤ image < n1 of partial sum i of a batch of n images.
 func (g *ConvWeightGrad) Chunk(i, n int) (n0, n1 int) {
 	k := g.Chunks(n)
 	return i * n / k, (i + 1) * n / k
 }
 
-// All returns the part that is all panels of the images n0 ≤ n < n1. Rows cannot be divided: Y0 and Y1 of a part are ignored.
+// All returns the part with all panels of the images n0 ≤ n < n1. [ConvWeightGrad.Compute] ignores
+// the rows of a part.
 func (g *ConvWeightGrad) All(n0, n1 int) ConvPart {
 	return ConvPart{N0: n0, N1: n1, Y1: g.shape.OutH(), P1: len(g.panels)}
 }
 
-// Compute sets the part's panels of partial to the sum over the part's images. x and dy begin at image 0 of the part's numbering; dy is in blocks of 16
-// channels, x in blocks or planar as the shape says. Scratch holds ScratchLen values of any content.
+// Compute sets the panels of a part in partial to the sum over the images of the part. x and dy
+// begin at image 0. dy is in blocks of 16 channels; x is in blocks or, if the shape is planar,
+// row-major. scratch has ScratchLen elements, which Compute overwrites.
 func (g *ConvWeightGrad) Compute(partial, x, dy, scratch []float32, part ConvPart) {
 	panels := g.panels[part.P0:part.P1]
 	if len(panels) == 0 {
@@ -157,9 +176,10 @@ func (g *ConvWeightGrad) Compute(partial, x, dy, scratch []float32, part ConvPar
 	work := height * g.shape.OutW() * g.partialLen / Block * len(panels) / len(g.panels)
 	for n := part.N0; n < part.N1; n++ {
 		image, grad := x[n*inLen:(n+1)*inLen], dy[n*outLen:(n+1)*outLen]
-		var ahead convGradAhead
+		var ahead convPrefetch
 		if n+1 < part.N1 && g.strip == height {
-			ahead = convGradAhead{x[(n+1)*inLen : (n+2)*inLen], dy[(n+1)*outLen : (n+2)*outLen], inLen + outLen, work}
+			ahead.rest[0], ahead.rest[1] = x[(n+1)*inLen:(n+2)*inLen], dy[(n+1)*outLen:(n+2)*outLen]
+			ahead.total, ahead.work = inLen+outLen, work
 		}
 		for y := 0; y < height; y += g.strip {
 			end := min(y+g.strip, height)
@@ -175,33 +195,13 @@ func (g *ConvWeightGrad) Compute(partial, x, dy, scratch []float32, part ConvPar
 	}
 }
 
-// convGradAhead is what of the next image is still to be fetched into the cache.
-type convGradAhead struct {
-	x, dy       []float32
-	fetch, work int // all that is to be fetched, and all multiply-adds of an image in blocks of 16
-}
-
-// take gives a tile its share, by how much of the work it is.
-func (a *convGradAhead) take(t *convGradTile) {
-	taps := t.length
-	if t.pair {
-		taps++
-	}
-	work := t.rows * t.cols * taps * max(t.blocks*t.chans, len(t.offsets))
-	share := (a.fetch*work/max(1, a.work) + Block) &^ (Block - 1)
-	from := &a.x
-	if len(a.x) == 0 {
-		from = &a.dy
-	}
-	share = min(len(*from), share)
-	t.ahead, *from = (*from)[:share], (*from)[share:]
-}
-
-// convGradBytes is how much of x and dy a piece of rows may take, to stay in the first-level cache while all taps pass over it.
+// convGradBytes is the upper bound of the rows of x and dy of a piece, so that they remain in the
+// first-level cache for all taps.
 const convGradBytes = 48 << 10
 
-// rows adds the output rows y0 ≤ y < y1 to a panel's sums.
-func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int, ahead *convGradAhead) {
+// rows adds the output rows y0 ≤ y < y1 to the sums of a panel. planes begins with the plane row of
+// y0.
+func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1 int, ahead *convPrefetch) {
 	width := g.shape.OutW()
 	plane := g.shape.OutH() * width * Block
 	t := convGradTile{
@@ -228,26 +228,27 @@ func (g *ConvWeightGrad) rows(partial, planes, dy []float32, p convPanel, y0, y1
 	}
 }
 
-// addBlocks adds a piece of rows for all input channels of a panel, a run of taps at a time.
-func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel, ahead *convGradAhead) {
+// addBlocks adds a piece of rows for all input channels of a panel, one step at a time.
+func (g *ConvWeightGrad) addBlocks(t convGradTile, partial, planes []float32, p convPanel, ahead *convPrefetch) {
 	limits := g.isa.convGradLimits()
 	for b := p.in0; b < p.in1; b++ {
 		used := min(Block, g.shape.C-b*Block)
 		for _, step := range g.steps {
 			at := ((b-p.in0)*len(g.taps) + step.tap) * Block * Block
 			group := limits.chans[step.length][p.blocks]
-			t.length, t.chans, t.pair = step.length, (used+group-1)/group*group, step.pair()
+			t.length, t.chans, t.split = step.length, (used+group-1)/group*group, step.split()
 			offset := g.planes.offset(b, g.taps[step.tap])
 			t.acc, t.extraAcc = partial[at:], (step.extra-step.tap)*Block*Block
 			t.x, t.extraX = planes[offset:], g.planes.offset(b, g.taps[step.extra])-offset
-			ahead.take(&t)
+			t.ahead = ahead.take(t.work())
 			g.isa.convGrad(&t)
 		}
 	}
 }
 
-// addRuns adds a piece of rows for all runs of taps, as many of equal length at a time as the kernels take.
-func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahead *convGradAhead) {
+// addRuns adds a piece of rows for all runs, as many runs of the same length at a time as the
+// kernels allow.
+func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahead *convPrefetch) {
 	t.x = planes
 	window := g.isa.convGradLimits().window
 	each := len(g.offsets) / len(g.runs)
@@ -258,13 +259,14 @@ func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahea
 			end++
 		}
 		t.offsets, t.acc = g.offsets[i:end], partial
-		ahead.take(&t)
+		t.ahead = ahead.take(t.work())
 		g.isa.convGrad(&t)
 		partial = partial[(end-i)*t.length*Block:]
 	}
 }
 
-// Merge adds the first k partial sums in order and writes dw, [O, C/Groups, KH, KW]. It uses the first partial as its workspace.
+// Merge sets dw, [O, C/Groups, KH, KW], to the sum of the first k partial sums, added in order. It
+// overwrites the first partial sum.
 func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 	dw, partials = dw[:g.shape.WeightLen()], partials[:k*g.partialLen]
 	sum := partials[:g.partialLen]
@@ -278,19 +280,22 @@ func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 	}
 }
 
-// unpack writes the weights of 16 output channels from o0 on.
+// unpack copies the sums of the 16 output channels o0 ≤ o < o0+16 to dw. With o, c, (i, j) for
+// output channel, channel of the group and tap:
+//
+//	dw[((o·C/Groups + c)·KH + i)·KW + j] = sum[… + o-o0]     see blockLen for the index
 func (g *ConvWeightGrad) unpack(dw, sum []float32, p convPanel, o0 int) {
 	s := g.shape
 	inPerGroup, outPerGroup, taps := s.C/s.Groups, s.O/s.Groups, s.KH*s.KW
 	end := min(o0+Block, s.O)
-	begin := 0 // of the run, unless blocked
+	begin := 0 // index in sum of the run; unused if blocked
 	for _, run := range g.runs {
-		for o, last := o0, 0; o < end; o = last { // o ≤ … < last are of one group
+		for o, last := o0, 0; o < end; o = last { // o ≤ … < last are in one group
 			group := o / outPerGroup
 			last = min((group+1)*outPerGroup, end)
 			for c := range inPerGroup {
 				channel := group*inPerGroup + c
-				at, step := begin, Block // of the first tap, from one to the next
+				at, step := begin, Block // index of the first tap, distance to the next one
 				switch g.kind {
 				case convBlocked:
 					step = Block * Block

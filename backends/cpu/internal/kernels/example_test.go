@@ -6,7 +6,7 @@ import (
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
-// The caller chooses a level once and calls every kernel on it.
+// The caller chooses an instruction set once, and calls the kernels as its methods.
 func Example() {
 	isa, err := kernels.Detect() // reads CRAM_CPU
 	if err != nil {
@@ -30,7 +30,7 @@ func ExampleInstructionSet_MatMul() {
 	// Output: [1 6]
 }
 
-// Batch normalisation in training: statistics first, then the affine map they give.
+// Batch normalisation in training: first the statistics, then the normalisation.
 func ExampleInstructionSet_Normalize() {
 	const n, c, pixels = 2, 1, 2 // images, channels, pixels
 	isa := kernels.Portable
@@ -43,7 +43,7 @@ func ExampleInstructionSet_Normalize() {
 	mean, variance := make([]float32, 16), make([]float32, 16)
 	kernels.MergeMoments(mean, variance, part, n, planes.Blocks, pixels, 0, planes.Blocks)
 	scale, beta := make([]float32, 16), make([]float32, 16)
-	kernels.InvStd(scale[:c], variance, 1e-5) // gamma is 1; lanes beyond the last channel keep 0
+	kernels.InvStd(scale[:c], variance, 1e-5) // gamma is 1, and 0 in the padded lanes
 
 	isa.Normalize(x, x, nil, kernels.Affine{Mean: mean, Scale: scale, Shift: beta}, true, planes)
 	y := make([]float32, n*c*pixels)

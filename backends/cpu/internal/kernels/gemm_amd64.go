@@ -4,7 +4,7 @@
 
 package kernels
 
-// tileAVX2 adds up one register tile, 1 ≤ rows ≤ 6 and 1 ≤ cols ≤ 16, k ≥ 1.
+// tileAVX2 computes one register tile, 1 ≤ rows ≤ 6 and 1 ≤ cols ≤ 16, k ≥ 1.
 func tileAVX2(c []float32, ldc int, a []float32, b []float32, ldb int, k int, rows int, cols int, accumulate bool)
 
 // dotsAVX2 sets out[4*i+j] to the dot product of row i of a and row j of b, 1 ≤ rows ≤ 2, cols 1 or 4.
@@ -13,7 +13,7 @@ func dotsAVX2(out *[16]float32, a []float32, lda int, b []float32, ldb int, k in
 // copyRowsAVX2 copies rows of cols elements, 1 ≤ cols ≤ 16, rows ≥ 1.
 func copyRowsAVX2(dst []float32, ldd int, src []float32, lds int, rows int, cols int)
 
-// tileAVX512 adds up one register tile, 1 ≤ rows ≤ 14 and 1 ≤ cols ≤ 32, k ≥ 1.
+// tileAVX512 computes one register tile, 1 ≤ rows ≤ 14 and 1 ≤ cols ≤ 32, k ≥ 1.
 func tileAVX512(c []float32, ldc int, a []float32, b []float32, ldb int, k int, rows int, cols int, accumulate bool)
 
 // dotsAVX512 sets out[4*i+j] to the dot product of row i of a and row j of b, 1 ≤ rows ≤ 4, cols 1 or 4.

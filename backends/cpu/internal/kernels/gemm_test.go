@@ -42,7 +42,7 @@ func newMatmulCase(m, n, k int, transA, transB, accumulate bool) *matmulCase {
 	return t
 }
 
-// at returns where element (i, j) of op(X) is stored.
+// at returns the index of element (i, j) of op(X).
 func at(i, j, ld int, trans bool) int {
 	if trans {
 		return j*ld + i

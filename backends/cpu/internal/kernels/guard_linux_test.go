@@ -6,17 +6,20 @@ import (
 	"unsafe"
 )
 
-// guarded returns n zeroed float32 values that end right before an inaccessible page (end), or begin right after one.
+// guarded returns n zeroed float32 values that end right before an inaccessible page (end), or
+// begin right after one.
 func guarded(t *testing.T, n int, end bool) []float32 {
 	b := guardedBytes(t, 4*n, end)
 	if n == 0 {
 		return nil
 	}
-	// The pages hold at least 4n accessible bytes from here, 4n and the page size are multiples of 4, and they live until the test ends.
+	// At least 4n bytes are accessible from here until the test ends. 4n and the page size are
+	// multiples of 4.
 	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), n)
 }
 
-// guardedBytes returns n zeroed bytes that end right before an inaccessible page (end), or begin right after one.
+// guardedBytes returns n zeroed bytes that end right before an inaccessible page (end), or begin
+// right after one.
 func guardedBytes(t *testing.T, n int, end bool) []byte {
 	t.Helper()
 	page := syscall.Getpagesize()

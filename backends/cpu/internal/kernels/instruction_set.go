@@ -74,8 +74,8 @@ func choose(override string, supported InstructionSet) (InstructionSet, error) {
 	}
 	if isa > supported {
 		return Portable, fmt.Errorf(
-			"kernels: environment variable %s: got %s, want at most %s with this processor and build: unset it or name a smaller instruction set",
-			Override, isa, supported)
+			"kernels: environment variable %s: want at most %s with this processor and build, got %s: unset it or name another",
+			Override, supported, isa)
 	}
 	return isa, nil
 }

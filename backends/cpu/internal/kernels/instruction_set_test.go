@@ -17,7 +17,7 @@ func TestOverrideOnlyLowers(t *testing.T) {
 		{"avx512", AVX512, AVX512, ""},
 		{"avx2", AVX512, AVX2, ""},
 		{"portable", AVX2, Portable, ""},
-		{"avx512", AVX2, 0, "got avx512, want at most avx2"},
+		{"avx512", AVX2, 0, "want at most avx2 with this processor and build, got avx512"},
 		{"avx2", Portable, 0, "want at most portable"},
 		{"AVX2", AVX512, 0, `unknown instruction set "AVX2"`},
 		{"sse", AVX512, 0, "want portable, avx2 or avx512"},

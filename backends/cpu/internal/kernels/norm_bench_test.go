@@ -2,8 +2,9 @@ package kernels
 
 import "testing"
 
-// BenchmarkBatchNorm runs the first layers of a ResNet-20 at batch 128: 8 MiB a tensor, more than the caches of a core. The GB/s count every tensor read
-// and written once, so that the copy beside them is what memory can do.
+// BenchmarkBatchNorm measures the first layers of a ResNet-20 at batch 128: 8 MiB per tensor, more
+// than the caches of a core. The GB/s count each tensor that a kernel reads or writes once. The
+// copy shows the bandwidth of the memory.
 func BenchmarkBatchNorm(b *testing.B) {
 	p := Planes{Blocks: 1, Pixels: 32 * 32, From: 0, To: 128}
 	size := p.To * p.Pixels * Block

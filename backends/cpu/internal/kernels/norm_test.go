@@ -9,7 +9,8 @@ import (
 // normShapes are the tensors that normalisation is tested on: images, channels, pixels.
 var normShapes = []struct{ n, c, pixels int }{{1, 16, 1}, {2, 16, 2}, {3, 5, 7}, {4, 33, 12}, {2, 16, 64}, {5, 64, 1}, {2, 20, 67}}
 
-// blockedCase is a random batch with its float64 normalisation and gradient, by the formulas and nothing else.
+// blockedCase is a random batch, with its normalisation and gradient in float64 by the formulas of
+// norm.go.
 type blockedCase struct {
 	planes                  Planes
 	n, c                    int
@@ -47,7 +48,7 @@ func newBlockedCase(n, c, pixels int, relu, residual bool) *blockedCase {
 			k.gamma[ch], k.beta[ch] = 0, 0
 			each(ch, func(i int) { k.x[i], k.dy[i], k.residual[i] = 0, 0, 0 })
 		}
-		// Far from zero, so that a careless variance would show.
+		// Values far from zero, for which Σx²/M - mean² is inaccurate.
 		each(ch, func(i int) {
 			if ch < c {
 				k.x[i] = k.x[i]*0.5 + float32(ch)
@@ -79,12 +80,13 @@ func newBlockedCase(n, c, pixels int, relu, residual bool) *blockedCase {
 	return k
 }
 
-// eachNormCase runs f over shapes, with and without ReLU and residual.
+// eachNormCase calls f for all shapes, with and without ReLU and residual.
 func eachNormCase(f func(what string, k *blockedCase)) {
 	for _, s := range normShapes {
 		for _, relu := range []bool{false, true} {
 			for _, residual := range []bool{false, true} {
-				f(fmt.Sprintf("n=%d c=%d pixels=%d relu=%v residual=%v", s.n, s.c, s.pixels, relu, residual), newBlockedCase(s.n, s.c, s.pixels, relu, residual))
+				what := fmt.Sprintf("n=%d c=%d pixels=%d relu=%v residual=%v", s.n, s.c, s.pixels, relu, residual)
+				f(what, newBlockedCase(s.n, s.c, s.pixels, relu, residual))
 			}
 		}
 	}

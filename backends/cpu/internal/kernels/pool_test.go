@@ -13,7 +13,7 @@ var windows = []Window{
 	{H: 3, W: 3, OutH: 1, OutW: 1, KernelH: 5, KernelW: 5, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 0},
 }
 
-// poolOracle calls f with the offsets of the elements of each window, for each output element.
+// poolOracle calls f for each output element, with the indices of the elements of its window.
 func (w Window) poolOracle(planes int, f func(out int, in []int)) {
 	for p := range planes {
 		for oh := range w.OutH {
@@ -41,7 +41,7 @@ func TestPooling(t *testing.T) {
 		for _, w := range windows {
 			x, dy := random(1, planes*w.H*w.W*Block), random(2, planes*w.OutH*w.OutW*Block)
 			for i := range x {
-				x[i] = float32(math.Round(float64(x[i]))) // many ties: the first must win
+				x[i] = float32(math.Round(float64(x[i]))) // many equal values: the first one counts
 			}
 			y, dx := make([]float32, len(dy)), random(3, len(x))
 			wantMax, wantMaxGrad := make([]float64, len(y)), make([]float64, len(x))

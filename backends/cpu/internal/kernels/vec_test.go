@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// oddSizes are the lengths that tests run over: every tail of every vector width, and some that reach the unrolled loops.
+// oddSizes are the lengths that tests run over: every tail of every vector width, and some that
+// reach the unrolled loops.
 func oddSizes() []int {
 	sizes := []int{127, 128, 129, 255, 1000}
 	for n := range 68 {
@@ -16,14 +17,14 @@ func oddSizes() []int {
 	return sizes
 }
 
-// eachInstructionSet runs a test for every level of this machine.
+// eachInstructionSet calls f for every instruction set that this machine supports.
 func eachInstructionSet(t *testing.T, f func(t *testing.T, isa InstructionSet)) {
 	for _, isa := range instructionSets() {
 		t.Run(isa.String(), func(t *testing.T) { f(t, isa) })
 	}
 }
 
-// random returns n values of a normal distribution, the same ones for the same seed.
+// random returns n normally distributed values, the same for the same seed.
 func random(seed uint64, n int) []float32 {
 	r := rand.New(rand.NewPCG(seed, 7))
 	x := Floats(n)
@@ -33,10 +34,14 @@ func random(seed uint64, n int) []float32 {
 	return x
 }
 
-// special mixes values that arithmetic treats apart into random ones.
+// special returns random values with zeros, infinities, NaN and very small or large numbers among
+// them.
 func special(seed uint64, n int) []float32 {
 	r := rand.New(rand.NewPCG(seed, 11))
-	odd := []float32{0, float32(math.Copysign(0, -1)), 1, -1, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 1e-42, -1e-42, 3e38, -3e38}
+	odd := []float32{
+		0, float32(math.Copysign(0, -1)), 1, -1, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+		1e-42, -1e-42, 3e38, -3e38,
+	}
 	x := random(seed, n)
 	for i := range x {
 		if r.IntN(3) == 0 {
@@ -46,7 +51,7 @@ func special(seed uint64, n int) []float32 {
 	return x
 }
 
-// sameBits fails unless got and want agree bit for bit, any NaN being like any other.
+// sameBits fails unless got and want have the same bits. All NaN count as the same.
 func sameBits(t *testing.T, what string, got, want []float32) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -70,7 +75,8 @@ func near(t *testing.T, what string, got []float32, want []float64, tol float64)
 	}
 }
 
-// vectorCases has one row for each elementwise kernel with exact arithmetic: how it is called, and its meaning for one element.
+// vectorCases has one row for each elementwise kernel with exact arithmetic: its call, and its
+// result for one element.
 var vectorCases = []struct {
 	name string
 	call func(isa InstructionSet, dst, a, b []float32, mask []byte)
@@ -141,7 +147,7 @@ func TestVectorKernelsAreExact(t *testing.T) {
 	})
 }
 
-// TestVectorKernelsStayInside runs every kernel between two pages that fault on access.
+// TestVectorKernelsStayInside calls every kernel with buffers between two inaccessible pages.
 func TestVectorKernelsStayInside(t *testing.T) {
 	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for n := range 68 {
@@ -171,7 +177,7 @@ func randomMask(seed uint64, n int) []byte {
 	return mask
 }
 
-// functionCases has one row for each transcendental kernel, with its allowed error in ulp, as documented.
+// functionCases has one row for each transcendental kernel, with its documented error in ulp.
 var functionCases = []struct {
 	name string
 	call func(isa InstructionSet, dst, x []float32)
@@ -191,7 +197,8 @@ func TestFunctionsWithinStatedUlp(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 6))
 		for range 40_000 {
 			// Every exponent: the functions have different branches.
-			x = append(x, math.Float32frombits(r.Uint32()), float32(r.NormFloat64()*10), float32(r.NormFloat64()*0.1), float32(r.Float64()*200-100))
+			x = append(x, math.Float32frombits(r.Uint32()),
+				float32(r.NormFloat64()*10), float32(r.NormFloat64()*0.1), float32(r.Float64()*200-100))
 		}
 		for _, tc := range functionCases {
 			dst := make([]float32, len(x))
@@ -211,8 +218,8 @@ func TestFunctionsWithinStatedUlp(t *testing.T) {
 	})
 }
 
-// ulps is the distance of got from want in units of want's last float32 place. Results below the smallest normal number count in
-// units of the smallest subnormal.
+// ulps returns the distance of got and want in units of the last float32 place of want. If want is
+// less than the smallest normal number, the unit is the smallest subnormal number.
 func ulps(got float32, want float64) float64 {
 	rounded := float32(want)
 	if math.IsNaN(want) || math.IsInf(float64(rounded), 0) {
@@ -226,7 +233,8 @@ func ulps(got float32, want float64) float64 {
 	return math.Abs(float64(got)-want) / unit
 }
 
-// TestFunctionsDoNotDependOnTheSplit proves that an element takes the same way in a tail as in a full vector.
+// TestFunctionsDoNotDependOnTheSplit tests that an element has the same result in a tail and in a
+// full vector.
 func TestFunctionsDoNotDependOnTheSplit(t *testing.T) {
 	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		x := special(8, 131)

@@ -34,7 +34,8 @@ func (s *simd) tileRows() int {
 // j < cols. The rows of b can be read up to the next whole vector.
 func tile(s *simd) {
 	function(s.Context, s.name("tile"), "func(c []float32, ldc int, a, b []float32, ldb, k, rows, cols int, accumulate bool)",
-		fmt.Sprintf("%s adds up one register tile, 1 ≤ rows ≤ %d and 1 ≤ cols ≤ %d, k ≥ 1.", s.name("tile"), s.tileRows(), 2*s.lanes()))
+		fmt.Sprintf("%s computes one register tile, 1 ≤ rows ≤ %d and 1 ≤ cols ≤ %d, k ≥ 1.",
+			s.name("tile"), s.tileRows(), 2*s.lanes()))
 	a, b := s.slice("a"), s.slice("b")
 	c := s.slice("c")
 	ldc, ldb := s.integer("ldc"), s.integer("ldb")
@@ -178,7 +179,8 @@ func (s *simd) dotRows() int {
 // lane q mod lanes of one vector, for every number of rows.
 func dots(s *simd) {
 	function(s.Context, s.name("dots"), "func(out *[16]float32, a []float32, lda int, b []float32, ldb, k, rows, cols int)",
-		fmt.Sprintf("%s sets out[4*i+j] to the dot product of row i of a and row j of b, 1 ≤ rows ≤ %d, cols 1 or 4.", s.name("dots"), s.dotRows()))
+		fmt.Sprintf("%s sets out[4*i+j] to the dot product of row i of a and row j of b, 1 ≤ rows ≤ %d, cols 1 or 4.",
+			s.name("dots"), s.dotRows()))
 	a, b := s.slice("a"), s.slice("b")
 	lda, ldb := s.integer("lda"), s.integer("ldb")
 	k, rows, cols := s.integer("k"), s.integer("rows"), s.integer("cols")
