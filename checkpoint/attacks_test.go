@@ -14,7 +14,7 @@ var attacks = flag.String("attacks", "", "write the files that tests want refuse
 // writeAttack writes a file, named for what it does, and beside it the reason for which it is refused.
 func writeAttack(t *testing.T, name string, b []byte) {
 	t.Helper()
-	path := filepath.Join(*attacks, strings.NewReplacer(" ", "-", ",", "", ":", "-", "³²", "32").Replace(name))
+	path := filepath.Join(*attacks, "v2-"+strings.NewReplacer(" ", "-", ",", "", ":", "-", "³²", "32", "'", "").Replace(name))
 	err := errors.Join(os.WriteFile(path+".cram", b, 0o666), os.WriteFile(path+".txt", []byte(readAll(b).Error()+"\n"), 0o666))
 	if err != nil {
 		t.Fatal(err)

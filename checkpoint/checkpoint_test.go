@@ -174,11 +174,6 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: writing what was read gives other bytes", name)
 		}
 	}
-	for _, r := range []*Reader{nil, {}} {
-		if r.HasState() {
-			t.Errorf("an empty Reader has a state")
-		}
-	}
 }
 
 // TestStoredZeros holds that explicit zeros survive in a tensor that stands alone, and only cost their room in a stack.
@@ -231,11 +226,11 @@ func TestChoosingALevel(t *testing.T) {
 	f := elastic(t)
 	r := read(t, write(t, f))
 	var no *LevelError
-	if notes, err := r.Notes("nm:2:4"); err != nil || !maps.Equal(notes, f.Levels[3].Notes) {
-		t.Errorf("notes %v, %v", notes, err)
+	if info, err := r.LevelInfo("nm:2:4"); err != nil || !maps.Equal(info.Notes, f.Levels[3].Notes) {
+		t.Errorf("info %v, %v", info, err)
 	}
-	if _, err := r.Notes(""); !errors.As(err, &no) {
-		t.Errorf("notes of no level: %v", err)
+	if _, err := r.LevelInfo(""); !errors.As(err, &no) {
+		t.Errorf("info of no level: %v", err)
 	}
 	if _, err := r.Level(""); !errors.As(err, &no) || !strings.Contains(err.Error(), "topk:0.5, topk:0.97") {
 		t.Errorf("no name: %v", err)
@@ -329,12 +324,12 @@ func TestReaderIsConcurrent(t *testing.T) {
 
 func TestTensors(t *testing.T) {
 	r := read(t, write(t, elastic(t)))
-	list, err := r.Tensors("topk:0.97")
+	info, err := r.LevelInfo("topk:0.97")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, x := range list {
+	for _, x := range info.Tensors {
 		got = append(got, fmt.Sprintf("%s %v%v %s %.4f %d", x.Name, x.DType, x.Dims, x.Encoding, x.Sparsity, x.Bytes))
 	}
 	want := []string{

@@ -2,7 +2,6 @@ package checkpoint_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -55,59 +54,18 @@ func ExampleSave() {
 	// checkpoint: the file has 2 levels, name one of dense, topk:0.75
 }
 
-// What is read from a mapped file stays when the mapping ends.
-func ExampleOpenMapped() {
-	path, remove := saved()
-	defer remove()
-	r, err := checkpoint.OpenMapped(path)
-	if err != nil {
-		log.Fatal(err)
-	}
-	level, err := r.Level("topk:0.75")
-	if err := errors.Join(err, r.Close()); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(level.Tensors["fc.weight"].Stored(), "weights")
-	// Output: 4 weights
-}
-
-func ExampleOpenFS() {
-	path, remove := saved()
-	defer remove()
-	r, err := checkpoint.OpenFS(os.DirFS(filepath.Dir(path)), "net.cram")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer r.Close()
-	fmt.Println(r.Levels())
-	// Output: [dense topk:0.75]
-}
-
-// saved saves the levels to a file in a folder of its own.
-func saved() (path string, remove func()) {
-	dir, err := os.MkdirTemp("", "cram")
-	if err != nil {
-		log.Fatal(err)
-	}
-	path = filepath.Join(dir, "net.cram")
-	if err := checkpoint.Save(path, &checkpoint.File{Levels: levels()}); err != nil {
-		log.Fatal(err)
-	}
-	return path, func() { os.RemoveAll(dir) }
-}
-
-func ExampleReader_Tensors() {
+func ExampleReader_LevelInfo() {
 	file := written(&checkpoint.File{Levels: levels()})
 	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, name := range r.Levels() {
-		list, err := r.Tensors(name)
+		info, err := r.LevelInfo(name)
 		if err != nil {
 			log.Fatal(err)
 		}
-		for _, t := range list {
+		for _, t := range info.Tensors {
 			fmt.Printf("%-9s  %s %v%v  %s, %.0f %% zeros, %d bytes\n", name, t.Name, t.DType, t.Dims, t.Encoding, 100*t.Sparsity, t.Bytes)
 		}
 	}
@@ -159,19 +117,6 @@ func ExampleReader_File() {
 	}
 	fmt.Println(len(f.Levels), "levels,", len(f.Programs), "program, step", f.State.Ints["step"])
 	// Output: 2 levels, 1 program, step 3
-}
-
-// Notes are read without the level's tensors.
-func ExampleReader_Notes() {
-	all := levels()
-	all[1].Notes = map[string]string{"fc.bias": "not pruned"}
-	file := written(&checkpoint.File{Levels: all})
-	r, err := checkpoint.NewReader(bytes.NewReader(file), int64(len(file)))
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(r.Notes("topk:0.75"))
-	// Output: map[fc.bias:not pruned] <nil>
 }
 
 // A file that is only for serving has no state.

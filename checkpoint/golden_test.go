@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -17,20 +18,11 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-var (
-	update    = flag.Bool("update", false, "write testdata/v1.cram anew; only right when the format has not been released")
-	goldenDir = flag.String("golden", "", "write the files of TestGoldenKinds, and what they hold, to this folder instead of reading testdata/golden")
-)
+var goldenDir = flag.String("golden", "", "write the files of TestGolden, with their content as JSON, to this directory and read none")
 
-// TestGolden holds that a file of this version loads for ever, and that it is still what is written.
-func TestGolden(t *testing.T) {
-	const path = "testdata/v1.cram"
-	if *update {
-		if err := Save(path, elastic(t)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := os.ReadFile(path)
+// TestVersion1 holds that the first file of version 1 loads, with the content that was written.
+func TestVersion1(t *testing.T) {
+	b, err := os.ReadFile("testdata/v1.cram")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,9 +32,6 @@ func TestGolden(t *testing.T) {
 	}
 	if d := gocmp.Diff(elastic(t), got, equal); d != "" {
 		t.Errorf("content changed (-want +got):\n%s", d)
-	}
-	if !bytes.Equal(write(t, elastic(t)), b) {
-		t.Error("the same content is written as other bytes")
 	}
 }
 
@@ -98,18 +87,21 @@ func kinds(t testing.TB) map[string]*File {
 	}
 	return map[string]*File{
 		"empty": {}, "dense": one(array.DenseValue(w)), "scalar": one(array.DenseValue(scalar)), "bitmask": one(as(array.Bitmask, decoded(t, half))),
-		"index16": one(as(array.Index16, long)), "nm": one(twoOfFour(t, w)), "nm-7-of-8": one(oddGroups), "elastic": nested,
+		"index16": one(as(array.Index16, long)), "nm": one(twoOfFour(t, w)), "nm-7-of-8": one(oddGroups), "elastic": nested, "full": full(t),
 		"types":    {Levels: []Level{{Name: "only", Tensors: typed}}},
 		"training": {State: &State{Ints: map[string]int64{"step": 1 << 40, "epoch": -1}, Tensors: typed}},
 	}
 }
 
-// holds describes the content of a file as the .json beside it does, for readers in other languages, too.
+// holds is the content of a file, as the .json of a golden file has it for readers in all languages.
 type holds struct {
-	Meta     holdsMeta                    `json:"meta"`
-	Programs map[string]string            `json:"programs"` // SHA-256 of their bytes
-	Levels   map[string]map[string]holder `json:"levels"`
-	State    *holdsState                  `json:"state"`
+	Meta     holdsMeta             `json:"meta"`
+	Inputs   []holdsPort           `json:"inputs"`
+	Outputs  []holdsPort           `json:"outputs"`
+	Steps    []holdsStep           `json:"steps"`
+	Programs map[string]string     `json:"programs"` // SHA-256 of their bytes
+	Levels   map[string]holdsLevel `json:"levels"`
+	State    *holdsState           `json:"state"`
 }
 
 type holdsMeta struct {
@@ -118,7 +110,7 @@ type holdsMeta struct {
 	Data     string            `json:"data"`
 	Seed     uint64            `json:"seed"`
 	Versions map[string]string `json:"versions"`
-	Input    holdsInput        `json:"input"`
+	Input    *holdsInput       `json:"input,omitempty"` // version 1
 	Extra    map[string]string `json:"extra"`
 }
 
@@ -129,76 +121,160 @@ type holdsInput struct {
 	Classes []string  `json:"classes"`
 }
 
-type holdsState struct {
-	Ints    map[string]int64  `json:"ints"`
-	Tensors map[string]holder `json:"tensors"`
+type holdsPort struct {
+	Name    string    `json:"name"`
+	DType   string    `json:"dtype"`
+	Shape   string    `json:"shape"`
+	Mean    []float64 `json:"mean"`
+	Std     []float64 `json:"std"`
+	Classes []string  `json:"classes"`
 }
 
-// A holder describes a tensor.
-type holder struct {
-	Dims   []int  `json:"dims"`
-	Form   string `json:"form"`
-	Stored int    `json:"stored"` // elements
-	SHA256 string `json:"sha256"` // of its elements, dense
+type holdsStep struct {
+	Kind     string                 `json:"kind"`
+	Port     string                 `json:"port"`
+	Settings map[string]string      `json:"settings"`
+	Tensors  map[string]holdsTensor `json:"tensors"`
+}
+
+type holdsLevel struct {
+	Notes       map[string]string            `json:"notes"`
+	Programs    map[string]string            `json:"programs"`
+	Activations map[string]holdsQuantization `json:"activations"`
+	Tensors     map[string]holdsTensor       `json:"tensors"`
+}
+
+type holdsState struct {
+	Ints    map[string]int64       `json:"ints"`
+	Tensors map[string]holdsTensor `json:"tensors"`
+}
+
+type holdsTensor struct {
+	Dims         []int              `json:"dims"`
+	Encoding     string             `json:"form"`
+	Stored       int                `json:"stored"` // elements
+	SHA256       string             `json:"sha256"` // of its elements, dense
+	Quantization *holdsQuantization `json:"quantization,omitempty"`
+}
+
+type holdsQuantization struct {
+	Axis  int       `json:"axis"`
+	Scale []float64 `json:"scale"`
+	Zero  []int32   `json:"zero"`
+}
+
+// holdsV1 is holds for files of version 1.
+type holdsV1 struct {
+	Meta     holdsMeta                         `json:"meta"`
+	Programs map[string]string                 `json:"programs"`
+	Levels   map[string]map[string]holdsTensor `json:"levels"`
+	State    *holdsState                       `json:"state"`
+}
+
+func sha(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
 }
 
 func describe(t testing.TB, f *File) holds {
 	t.Helper()
-	sum := func(b []byte) string {
-		s := sha256.Sum256(b)
-		return hex.EncodeToString(s[:])
+	m := f.Info
+	h := holds{
+		Meta:   holdsMeta{m.Model, m.Recipe, m.Data, m.Seed, present(m.Versions), nil, present(m.Extra)},
+		Inputs: describePorts(m.Inputs), Outputs: describePorts(m.Outputs), Steps: []holdsStep{},
+		Programs: describePrograms(t, f.Programs), Levels: map[string]holdsLevel{},
 	}
-	tensors := func(values map[string]array.Value) map[string]holder {
-		out := map[string]holder{}
-		for name, v := range values {
-			out[name] = holder{append([]int{}, v.Dims...), formOf(v).String(), v.Stored(), sum(decoded(t, v).Data)}
-		}
-		return out
-	}
-	h := holds{Meta: describeMeta(f.Info), Programs: map[string]string{}, Levels: map[string]map[string]holder{}}
-	for name, p := range f.Programs {
-		code, err := p.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Programs[name] = sum(code)
+	for _, s := range m.Steps {
+		h.Steps = append(h.Steps, holdsStep{s.Kind, s.Port, present(s.Settings), describeTensors(t, s.Tensors)})
 	}
 	for _, l := range f.Levels {
-		h.Levels[l.Name] = tensors(l.Tensors)
+		activations := map[string]holdsQuantization{}
+		for name, q := range l.Activations {
+			activations[name] = describeQuantization(q)
+		}
+		h.Levels[l.Name] = holdsLevel{present(l.Notes), describePrograms(t, l.Programs), activations, describeTensors(t, l.Tensors)}
 	}
 	if f.State != nil {
-		h.State = &holdsState{f.State.Ints, tensors(f.State.Tensors)}
+		h.State = &holdsState{f.State.Ints, describeTensors(t, f.State.Tensors)}
 	}
 	return h
 }
 
-// describeMeta writes what is empty as such, since a file does not tell it from nil, and numbers in full.
-func describeMeta(m Info) holdsMeta {
-	texts := func(m map[string]string) map[string]string {
-		out := map[string]string{}
-		maps.Copy(out, m)
-		return out
+func describeV1(t testing.TB, f *File) holdsV1 {
+	h := describe(t, f)
+	in := holdsInput{append([]int{}, f.Info.Input().Example()...), numbers(f.Info.Input().Mean), numbers(f.Info.Input().Std), append([]string{}, f.Info.Output().Classes...)}
+	h.Meta.Input = &in
+	levels := map[string]map[string]holdsTensor{}
+	for name, l := range h.Levels {
+		levels[name] = l.Tensors
 	}
-	numbers := func(xs []float32) []float64 {
-		out := []float64{}
-		for _, x := range xs {
-			out = append(out, float64(x))
-		}
-		return out
-	}
-	in := holdsInput{append([]int{}, m.Input().Example()...), numbers(m.Input().Mean), numbers(m.Input().Std), append([]string{}, m.Output().Classes...)}
-	return holdsMeta{m.Model, m.Recipe, m.Data, m.Seed, texts(m.Versions), in, texts(m.Extra)}
+	return holdsV1{h.Meta, h.Programs, levels, h.State}
 }
 
-// TestGoldenKinds holds that committed files of every kind load for ever, with the content that stands beside them.
-func TestGoldenKinds(t *testing.T) {
+// present returns m, empty for nil: the JSON has no null there.
+func present(m map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, m)
+	return out
+}
+
+func numbers(xs []float32) []float64 {
+	out := []float64{}
+	for _, x := range xs {
+		out = append(out, float64(x))
+	}
+	return out
+}
+
+func describePorts(ports []Port) []holdsPort {
+	out := []holdsPort{}
+	for _, p := range ports {
+		out = append(out, holdsPort{p.Name, p.DType.String(), p.Shape.String(), numbers(p.Mean), numbers(p.Std), append([]string{}, p.Classes...)})
+	}
+	return out
+}
+
+func describePrograms(t testing.TB, programs map[string]*graph.Program) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, p := range programs {
+		code, err := p.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = sha(code)
+	}
+	return out
+}
+
+func describeTensors(t testing.TB, values map[string]array.Value) map[string]holdsTensor {
+	t.Helper()
+	out := map[string]holdsTensor{}
+	for name, v := range values {
+		x := holdsTensor{Dims: append([]int{}, v.Dims...), Encoding: encodingOf(v).String(), Stored: v.Stored(), SHA256: sha(decoded(t, v).Data)}
+		if v.Quantization != nil {
+			q := describeQuantization(*v.Quantization)
+			x.Quantization = &q
+		}
+		out[name] = x
+	}
+	return out
+}
+
+func describeQuantization(q array.Quantization) holdsQuantization {
+	return holdsQuantization{q.Axis, numbers(q.Scale), q.Zero}
+}
+
+// TestGolden holds that the committed files load for ever, with the content of their .json, and that
+// the files of this version are still written with the same bytes.
+func TestGolden(t *testing.T) {
 	if *goldenDir != "" {
 		writeGolden(t, *goldenDir)
 		return
 	}
 	files, err := filepath.Glob("testdata/golden/*.cram")
-	if err != nil || len(files) < len(kinds(t)) {
-		t.Fatalf("%d golden files, want %d at least: %v", len(files), len(kinds(t)), err)
+	if err != nil || len(files) < 10+len(kinds(t)) {
+		t.Fatalf("%d golden files, want at least %d: %v", len(files), 10+len(kinds(t)), err)
 	}
 	for _, path := range files {
 		b, err := os.ReadFile(path)
@@ -210,34 +286,58 @@ func TestGoldenKinds(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		text, err := os.ReadFile(path[:len(path)-len("cram")] + "json")
+		text, err := os.ReadFile(strings.TrimSuffix(path, "cram") + "json")
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want holds
-		if err := json.Unmarshal(text, &want); err != nil {
+		var d string
+		if strings.HasPrefix(filepath.Base(path), "v2-") {
+			var want holds
+			err = json.Unmarshal(text, &want)
+			d = gocmp.Diff(want, describe(t, f), equal)
+		} else {
+			var want holdsV1
+			err = json.Unmarshal(text, &want)
+			d = gocmp.Diff(want, describeV1(t, f), equal)
+		}
+		if err != nil || d != "" {
+			t.Errorf("%s changed (-want +got): %v\n%s", path, err, d)
+		}
+	}
+	for name, f := range kinds(t) {
+		b, err := os.ReadFile("testdata/golden/v2-" + name + ".cram")
+		if err != nil {
 			t.Fatal(err)
 		}
-		if d := gocmp.Diff(want, describe(t, f)); d != "" {
-			t.Errorf("%s changed (-want +got):\n%s", path, d)
+		if !bytes.Equal(write(t, f), b) {
+			t.Errorf("%s: the same content is written as other bytes", name)
 		}
 	}
 }
 
 func writeGolden(t *testing.T, dir string) {
 	t.Helper()
-	all := kinds(t)
-	all["v1"] = elastic(t) // which is TestGolden's file
-	for name, f := range all {
-		if err := Save(filepath.Join(dir, name+".cram"), f); err != nil {
-			t.Fatal(err)
+	writeJSON := func(name string, x any) {
+		text, err := json.MarshalIndent(x, "", "\t")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+".json"), append(text, '\n'), 0o666)
 		}
-		text, err := json.MarshalIndent(describe(t, f), "", "\t")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name+".json"), append(text, '\n'), 0o666); err != nil {
+	}
+	for name, f := range kinds(t) {
+		if err := Save(filepath.Join(dir, "v2-"+name+".cram"), f); err != nil {
 			t.Fatal(err)
 		}
+		writeJSON("v2-"+name, describe(t, f))
+	}
+	b, err := os.ReadFile("testdata/v1.cram")
+	if err == nil && filepath.Clean(dir) != "testdata/golden" {
+		err = os.WriteFile(filepath.Join(dir, "v1.cram"), b, 0o666)
+		writeJSON("v1", describeV1(t, elastic(t)))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -4,32 +4,39 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/compressaware/cram/internal/pack"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// maxElements bounds one tensor.
+// maxElements limits one tensor.
 const maxElements = 1 << 46
 
-// decodeHeader takes a header from anywhere. What it returns is consistent in itself: every reference points at something of
-// the right kind, everything is referred to, offsets are those of the one layout there is, and lengths fit the tensors.
-// end is where the data ends, counted from its start.
-func decodeHeader(b []byte) (h *header, end int64, err error) {
+// decodeHeader decodes a header that may come from anywhere. The result is consistent: every number
+// refers to something of the right kind, everything is referred to, offsets are those of the one
+// possible layout, and lengths fit the tensors. end is the end of the data, counted from its start.
+func decodeHeader(version byte, b []byte) (h *header, end int64, err error) {
 	d := headerDecoder{r: pack.NewReader(b), h: &header{}}
-	d.decode()
-	return d.h, d.place.end, d.r.End()
+	if version == 1 {
+		d.decodeV1()
+	} else {
+		d.decode()
+	}
+	return d.h, d.layout.end, d.r.End()
 }
 
 type headerDecoder struct {
-	r     *pack.Reader
-	h     *header
-	place layout
-	lines int // taken so far
+	r      *pack.Reader
+	h      *header
+	layout layout
+	lines  int // taken so far
 }
 
-// array takes the beginning of a list of what is kept in memory, and counts its lines: a few bytes of MessagePack are a hundred of a line.
+// array takes the start of a list and counts its lines: a few bytes of MessagePack can take a
+// hundred bytes of memory.
 func (d *headerDecoder) array() int { return d.count(d.r.Array()) }
 
 func (d *headerDecoder) count(n int) int {
@@ -42,51 +49,43 @@ func (d *headerDecoder) count(n int) int {
 
 func (d *headerDecoder) decode() {
 	r, h := d.r, d.h
-	r.Fields("meta", "programs", "tensors", "parts", "levels", "state")
-	h.meta = d.meta()
-	r.Key("programs")
-	last := ""
+	r.Fields("meta", "inputs", "outputs", "steps", "code", "programs", "tensors", "parts", "levels", "state")
+	r.Fields("model", "recipe", "data", "seed", "versions", "extra")
+	d.texted(&h.info)
+	r.Key("extra")
+	h.info.Extra = d.texts()
+	r.Key("inputs")
+	h.info.Inputs = d.ports("inputs")
+	r.Key("outputs")
+	h.info.Outputs = d.ports("outputs")
+	r.Key("steps")
+	d.steps()
+	r.Key("code")
 	n := d.array()
-	h.programs = make([]program, 0, n)
+	h.code = make([]blob, 0, n)
 	for range n {
-		r.ArrayOf(2)
-		p := program{name: d.next(&last), code: d.blob()}
-		h.programs = append(h.programs, p)
+		h.code = append(h.code, d.blob())
 	}
+	usedCode := make([]bool, n)
+	r.Key("programs")
+	h.programs = d.programs(usedCode)
 	r.Key("tensors")
-	n = d.array()
-	h.tensors = make([]tensor, 0, n)
-	for i := range n {
-		r.ArrayOf(3)
-		h.tensors = append(h.tensors, d.tensor(r.Name()))
-		if i > 0 && h.tensors[i-1].compare(h.tensors[i]) >= 0 {
-			r.Fail("tensor %v after %v: want them sorted and different", h.tensors[i], h.tensors[i-1])
-		}
-	}
+	d.tensors()
 	r.Key("parts")
-	n = d.array()
-	h.parts = make([]part, 0, n)
-	for range n {
-		h.parts = append(h.parts, d.part())
-	}
+	d.parts()
 	r.Key("levels")
-	n = d.array()
-	if n > maxLevels {
-		r.Fail("%d levels, the limit is %d", n, maxLevels)
-	}
-	names, used := map[string]bool{}, make([]bool, len(h.parts))
-	for range n {
-		if r.Err() != nil {
-			return
+	d.levels(func(l *level) {
+		r.ArrayOf(6)
+		*l = level{name: r.Name(), notes: d.texts(), programs: d.programs(usedCode), quantization: d.blob(), activations: d.blob()}
+		for _, p := range l.programs {
+			if !slices.ContainsFunc(h.programs, func(q program) bool { return p.name == q.name }) {
+				r.Fail("level %q replaces program %q, which the file does not have", l.name, p.name)
+			}
 		}
-		l := d.level(used)
-		if names[l.name] {
-			r.Fail("two levels are named %q", l.name)
-		}
-		names[l.name] = true
-		h.levels = append(h.levels, l)
+	})
+	if i := slices.Index(usedCode, false); i >= 0 {
+		r.Fail("code %d belongs to no program", i)
 	}
-	d.allUsed(used)
 	r.Key("state")
 	h.state = d.state()
 }
@@ -101,10 +100,10 @@ func (d *headerDecoder) next(last *string) string {
 	return name
 }
 
-func (d *headerDecoder) meta() Info {
+// texted takes what both versions have of "meta" before its other fields, the first key taken.
+func (d *headerDecoder) texted(m *Info) {
 	r := d.r
-	r.Fields("model", "recipe", "data", "seed", "versions", "input", "extra")
-	m := Info{Model: r.String(maxText)}
+	m.Model = r.String(maxText)
 	r.Key("recipe")
 	m.Recipe = r.String(maxText)
 	r.Key("data")
@@ -113,31 +112,6 @@ func (d *headerDecoder) meta() Info {
 	m.Seed = r.Uint()
 	r.Key("versions")
 	m.Versions = d.texts()
-	r.Key("input")
-	r.Fields("shape", "mean", "std", "classes")
-	shape := d.dims()
-	r.Key("mean")
-	mean := d.floats()
-	r.Key("std")
-	std := d.floats()
-	if len(std) != len(mean) {
-		r.Fail("mean has %d channels, std %d", len(mean), len(std))
-	}
-	r.Key("classes")
-	n := d.array()
-	classes := make([]string, 0, n)
-	for range n {
-		classes = append(classes, r.Name())
-	}
-	if len(shape)+len(mean) > 0 {
-		m.Inputs = []Port{{Name: "x", DType: array.F32, Shape: graph.Batch(shape...), Mean: mean, Std: std}}
-	}
-	if n > 0 {
-		m.Outputs = []Port{{Name: "logits", DType: array.F32, Shape: graph.Batch(n), Classes: classes}}
-	}
-	r.Key("extra")
-	m.Extra = d.texts()
-	return m
 }
 
 func (d *headerDecoder) texts() map[string]string {
@@ -154,20 +128,160 @@ func (d *headerDecoder) texts() map[string]string {
 	return m
 }
 
+func (d *headerDecoder) ints() map[string]int64 {
+	n := d.count(d.r.Map())
+	m := make(map[string]int64, n)
+	last := ""
+	for range n {
+		k := d.next(&last)
+		m[k] = d.r.Int()
+	}
+	return m
+}
+
+func (d *headerDecoder) names() []string {
+	n := d.array()
+	names := slices.Grow([]string(nil), n)
+	for range n {
+		names = append(names, d.r.Name())
+	}
+	return names
+}
+
 func (d *headerDecoder) floats() []float32 {
 	n := d.array()
 	xs := slices.Grow([]float32(nil), n)
 	for range n {
 		x := d.r.Float32()
 		if x-x != 0 { // NaN or infinite
-			d.r.Fail("%v is not a number to normalise by", x)
+			d.r.Fail("want a finite mean or std, got %v", x)
 		}
 		xs = append(xs, x)
 	}
 	return xs
 }
 
-// dims takes extents whose product is in bounds.
+func (d *headerDecoder) ports(list string) []Port {
+	r := d.r
+	n := d.array()
+	ports := slices.Grow([]Port(nil), n)
+	seen := make(map[string]bool, n)
+	for range n {
+		r.ArrayOf(6)
+		p := Port{Name: r.Name(), DType: d.dtype(), Shape: d.shape(), Mean: d.floats(), Std: d.floats(), Classes: d.names()}
+		if r.Err() != nil {
+			return nil
+		}
+		switch classes, last := len(p.Classes), p.Shape[len(p.Shape)-1]; {
+		case seen[p.Name]:
+			r.Fail("two %s have the name %q", list, p.Name)
+		case len(p.Std) != len(p.Mean):
+			r.Fail("%s: %q: mean has %d channels, std has %d", list, p.Name, len(p.Mean), len(p.Std))
+		case classes > 0 && (len(p.Shape) < 2 || last.Fixed() && classes != last.C):
+			r.Fail("%s: %q has shape %v and %d classes: want one for each index of the last axis", list, p.Name, p.Shape, classes)
+		}
+		seen[p.Name] = true
+		ports = append(ports, p)
+	}
+	return ports
+}
+
+// shape takes the shape of a port: the axis N, then others.
+func (d *headerDecoder) shape() graph.Shape {
+	r := d.r
+	n := r.Array()
+	if n < 1 || n > maxRank {
+		r.Fail("a port of rank %d, want 1 to %d", n, maxRank)
+		return nil
+	}
+	s := make(graph.Shape, 0, n)
+	count, symbols := int64(1), 0
+	for range n {
+		symbolic := r.IsArray()
+		if symbolic {
+			r.ArrayOf(2)
+		}
+		c := r.IntIn(1, maxElements)
+		dim := graph.Dim{C: int(c)}
+		if symbolic {
+			dim.Sym = r.Name()
+			if !validSymbols(dim.Sym) {
+				r.Fail("symbols %q: want names of letters and digits, sorted and joined by *", dim.Sym)
+			}
+		}
+		if symbols += len(dim.Sym); symbols > pack.MaxName {
+			r.Fail("%d bytes of symbols, the limit is %d", symbols, pack.MaxName)
+		}
+		if r.Err() == nil && count > maxElements/c {
+			r.Fail("more than %d elements", int64(maxElements))
+		}
+		if r.Err() != nil {
+			return nil
+		}
+		count *= c
+		s = append(s, dim)
+	}
+	if s[0] != graph.Sym("N") {
+		r.Fail("shape %v of a port: want N as its first dimension", s)
+	}
+	return s
+}
+
+// validSymbols reports whether s is names sorted and joined by "*".
+func validSymbols(s string) bool {
+	names := strings.Split(s, "*")
+	for _, name := range names {
+		if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
+			return false
+		}
+	}
+	return slices.IsSorted(names)
+}
+
+func (d *headerDecoder) steps() {
+	r, h := d.r, d.h
+	n := d.array()
+	h.info.Steps, h.steps = slices.Grow(h.info.Steps, n), make([]tensorSet, 0, n)
+	var p proportion
+	for i := range n {
+		r.ArrayOf(5)
+		s := Step{Kind: r.Name(), Port: r.Name(), Settings: d.texts()}
+		set := tensorSet{d.setParts(fmt.Sprintf("step %d (%s)", i, s.Kind)), d.blob()}
+		if r.Err() != nil {
+			return
+		}
+		named := func(p Port) bool { return p.Name == s.Port }
+		if !slices.ContainsFunc(h.info.Inputs, named) && !slices.ContainsFunc(h.info.Outputs, named) {
+			r.Fail("step %d (%s) is for port %q, which is neither an input nor an output", i, s.Kind, s.Port)
+		}
+		h.info.Steps, h.steps = append(h.info.Steps, s), append(h.steps, set)
+		for _, q := range set.parts {
+			p.add(q.tensor)
+			p.stored += q.len()
+		}
+	}
+	if err := p.check(); err != nil {
+		r.Fail("steps: %v", err)
+	}
+}
+
+// programs takes programs by name, and marks the code that they use.
+func (d *headerDecoder) programs(used []bool) []program {
+	n := d.count(d.r.Map())
+	programs := slices.Grow([]program(nil), n)
+	last := ""
+	for range n {
+		p := program{d.next(&last), int(d.r.IntIn(0, int64(len(used))-1))}
+		if d.r.Err() != nil {
+			return nil
+		}
+		used[p.code] = true
+		programs = append(programs, p)
+	}
+	return programs
+}
+
+// dims takes dimensions whose product is in bounds.
 func (d *headerDecoder) dims() []int {
 	n := d.r.Array()
 	if n > maxRank {
@@ -188,27 +302,41 @@ func (d *headerDecoder) dims() []int {
 	return dims
 }
 
-func (d *headerDecoder) tensor(name string) tensor {
-	t := tensor{name: name}
-	s := d.r.String(pack.MaxName)
-	dtype, err := array.ParseDType(s)
+func (d *headerDecoder) dtype() array.DType {
+	t, err := array.ParseDType(d.r.String(pack.MaxName))
 	if err != nil {
 		d.r.Fail("%v", err)
 	}
-	t.dtype = dtype
-	t.dims = d.dims()
 	return t
 }
 
-func (d *headerDecoder) form() form {
-	f, err := parseForm(d.r.String(pack.MaxName))
+func (d *headerDecoder) tensor(name string) tensor {
+	return tensor{name: name, dtype: d.dtype(), dims: d.dims()}
+}
+
+func (d *headerDecoder) tensors() {
+	r := d.r
+	n := d.array()
+	tensors := make([]tensor, 0, n)
+	for i := range n {
+		r.ArrayOf(3)
+		tensors = append(tensors, d.tensor(r.Name()))
+		if i > 0 && tensors[i-1].compare(tensors[i]) >= 0 {
+			r.Fail("tensor %v after %v: want them sorted and different", tensors[i], tensors[i-1])
+		}
+	}
+	d.h.tensors = tensors
+}
+
+func (d *headerDecoder) encoding() encoding {
+	e, err := parseEncoding(d.r.String(pack.MaxName))
 	if err != nil {
 		d.r.Fail("%v", err)
 	}
-	return f
+	return e
 }
 
-// blob takes the chunks of one blob, which must be where the layout puts them.
+// blob takes the chunks of one blob, which must have the offsets of the layout.
 func (d *headerDecoder) blob() blob {
 	r := d.r
 	n := d.array()
@@ -219,13 +347,13 @@ func (d *headerDecoder) blob() blob {
 		}
 		r.ArrayOf(3)
 		off, n := r.Int(), r.IntIn(1, chunkBytes)
-		if d.place.end > math.MaxInt64/2 {
+		if d.layout.end > math.MaxInt64/2 {
 			r.Fail("the data is too long")
 		}
 		if r.Err() != nil {
 			return nil
 		}
-		c := d.place.place(n)
+		c := d.layout.next(n)
 		if off != c.off {
 			r.Fail("a chunk at offset %d, want %d", off, c.off)
 		}
@@ -239,50 +367,107 @@ func (d *headerDecoder) blob() blob {
 	return b
 }
 
-func (d *headerDecoder) part() part {
-	r := d.r
-	r.ArrayOf(4)
-	p := part{tensor: int(r.IntIn(0, int64(len(d.h.tensors))-1)), form: d.form(), index: d.blob(), values: d.blob()}
-	if r.Err() == nil {
-		if err := checkLengths(d.h.tensors[p.tensor], p.form, p.index.len(), p.values.len()); err != nil {
+func (d *headerDecoder) parts() {
+	r, h := d.r, d.h
+	n := d.array()
+	h.parts = make([]part, 0, n)
+	for range n {
+		r.ArrayOf(4)
+		p := part{number: int(r.IntIn(0, int64(len(h.tensors))-1)), encoding: d.encoding(), index: d.blob(), values: d.blob()}
+		if r.Err() != nil {
+			return
+		}
+		p.tensor = h.tensors[p.number]
+		if err := p.checkLengths(); err != nil {
 			r.Fail("%v", err)
 		}
+		h.parts = append(h.parts, p)
 	}
-	return p
 }
 
-// checkLengths returns an error unless index and values of these lengths can stand for some of t. Exact are the lengths that
-// follow from the extents; those that depend on the content are checked with it.
-func checkLengths(t tensor, f form, index, values int64) error {
-	n := array.Count(t.dims)
-	size := int64(t.dtype.Bytes(1))
-	mask, all := int64(array.Bit.Bytes(n)), int64(t.dtype.Bytes(n))
-	ok := t.dtype != array.Bit && values%size == 0 && values <= all // of what is not dense
-	switch f.kind {
+// setParts takes tensors of one part each, which belong to owner.
+func (d *headerDecoder) setParts(owner string) []part {
+	r := d.r
+	n := d.array()
+	parts := slices.Grow([]part(nil), n)
+	last := ""
+	var total proportion
+	for range n {
+		r.ArrayOf(6)
+		p := part{tensor: d.tensor(d.next(&last)), encoding: d.encoding(), index: d.blob(), values: d.blob()}
+		if r.Err() != nil {
+			return nil
+		}
+		if err := p.checkLengths(); err != nil {
+			r.Fail("%s: %v", owner, err)
+		}
+		if !p.encoding.whole() {
+			r.Fail("%s: tensor %v: %v is not an encoding of a whole tensor", owner, p.tensor, p.encoding)
+		}
+		parts = append(parts, p)
+		total.add(p.tensor)
+		total.stored += p.len()
+	}
+	if err := total.check(); err != nil {
+		r.Fail("%s: %v", owner, err)
+	}
+	return parts
+}
+
+// checkLengths returns an error unless index and values have lengths that are possible for the
+// tensor. Lengths that depend on the content are checked with the content.
+func (p part) checkLengths() error {
+	n, size := int64(p.tensor.len()), int64(p.tensor.size())
+	bits, all := int64(array.Bit.Bytes(int(n))), p.tensor.bytes()
+	index, values, e := p.index.len(), p.values.len(), p.encoding
+	ok := p.dtype != array.Bit && values%size == 0 && values <= all // of what is not dense
+	switch e.kind {
 	case dense:
 		ok = index == 0 && values == all
 	case bitmask:
-		ok = ok && index == mask
+		ok = ok && index == bits
 	case index16:
-		ok = ok && index == (int64(n)+1<<16-1)/(1<<16)*4+values/size*2
+		ok = ok && index == (n+runLength-1)/runLength*4+values/size*2
 	case grouped:
-		ok = ok && f.m > 0 && f.n > 0 && n%f.m == 0 && values == int64(n/f.m)*int64(f.n)*size
+		ok = ok && e.m > 0 && e.n > 0 && n%int64(e.m) == 0 && values == n/int64(e.m)*int64(e.n)*size
 	case rest:
 		ok = ok && index == 0
 	case masked:
-		ok = ok && index == mask && values == 0
+		ok = ok && index == bits && values == 0
 	}
 	if !ok {
-		return fmt.Errorf("tensor %v: %d bytes of index and %d of values do not fit encoding %v", t, index, values, f)
+		return fmt.Errorf("tensor %v: %d bytes of index and %d of values do not fit encoding %v", p.tensor, index, values, e)
 	}
 	return nil
 }
 
-// level takes a level and marks the parts that it uses.
-func (d *headerDecoder) level(used []bool) level {
+// levels takes the levels; start takes what comes before the tensors of each.
+func (d *headerDecoder) levels(start func(*level)) {
+	r, h := d.r, d.h
+	n := d.array()
+	if n > maxLevels {
+		r.Fail("%d levels, the limit is %d", n, maxLevels)
+	}
+	names, used := map[string]bool{}, make([]bool, len(h.parts))
+	for range n {
+		var l level
+		start(&l)
+		d.entries(&l, used)
+		if r.Err() != nil {
+			return
+		}
+		if names[l.name] {
+			r.Fail("two levels have the name %q", l.name)
+		}
+		names[l.name] = true
+		h.levels = append(h.levels, l)
+	}
+	d.checkUsed(used)
+}
+
+// entries takes the tensors of a level and marks the parts that they use.
+func (d *headerDecoder) entries(l *level, used []bool) {
 	r := d.r
-	r.ArrayOf(3)
-	l := level{name: r.Name(), notes: d.texts()}
 	n := d.array()
 	l.entries = make([]entry, 0, n)
 	last := -1
@@ -293,7 +478,7 @@ func (d *headerDecoder) level(used []bool) level {
 			r.Fail("tensors of level %q are not ascending", l.name)
 		}
 		if r.Err() != nil {
-			return l
+			return
 		}
 		if last >= 0 && d.h.tensors[last].name == d.h.tensors[e.tensor].name {
 			r.Fail("level %q has tensor %q twice", l.name, d.h.tensors[last].name)
@@ -302,43 +487,45 @@ func (d *headerDecoder) level(used []bool) level {
 		l.entries = append(l.entries, e)
 		p.add(d.h.tensors[e.tensor])
 		for _, k := range e.parts {
-			p.stored += d.h.parts[k].index.len() + d.h.parts[k].values.len()
+			p.stored += d.h.parts[k].len()
 		}
 	}
 	if err := p.check(); err != nil {
 		r.Fail("level %q: %v", l.name, err)
 	}
-	return l
 }
 
 func (d *headerDecoder) entry(used []bool) entry {
 	r := d.r
 	r.ArrayOf(4)
-	e := entry{tensor: int(r.IntIn(0, int64(len(d.h.tensors))-1)), form: d.form()}
-	if e.form.kind == rest || e.form.kind == masked {
-		r.Fail("%v is not an encoding of a whole tensor", e.form)
+	e := entry{tensor: int(r.IntIn(0, int64(len(d.h.tensors))-1)), encoding: d.encoding()}
+	if !e.encoding.whole() {
+		r.Fail("%v is not an encoding of a whole tensor", e.encoding)
 	}
 	e.stored = r.IntIn(0, maxElements)
+	if r.Err() != nil {
+		return e
+	}
 	t := d.h.tensors[e.tensor]
-	d.parts(&e, used)
+	d.entryParts(&e, used)
 	if r.Err() != nil {
 		return e
 	}
 	want := e.stored
 	switch {
-	case e.form.kind == dense:
-		want = int64(array.Count(t.dims))
-	case len(e.parts) == 1 || d.h.parts[e.parts[len(e.parts)-1]].form.sparse():
+	case e.encoding.kind == dense:
+		want = int64(t.len())
+	case len(e.parts) == 1 || d.h.parts[e.parts[len(e.parts)-1]].encoding.sparse():
 		want = d.storedBy(e.parts)
 	}
-	if e.stored != want || e.stored > int64(array.Count(t.dims)) || t.dtype == array.Bit && e.form.kind != dense {
-		r.Fail("tensor %v as %v cannot have %d elements", t, e.form, e.stored)
+	if e.stored != want || e.stored > int64(t.len()) || t.dtype == array.Bit && e.encoding.kind != dense {
+		r.Fail("tensor %v as %v cannot have %d elements", t, e.encoding, e.stored)
 	}
 	return e
 }
 
-// parts takes the numbers of the parts of e, and checks that they make a tensor.
-func (d *headerDecoder) parts(e *entry, used []bool) {
+// entryParts takes the numbers of the parts of e, and checks that they make a tensor.
+func (d *headerDecoder) entryParts(e *entry, used []bool) {
 	r, t := d.r, d.h.tensors[e.tensor]
 	n := r.Array()
 	if n > len(d.h.parts) || r.Err() == nil && n == 0 {
@@ -347,7 +534,7 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 	}
 	e.parts = make([]int, 0, n)
 	last := int64(-1)
-	var top form
+	var top encoding
 	for range n {
 		i := r.IntIn(last+1, int64(len(d.h.parts))-1)
 		if r.Err() != nil {
@@ -355,25 +542,25 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 		}
 		p := d.h.parts[i]
 		switch {
-		case p.tensor != e.tensor:
-			r.Fail("part %d belongs to tensor %v, not %v", i, d.h.tensors[p.tensor], t)
-		case last < 0 && (p.form.kind == rest || p.form.kind == masked):
-			r.Fail("tensor %v: part %d is the first and %v, which makes no tensor", t, i, p.form)
-		case last >= 0 && !p.form.follows(top):
-			r.Fail("tensor %v: part %d is %v after %v, which makes no tensor", t, i, p.form, top)
-		case p.form.kind == rest:
-			if got, want := p.values.len(), int64(t.dtype.Bytes(array.Count(t.dims)))-int64(t.dtype.Bytes(1))*d.storedBy(e.parts); got != want {
+		case p.number != e.tensor:
+			r.Fail("part %d belongs to tensor %v, not %v", i, p.tensor, t)
+		case last < 0 && !p.encoding.whole():
+			r.Fail("tensor %v: part %d is the first and %v, which makes no tensor", t, i, p.encoding)
+		case last >= 0 && !p.encoding.follows(top):
+			r.Fail("tensor %v: part %d is %v after %v, which makes no tensor", t, i, p.encoding, top)
+		case p.encoding.kind == rest:
+			if got, want := p.values.len(), t.bytes()-int64(t.size())*d.storedBy(e.parts); got != want {
 				r.Fail("tensor %v: the rest has %d bytes, want %d", t, got, want)
 			}
 		}
-		used[i], last, top = true, i, p.form
+		used[i], last, top = true, i, p.encoding
 		e.parts = append(e.parts, int(i))
 	}
 	switch {
-	case n == 1 && e.form != top:
-		r.Fail("tensor %v: its one part is %v, the result %v", t, top, e.form)
-	case n > 1 && top.sparse() && !e.form.sparse():
-		r.Fail("tensor %v: sparse parts do not make %v", t, e.form)
+	case n == 1 && e.encoding != top:
+		r.Fail("tensor %v: its one part is %v, the result %v", t, top, e.encoding)
+	case n > 1 && top.sparse() && !e.encoding.sparse():
+		r.Fail("tensor %v: sparse parts do not make %v", t, e.encoding)
 	}
 }
 
@@ -381,28 +568,25 @@ func (d *headerDecoder) parts(e *entry, used []bool) {
 func (d *headerDecoder) storedBy(parts []int) int64 {
 	n := int64(0)
 	for _, k := range parts {
-		p := d.h.parts[k]
-		n += p.values.len() / int64(d.h.tensors[p.tensor].dtype.Bytes(1))
+		n += d.h.parts[k].values.len() / int64(d.h.parts[k].size())
 	}
 	return n
 }
 
-// allUsed refuses what no level refers to: a file hides nothing.
-func (d *headerDecoder) allUsed(parts []bool) {
+// checkUsed refuses parts and tensors that no level refers to: a file hides nothing.
+func (d *headerDecoder) checkUsed(parts []bool) {
 	if d.r.Err() != nil {
 		return
 	}
 	tensors := make([]bool, len(d.h.tensors))
-	for i, ok := range parts {
-		if !ok {
+	for i, used := range parts {
+		if !used {
 			d.r.Fail("part %d is in no level", i)
 		}
-		tensors[d.h.parts[i].tensor] = true
+		tensors[d.h.parts[i].number] = true
 	}
-	for i, ok := range tensors {
-		if !ok {
-			d.r.Fail("tensor %v has no parts", d.h.tensors[i])
-		}
+	if i := slices.Index(tensors, false); i >= 0 {
+		d.r.Fail("tensor %v has no parts", d.h.tensors[i])
 	}
 }
 
@@ -411,34 +595,11 @@ func (d *headerDecoder) state() *state {
 	if r.IsNil() {
 		return nil
 	}
-	r.Fields("ints", "tensors")
-	n := d.count(r.Map())
-	s := &state{ints: make(map[string]int64, n)}
-	last := ""
-	for range n {
-		k := d.next(&last)
-		s.ints[k] = r.Int()
-	}
+	r.Fields("ints", "tensors", "quantization")
+	s := &state{ints: d.ints()}
 	r.Key("tensors")
-	last = ""
-	n = d.array()
-	s.tensors = make([]stateTensor, 0, n)
-	var p proportion
-	for range n {
-		r.ArrayOf(6)
-		t := stateTensor{tensor: d.tensor(d.next(&last)), form: d.form(), index: d.blob(), values: d.blob()}
-		if r.Err() != nil {
-			return s
-		}
-		if err := checkLengths(t.tensor, t.form, t.index.len(), t.values.len()); err != nil || t.form.kind == rest || t.form.kind == masked {
-			r.Fail("state tensor %v as %v: %v", t.tensor, t.form, err)
-		}
-		s.tensors = append(s.tensors, t)
-		p.add(t.tensor)
-		p.stored += t.index.len() + t.values.len()
-	}
-	if err := p.check(); err != nil {
-		r.Fail("state: %v", err)
-	}
+	s.parts = d.setParts("state")
+	r.Key("quantization")
+	s.quantization = d.blob()
 	return s
 }

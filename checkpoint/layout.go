@@ -1,15 +1,23 @@
 package checkpoint
 
-import "hash/crc32"
+import (
+	"hash/crc32"
 
-// alignment of every payload in the file.
+	"github.com/compressaware/cram/internal/pack"
+)
+
+// alignment of the content of every chunk in the file.
 const alignment = 64
 
-// magic is the first bytes of a file: the string "cram" and the version 1.
-const magic = "\xa4cram\x01"
+// magic is the first bytes of a file, the string "cram". The version follows.
+const magic = "\xa4cram"
 
-// preamble is what stands before the header's binary: magic and a binary of 4 bytes with the header's checksum.
-const preamble = len(magic) + 2 + 4
+// version is the version that is written. Version 1 is read, too.
+const version = 2
+
+// preamble is the bytes before the header's binary: magic, the version, and a binary of 4 bytes
+// with the header's checksum.
+const preamble = len(magic) + 1 + 2 + 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -22,7 +30,7 @@ type chunk struct {
 	crc    uint32
 }
 
-// A blob is a run of bytes in chunks, every one but the last of chunkBytes. An empty blob has no chunk.
+// A blob is bytes in chunks, each of chunkBytes but the last. An empty blob has no chunk.
 type blob []chunk
 
 func (b blob) len() int64 {
@@ -33,15 +41,15 @@ func (b blob) len() int64 {
 	return n
 }
 
-// A layout hands out offsets. There is one way to lay out given lengths, so a reader can demand it:
-// no holes, no overlaps, no choice of padding.
+// A layout computes offsets. Given lengths have one layout, without holes and overlaps, so a reader
+// can require it.
 type layout struct {
 	end  int64
 	some bool
 }
 
-// place returns where the next content of n bytes goes, and takes the room.
-func (l *layout) place(n int64) chunk {
+// next returns the chunk for the next n bytes of content.
+func (l *layout) next(n int64) chunk {
 	c := chunk{before: l.end, n: n}
 	if l.some {
 		c.off = alignUp(l.end + 2 + binHeader(n)) // 2: the header of the padding
@@ -52,7 +60,7 @@ func (l *layout) place(n int64) chunk {
 
 func alignUp(n int64) int64 { return (n + alignment - 1) &^ (alignment - 1) }
 
-// binHeader returns the length of the beginning of a MessagePack binary of n bytes.
+// binHeader returns the length of the start of a MessagePack binary of n bytes.
 func binHeader(n int64) int64 {
 	switch {
 	case n < 1<<8:
@@ -63,6 +71,23 @@ func binHeader(n int64) int64 {
 	return 5
 }
 
-// dataStart returns the place of the first content in a file whose header ends at end: the second multiple of 64 from there on,
-// so that it depends on nothing but the header's length.
+// dataStart returns the offset in the file of the first content when the header ends at end: the
+// second multiple of 64 from end on, so that it depends on the header's length only.
 func dataStart(end int64) int64 { return alignUp(end) + alignment }
+
+// gap returns the bytes between the chunk before c, or the header, and the content of c: the padding
+// and the start of c's binary.
+func gap(c chunk, headerEnd, data int64) []byte {
+	w := pack.NewWriter()
+	w.Bin(make([]byte, data+c.off-c.start(headerEnd, data)-2-binHeader(c.n)))
+	w.BinHeader(int(c.n))
+	return w.Bytes()
+}
+
+// start returns the offset in the file of the padding before c.
+func (c chunk) start(headerEnd, data int64) int64 {
+	if c.off == 0 {
+		return headerEnd
+	}
+	return data + c.before
+}

@@ -14,56 +14,58 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Reader reads a checkpoint piece by piece. Its methods are safe for concurrent use; what they return is the caller's. The zero Reader,
-// and nil, hold nothing and answer with errors.
+// A Reader reads a checkpoint piece by piece. Its methods are safe for concurrent use. The caller
+// owns their results.
 type Reader struct {
 	r    io.ReaderAt
-	file io.Closer // nil: not ours
+	file io.Closer // nil: of the caller
 	head *header
 	end  int64 // of the header
-	data int64 // first content
+	data int64 // offset of the first content
 }
 
-// NewReader reads the table of contents of a checkpoint of size bytes, and nothing else. A level is read by several goroutines at once, as io.ReaderAt
-// allows.
+// NewReader returns a Reader of the size bytes of r. It reads the table of contents and nothing else.
+// [Reader.Level] calls r.ReadAt from several goroutines.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if r == nil || size < 0 {
-		return nil, fmt.Errorf("checkpoint: want a reader and its size of 0 or more, got %T and %d", r, size)
+		return nil, fmt.Errorf("checkpoint: want an io.ReaderAt and a size of 0 or more, got %T and %d", r, size)
 	}
 	c := &Reader{r: r}
 	start, err := c.bytes(0, min(size, int64(preamble)+5))
 	if err != nil {
 		return nil, err
 	}
-	if len(start) < preamble || !bytes.HasPrefix(start, []byte(magic)) {
-		if n := len(magic) - 1; len(start) > n && string(start[:n]) == magic[:n] {
-			return nil, damaged(int64(n), "version byte 0x%02x, this software reads version %d", start[n], magic[n])
-		}
-		return nil, damaged(0, "not a checkpoint: it does not begin with %q", magic)
+	if !bytes.HasPrefix(start, []byte(magic)) || len(start) < preamble {
+		return nil, damaged(0, "not a checkpoint: it does not begin with %q and a header", magic)
 	}
-	p := pack.NewReader(start[len(magic):])
+	fileVersion := start[len(magic)]
+	if fileVersion < 1 || fileVersion > version {
+		return nil, damaged(int64(len(magic)), "version byte 0x%02x, this software reads versions 1 to %d", fileVersion, version)
+	}
+	before := int64(len(magic) + 1)
+	p := pack.NewReader(start[before:])
 	crc := p.Bin()
 	n := int64(p.BinHeader())
-	at := int64(len(magic) + p.Offset())
+	at := before + int64(p.Offset())
 	var where *pack.Error
 	switch {
 	case errors.As(p.Err(), &where):
-		return nil, damaged(int64(len(magic)+where.Offset), "want a checksum of 4 bytes and a table of contents: %s", where.Problem)
+		return nil, damaged(before+int64(where.Offset), "want a checksum of 4 bytes and a table of contents: %s", where.Problem)
 	case len(crc) != 4:
-		return nil, damaged(int64(len(magic)), "want a checksum of 4 bytes, got %d", len(crc))
+		return nil, damaged(before, "want a checksum of 4 bytes, got %d", len(crc))
 	case n > maxHeader || n > size-at:
 		return nil, damaged(at, "a table of contents of %d bytes; the file has %d left, the limit is %d", n, size-at, maxHeader)
 	}
 	head := make([]byte, n)
 	begun := copy(head, start[at:])
-	if err := c.fill(head[begun:], at+int64(begun)); err != nil {
+	if err := readFull(c.r, head[begun:], at+int64(begun)); err != nil {
 		return nil, err
 	}
 	if got, want := checksum(head), binary.LittleEndian.Uint32(crc); got != want {
 		return nil, damaged(at, "checksum of the table of contents is %08x, want %08x", got, want)
 	}
 	var end int64
-	if c.head, end, err = decodeHeader(head); err != nil {
+	if c.head, end, err = decodeHeader(fileVersion, head); err != nil {
 		if errors.As(err, &where) {
 			return nil, damaged(at+int64(where.Offset), "table of contents: %s", where.Problem)
 		}
@@ -80,9 +82,9 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	return c, nil
 }
 
-// Close closes the file that [Open], [OpenMapped] or [OpenFS] opened. Readings after it are errors.
+// Close closes the file that [Open] opened. Reading after it is an error.
 func (c *Reader) Close() error {
-	if c == nil || c.file == nil {
+	if c.file == nil {
 		return nil
 	}
 	return c.file.Close()
@@ -90,18 +92,19 @@ func (c *Reader) Close() error {
 
 func (c *Reader) bytes(at, n int64) ([]byte, error) {
 	b := make([]byte, n)
-	return b, c.fill(b, at)
+	return b, readFull(c.r, b, at)
 }
 
-func (c *Reader) fill(b []byte, at int64) error {
-	n, err := c.r.ReadAt(b, at)
+// readFull fills b with the bytes of r from offset at on.
+func readFull(r io.ReaderAt, b []byte, at int64) error {
+	n, err := r.ReadAt(b, at)
 	if n == len(b) {
 		return nil
 	}
 	return fmt.Errorf("checkpoint: read %d bytes at byte %d: got %d: %w", len(b), at, n, err)
 }
 
-// read fills dst, of b's length, with b's content, and checks all that it reads.
+// read fills dst, of b's length, with b's content, and checks all bytes that it reads.
 func (c *Reader) read(b blob, dst []byte) error {
 	for _, k := range b {
 		start := k.start(c.end, c.data)
@@ -117,7 +120,7 @@ func (c *Reader) read(b blob, dst []byte) error {
 		}
 		piece := dst[:k.n]
 		dst = dst[k.n:]
-		if err := c.fill(piece, c.data+k.off); err != nil {
+		if err := readFull(c.r, piece, c.data+k.off); err != nil {
 			return err
 		}
 		if crc := checksum(piece); crc != k.crc {
@@ -127,7 +130,7 @@ func (c *Reader) read(b blob, dst []byte) error {
 	return nil
 }
 
-// at returns where b is, for messages.
+// at returns the offset of b in the file, for errors.
 func (c *Reader) at(b blob) int64 {
 	if len(b) == 0 {
 		return c.end
@@ -135,35 +138,37 @@ func (c *Reader) at(b blob) int64 {
 	return c.data + b[0].off
 }
 
-var errEmpty = errors.New("checkpoint: the Reader is empty; make one with Open or NewReader")
+// Info returns the description of the network. The tensors of its steps are left out;
+// [Reader.Steps] reads them.
+func (c *Reader) Info() Info { return c.head.info.clone() }
 
-func (c *Reader) empty() bool { return c == nil || c.head == nil }
-
-// Info returns what the file says of itself.
-func (c *Reader) Info() Info {
-	if c.empty() {
-		return Info{}
+// Steps reads the steps of the network, with their tensors.
+func (c *Reader) Steps() ([]Step, error) {
+	steps := c.head.info.clone().Steps
+	for i, set := range c.head.steps {
+		var err error
+		if steps[i].Tensors, err = c.set(set, fmt.Sprintf("step %d (%s)", i, steps[i].Kind)); err != nil {
+			return nil, err
+		}
 	}
-	return c.head.meta.clone()
+	return steps, nil
 }
 
-// Levels returns the names of the levels, in the order in which they were saved.
-func (c *Reader) Levels() []string {
-	if c.empty() {
-		return nil
+// set reads a set of tensors, those of owner.
+func (c *Reader) set(s tensorSet, owner string) (map[string]array.Value, error) {
+	values := make(map[string]array.Value, len(s.parts))
+	for _, p := range s.parts {
+		v, err := c.value(p)
+		if err != nil {
+			return nil, err
+		}
+		values[p.name] = v
 	}
-	names := make([]string, len(c.head.levels))
-	for i, l := range c.head.levels {
-		names[i] = l.name
-	}
-	return names
+	return values, c.quantized(values, s.quantization, owner)
 }
 
 // Programs returns the names of the programs, sorted.
 func (c *Reader) Programs() []string {
-	if c.empty() {
-		return nil
-	}
 	names := make([]string, len(c.head.programs))
 	for i, p := range c.head.programs {
 		names[i] = p.name
@@ -171,33 +176,40 @@ func (c *Reader) Programs() []string {
 	return names
 }
 
-// Program reads the named program. It is verified.
+// Program reads and verifies the named program. A level may replace it; see [Level].
 func (c *Reader) Program(name string) (*graph.Program, error) {
-	if c.empty() {
-		return nil, errEmpty
-	}
 	for _, p := range c.head.programs {
-		if p.name != name {
-			continue
+		if p.name == name {
+			return c.program(p)
 		}
-		code := make([]byte, p.code.len())
-		if err := c.read(p.code, code); err != nil {
-			return nil, err
-		}
-		q, err := graph.Decode(code)
-		if err != nil {
-			return nil, damaged(c.at(p.code), "program %q: %v", name, err)
-		}
-		return q, nil
 	}
 	return nil, fmt.Errorf("checkpoint: no program %q, the file has %q", name, c.Programs())
 }
 
+func (c *Reader) program(p program) (*graph.Program, error) {
+	b := c.head.code[p.code]
+	code := make([]byte, b.len())
+	if err := c.read(b, code); err != nil {
+		return nil, err
+	}
+	q, err := graph.Decode(code)
+	if err != nil {
+		return nil, damaged(c.at(b), "program %q: %v", p.name, err)
+	}
+	return q, nil
+}
+
+// Levels returns the names of the levels, in the order in which they were saved.
+func (c *Reader) Levels() []string {
+	names := make([]string, len(c.head.levels))
+	for i, l := range c.head.levels {
+		names[i] = l.name
+	}
+	return names
+}
+
 // find returns the named level, or the only one when name is empty.
 func (c *Reader) find(name string) (*level, error) {
-	if c.empty() {
-		return nil, errEmpty
-	}
 	for i := range c.head.levels {
 		if l := &c.head.levels[i]; l.name == name || name == "" && len(c.head.levels) == 1 {
 			return l, nil
@@ -206,9 +218,11 @@ func (c *Reader) find(name string) (*level, error) {
 	return nil, &LevelError{name, c.Levels()}
 }
 
-// Level reads the named level, and nothing that it does not need. The empty name means the only level; when there are
-// several, or none of that name, the error is a [*LevelError] that lists them. Tensors have the encoding in which they were
-// saved; one that shares its values with other levels stores no zeros, whatever it did before, but in an N:M group. They are read on all cores.
+// Level reads the named level and nothing else, on all cores. The empty name means the only level.
+// The error is a [*LevelError] when there are several levels, or none of that name.
+//
+// Tensors have the encodings in which they were saved. A tensor that shares elements with other
+// levels stores no zeros, whatever it stored before; an N:M encoding is the exception.
 func (c *Reader) Level(name string) (*Level, error) {
 	l, err := c.find(name)
 	if err != nil {
@@ -226,38 +240,62 @@ func (c *Reader) Level(name string) (*Level, error) {
 	for i, e := range l.entries {
 		out.Tensors[c.head.tensors[e.tensor].name] = values[i]
 	}
-	return out, nil
+	if err := c.quantized(out.Tensors, l.quantization, fmt.Sprintf("level %q", l.name)); err != nil {
+		return nil, err
+	}
+	if out.Activations, err = c.quantizations(l.activations, checkActivation); err != nil {
+		return nil, err
+	}
+	out.Programs, err = c.levelPrograms(l)
+	return out, err
 }
 
-// HasState says whether the file holds a training in progress, without reading its state.
-func (c *Reader) HasState() bool { return !c.empty() && c.head.state != nil }
-
-// State reads the training state; nil when the file has none.
-func (c *Reader) State() (*State, error) {
-	if c.empty() {
-		return nil, errEmpty
+// levelPrograms reads the programs of l, nil when it has none.
+func (c *Reader) levelPrograms(l *level) (map[string]*graph.Program, error) {
+	if len(l.programs) == 0 {
+		return nil, nil
 	}
+	programs := make(map[string]*graph.Program, len(l.programs))
+	for _, p := range l.programs {
+		q, err := c.program(p)
+		if err != nil {
+			return nil, err
+		}
+		shared, err := c.Program(p.name)
+		if err != nil {
+			return nil, err
+		}
+		if err := sameInterface(q, shared); err != nil {
+			return nil, damaged(c.at(c.head.code[p.code]), "level %q, program %q: %v", l.name, p.name, err)
+		}
+		programs[p.name] = q
+	}
+	return programs, nil
+}
+
+// HasState reports whether the file contains a training in progress. It reads nothing.
+func (c *Reader) HasState() bool { return c.head.state != nil }
+
+// State reads the training state, nil when the file has none.
+func (c *Reader) State() (*State, error) {
 	s := c.head.state
 	if s == nil {
 		return nil, nil
 	}
-	out := &State{Ints: maps.Clone(s.ints), Tensors: make(map[string]array.Value, len(s.tensors))}
-	for _, t := range s.tensors {
-		v, err := c.value(t.tensor, t.form, t.index, t.values)
-		if err != nil {
-			return nil, err
-		}
-		out.Tensors[t.name] = v
+	tensors, err := c.set(s.tensorSet, "state")
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return &State{Ints: maps.Clone(s.ints), Tensors: tensors}, nil
 }
 
 // File reads everything.
 func (c *Reader) File() (*File, error) {
-	if c.empty() {
-		return nil, errEmpty
-	}
 	f := &File{Info: c.Info()}
+	var err error
+	if f.Info.Steps, err = c.Steps(); err != nil {
+		return nil, err
+	}
 	for _, name := range c.Programs() {
 		p, err := c.Program(name)
 		if err != nil {
@@ -275,18 +313,18 @@ func (c *Reader) File() (*File, error) {
 		}
 		f.Levels = append(f.Levels, *l)
 	}
-	var err error
 	f.State, err = c.State()
 	return f, err
 }
 
-// Verify checks every byte of the file: first, in the order of the file, that checksums match and padding is zero, so that the first
-// damaged place is named; then that programs are valid and every tensor of every level decodes. It needs the memory of the largest tensor.
+// Verify checks every byte of the file. First it checks checksums and padding in the order of the
+// file, so the error has the first damaged offset; then it decodes all programs and tensors. It needs
+// the memory of the largest tensor, of one level's quantized tensors, of the steps or of the state.
 func (c *Reader) Verify() error {
-	if c.empty() {
-		return errEmpty
-	}
 	if err := c.intact(); err != nil {
+		return err
+	}
+	if _, err := c.Steps(); err != nil {
 		return err
 	}
 	for _, name := range c.Programs() {
@@ -294,14 +332,33 @@ func (c *Reader) Verify() error {
 			return err
 		}
 	}
-	for _, l := range c.head.levels {
-		for _, e := range l.entries {
-			if _, err := c.assemble(e); err != nil {
-				return err
-			}
+	for i := range c.head.levels {
+		if err := c.verifyLevel(&c.head.levels[i]); err != nil {
+			return err
 		}
 	}
 	_, err := c.State()
+	return err
+}
+
+func (c *Reader) verifyLevel(l *level) error {
+	values := map[string]array.Value{} // those that may have a quantization
+	for _, e := range l.entries {
+		v, err := c.assemble(e)
+		if err != nil {
+			return err
+		}
+		if v.DType == array.I8 && len(l.quantization) > 0 {
+			values[c.head.tensors[e.tensor].name] = v
+		}
+	}
+	if err := c.quantized(values, l.quantization, fmt.Sprintf("level %q", l.name)); err != nil {
+		return err
+	}
+	if _, err := c.quantizations(l.activations, checkActivation); err != nil {
+		return err
+	}
+	_, err := c.levelPrograms(l)
 	return err
 }
 
@@ -319,39 +376,42 @@ func (c *Reader) intact() (err error) {
 	return err
 }
 
-// Notes returns the notes of a level without reading its tensors. The empty name means the only level.
-func (c *Reader) Notes(name string) (map[string]string, error) {
-	l, err := c.find(name)
-	if err != nil {
-		return nil, err
-	}
-	return maps.Clone(l.notes), nil
+// LevelInfo describes a level without its content.
+type LevelInfo struct {
+	Name     string
+	Notes    map[string]string
+	Programs []string     // those that replace the file's programs
+	Tensors  []TensorInfo // sorted by name
 }
 
-// A TensorInfo says what a tensor is at a level, without reading it.
+// TensorInfo describes a tensor at a level.
 type TensorInfo struct {
 	Name     string
 	DType    array.DType
 	Dims     []int
-	Encoding string  // "dense", "bitmask", "index16", "nm:2:4:1": N of each M along an axis
-	Sparsity float64 // share of elements that are not stored
-	Bytes    int64   // read from the file for this level, parts shared with other levels included
+	Encoding string  // "dense", "bitmask", "index16" or, for N of each M along an axis, "nm:2:4:1"
+	Sparsity float64 // fraction of the elements that are not stored
+	Bytes    int64   // of its parts, including those that other levels share
 }
 
-// Tensors lists the tensors of a level by name. The empty name means the only level.
-func (c *Reader) Tensors(name string) ([]TensorInfo, error) {
+// LevelInfo describes the named level. It reads nothing. The empty name means the only level.
+func (c *Reader) LevelInfo(name string) (LevelInfo, error) {
 	l, err := c.find(name)
 	if err != nil {
-		return nil, err
+		return LevelInfo{}, err
 	}
-	list := make([]TensorInfo, len(l.entries))
+	info := LevelInfo{Name: l.name, Notes: maps.Clone(l.notes), Tensors: make([]TensorInfo, len(l.entries))}
+	for _, p := range l.programs {
+		info.Programs = append(info.Programs, p.name)
+	}
 	for i, e := range l.entries {
 		t := c.head.tensors[e.tensor]
-		list[i] = TensorInfo{Name: t.name, DType: t.dtype, Dims: slices.Clone(t.dims), Encoding: e.form.String(),
-			Sparsity: 1 - float64(e.stored)/float64(array.Count(t.dims))}
-		for _, p := range e.parts {
-			list[i].Bytes += c.head.parts[p].index.len() + c.head.parts[p].values.len()
+		x := TensorInfo{Name: t.name, DType: t.dtype, Dims: slices.Clone(t.dims), Encoding: e.encoding.String(),
+			Sparsity: 1 - float64(e.stored)/float64(t.len())}
+		for _, k := range e.parts {
+			x.Bytes += c.head.parts[k].len()
 		}
+		info.Tensors[i] = x
 	}
-	return list, nil
+	return info, nil
 }

@@ -7,41 +7,45 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// runLength is how many elements of a stack are put together at a time, those that one count of index16 covers.
+// runLength is the number of elements of a stack that are put together at a time: those of one count
+// of index16.
 const runLength = 1 << 16
 
-// A stack is sparse parts of one tensor that store different elements. It is put together run by run, so that it takes no more memory than its
-// parts and what becomes of them, however large the tensor.
+// A stack is sparse parts of one tensor that store different elements. It is put together run by
+// run, so its memory is that of the parts and of the result, whatever the size of the tensor.
 type stack struct {
 	tensor tensor
 	layers []layer
-	run    int // that comes next
-	// The present run: which of its elements are stored, whether any is, and these at their places among others that mean nothing.
+	run    int // the next one
+	// The current run: which of its elements are stored, whether any is, and the elements at their
+	// offsets. Elements that are not stored have arbitrary bytes.
 	stored [runLength / 64]uint64
 	some   bool
 	values []byte
 }
 
-// A layer is what is left of one part.
+// A layer is the bytes of one part that are not yet taken.
 type layer struct {
 	kind   kind
 	counts []byte // of index16
 	index  []byte // offsets of index16, or bits
 	values []byte
-	at     int64 // place in the file, for messages
+	at     int64 // offset in the file, for errors
 }
 
-func (c *Reader) stack(t tensor, parts []part) (*stack, error) {
-	s := &stack{tensor: t, values: make([]byte, runLength*t.dtype.Bytes(1))}
+// stack reads the given parts, at least one.
+func (c *Reader) stack(parts []part) (*stack, error) {
+	t := parts[0].tensor
+	s := &stack{tensor: t, values: make([]byte, runLength*t.size())}
 	for _, p := range parts {
-		v, err := c.value(t, p.form, p.index, p.values)
+		v, err := c.value(p)
 		if err != nil {
 			return nil, err
 		}
-		if err := c.noZeros(t, v, p); err != nil {
+		if err := c.checkNoZeros(v, p); err != nil {
 			return nil, err
 		}
-		l := layer{kind: p.form.kind, index: v.Index, values: v.Values, at: c.at(p.values)}
+		l := layer{kind: p.encoding.kind, index: v.Index, values: v.Values, at: c.at(p.values)}
 		if l.kind == index16 {
 			runs := 4 * s.runs()
 			l.counts, l.index = l.index[:runs], l.index[runs:]
@@ -51,21 +55,22 @@ func (c *Reader) stack(t tensor, parts []part) (*stack, error) {
 	return s, nil
 }
 
-// noZeros refuses zeros stored in a part of a stack: in a sum they would be neither there nor not.
-func (c *Reader) noZeros(t tensor, v array.Value, p part) error {
+// checkNoZeros refuses a part of a stack that stores a zero: the number of stored elements of the
+// result would be ambiguous.
+func (c *Reader) checkNoZeros(v array.Value, p part) error {
 	w := words{v.Values, v.DType.Bytes(1)}
 	for i := range w.len() {
 		if w.at(i) == 0 {
-			return damaged(c.at(p.values)+int64(i*w.size), "tensor %v: a part of several stores a zero", t)
+			return damaged(c.at(p.values)+int64(i*w.size), "tensor %v: a part of several stores a zero", p.tensor)
 		}
 	}
 	return nil
 }
 
-func (s *stack) len() int  { return array.Count(s.tensor.dims) }
+func (s *stack) len() int  { return s.tensor.len() }
 func (s *stack) runs() int { return (s.len() + runLength - 1) / runLength }
 
-// next puts the next run together and returns how many elements it has.
+// next puts the next run together and returns its number of elements.
 func (s *stack) next() (n int, err error) {
 	n = min(runLength, s.len()-s.run*runLength)
 	if s.some {
@@ -81,7 +86,7 @@ func (s *stack) next() (n int, err error) {
 	return n, nil
 }
 
-// add adds what l stores of the next run, of n elements.
+// add adds the elements of l in the next run, which has n elements.
 func (s *stack) add(l *layer, n int) error {
 	if l.kind == index16 {
 		for range binary.LittleEndian.Uint32(l.counts[4*s.run:]) {
@@ -112,18 +117,19 @@ func (s *stack) put(l *layer, i int) error {
 	}
 	*word |= bit
 	s.some = true
-	size := s.tensor.dtype.Bytes(1)
+	size := s.tensor.size()
 	copy(s.values[i*size:(i+1)*size], l.values)
 	l.values = l.values[size:]
 	return nil
 }
 
-// encode puts all runs together as a value of form f, bitmask or index16, that stores so many elements.
-func (s *stack) encode(f form, stored int64) (array.Value, error) {
-	size := s.tensor.dtype.Bytes(1)
+// encode returns the whole tensor with encoding e, bitmask or index16. stored is its number of stored
+// elements.
+func (s *stack) encode(e encoding, stored int64) (array.Value, error) {
+	size := s.tensor.size()
 	values := make([]byte, 0, int(stored)*size)
 	var index []byte
-	if f.kind == index16 {
+	if e.kind == index16 {
 		index = make([]byte, 4*s.runs(), 4*s.runs()+2*int(stored))
 	} else {
 		index = make([]byte, 0, (s.len()+63)/64*8)
@@ -133,39 +139,40 @@ func (s *stack) encode(f form, stored int64) (array.Value, error) {
 		if err != nil {
 			return array.Value{}, err
 		}
-		if f.kind == index16 && !s.some {
+		if e.kind == index16 && !s.some {
 			continue
 		}
 		before := len(values)
 		for w, word := range s.stored[:(n+63)/64] {
-			if f.kind == bitmask {
+			if e.kind == bitmask {
 				index = binary.LittleEndian.AppendUint64(index, word)
 			}
 			for ; word != 0; word &= word - 1 {
 				i := 64*w + bits.TrailingZeros64(word)
-				if f.kind == index16 {
+				if e.kind == index16 {
 					index = binary.LittleEndian.AppendUint16(index, uint16(i))
 				}
 				values = append(values, s.values[i*size:(i+1)*size]...)
 			}
 		}
-		if f.kind == index16 {
+		if e.kind == index16 {
 			binary.LittleEndian.PutUint32(index[4*k:], uint32((len(values)-before)/size))
 		}
 	}
-	if f.kind == bitmask {
+	if e.kind == bitmask {
 		index = index[:array.Bit.Bytes(s.len())]
 	}
-	return f.value(s.tensor, index, values), nil
+	return e.value(s.tensor, index, values), nil
 }
 
-// fill puts all runs together as a tensor, with rest for the elements that no part stores: exactly so many.
+// fill returns the whole tensor, with the elements of rest where no part stores one. Their number
+// must be right.
 func (s *stack) fill(rest []byte) (array.Tensor, error) {
 	x, err := array.New(s.tensor.dtype, s.tensor.dims...)
 	if err != nil {
 		return x, err
 	}
-	size, to := s.tensor.dtype.Bytes(1), x.Data
+	size, to := s.tensor.size(), x.Data
 	for range s.runs() {
 		n, err := s.next()
 		if err != nil {

@@ -71,9 +71,9 @@ func TestStacksThatOverlap(t *testing.T) {
 		d := &draft{}
 		d.tensors = []tensor{{"w", array.I8, []int{n}}}
 		for _, k := range forms {
-			d.part(0, form{kind: k}, map[kind][]byte{bitmask: mask, index16: index}[k], one)
+			d.part(0, encoding{kind: k}, map[kind][]byte{bitmask: mask, index16: index}[k], one)
 		}
-		d.levels = []level{{name: "a", entries: []entry{{0, form{kind: index16}, 2, []int{0, 1}}}}}
+		d.levels = []level{{name: "a", entries: []entry{{0, encoding{kind: index16}, 2, []int{0, 1}}}}}
 		b := d.bytes(t)
 		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
 		if err != nil {

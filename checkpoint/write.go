@@ -15,9 +15,11 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Write writes f. It reads f's tensors twice, first on all cores, and copies one tensor a core at most. Equal content gives equal bytes.
+// Write writes f. It reads f's tensors twice, first on all cores, and copies at most one tensor for
+// each core. Equal content gives equal bytes.
 //
-// A tensor that changes before all of it is written, because a training goes on, makes an error and not a damaged file.
+// When a tensor changes before all of it is written, because a training continues, Write returns an
+// error.
 func Write(w io.Writer, f *File) error {
 	if w == nil {
 		return errors.New("checkpoint: the writer is nil")
@@ -33,62 +35,148 @@ func Write(w io.Writer, f *File) error {
 	if len(head) > maxHeader {
 		return fmt.Errorf("checkpoint: the table of contents takes %d bytes, the limit is %d", len(head), maxHeader)
 	}
-	// What a reader refuses (unprintable names, bounds) must not be written in the first place.
-	if _, _, err := decodeHeader(head); err != nil {
+	// A reader refuses unprintable names, wrong ports and whatever exceeds a limit: so does Write.
+	if _, _, err := decodeHeader(version, head); err != nil {
 		return fmt.Errorf("checkpoint: content that a file cannot hold: table of contents %w", err)
 	}
 	return p.write(w, head)
 }
 
-// writing is a file about to be written: its header, and where the bytes of its blobs come from, in file order.
+// writing is a file to write: its header, and the sources of its blobs in file order.
 type writing struct {
 	head    header
-	sources []source // of programs (as values), parts, state tensors
+	sources []source
 }
 
 func newWriting(f *File) (*writing, error) {
-	p := &writing{head: header{meta: f.Info}}
-	if err := p.addPrograms(f.Programs); err != nil {
+	p := &writing{head: header{info: f.Info}}
+	for _, s := range f.Info.Steps {
+		p.head.steps = append(p.head.steps, p.addSet(s.Tensors))
+	}
+	if err := p.addPrograms(f); err != nil {
 		return nil, err
 	}
 	if err := p.addLevels(f.Levels); err != nil {
 		return nil, err
 	}
-	if f.State != nil {
-		p.addState(f.State)
+	for i, l := range f.Levels {
+		to := &p.head.levels[i]
+		quantization, activations := encodeQuantizations(quantizationOf(l.Tensors)), encodeQuantizations(l.Activations)
+		to.quantization, to.activations = chunks(quantization), chunks(activations)
+		p.sources = append(p.sources, bytesOf(array.Value{Index: quantization, Values: activations}))
 	}
-	var place layout
-	p.head.blobs(func(b *blob) {
-		for i, c := range *b {
-			crc := c.crc
-			(*b)[i] = place.place(c.n)
-			(*b)[i].crc = crc
-		}
-	})
+	if f.State != nil {
+		p.head.state = &state{f.State.Ints, p.addSet(f.State.Tensors)}
+	}
+	p.head.layOut()
 	return p, nil
 }
 
-func (p *writing) addPrograms(programs map[string]*graph.Program) error {
-	names := sortedKeys(programs)
-	p.head.programs = make([]program, len(names))
-	p.sources = make([]source, len(names))
-	return each(len(names), func(i int) error {
-		q := programs[names[i]]
-		if q == nil {
-			return fmt.Errorf("checkpoint: program %q is nil", names[i])
+// layOut gives all chunks their offsets.
+func (h *header) layOut() {
+	var l layout
+	h.blobs(func(b *blob) {
+		for i, c := range *b {
+			(*b)[i] = l.next(c.n)
+			(*b)[i].crc = c.crc
 		}
-		code, err := q.Encode()
-		if err != nil {
-			return fmt.Errorf("checkpoint: program %q: %w", names[i], err)
-		}
-		p.head.programs[i] = program{names[i], chunks(code)}
-		p.sources[i] = stored(array.Value{Values: code})
-		return nil
 	})
 }
 
-// addLevels fills in tensors, parts and levels. Parts go into the file as the levels need them, the level that reads least
-// first, so that every level of a stack reads a prefix.
+// addSet adds the sources of tensors of one part each.
+func (p *writing) addSet(values map[string]array.Value) tensorSet {
+	names := sortedKeys(values)
+	parts := make([]part, len(names))
+	each(len(names), func(i int) error {
+		v := values[names[i]]
+		parts[i] = part{tensor: tensor{names[i], v.DType, v.Dims}, encoding: encodingOf(v), index: chunks(v.Index), values: chunks(v.Values)}
+		return nil
+	})
+	for _, name := range names {
+		p.sources = append(p.sources, bytesOf(values[name]))
+	}
+	quantization := encodeQuantizations(quantizationOf(values))
+	p.sources = append(p.sources, bytesOf(array.Value{Index: quantization}))
+	return tensorSet{parts, chunks(quantization)}
+}
+
+// addPrograms adds the programs of the file, and of its levels to p.head.levels. Equal ones share
+// their code.
+func (p *writing) addPrograms(f *File) error {
+	number := map[string]int{} // by code
+	add := func(programs map[string]*graph.Program) ([]program, error) {
+		names := sortedKeys(programs)
+		code := make([][]byte, len(names))
+		err := each(len(names), func(i int) (err error) {
+			q := programs[names[i]]
+			if q == nil {
+				return fmt.Errorf("program %q is nil", names[i])
+			}
+			if code[i], err = q.Encode(); err != nil {
+				return fmt.Errorf("program %q: %w", names[i], err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		var added []program
+		for i, name := range names {
+			k, ok := number[string(code[i])]
+			if !ok {
+				k = len(p.head.code)
+				number[string(code[i])] = k
+				p.head.code = append(p.head.code, chunks(code[i]))
+				p.sources = append(p.sources, bytesOf(array.Value{Values: code[i]}))
+			}
+			added = append(added, program{name, k})
+		}
+		return added, nil
+	}
+	var err error
+	if p.head.programs, err = add(f.Programs); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	p.head.levels = make([]level, len(f.Levels))
+	for i, l := range f.Levels {
+		p.head.levels[i] = level{name: l.Name, notes: l.Notes}
+		if p.head.levels[i].programs, err = add(l.Programs); err != nil {
+			return fmt.Errorf("checkpoint: level %q, %w", l.Name, err)
+		}
+		for name, q := range l.Programs {
+			if shared := f.Programs[name]; shared != nil { // decodeHeader refuses nil
+				if err := sameInterface(q, shared); err != nil {
+					return fmt.Errorf("checkpoint: level %q, program %q: %w", l.Name, name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sameInterface returns an error unless p, at a level, has the inputs and the outputs of shared, the
+// program that it replaces. Both are verified.
+func sameInterface(p, shared *graph.Program) error {
+	same := func(what string, a, b []graph.Port) error {
+		if len(a) != len(b) {
+			return fmt.Errorf("want %d %ss as the program that it replaces, got %d", len(b), what, len(a))
+		}
+		for i := range a {
+			got, want := p.Types[a[i].ID], shared.Types[b[i].ID]
+			if a[i].Name != b[i].Name || !got.Equal(want) {
+				return fmt.Errorf("%s %d: want %q %v as the program that it replaces, got %q %v", what, i, b[i].Name, want, a[i].Name, got)
+			}
+		}
+		return nil
+	}
+	if err := same("input", p.Inputs, shared.Inputs); err != nil {
+		return err
+	}
+	return same("output", p.Outputs, shared.Outputs)
+}
+
+// addLevels adds the tensors of the levels. The parts are in the order in which levels need them,
+// the level that reads the fewest bytes first: so every level of a stack reads a prefix.
 func (p *writing) addLevels(levels []Level) error {
 	for _, l := range levels {
 		for name, v := range l.Tensors {
@@ -103,11 +191,12 @@ func (p *writing) addLevels(levels []Level) error {
 		values := make([]*array.Value, len(levels))
 		for j, l := range levels {
 			if v, ok := l.Tensors[t.name]; ok && t.compare(tensor{t.name, v.DType, v.Dims}) == 0 {
+				v.Quantization = nil // is in a blob of the level
 				values[j] = &v
 			}
 		}
 		var err error
-		if at[i], err = plan(t, values); err != nil {
+		if at[i], err = split(t, values); err != nil {
 			return fmt.Errorf("checkpoint: tensor %q: %w", t.name, err)
 		}
 		return nil
@@ -115,10 +204,8 @@ func (p *writing) addLevels(levels []Level) error {
 	if err != nil {
 		return err
 	}
-	p.head.levels = make([]level, len(levels))
-	number := map[*planned]int{}
+	number := map[*newPart]int{}
 	for _, j := range readOrder(at, len(levels)) {
-		p.head.levels[j] = level{name: levels[j].Name, notes: levels[j].Notes}
 		for i := range at {
 			if v := at[i][j]; v != nil {
 				p.head.levels[j].entries = append(p.head.levels[j].entries, p.addEntry(i, v, number))
@@ -128,15 +215,16 @@ func (p *writing) addLevels(levels []Level) error {
 	return nil
 }
 
-// addEntry adds the parts of v, the variant of tensor i, that have no number yet.
-func (p *writing) addEntry(i int, v *variant, number map[*planned]int) entry {
-	e := entry{tensor: i, form: formOf(v.value), stored: int64(v.stored())}
+// addEntry returns the entry of v, a variant of tensor i, and adds its parts that have no number
+// yet.
+func (p *writing) addEntry(i int, v *variant, number map[*newPart]int) entry {
+	e := entry{tensor: i, encoding: encodingOf(v.value), stored: int64(v.stored())}
 	for _, x := range v.parts {
 		k, ok := number[x]
 		if !ok {
 			k = len(p.head.parts)
 			number[x] = k
-			p.head.parts = append(p.head.parts, part{i, x.form, x.index, x.values})
+			p.head.parts = append(p.head.parts, part{p.head.tensors[i], i, x.encoding, x.index, x.values})
 			p.sources = append(p.sources, x.bytes)
 		}
 		e.parts = append(e.parts, k)
@@ -144,7 +232,7 @@ func (p *writing) addEntry(i int, v *variant, number map[*planned]int) entry {
 	return e
 }
 
-// readOrder returns the levels by how many bytes each has to read.
+// readOrder returns the levels, sorted by the bytes of their parts.
 func readOrder(at [][]*variant, levels int) []int {
 	reads := make([]int64, levels)
 	for i := range at {
@@ -165,32 +253,18 @@ func readOrder(at [][]*variant, levels int) []int {
 	return order
 }
 
-func (p *writing) addState(s *State) {
-	names := sortedKeys(s.Tensors)
-	tensors := make([]stateTensor, len(names))
-	each(len(names), func(i int) error {
-		v := s.Tensors[names[i]]
-		tensors[i] = stateTensor{tensor{names[i], v.DType, v.Dims}, formOf(v), chunks(v.Index), chunks(v.Values)}
-		return nil
-	})
-	p.head.state = &state{s.Ints, tensors}
-	for _, name := range names {
-		p.sources = append(p.sources, stored(s.Tensors[name]))
-	}
-}
-
 func (p *writing) write(to io.Writer, head []byte) error {
 	w := bufio.NewWriterSize(to, 1<<16)
 	h := pack.NewWriter()
 	h.Bin(binary.LittleEndian.AppendUint32(nil, checksum(head)))
 	h.Bin(head)
-	if _, err := w.WriteString(magic); err != nil {
+	if _, err := w.WriteString(magic + string(rune(version))); err != nil {
 		return err
 	}
 	if _, err := w.Write(h.Bytes()); err != nil {
 		return err
 	}
-	end := int64(len(magic) + h.Len())
+	end := int64(len(magic) + 1 + h.Len())
 	data := dataStart(end)
 	var left blob
 	p.head.blobs(func(b *blob) { left = append(left, *b...) })
@@ -222,10 +296,11 @@ func (p *writing) write(to io.Writer, head []byte) error {
 
 var errChanged = errors.New("checkpoint: a tensor changed while it was written")
 
-// pieceBytes are written at a time, so that they are still in the cache when their checksum is taken.
+// pieceBytes are written at a time, so that they are still in the cache for their checksum.
 const pieceBytes = 256 << 10
 
-// write writes the content of c. Only what has left the caller's memory counts: its checksum is taken after it is written.
+// write writes the content of c. It computes the checksum of a piece after writing it, and so detects
+// a change in between.
 func (c chunk) write(w io.Writer, content []byte) error {
 	crc := uint32(0)
 	for piece := range slices.Chunk(content, pieceBytes) {
@@ -238,20 +313,4 @@ func (c chunk) write(w io.Writer, content []byte) error {
 		return errChanged
 	}
 	return nil
-}
-
-// gap returns the bytes between the end of what is before chunk c and its content: the padding, and the beginning of its binary.
-func gap(c chunk, headerEnd, data int64) []byte {
-	w := pack.NewWriter()
-	w.Bin(make([]byte, data+c.off-c.start(headerEnd, data)-2-binHeader(c.n)))
-	w.BinHeader(int(c.n))
-	return w.Bytes()
-}
-
-// start returns the place in the file where the padding before c begins.
-func (c chunk) start(headerEnd, data int64) int64 {
-	if c.off == 0 {
-		return headerEnd
-	}
-	return data + c.before
 }

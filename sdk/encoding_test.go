@@ -28,18 +28,18 @@ func TestPatternIsStored(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		infos, err := r.Tensors("")
+		info, err := r.LevelInfo("")
 		if err != nil {
 			t.Fatal(err)
 		}
 		grouped := 0
-		for _, i := range infos {
+		for _, i := range info.Tensors {
 			if strings.HasPrefix(i.Encoding, "nm") {
 				grouped++
 			}
 		}
 		if grouped == 0 {
-			t.Errorf("%v: no tensor is stored as N:M: %v", c, infos)
+			t.Errorf("%v: no tensor is stored as N:M: %v", c, info.Tensors)
 		}
 	}
 }

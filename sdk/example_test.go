@@ -226,18 +226,6 @@ func ExamplePredictor_Widened() {
 	// Output: map[fc.weight:f16]
 }
 
-func ExampleMmap() {
-	path := exampleFile()
-	defer os.RemoveAll(filepath.Dir(path))
-	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"), sdk.Mmap())
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer p.Close()
-	fmt.Println(p.Level())
-	// Output: topk:0.9
-}
-
 // A service replaces its model while it answers: what begins before the swap ends on the old one.
 func ExampleLive() {
 	path := exampleFile()

@@ -1,7 +1,9 @@
 package sdk
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -45,7 +47,10 @@ func OpenFrom(r io.ReaderAt, size int64) (*Network, error) {
 
 // OpenFS is [Open] from a file of fsys.
 func OpenFS(fsys fs.FS, name string) (*Network, error) {
-	r, err := checkpoint.OpenFS(fsys, name)
+	r, file, err := openFS(fsys, name)
+	if err == nil {
+		defer file.Close()
+	}
 	return through("OpenFS", name, r, err, whole)
 }
 
@@ -55,22 +60,18 @@ func OpenFS(fsys fs.FS, name string) (*Network, error) {
 // A file may come from anybody: it is refused unless all of it that is read is right, and its weights may not claim more than 256 MiB and 1,024 times what it
 // stores. What Predict needs for the values in between is up to its program.
 func LoadSparse(path string, opts ...Option) (*Predictor, error) {
-	o, err := gather(opts, true)
+	o, err := gather(opts)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: LoadSparse: %w", err)
 	}
-	open := checkpoint.Open
-	if o.mapped {
-		open = checkpoint.OpenMapped
-	}
-	r, err := open(path)
+	r, err := checkpoint.Open(path)
 	return through("LoadSparse", path, r, err, o.serve)
 }
 
 // LoadSparseFrom is [LoadSparse] from the size bytes of r, for example a [bytes.Reader] over what go:embed put into the program.
 // It does not use r once it has returned.
 func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, error) {
-	o, err := gather(opts, false)
+	o, err := gather(opts)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: LoadSparseFrom: %w", err)
 	}
@@ -81,18 +82,46 @@ func LoadSparseFrom(r io.ReaderAt, size int64, opts ...Option) (*Predictor, erro
 // LoadSparseFS is [LoadSparse] from a file of fsys, for example an embed.FS. One that cannot be read at any place, as in a zip archive, is
 // read whole.
 func LoadSparseFS(fsys fs.FS, name string, opts ...Option) (*Predictor, error) {
-	o, err := gather(opts, false)
+	o, err := gather(opts)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: LoadSparseFS: %w", err)
 	}
-	r, err := checkpoint.OpenFS(fsys, name)
+	r, file, err := openFS(fsys, name)
+	if err == nil {
+		defer file.Close()
+	}
 	return through("LoadSparseFS", name, r, err, o.serve)
 }
 
-// Mmap makes [LoadSparse] map its file into memory instead of reading it; [checkpoint.OpenMapped] says when that is worth it, and what becomes of a
-// file that is truncated meanwhile. The Predictor keeps nothing of the mapping, which ends with the call. The option is an error where
-// there is no path, and on systems without mmap.
-func Mmap() Option { return func(o *options) { o.mapped = true } }
+// openFS opens a file of fsys. The caller closes the file after its last use of the Reader. A file
+// without ReadAt, as in a zip archive, is read whole.
+func openFS(fsys fs.FS, name string) (*checkpoint.Reader, io.Closer, error) {
+	if fsys == nil {
+		return nil, nil, errors.New("the file system is nil")
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	from, ok := f.(io.ReaderAt)
+	size := info.Size()
+	if !ok {
+		content, err := io.ReadAll(io.LimitReader(f, size))
+		if err != nil {
+			return nil, nil, errors.Join(err, f.Close())
+		}
+		from, size = bytes.NewReader(content), int64(len(content))
+	}
+	r, err := checkpoint.NewReader(from, size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, errors.Join(err, f.Close()))
+	}
+	return r, f, nil
+}
 
 // through makes use of a file that was opened, or could not be, and closes it. Errors name the door that the caller came through, and the
 // file, which those of opening name by themselves.
@@ -125,6 +154,10 @@ func (o options) serve(r *checkpoint.Reader) (*Predictor, error) {
 // read returns the network with the given programs and levels of a file, after checking that they fit together.
 func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 	n := &Network{info: r.Info()}
+	var err error
+	if n.info.Steps, err = r.Steps(); err != nil {
+		return nil, err
+	}
 	if !slices.Contains(r.Programs(), programInfer) {
 		return nil, fmt.Errorf("the file has no program %q, so it is not a network", programInfer)
 	}
@@ -151,14 +184,15 @@ func read(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		tensors, widened, err := n.programs.widen(l.Tensors)
+		programs := n.programs.replaced(l.Programs)
+		tensors, widened, err := programs.widen(l.Tensors)
 		if err == nil {
-			err = n.programs.fit(tensors)
+			err = programs.fit(tensors)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("level %s: %w", l.Name, err)
 		}
-		n.levels = append(n.levels, level{name: l.Name, tensors: tensors, widened: widened, notes: l.Notes})
+		n.levels = append(n.levels, level{name: l.Name, tensors: tensors, widened: widened, notes: l.Notes, programs: l.Programs, activations: l.Activations})
 	}
 	return n, nil
 }
@@ -170,7 +204,7 @@ func (n *Network) file() *checkpoint.File {
 		f.Programs[programTune], f.Programs[programReset] = n.programs.tune, n.programs.reset
 	}
 	for _, l := range n.levels {
-		f.Levels = append(f.Levels, checkpoint.Level{Name: l.name, Tensors: l.tensors, Notes: l.notes})
+		f.Levels = append(f.Levels, checkpoint.Level{Name: l.name, Tensors: l.tensors, Notes: l.notes, Programs: l.programs, Activations: l.activations})
 	}
 	return f
 }

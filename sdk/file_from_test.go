@@ -122,37 +122,6 @@ func TestDoors(t *testing.T) {
 	wantError(t, err, "OpenFrom", "-1")
 }
 
-// TestMmap: a mapped file serves as another does, and where there is no path, mapping is refused.
-func TestMmap(t *testing.T) {
-	leaksNothing(t)
-	net := sparse(t)
-	b := saved(t, net)
-	level := sdk.Level("topk:0.9")
-	for name, d := range doors(t, b) {
-		if name != "path" {
-			_, err := d.load(level, sdk.Mmap())
-			wantError(t, err, "sdk: LoadSparse", "Mmap is for LoadSparse", "path")
-			continue
-		}
-		p, err := d.load(level, sdk.Mmap())
-		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skipf("SKIPPED: %v", err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		x := images(pixels(t, 5))
-		if got, want := predict(t, p, x), predict(t, predictor(t, net, level), x); !slices.Equal(got, want) {
-			t.Error("mapped, it answers otherwise")
-		}
-		_, err = sdk.LoadSparse(filepath.Dir(d.file), sdk.Mmap())
-		wantError(t, err, filepath.Dir(d.file), "not a regular file")
-	}
-	_, err := net.Predictor(t.Context(), level, sdk.Mmap())
-	wantError(t, err, "sdk: Mmap is for LoadSparse")
-}
-
 // A recorder records what is read: offsets and lengths.
 type recorder struct {
 	bytes.Reader

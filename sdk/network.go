@@ -44,6 +44,9 @@ type level struct {
 	report  compress.Report        // empty for dense and for what comes from a file
 	widened map[string]array.DType // tensors that the file stores in 16 bits
 	notes   map[string]string      // which weights the compressor left dense, and why
+
+	programs    map[string]*graph.Program // replace those of the network
+	activations map[string]array.Quantization
 }
 
 // Info returns what the network says about itself. The result must not be changed.

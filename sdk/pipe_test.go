@@ -18,8 +18,6 @@ func TestPipe(t *testing.T) {
 	}
 	_, err := sdk.LoadSparse(pipe)
 	wantError(t, err, "sdk: LoadSparse", pipe, "not a regular file")
-	_, err = sdk.LoadSparse(pipe, sdk.Mmap())
-	wantError(t, err, "sdk: LoadSparse", pipe, "not a regular file")
 	_, err = sdk.Open(pipe)
 	wantError(t, err, "sdk: Open", pipe, "not a regular file")
 }

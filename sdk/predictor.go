@@ -39,7 +39,6 @@ type options struct {
 	backend        backends.Backend
 	pin            *backends.Plan
 	allowNonFinite bool
-	mapped         bool
 }
 
 // Level picks a level by name, for example "topk:0.9". Without it the network must have exactly one.
@@ -56,7 +55,7 @@ func AllowNonFinite() Option { return func(o *options) { o.allowNonFinite = true
 
 // Predictor prepares the network for answering.
 func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, error) {
-	o, err := gather(opts, false)
+	o, err := gather(opts)
 	if err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}
@@ -67,17 +66,14 @@ func (n *Network) Predictor(ctx context.Context, opts ...Option) (*Predictor, er
 	return p, nil
 }
 
-// gather applies options, of a call that is given a path or one that is not.
-func gather(opts []Option, path bool) (options, error) {
+// gather applies options.
+func gather(opts []Option) (options, error) {
 	var o options
 	for i, set := range opts {
 		if set == nil {
 			return o, fmt.Errorf("option %d of a Predictor is nil", i)
 		}
 		set(&o)
-	}
-	if o.mapped && !path {
-		return o, errors.New("Mmap is for LoadSparse: without the path of a file there is nothing to map")
 	}
 	return o, nil
 }
@@ -92,7 +88,7 @@ func (n *Network) predictor(ctx context.Context, o options) (*Predictor, error) 
 		return nil, err
 	}
 	if p.session, err = p.device.NewSession(ctx); err == nil {
-		p.exec, err = p.session.Compile(ctx, n.programs.infer, backends.Options{Const: l.tensors, Pin: o.pin})
+		p.exec, err = p.session.Compile(ctx, n.programs.replaced(l.programs).infer, backends.Options{Const: l.tensors, Pin: o.pin})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("level %s: %w", l.name, err), p.Close())

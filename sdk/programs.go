@@ -69,6 +69,16 @@ func ports(given []Port, p *graph.Program, of []graph.Port) []Port {
 	return out
 }
 
+// replaced returns p with the given programs of a level, by name, in place of its own.
+func (p programs) replaced(by map[string]*graph.Program) programs {
+	for name, to := range map[string]**graph.Program{programInfer: &p.infer, programTune: &p.tune, programReset: &p.reset} {
+		if q := by[name]; q != nil {
+			*to = q
+		}
+	}
+	return p
+}
+
 // fit returns an error unless tensors, which may come from a file, hold a value for every slot of the programs.
 func (p programs) fit(tensors map[string]array.Value) error {
 	for _, program := range []*graph.Program{p.infer, p.tune, p.reset} {

@@ -129,17 +129,13 @@ func oneLine(s string) string { return printable.Line(s, math.MaxInt) }
 
 // printLevel prints one level, after its tensors if tensors is true.
 func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error {
-	infos, err := r.Tensors(name)
+	info, err := r.LevelInfo(name)
 	if err != nil {
 		return err
 	}
-	notes, err := r.Notes(name)
-	if err != nil {
-		return err
-	}
-	total := levelSize{Level: name, Tensors: len(infos), Notes: notes}
+	total := levelSize{Level: name, Tensors: len(info.Tensors), Notes: info.Notes}
 	zeros, elements := 0.0, 0.0
-	for _, t := range infos {
+	for _, t := range info.Tensors {
 		n := 1
 		for _, d := range t.Dims {
 			n *= d

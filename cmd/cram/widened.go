@@ -15,12 +15,12 @@ func (a *app) noteWidened(file, level string) error {
 	if err != nil {
 		return err
 	}
-	infos, err := r.Tensors(level)
+	info, err := r.LevelInfo(level)
 	if err := errors.Join(err, r.Close()); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	count := map[array.DType]int{}
-	for _, t := range infos {
+	for _, t := range info.Tensors {
 		count[t.DType]++
 	}
 	for _, d := range []array.DType{array.BF16, array.F16} {
