@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkCall brings 64 MiB of weights to the plugin and 2 MiB, their mask, back, as one call of a compressor does.
-// "copy" is what it costs to copy them alone.
+// BenchmarkCall sends 64 MiB of weights to the plugin and receives 2 MiB, their mask, like one call
+// of a compressor. "copy" is the time of the copies alone.
 func BenchmarkCall(b *testing.B) {
 	const weights, mask = 64 << 20, 2 << 20
 	data, back := make([]byte, weights), make([]byte, mask)
@@ -15,13 +15,13 @@ func BenchmarkCall(b *testing.B) {
 	}
 	b.Run("copy", func(b *testing.B) {
 		b.SetBytes(weights)
-		room, result := aligned(weights), aligned(mask)
+		input, output := aligned(weights), aligned(mask)
 		for b.Loop() {
-			copy(room, data)
-			copy(back, result)
+			copy(input, data)
+			copy(back, output)
 		}
 	})
-	for name, connect := range ways {
+	for name, connect := range transports {
 		b.Run(name, func(b *testing.B) {
 			h, _ := connect(b)
 			b.SetBytes(weights)
@@ -29,7 +29,7 @@ func BenchmarkCall(b *testing.B) {
 			for b.Loop() {
 				var in, out Layout
 				x, y := in.Add(weights), out.Add(mask)
-				if err := roundTrip(b, h, in, out, func(l *Lease) { copy(l.In(x), data) }, func(l *Lease) { copy(back, l.Out(y)) }, y); err != nil {
+				if err := roundTrip(b, h, in, out, func(pair *Pair) { copy(pair.In(x), data) }, func(pair *Pair) { copy(back, pair.Out(y)) }, y); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -37,9 +37,9 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// BenchmarkLease is what a call costs beyond its content: a lease of nothing, and one of a few bytes.
-func BenchmarkLease(b *testing.B) {
-	for name, connect := range ways {
+// BenchmarkAcquire is the overhead of a call: with empty layouts, and with a few bytes.
+func BenchmarkAcquire(b *testing.B) {
+	for name, connect := range transports {
 		for _, bytes := range []int{0, 4096} {
 			b.Run(fmt.Sprintf("%s/%d", name, bytes), func(b *testing.B) {
 				h, _ := connect(b)
@@ -48,7 +48,7 @@ func BenchmarkLease(b *testing.B) {
 					var in, out Layout
 					in.Add(bytes)
 					y := out.Add(bytes)
-					if err := roundTrip(b, h, in, out, func(*Lease) {}, func(*Lease) {}, y); err != nil {
+					if err := roundTrip(b, h, in, out, func(*Pair) {}, func(*Pair) {}, y); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -57,20 +57,20 @@ func BenchmarkLease(b *testing.B) {
 	}
 }
 
-func roundTrip(b *testing.B, h *Host, in, out Layout, fill, take func(l *Lease), back Place) error {
+func roundTrip(b *testing.B, h *Host, in, out Layout, fill, take func(pair *Pair), back Span) error {
 	ctx := b.Context()
-	l, err := h.Lease(ctx, in, out)
+	pair, err := h.Acquire(ctx, in, out)
 	if err != nil {
 		return err
 	}
-	defer l.Release()
-	fill(l)
-	if err := l.Send(ctx); err != nil {
+	defer pair.Release()
+	fill(pair)
+	if err := pair.Send(ctx); err != nil {
 		return err
 	}
-	if err := l.Receive(ctx, back); err != nil {
+	if err := pair.Receive(ctx, back); err != nil {
 		return err
 	}
-	take(l)
+	take(pair)
 	return nil
 }

@@ -6,61 +6,62 @@ import (
 )
 
 const (
-	align   = 64                        // every place begins at a multiple of it
-	limit   = min(1<<40, math.MaxInt/2) // bytes of a region
-	least   = 1 << 20                   // bytes of the smallest region
-	step    = 64 << 20                  // from here on sizes are its multiples
-	chunk   = 1 << 20                   // bytes of the largest chunk of a stream
-	invalid = -1                        // size of a layout that cannot be
+	alignment     = 64                        // offsets of spans are multiples of it
+	maxBytes      = min(1<<40, math.MaxInt/2) // size of the largest region
+	minRegion     = 1 << 20                   // size of the smallest region
+	regionStep    = 64 << 20                  // larger regions are multiples of it
+	maxChunk      = 1 << 20                   // bytes of the largest chunk of a stream
+	invalidLayout = -1                        // size of a layout that Acquire refuses
 )
 
-// A Place is where a Layout put something.
-type Place struct{ Offset, Bytes int }
+// A Span is a range of bytes in the region that a [Layout] is for.
+type Span struct{ Offset, Bytes int }
 
-// A Layout lays things out one after the other, each at a multiple of 64.
+// A Layout assigns spans of one region, each at a multiple of 64. The zero value is empty.
 type Layout struct{ size int }
 
-// Add makes room for a number of bytes. Of a negative number, or beyond 1 TiB in all, there is no Place, and Lease
-// refuses the layout.
-func (l *Layout) Add(bytes int) Place {
-	if l.size < 0 || bytes < 0 || bytes > limit-roundUp(l.size, align) {
-		l.size = invalid
-		return Place{}
+// Add assigns a span of the given size. When the size is negative, or the layout exceeds 1 TiB, Add
+// returns the zero Span and [Host.Acquire] refuses the layout.
+func (l *Layout) Add(bytes int) Span {
+	if l.size < 0 || bytes < 0 || bytes > maxBytes-roundUp(l.size, alignment) {
+		l.size = invalidLayout
+		return Span{}
 	}
-	p := Place{Offset: roundUp(l.size, align), Bytes: bytes}
-	l.size = p.Offset + bytes
-	return p
+	s := Span{Offset: roundUp(l.size, alignment), Bytes: bytes}
+	l.size = s.Offset + bytes
+	return s
 }
 
-// sizeFor returns the size of the region that is made for a layout: few different sizes, so that regions fit again, and
-// never more than 64 MiB to spare.
-func sizeFor(bytes int) int {
+// regionSize returns the size of the region that is created for a layout. There are few different
+// sizes, so that regions can be reused, and at most 64 MiB are unused.
+func regionSize(bytes int) int {
 	switch {
-	case bytes <= least:
-		return least
-	case bytes <= step:
+	case bytes <= minRegion:
+		return minRegion
+	case bytes <= regionStep:
 		return 1 << bits.Len(uint(bytes-1))
 	}
-	return roundUp(bytes, step)
+	return roundUp(bytes, regionStep)
 }
 
 func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
 
-// A direction says who writes to a region.
+// A direction states who writes to a region. Its values are those of a message.
 type direction byte
 
 const (
-	either       direction = iota // a region of a stream
-	towardPlugin                  // the host writes
-	towardHost                    // the plugin writes
+	noRegion direction = 0 // of a message without a region
+	streamed direction = 0 // of a region that both sides have a copy of: it is input and output
+	input    direction = 1 // the host writes, the plugin reads
+	output   direction = 2 // the plugin writes, the host reads
 )
 
 func (d direction) String() string {
 	switch d {
-	case towardPlugin:
-		return "toward the plugin"
-	case towardHost:
-		return "toward the host"
+	case input:
+		return "input"
+	case output:
+		return "output"
 	}
-	return "either way"
+	return "streamed"
 }

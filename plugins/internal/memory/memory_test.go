@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,8 +23,8 @@ import (
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
-// ways are the ways to connect a host with regions; shared memory adds itself where there is some.
-var ways = map[string]func(t testing.TB) (*Host, *Regions){"streamed": streamedPair}
+// transports connect a host with regions. On Linux there is also shared memory.
+var transports = map[string]func(t testing.TB) (*Host, *Regions){"streamed": streamedPair}
 
 func streamedPair(t testing.TB) (*Host, *Regions) {
 	r := FromStream()
@@ -50,8 +52,8 @@ func clientOf(t testing.TB, s protocol.MemoryServer) protocol.MemoryClient {
 	return protocol.NewMemoryClient(conn)
 }
 
-func eachWay(t *testing.T, f func(t *testing.T, h *Host, r *Regions)) {
-	for name, connect := range ways {
+func eachTransport(t *testing.T, f func(t *testing.T, h *Host, r *Regions)) {
+	for name, connect := range transports {
 		t.Run(name, func(t *testing.T) {
 			h, r := connect(t)
 			f(t, h, r)
@@ -75,42 +77,42 @@ func noise(r *rand.Rand, n int) []byte {
 	return b[:n:n]
 }
 
-// call leases room for the data, has the plugin answer with every byte's complement, in reverse order of the places, and
-// compares.
+// call sends data to a plugin that returns the complement of each byte, with spans in reverse
+// order, and compares.
 func call(ctx context.Context, h *Host, r *Regions, data ...[]byte) error {
 	var in, out Layout
-	sent, back := make([]Place, len(data)), make([]Place, len(data))
+	sent, back := make([]Span, len(data)), make([]Span, len(data))
 	for i := range data {
 		sent[i], back[len(data)-1-i] = in.Add(len(data[i])), out.Add(len(data[len(data)-1-i]))
 	}
-	l, err := h.Lease(ctx, in, out)
+	pair, err := h.Acquire(ctx, in, out)
 	if err != nil {
 		return err
 	}
-	defer l.Release()
+	defer pair.Release()
 	for i, d := range data {
-		if room := l.In(sent[i]); len(room) != len(d) || cap(room) != len(d) {
-			return fmt.Errorf("place %d has %d bytes, capacity %d, want %d", i, len(room), cap(room), len(d))
+		if b := pair.In(sent[i]); len(b) != len(d) || cap(b) != len(d) {
+			return fmt.Errorf("span %d has %d bytes, capacity %d, want %d", i, len(b), cap(b), len(d))
 		}
-		copy(l.In(sent[i]), d)
+		copy(pair.In(sent[i]), d)
 	}
-	if err := l.Send(ctx); err != nil {
+	if err := pair.Send(ctx); err != nil {
 		return err
 	}
-	if err := complement(ctx, r, data, func(i int) (*protocol.Span, *protocol.Span) { return l.InSpan(sent[i]), l.OutSpan(back[i]) }); err != nil {
+	if err := complement(ctx, r, data, func(i int) (*protocol.Span, *protocol.Span) { return pair.InSpan(sent[i]), pair.OutSpan(back[i]) }); err != nil {
 		return err
 	}
-	if err := l.Receive(ctx, back...); err != nil {
+	if err := pair.Receive(ctx, back...); err != nil {
 		return err
 	}
 	for i, d := range data {
-		got := l.Out(back[i])
+		got := pair.Out(back[i])
 		if len(got) != len(d) || cap(got) != len(d) {
-			return fmt.Errorf("place %d came back with %d bytes, capacity %d, want %d", i, len(got), cap(got), len(d))
+			return fmt.Errorf("span %d of the output has %d bytes, capacity %d, want %d", i, len(got), cap(got), len(d))
 		}
 		for j := range got {
 			if got[j] != ^d[j] {
-				return fmt.Errorf("place %d, byte %d: got %#x, want %#x", i, j, got[j], ^d[j])
+				return fmt.Errorf("span %d, byte %d: got %#x, want %#x", i, j, got[j], ^d[j])
 			}
 		}
 	}
@@ -119,7 +121,7 @@ func call(ctx context.Context, h *Host, r *Regions, data ...[]byte) error {
 
 // complement is the plugin's side of a call.
 func complement(ctx context.Context, r *Regions, data [][]byte, spans func(i int) (in, out *protocol.Span)) error {
-	defer r.Enter()()
+	defer r.StartCall()()
 	for i := range data {
 		sin, sout := spans(i)
 		x, err := r.In(ctx, sin)
@@ -131,7 +133,7 @@ func complement(ctx context.Context, r *Regions, data [][]byte, spans func(i int
 			return err
 		}
 		if !bytes.Equal(x, data[i]) || len(y) != len(x) {
-			return fmt.Errorf("place %d: the plugin got %d bytes that are not what was sent, and room for %d", i, len(x), len(y))
+			return fmt.Errorf("span %d: the plugin got %d bytes that were not sent, and %d bytes of output", i, len(x), len(y))
 		}
 		for j := range x {
 			y[j] = ^x[j]
@@ -141,7 +143,7 @@ func complement(ctx context.Context, r *Regions, data [][]byte, spans func(i int
 }
 
 func TestRoundTrip(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for _, sizes := range [][]int{{1}, {0}, {}, {63, 0, 64, 65}, {1 << 20}, {3<<20 + 5, 100}, {7, 1<<20 + 1}, {1<<20 - 1, 1}, {9 << 20}} {
 			var data [][]byte
@@ -156,148 +158,148 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestOneDirectionOnly(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		ctx := within(t)
 		var in, out, none Layout
 		x, y := in.Add(5), out.Add(6)
 		for _, layouts := range [][2]Layout{{in, none}, {none, out}, {in, out}} {
-			l, err := h.Lease(ctx, layouts[0], layouts[1])
+			pair, err := h.Acquire(ctx, layouts[0], layouts[1])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := errors.Join(l.Send(ctx), l.Receive(ctx)); err != nil {
+			if err := errors.Join(pair.Send(ctx), pair.Receive(ctx)); err != nil {
 				t.Fatal(err)
 			}
 			if layouts[0] == in {
-				if _, err := r.In(ctx, l.InSpan(x)); err != nil {
+				if _, err := r.In(ctx, pair.InSpan(x)); err != nil {
 					t.Error(err)
 				}
 			}
 			if layouts[1] == out {
-				if _, err := r.Out(ctx, l.OutSpan(y)); err != nil {
+				if _, err := r.Out(ctx, pair.OutSpan(y)); err != nil {
 					t.Error(err)
 				}
 			}
-			l.Release()
+			pair.Release()
 		}
-		if n := regionsMade(h); n != 2 {
-			t.Errorf("three leases, one after the other, made %d regions, want 2", n)
+		if n := regionsCreated(h); n != 2 {
+			t.Errorf("three pairs, one after the other, created %d regions, want 2", n)
 		}
 	})
 }
 
-func regionsMade(h *Host) int {
-	h.making <- struct{}{}
-	defer func() { <-h.making }()
+func regionsCreated(h *Host) int {
+	h.creating <- struct{}{}
+	defer func() { <-h.creating }()
 	return int(h.last)
 }
 
-func lease(t *testing.T, h *Host, in, out int) *Lease {
+func acquire(t *testing.T, h *Host, in, out int) *Pair {
 	t.Helper()
 	var i, o Layout
 	i.Add(in)
 	o.Add(out)
-	l, err := h.Lease(within(t), i, o)
+	pair, err := h.Acquire(within(t), i, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.Release)
-	return l
+	t.Cleanup(pair.Release)
+	return pair
 }
 
-func TestEmptyLease(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+func TestEmptyLayouts(t *testing.T) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		ctx := within(t)
 		var in, out Layout
 		x, y := in.Add(0), out.Add(0)
-		l, err := h.Lease(ctx, in, out)
+		pair, err := h.Acquire(ctx, in, out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(l.Send(ctx), l.Receive(ctx, y)); err != nil {
+		if err := errors.Join(pair.Send(ctx), pair.Receive(ctx, y)); err != nil {
 			t.Error(err)
 		}
-		got, err := r.In(ctx, l.InSpan(x))
-		back, err2 := r.Out(ctx, l.OutSpan(y))
-		if err := errors.Join(err, err2); err != nil || len(l.In(x))+len(l.Out(y))+len(got)+len(back) != 0 {
-			t.Errorf("an empty place has %d, %d, %d, %d bytes, error %v", len(l.In(x)), len(l.Out(y)), len(got), len(back), err)
+		got, err := r.In(ctx, pair.InSpan(x))
+		back, err2 := r.Out(ctx, pair.OutSpan(y))
+		if err := errors.Join(err, err2); err != nil || len(pair.In(x))+len(pair.Out(y))+len(got)+len(back) != 0 {
+			t.Errorf("an empty span has %d, %d, %d, %d bytes, error %v", len(pair.In(x)), len(pair.Out(y)), len(got), len(back), err)
 		}
-		l.Release()
-		if n := regionsMade(h); n != 0 {
-			t.Errorf("it made %d regions", n)
+		pair.Release()
+		if n := regionsCreated(h); n != 0 {
+			t.Errorf("%d regions were created", n)
 		}
 	})
 }
 
 func TestReuse(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
-		a, b := lease(t, h, 100, 100), lease(t, h, 100, 100)
-		first, second := a.pair, b.pair
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
+		a, b := acquire(t, h, 100, 100), acquire(t, h, 100, 100)
+		first, second := a.regions, b.regions
 		if first.in.id == second.in.id || first.out.id == second.out.id {
-			t.Fatalf("two leases share a region: %d %d, %d %d", first.in.id, first.out.id, second.in.id, second.out.id)
+			t.Fatalf("two pairs share a region: %d %d, %d %d", first.in.id, first.out.id, second.in.id, second.out.id)
 		}
 		a.Release()
 		b.Release()
-		if c := lease(t, h, 1<<20, 1); c.pair != second {
+		if c := acquire(t, h, 1<<20, 1); c.regions != second {
 			t.Error("the pair used last is not the one reused")
 		} else {
 			c.Release()
 		}
-		big := lease(t, h, 1<<20+1, 1)
-		if big.pair != second || big.pair.in.id != 5 || big.pair.out.id != 4 {
-			t.Errorf("enlarging the pair gave regions %d and %d, want 5 (new) and 4", big.pair.in.id, big.pair.out.id)
+		big := acquire(t, h, 1<<20+1, 1)
+		if big.regions != second || big.regions.in.id != 5 || big.regions.out.id != 4 {
+			t.Errorf("enlarging the pair gave regions %d and %d, want 5 (new) and 4", big.regions.in.id, big.regions.out.id)
 		}
-		if _, err := r.In(within(t), big.InSpan(Place{0, 1})); err != nil {
+		if _, err := r.In(within(t), big.InSpan(Span{0, 1})); err != nil {
 			t.Error(err)
 		}
 		if _, err := r.In(within(t), &protocol.Span{Region: 3, Bytes: 1}); err == nil {
-			t.Error("the region that was replaced is still here")
+			t.Error("the region that was replaced still exists")
 		}
-		if small := lease(t, h, 1, 1); small.pair != first {
+		if small := acquire(t, h, 1, 1); small.regions != first {
 			t.Error("the free pair is not the one reused")
 		}
 	})
 }
 
-func TestIdlePairsGo(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
-		var leases []*Lease
-		for range idle + 3 {
-			leases = append(leases, lease(t, h, 1, 1))
+func TestFreePairsAreRemoved(t *testing.T) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
+		var pairs []*Pair
+		for range maxFree + 3 {
+			pairs = append(pairs, acquire(t, h, 1, 1))
 		}
-		for _, l := range leases {
-			l.Release()
+		for _, pair := range pairs {
+			pair.Release()
 		}
-		last := lease(t, h, 1<<20+1, 1) // its new region comes after the request to let go
-		if _, err := r.In(within(t), last.InSpan(Place{0, 1})); err != nil {
+		last := acquire(t, h, 1<<20+1, 1) // its new region arrives after the removals
+		if _, err := r.In(within(t), last.InSpan(Span{0, 1})); err != nil {
 			t.Fatal(err)
 		}
 		last.Release()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if n := len(r.regions); n != 2*idle || len(h.free) != idle || len(r.retired) != 0 {
-			t.Errorf("after %d leases at a time the plugin has %d regions and %d to let go of, the host %d pairs; want %d, 0, %d",
-				idle+3, n, len(r.retired), len(h.free), 2*idle, idle)
+		if n := len(r.regions); n != 2*maxFree || len(h.free) != maxFree || len(r.removed) != 0 {
+			t.Errorf("after %d pairs at a time the plugin has %d regions and %d removed ones, the host %d pairs; want %d, 0, %d",
+				maxFree+3, n, len(r.removed), len(h.free), 2*maxFree, maxFree)
 		}
-		if want := (2*idle + 1) << 20; r.bytes != want {
+		if want := (2*maxFree + 1) << 20; r.bytes != want {
 			t.Errorf("the plugin counts %d bytes, want %d", r.bytes, want)
 		}
 	})
 }
 
 func TestCloseAndRelease(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
-		lease(t, h, 1, 1).Release()
-		l := lease(t, h, 100, 100)
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
+		acquire(t, h, 1, 1).Release()
+		pair := acquire(t, h, 100, 100)
 		if err := errors.Join(h.Close(), h.Close()); err != nil {
 			t.Fatal(err)
 		}
-		x := l.In(Place{64, 36})
-		x[35] = 7 // a lease outlives Close
-		l.Release()
-		l.Release()
-		if _, err := h.Lease(within(t), Layout{}, Layout{}); err == nil || !strings.Contains(err.Error(), "closed") {
-			t.Errorf("Lease after Close: %v", err)
+		x := pair.In(Span{64, 36})
+		x[35] = 7 // a pair is usable after Close
+		pair.Release()
+		pair.Release()
+		if _, err := h.Acquire(within(t), Layout{}, Layout{}); err == nil || !strings.Contains(err.Error(), "closed") {
+			t.Errorf("Acquire after Close: %v", err)
 		}
 		if len(h.free) != 0 {
 			t.Errorf("%d pairs are free after Close", len(h.free))
@@ -306,19 +308,19 @@ func TestCloseAndRelease(t *testing.T) {
 }
 
 func TestReleaseTwice(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
-		l := lease(t, h, 1, 1)
-		l.Release()
-		l.Release()
-		a, b := lease(t, h, 1, 1), lease(t, h, 1, 1)
-		if a.pair == b.pair {
-			t.Error("a pair that was released twice is leased twice")
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
+		pair := acquire(t, h, 1, 1)
+		pair.Release()
+		pair.Release()
+		a, b := acquire(t, h, 1, 1), acquire(t, h, 1, 1)
+		if a.regions == b.regions {
+			t.Error("a pair that was released twice is used twice")
 		}
 	})
 }
 
-func TestConcurrentLeases(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+func TestConcurrentCalls(t *testing.T) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		ctx := within(t)
 		var wg sync.WaitGroup
 		for g := range 8 {
@@ -344,30 +346,30 @@ func TestConcurrentLeases(t *testing.T) {
 }
 
 func TestBadLayouts(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
-		for _, sizes := range [][]int{{-1}, {10, -1}, {limit + 1}, {limit - 63, 1}, {limit, limit}, {-1, 5}, {math.MaxInt, math.MaxInt}} {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
+		for _, sizes := range [][]int{{-1}, {10, -1}, {maxBytes + 1}, {maxBytes - 63, 1}, {maxBytes, maxBytes}, {-1, 5}, {math.MaxInt, math.MaxInt}} {
 			var l Layout
 			for _, n := range sizes {
 				l.Add(n)
 			}
-			if _, err := h.Lease(within(t), l, Layout{}); err == nil {
-				t.Errorf("a layout of %v is leased", sizes)
+			if _, err := h.Acquire(within(t), l, Layout{}); err == nil {
+				t.Errorf("an input layout of %v is accepted", sizes)
 			}
-			if _, err := h.Lease(within(t), Layout{}, l); err == nil {
-				t.Errorf("a layout back of %v is leased", sizes)
+			if _, err := h.Acquire(within(t), Layout{}, l); err == nil {
+				t.Errorf("an output layout of %v is accepted", sizes)
 			}
 		}
-		if n := regionsMade(h); n != 0 {
-			t.Errorf("%d regions were made", n)
+		if n := regionsCreated(h); n != 0 {
+			t.Errorf("%d regions were created", n)
 		}
 	})
 }
 
 func TestLayout(t *testing.T) {
 	var l Layout
-	for i, want := range []Place{{0, 1}, {64, 64}, {128, 0}, {128, 65}, {256, 3}} {
+	for i, want := range []Span{{0, 1}, {64, 64}, {128, 0}, {128, 65}, {256, 3}} {
 		if got := l.Add(want.Bytes); got != want {
-			t.Errorf("place %d: got %v, want %v", i, got, want)
+			t.Errorf("span %d: got %v, want %v", i, got, want)
 		}
 	}
 	if l.size != 259 {
@@ -375,18 +377,18 @@ func TestLayout(t *testing.T) {
 	}
 	const mib = 1 << 20
 	for bytes, want := range map[int]int{1: mib, mib: mib, mib + 1: 2 * mib, 33 * mib: 64 * mib, 64 * mib: 64 * mib, 64*mib + 1: 128 * mib, 129 * mib: 192 * mib} {
-		if got := sizeFor(bytes); got != want {
+		if got := regionSize(bytes); got != want {
 			t.Errorf("a layout of %d bytes gets a region of %d, want %d", bytes, got, want)
 		}
 	}
 }
 
 func TestBadSpans(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		ctx := within(t)
-		l := lease(t, h, 1<<20, 1<<20)
-		defer l.Release()
-		in, out := l.pair.in.id, l.pair.out.id
+		pair := acquire(t, h, 1<<20, 1<<20)
+		defer pair.Release()
+		in, out := pair.regions.in.id, pair.regions.out.id
 		if _, err := r.In(ctx, &protocol.Span{Region: in, Bytes: 1 << 20}); err != nil {
 			t.Fatal(err)
 		}
@@ -419,39 +421,56 @@ func TestBadSpans(t *testing.T) {
 	})
 }
 
-// TestReplacedStaysForItsCalls holds that what a call was given stays while it is under way.
-func TestReplacedStaysForItsCalls(t *testing.T) {
-	eachWay(t, func(t *testing.T, h *Host, r *Regions) {
+// TestReplacedDuringCall holds that a replaced region stays mapped while a call that uses it is
+// running.
+func TestReplacedDuringCall(t *testing.T) {
+	eachTransport(t, func(t *testing.T, h *Host, r *Regions) {
 		ctx := within(t)
-		l := lease(t, h, 10, 0)
-		leave := r.Enter()
-		old, err := r.In(ctx, l.InSpan(Place{0, 10}))
+		pair := acquire(t, h, 10, 0)
+		endCall := r.StartCall()
+		old, err := r.In(ctx, pair.InSpan(Span{0, 10}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		addr := address(old) + 3
-		if region, offset, ok := r.Locate(addr); !ok || region != l.pair.in.id || offset != 3 {
-			t.Errorf("Locate: region %d, offset %d, %v; want %d, 3, true", region, offset, ok, l.pair.in.id)
+		if region, offset, ok := locate(r, addr); !ok || region != pair.regions.in.id || offset != 3 {
+			t.Errorf("the address is in region %d, offset %d, %v; want %d, 3, true", region, offset, ok, pair.regions.in.id)
 		}
-		l.Release()
-		l = lease(t, h, 2<<20, 0)
-		later := r.Enter()
-		if _, err := r.In(ctx, l.InSpan(Place{0, 10})); err != nil {
+		pair.Release()
+		pair = acquire(t, h, 2<<20, 0)
+		later := r.StartCall()
+		if _, err := r.In(ctx, pair.InSpan(Span{0, 10})); err != nil {
 			t.Fatal(err)
 		}
-		afterwards := r.Enter()
-		if _, _, ok := r.Locate(addr); !ok || old[3] != 0 {
-			t.Error("a region was let go of under a call")
+		afterwards := r.StartCall()
+		if _, _, ok := locate(r, addr); !ok || old[3] != 0 {
+			t.Error("a region was unmapped during a call")
 		}
-		leave()
-		leave()
+		endCall()
+		endCall()
 		later()
-		if _, _, ok := r.Locate(addr); ok {
-			t.Error("a region is kept that only calls from before its replacement could see")
+		if _, _, ok := locate(r, addr); ok {
+			t.Error("a region is mapped although all calls from before its replacement have ended")
 		}
 		afterwards()
 		if len(r.calls) != 0 {
-			t.Errorf("calls under way: %v", r.calls)
+			t.Errorf("running calls: %v", r.calls)
 		}
 	})
+}
+
+// locate returns the region that an address lies in, and its offset there.
+func locate(r *Regions, addr uintptr) (id uint32, offset int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := slices.Collect(maps.Values(r.regions))
+	for _, g := range r.removed {
+		all = append(all, g.region)
+	}
+	for _, g := range all {
+		if start := address(g.bytes); addr >= start && addr-start < uintptr(len(g.bytes)) {
+			return g.id, int(addr - start), true
+		}
+	}
+	return 0, 0, false
 }

@@ -6,53 +6,54 @@ import (
 )
 
 const (
-	magic       = "cram"
-	version     = 1
-	messageSize = 24
+	magic          = "cram"
+	messageVersion = 1
+	messageSize    = 24
 )
 
-// A message hands over a region, or lets go of one when its region is 0.
-type message struct {
-	toward   direction
-	region   uint32
-	replaces uint32
-	size     uint64
+// A regionMessage sends a region to the plugin. With region 0 it only removes the replaced region.
+type regionMessage struct {
+	direction direction
+	region    uint32
+	replaces  uint32
+	size      uint64
 }
 
-func (m message) encode() []byte {
+func (m regionMessage) encode() []byte {
 	b := append(make([]byte, 0, messageSize), magic...)
-	b = append(b, version, byte(m.toward), 0, 0)
+	b = append(b, messageVersion, byte(m.direction), 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, m.region)
 	b = binary.LittleEndian.AppendUint32(b, m.replaces)
 	return binary.LittleEndian.AppendUint64(b, m.size)
 }
 
-// decode also checks what needs no knowledge of other regions. descriptors is how many came with the message.
-func decode(b []byte, descriptors int) (message, error) {
+// decode returns a message after all checks that need no other region. descriptors is the number of
+// file descriptors that the message carried.
+func decode(b []byte, descriptors int) (regionMessage, error) {
 	if len(b) != messageSize {
-		return message{}, fmt.Errorf("memory: expected a message of %d bytes, got %d", messageSize, len(b))
+		return regionMessage{}, fmt.Errorf("want a message of %d bytes, got %d", messageSize, len(b))
 	}
-	if string(b[:4]) != magic || b[4] != version || b[6] != 0 || b[7] != 0 {
-		return message{}, fmt.Errorf("memory: expected a message that begins with %q, version %d, got %q", magic, version, b[:8])
+	if string(b[:4]) != magic || b[4] != messageVersion || b[6] != 0 || b[7] != 0 {
+		return regionMessage{}, fmt.Errorf("want a message that begins with %q, version %d, got %q", magic, messageVersion, b[:8])
 	}
-	m := message{
-		toward:   direction(b[5]),
-		region:   binary.LittleEndian.Uint32(b[8:]),
-		replaces: binary.LittleEndian.Uint32(b[12:]),
-		size:     binary.LittleEndian.Uint64(b[16:]),
+	m := regionMessage{
+		direction: direction(b[5]),
+		region:    binary.LittleEndian.Uint32(b[8:]),
+		replaces:  binary.LittleEndian.Uint32(b[12:]),
+		size:      binary.LittleEndian.Uint64(b[16:]),
 	}
-	expected := 1
+	want := 1
 	switch {
-	case m.toward > towardHost:
-		return message{}, fmt.Errorf("memory: region %d: expected direction 0, 1 or 2, got %d", m.region, m.toward)
-	case m.toward == either:
-		expected = 0
+	case m.direction > output:
+		return regionMessage{}, fmt.Errorf("region %d: want direction 0, 1 or 2, got %d", m.region, m.direction)
+	case m.direction == noRegion:
+		want = 0
 		if m.region != 0 || m.size != 0 || m.replaces == 0 {
-			return message{}, fmt.Errorf("memory: region %d of %d bytes without a direction", m.region, m.size)
+			return regionMessage{}, fmt.Errorf("region %d of %d bytes has no direction", m.region, m.size)
 		}
 	}
-	if descriptors != expected {
-		return message{}, fmt.Errorf("memory: region %d, direction %d: expected %d descriptors, got %d", m.region, m.toward, expected, descriptors)
+	if descriptors != want {
+		return regionMessage{}, fmt.Errorf("region %d, direction %d: want %d descriptors, got %d", m.region, m.direction, want, descriptors)
 	}
 	return m, nil
 }

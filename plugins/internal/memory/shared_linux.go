@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanShare reports whether this system has all that shared memory needs: Linux 5.1 or later, where memory can be sealed
-// against writing by others. Without it a host streams.
+// CanShare reports whether the system supports shared memory: Linux 5.1 or later, where a memfd can
+// be sealed against writing by others. Other systems use streams.
 func CanShare() bool { return canShare() }
 
 var canShare = sync.OnceValue(func() bool {
-	fd, b, err := newRegion(context.Background(), towardPlugin, os.Getpagesize())
+	fd, b, err := newRegion(context.Background(), input, os.Getpagesize())
 	if err != nil {
 		return false
 	}
@@ -26,41 +26,42 @@ var canShare = sync.OnceValue(func() bool {
 	return true
 })
 
-// Shared returns a Host that hands shared memory over through the socket, which stays the caller's.
+// Shared returns a Host that sends shared memory through the socket. The caller closes the socket.
 func Shared(socket *net.UnixConn) *Host {
 	h := newHost(shared{socket})
 	if socket == nil {
-		h.err = errors.New("memory: no socket to hand shared memory over: stream instead")
+		h.err = errors.New("no socket for shared memory: use streams")
 	}
 	return h
 }
 
-// shared is the transport to a plugin that maps the host's own memory.
+// shared is the transport to a plugin that maps the host's memory.
 type shared struct{ socket *net.UnixConn }
 
-func (s shared) open(ctx context.Context, id uint32, toward direction, bytes int, replaces uint32) ([]byte, error) {
-	fd, b, err := newRegion(ctx, toward, bytes)
+func (s shared) open(ctx context.Context, id uint32, d direction, bytes int, replaces uint32) ([]byte, error) {
+	fd, b, err := newRegion(ctx, d, bytes)
 	if err != nil {
-		return nil, fmt.Errorf("memory: region %d %s of %d bytes: %w", id, toward, bytes, err)
+		return nil, fmt.Errorf("region %d (%v) of %d bytes: %w", id, d, bytes, err)
 	}
 	defer unix.Close(fd)
-	m := message{toward: toward, region: id, replaces: replaces, size: uint64(bytes)}
+	m := regionMessage{direction: d, region: id, replaces: replaces, size: uint64(bytes)}
 	if err := s.write(ctx, m, unix.UnixRights(fd)); err != nil {
 		unmap(b)
-		return nil, fmt.Errorf("memory: handing region %d over to the plugin: %w", id, err)
+		return nil, fmt.Errorf("sending region %d to the plugin: %w", id, err)
 	}
 	return b, nil
 }
 
-func (s shared) drop(ctx context.Context, id uint32) error {
-	if err := s.write(ctx, message{replaces: id}, nil); err != nil {
-		return fmt.Errorf("memory: letting go of region %d at the plugin: %w", id, err)
+func (s shared) remove(ctx context.Context, id uint32) error {
+	if err := s.write(ctx, regionMessage{replaces: id}, nil); err != nil {
+		return fmt.Errorf("removing region %d at the plugin: %w", id, err)
 	}
 	return nil
 }
 
-// write sends a message, which goes whole or not at all; it waits where the plugin does not read, until ctx is done.
-func (s shared) write(ctx context.Context, m message, rights []byte) error {
+// write sends a message, completely or not at all. While the plugin does not read, it waits until
+// ctx is done.
+func (s shared) write(ctx context.Context, m regionMessage, rights []byte) error {
 	expired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		s.socket.SetWriteDeadline(time.Unix(1, 0))
@@ -77,17 +78,18 @@ func (s shared) write(ctx context.Context, m message, rights []byte) error {
 	return nil
 }
 
-func (shared) free(b []byte) { unmap(b) }
+func (shared) unmap(b []byte) { unmap(b) }
 
-func (shared) send(context.Context, region, int) error        { return nil }
-func (shared) receive(context.Context, region, []Place) error { return nil }
+func (shared) send(context.Context, region, int) error       { return nil }
+func (shared) receive(context.Context, region, []Span) error { return nil }
 
-// newRegion makes and maps a region. Its size can change no more, and where it goes toward the plugin only the mapping
-// made here can write to it. All of its memory is there, so that lack of it is an error here and not a fault later.
-func newRegion(ctx context.Context, toward direction, bytes int) (fd int, b []byte, err error) {
+// newRegion creates and maps a region. Its size is sealed, and only the mapping that is created
+// here can write to an input region. All of its memory is allocated, so that a lack of memory is an
+// error here and not a fault later.
+func newRegion(ctx context.Context, d direction, bytes int) (fd int, b []byte, err error) {
 	fd, err = unix.MemfdCreate("cram", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
-		return 0, nil, fmt.Errorf("memfd_create: %w; where the system allows none, stream instead", err)
+		return 0, nil, fmt.Errorf("memfd_create: %w; if the system does not allow it, use streams", err)
 	}
 	defer func() {
 		if err != nil {
@@ -100,7 +102,7 @@ func newRegion(ctx context.Context, toward direction, bytes int) (fd int, b []by
 		return fd, b, fmt.Errorf("ftruncate: %w", err)
 	}
 	prot, seals := unix.PROT_READ, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL
-	if toward == towardPlugin {
+	if d == input {
 		prot |= unix.PROT_WRITE
 		seals |= unix.F_SEAL_FUTURE_WRITE
 	}
@@ -108,15 +110,15 @@ func newRegion(ctx context.Context, toward direction, bytes int) (fd int, b []by
 		return fd, b, fmt.Errorf("mmap: %w", err)
 	}
 	if _, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		return fd, b, fmt.Errorf("sealing: %w; before Linux 5.1 nothing seals memory against writing by others: stream instead", err)
+		return fd, b, fmt.Errorf("sealing: %w; before Linux 5.1 memory cannot be sealed against writing by others: use streams", err)
 	}
 	if err = allocate(ctx, fd, bytes); err != nil {
-		return fd, b, fmt.Errorf("no memory for it: %w", err)
+		return fd, b, fmt.Errorf("allocating its memory: %w", err)
 	}
 	return fd, b, nil
 }
 
-// allocate goes in steps, because a signal undoes the step that it interrupts.
+// allocate allocates in steps, because a signal undoes the step that it interrupts.
 func allocate(ctx context.Context, fd, bytes int) error {
 	const stride = 4 << 20
 	for at := 0; at < bytes; {

@@ -21,21 +21,21 @@ import (
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
-func init() { ways["shared"] = sharedPair }
+func init() { transports["shared"] = sharedPair }
 
 func sharedPair(t testing.TB) (*Host, *Regions) {
 	host, plugin := socketPair(t)
 	return connected(t, host, plugin)
 }
 
-// connected returns a host and regions that let go of everything before the test ends.
+// connected returns a host and regions. Both are closed before the test ends.
 func connected(t testing.TB, host, plugin *net.UnixConn) (*Host, *Regions) {
-	gone := make(chan struct{})
-	h, r := Shared(host), FromSocket(plugin, func() { close(gone) })
+	ended := make(chan error, 1)
+	h, r := Shared(host), FromSocket(plugin, func(err error) { ended <- err })
 	t.Cleanup(func() {
 		h.Close()
 		host.Close()
-		<-gone
+		<-ended
 	})
 	return h, r
 }
@@ -67,10 +67,10 @@ func connOf(t testing.TB, f *os.File) *net.UnixConn {
 
 func TestCanShare(t *testing.T) {
 	if !CanShare() {
-		t.Error("this Linux cannot share memory")
+		t.Error("shared memory does not work on this Linux")
 	}
-	if _, err := Shared(nil).Lease(within(t), Layout{}, Layout{}); err == nil {
-		t.Error("a host without a socket has leases")
+	if _, err := Shared(nil).Acquire(within(t), Layout{}, Layout{}); err == nil {
+		t.Error("a host without a socket has regions")
 	}
 }
 
@@ -91,7 +91,7 @@ func memfd(t *testing.T, size int64, seals int) int {
 	return fd
 }
 
-func TestHostileMessages(t *testing.T) {
+func TestInvalidMessages(t *testing.T) {
 	const size = 1 << 16
 	good := memfd(t, size, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
 	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -107,7 +107,7 @@ func TestHostileMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pipe.Close()
-	region := func(id, replaces uint32, size uint64) message { return message{towardPlugin, id, replaces, size} }
+	region := func(id, replaces uint32, size uint64) regionMessage { return regionMessage{input, id, replaces, size} }
 	altered := func(at int, to byte) []byte {
 		b := region(5, 0, size).encode()
 		b[at] = to
@@ -120,42 +120,45 @@ func TestHostileMessages(t *testing.T) {
 	}{
 		"short":                      {region(5, 0, size).encode()[:23], []int{good}, "24 bytes, got 23"},
 		"one byte":                   {[]byte{1}, nil, "24 bytes, got 1"},
-		"nothing but a descriptor":   {nil, []int{good}, "24 bytes, got 1"}, // package net adds a byte
+		"nothing but a descriptor":   {nil, []int{good}, "24 bytes, got 1"}, // net adds a byte
 		"long":                       {append(region(5, 0, size).encode(), 0), []int{good}, "24 bytes, got 25"},
 		"very long":                  {make([]byte, 10000), nil, "24 bytes, got 25"},
 		"other magic":                {altered(0, 'C'), []int{good}, `begins with "cram"`},
 		"other version":              {altered(4, 2), []int{good}, "version 1"},
 		"reserved":                   {altered(7, 1), []int{good}, "version 1"},
 		"direction 3":                {altered(5, 3), []int{good}, "direction 0, 1 or 2, got 3"},
-		"no direction":               {altered(5, 0), []int{good}, "without a direction"},
-		"nothing at all":             {message{}.encode(), nil, "without a direction"},
-		"no descriptor":              {region(5, 0, size).encode(), nil, "expected 1 descriptors, got 0"},
-		"two descriptors":            {region(5, 0, size).encode(), []int{good, good}, "expected 1 descriptors, got 2"},
+		"no direction":               {altered(5, 0), []int{good}, "has no direction"},
+		"nothing at all":             {regionMessage{}.encode(), nil, "has no direction"},
+		"no descriptor":              {region(5, 0, size).encode(), nil, "want 1 descriptors, got 0"},
+		"two descriptors":            {region(5, 0, size).encode(), []int{good, good}, "want 1 descriptors, got 2"},
 		"forty descriptors":          {region(5, 0, size).encode(), repeat(good, 40), "at most one descriptor"},
-		"letting go, descriptor":     {message{replaces: 4}.encode(), []int{good}, "expected 0 descriptors, got 1"},
+		"removal, descriptor":        {regionMessage{replaces: 4}.encode(), []int{good}, "want 0 descriptors, got 1"},
 		"a file":                     {region(5, 0, size).encode(), []int{int(file.Fd())}, "F_GET_SEALS"},
 		"a device":                   {region(5, 0, size).encode(), []int{int(pipe.Fd())}, "got one of mode"},
 		"unsealed":                   {region(5, 0, size).encode(), []int{memfd(t, size, 0)}, "size is sealed"},
 		"may shrink":                 {region(5, 0, size).encode(), []int{memfd(t, size, unix.F_SEAL_GROW)}, "size is sealed"},
 		"larger than it is":          {region(5, 0, size+1).encode(), []int{good}, "got one of mode"},
 		"smaller than it is":         {region(5, 0, size-1).encode(), []int{good}, "got one of mode"},
-		"no size":                    {region(5, 0, 0).encode(), []int{good}, "0 bytes: expected 1 to"},
-		"negative size":              {region(5, 0, 1<<63+size).encode(), []int{good}, "expected 1 to"},
-		"too large":                  {region(5, 0, limit).encode(), []int{good}, "expected 1 to"},
+		"no size":                    {region(5, 0, 0).encode(), []int{good}, "want 1 to 1099511627776 bytes, with 65536 in use, got 0"},
+		"negative size":              {region(5, 0, 1<<63+size).encode(), []int{good}, "want 1 to"},
+		"too large":                  {region(5, 0, maxBytes).encode(), []int{good}, "want 1 to"},
 		"number 0":                   {region(0, 0, size).encode(), []int{good}, "above 4, got 0"},
 		"number twice":               {region(4, 0, size).encode(), []int{good}, "above 4, got 4"},
-		"number that was":            {region(3, 0, size).encode(), []int{good}, "above 4, got 3"},
-		"replaces what never was":    {region(5, 3, size).encode(), []int{good}, "region 3, which is not here"},
-		"replaces itself":            {region(5, 5, size).encode(), []int{good}, "region 5, which is not here"},
-		"replaces another direction": {message{towardHost, 5, 4, size}.encode(), []int{good}, "region 5 toward the host replaces region 4 toward the plugin"},
-		"write seal, toward host":    {message{towardHost, 5, 0, size}.encode(), []int{memfd(t, size, unix.F_SEAL_SHRINK|unix.F_SEAL_WRITE)}, "mmap"},
+		"earlier number":             {region(3, 0, size).encode(), []int{good}, "above 4, got 3"},
+		"replaces none":              {region(5, 3, size).encode(), []int{good}, "region 3, which does not exist"},
+		"replaces itself":            {region(5, 5, size).encode(), []int{good}, "region 5, which does not exist"},
+		"replaces another direction": {regionMessage{output, 5, 4, size}.encode(), []int{good}, "region 5 (output) replaces region 4 (input)"},
+		"write seal on an output":    {regionMessage{output, 5, 0, size}.encode(), []int{memfd(t, size, unix.F_SEAL_SHRINK|unix.F_SEAL_WRITE)}, "mmap"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := within(t)
 			host, plugin := socketPair(t)
-			gone := make(chan struct{})
+			ended := make(chan error, 1)
 			before := descriptorsOpen(t)
-			r := FromSocket(plugin, func() { close(gone) }) // a second call would panic
+			r := FromSocket(plugin, func(err error) {
+				ended <- err
+				close(ended) // a second call panics
+			})
 			if _, _, err := host.WriteMsgUnix(region(4, 0, size).encode(), unix.UnixRights(good), nil); err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +166,7 @@ func TestHostileMessages(t *testing.T) {
 			if err != nil || len(b) != size {
 				t.Fatalf("the good region: %d bytes, error %v", len(b), err)
 			}
-			leave := r.Enter()
+			endCall := r.StartCall()
 			if _, _, err := host.WriteMsgUnix(c.message, unix.UnixRights(c.fds...), nil); err != nil {
 				t.Fatal(err)
 			}
@@ -171,22 +174,25 @@ func TestHostileMessages(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 			select {
-			case <-gone:
+			case err := <-ended:
+				if err == nil || err == io.EOF {
+					t.Errorf("a wrong message ended the regions with %v", err)
+				}
 			case <-ctx.Done():
-				t.Fatal("a wrong message is not the end")
+				t.Fatal("a wrong message did not end the regions")
 			}
 			if _, err := r.In(ctx, &protocol.Span{Region: 4, Bytes: size}); err == nil {
-				t.Error("the good region is still here")
+				t.Error("the good region still exists")
 			}
-			if b[size-1] != 0 { // a fault, were it let go of under the call
-				t.Error("the memory of the call under way changed")
+			if b[size-1] != 0 { // a fault if it were unmapped during the call
+				t.Error("the memory of the running call changed")
 			}
-			leave()
-			if _, _, ok := r.Locate(address(b)); ok {
-				t.Error("regions stay mapped after the end")
+			endCall()
+			if _, _, ok := locate(r, address(b)); ok {
+				t.Error("regions are mapped after the end")
 			}
-			if r.Err() == nil || descriptorsOpen(t) != before {
-				t.Errorf("Err is %v; %d descriptors are open, before it were %d", r.Err(), descriptorsOpen(t), before)
+			if n := descriptorsOpen(t); n != before {
+				t.Errorf("%d descriptors are open, %d were before", n, before)
 			}
 		})
 	}
@@ -209,74 +215,74 @@ func descriptorsOpen(t testing.TB) int {
 	return len(entries)
 }
 
-// TestWaiting holds that only what can still come is waited for.
+// TestWaiting holds that In and Out wait only for regions that can still arrive.
 func TestWaiting(t *testing.T) {
 	host, plugin := socketPair(t)
 	h, r := connected(t, host, plugin)
-	came := make(chan error)
+	arrived := make(chan error)
 	go func() {
 		_, err := r.In(within(t), &protocol.Span{Region: 3, Bytes: 1 << 20})
-		came <- err
+		arrived <- err
 	}()
-	lease(t, h, 1, 1)
-	lease(t, h, 1, 0)
-	if err := <-came; err != nil {
+	acquire(t, h, 1, 1)
+	acquire(t, h, 1, 0)
+	if err := <-arrived; err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	enough := errors.New("enough")
 	go func() {
 		_, err := r.Out(ctx, &protocol.Span{Region: 4, Bytes: 1})
-		came <- err
+		arrived <- err
 	}()
 	cancel(enough)
-	if err := <-came; !errors.Is(err, enough) {
-		t.Errorf("waiting for a region that does not come: %v", err)
+	if err := <-arrived; !errors.Is(err, enough) {
+		t.Errorf("waiting for a region that does not arrive: %v", err)
 	}
-	r.drop(2)
+	r.remove(2)
 	if _, err := r.Out(within(t), &protocol.Span{Region: 2, Bytes: 1}); err == nil || !strings.Contains(err.Error(), "no region 2") {
-		t.Errorf("a region that was let go of: %v", err)
+		t.Errorf("a region that was removed: %v", err)
 	}
-	if _, err := r.Out(within(t), &protocol.Span{Region: 1, Bytes: 1}); err == nil || !strings.Contains(err.Error(), "toward the host, got region 1 toward the plugin") {
-		t.Errorf("Out of a region toward the plugin: %v", err)
+	if _, err := r.Out(within(t), &protocol.Span{Region: 1, Bytes: 1}); err == nil || !strings.Contains(err.Error(), "want an output region, got region 1, which is input") {
+		t.Errorf("Out of an input region: %v", err)
 	}
 	if _, err := r.In(within(t), &protocol.Span{Bytes: 1}); err == nil {
 		t.Error("region 0 has bytes")
 	}
 	go func() {
 		_, err := r.In(within(t), &protocol.Span{Region: 4, Bytes: 1})
-		came <- err
+		arrived <- err
 	}()
 	host.Close()
-	if err := <-came; !errors.Is(err, io.EOF) {
-		t.Errorf("waiting for a region when the host goes: %v", err)
+	if err := <-arrived; !errors.Is(err, io.EOF) {
+		t.Errorf("waiting for a region when the host ends: %v", err)
 	}
 }
 
-// TestWritesFault holds that a write of the plugin into what it was given can be caught and named.
+// TestWritesFault holds that a write of the plugin to its input is a fault at a known address.
 func TestWritesFault(t *testing.T) {
 	h, r := sharedPair(t)
-	l := lease(t, h, 1000, 0)
-	defer l.Release()
-	copy(l.In(Place{0, 1000}), "untouched")
-	x, err := r.In(within(t), l.InSpan(Place{64, 100}))
+	pair := acquire(t, h, 1000, 0)
+	defer pair.Release()
+	copy(pair.In(Span{0, 1000}), "untouched")
+	x, err := r.In(within(t), pair.InSpan(Span{64, 100}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr, err := write(x, 7)
-	region, offset, ok := r.Locate(addr)
-	if err == nil || !ok || region != l.pair.in.id || offset != 71 {
-		t.Errorf("write: %v at region %d, offset %d, %v; want a fault at region %d, offset 71", err, region, offset, ok, l.pair.in.id)
+	region, offset, ok := locate(r, addr)
+	if err == nil || !ok || region != pair.regions.in.id || offset != 71 {
+		t.Errorf("write: %v in region %d, offset %d, %v; want a fault at region %d, offset 71", err, region, offset, ok, pair.regions.in.id)
 	}
-	if string(l.In(Place{0, 9})) != "untouched" || l.In(Place{64, 8})[7] != 0 {
+	if string(pair.In(Span{0, 9})) != "untouched" || pair.In(Span{64, 8})[7] != 0 {
 		t.Error("the input was changed")
 	}
-	if _, _, ok := r.Locate(address([]byte{1})); ok {
-		t.Error("memory of the heap is located in a region")
+	if _, _, ok := locate(r, address([]byte{1})); ok {
+		t.Error("an address of the heap is in a region")
 	}
 }
 
-// write writes a byte and returns the fault that it meets.
+// write writes a byte and returns the fault that this causes.
 func write(b []byte, at int) (addr uintptr, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -291,7 +297,8 @@ func write(b []byte, at int) (addr uintptr, err error) {
 	return 0, nil
 }
 
-// TestBlockedSocket holds that a plugin which does not read holds its host no longer than the context, and spoils nothing.
+// TestBlockedSocket holds that a plugin that does not read blocks its host only until the end of
+// the context, and that the socket still works then.
 func TestBlockedSocket(t *testing.T) {
 	host, plugin := socketPair(t)
 	h := Shared(host)
@@ -299,7 +306,7 @@ func TestBlockedSocket(t *testing.T) {
 	sent := 0
 	for {
 		host.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		if _, _, err := host.WriteMsgUnix(message{replaces: 99}.encode(), nil, nil); err != nil {
+		if _, _, err := host.WriteMsgUnix(regionMessage{replaces: 99}.encode(), nil, nil); err != nil {
 			break
 		}
 		sent++
@@ -307,58 +314,59 @@ func TestBlockedSocket(t *testing.T) {
 	host.SetWriteDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := h.Lease(ctx, Layout{size: 1}, Layout{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("Lease after %d messages that nobody read: %v", sent, err)
+	if _, err := h.Acquire(ctx, Layout{size: 1}, Layout{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("Acquire after %d unread messages: %v", sent, err)
 	}
-	gone := make(chan struct{})
-	r := FromSocket(plugin, func() { close(gone) })
-	defer func() { host.Close(); <-gone }()
+	ended := make(chan error, 1)
+	r := FromSocket(plugin, func(err error) { ended <- err })
+	defer func() { host.Close(); <-ended }()
 	if err := call(within(t), h, r, []byte("goes on")); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestPluginGone holds that a host whose plugin is dead gets errors, and can still let go.
+// TestPluginGone holds that a host whose plugin has ended gets errors and can still release
+// regions.
 func TestPluginGone(t *testing.T) {
 	host, plugin := socketPair(t)
 	h, r := connected(t, host, plugin)
-	l := lease(t, h, 1, 1)
-	if _, err := r.Out(within(t), l.OutSpan(Place{0, 1})); err != nil {
+	pair := acquire(t, h, 1, 1)
+	if _, err := r.Out(within(t), pair.OutSpan(Span{0, 1})); err != nil {
 		t.Fatal(err)
 	}
 	plugin.Close()
 	for range 3 {
-		if _, err := h.Lease(within(t), Layout{size: 2 << 20}, Layout{}); !errors.Is(err, unix.EPIPE) {
-			t.Errorf("Lease without a plugin: %v", err)
+		if _, err := h.Acquire(within(t), Layout{size: 2 << 20}, Layout{}); !errors.Is(err, unix.EPIPE) {
+			t.Errorf("Acquire without a plugin: %v", err)
 		}
 	}
-	if !slices.Equal(h.surplus, []uint32{3}) {
-		t.Errorf("the host is to have the plugin let go of regions %v, want 3", h.surplus)
+	if !slices.Equal(h.unneeded, []uint32{3}) {
+		t.Errorf("the host wants to remove regions %v, want 3", h.unneeded)
 	}
-	l.In(Place{0, 1})[0] = 1
-	l.Release()
+	pair.In(Span{0, 1})[0] = 1
+	pair.Release()
 }
 
 func TestOpenAtSharedMemory(t *testing.T) {
 	_, r := sharedPair(t)
 	if _, err := r.Open(within(t), &protocol.OpenRequest{Region: 1, Bytes: 1}); status.Code(err) != codes.Unimplemented {
-		t.Errorf("Open at a plugin that takes shared memory: %v", err)
+		t.Errorf("Open at a plugin with shared memory: %v", err)
 	}
 }
 
-// TestHalfMade holds that of a region which could not be made whole nothing stays.
-func TestHalfMade(t *testing.T) {
+// TestCreateFails holds that a region whose creation fails leaves nothing behind.
+func TestCreateFails(t *testing.T) {
 	h, r := sharedPair(t)
 	var huge Layout
-	huge.Add(limit)
+	huge.Add(maxBytes)
 	open := descriptorsOpen(t)
 	ctx, cancel := context.WithCancel(within(t))
-	cancel() // the first step of allocating sees it: by then the region is mapped and sealed
-	if _, err := h.Lease(ctx, huge, Layout{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("Lease of %d bytes: %v", limit, err)
+	cancel() // seen by the first step of allocate, when the region is mapped and sealed
+	if _, err := h.Acquire(ctx, huge, Layout{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Acquire of %d bytes: %v", maxBytes, err)
 	}
 	if n := mappings(t); n != 0 || descriptorsOpen(t) != open {
-		t.Errorf("%d regions are mapped, %d descriptors are open, before it were %d", n, descriptorsOpen(t), open)
+		t.Errorf("%d regions are mapped, %d descriptors are open, %d were before", n, descriptorsOpen(t), open)
 	}
 	if err := call(within(t), h, r, []byte("goes on")); err != nil {
 		t.Error(err)
@@ -378,17 +386,17 @@ func mappings(t testing.TB) int {
 func TestLeaks(t *testing.T) {
 	cycle := func(i int) {
 		host, plugin := socketPair(t)
-		gone := make(chan struct{})
-		h, r := Shared(host), FromSocket(plugin, func() { close(gone) })
+		ended := make(chan error, 1)
+		h, r := Shared(host), FromSocket(plugin, func(err error) { ended <- err })
 		if err := call(within(t), h, r, []byte{1, 2}, make([]byte, 1<<20<<(i%2))); err != nil {
 			t.Fatal(err)
 		}
-		a, b := lease(t, h, 5, 5), lease(t, h, 2<<20, 3<<20)
+		a, b := acquire(t, h, 5, 5), acquire(t, h, 2<<20, 3<<20)
 		b.Release()
 		h.Close()
 		a.Release()
 		host.Close()
-		<-gone
+		<-ended
 		plugin.Close()
 	}
 	cycle(0)
@@ -397,11 +405,11 @@ func TestLeaks(t *testing.T) {
 		cycle(i)
 	}
 	if n := settled(routines); n > routines || descriptorsOpen(t) != fds || mappings(t) != maps || maps != 0 {
-		t.Errorf("after 100 plugins: %d goroutines, %d descriptors, %d mappings; before: %d, %d, %d", n, descriptorsOpen(t), mappings(t), routines, fds, maps)
+		t.Errorf("after 100 plugins there are %d goroutines, %d descriptors, %d mappings; %d, %d, %d were before", n, descriptorsOpen(t), mappings(t), routines, fds, maps)
 	}
 }
 
-// settled returns the number of goroutines once it is at most want, or has had every chance to be.
+// settled returns the number of goroutines as soon as it is at most want, or after many attempts.
 func settled(want int) int {
 	n := runtime.NumGoroutine()
 	for i := 0; n > want && i < 10000; i++ {

@@ -7,22 +7,22 @@ import (
 	"net"
 )
 
-var errShared = errors.New("memory: shared memory needs Linux: stream instead")
+var errShared = errors.New("shared memory needs Linux: use streams")
 
-// CanShare reports whether this system has all that shared memory needs: Linux 5.1 or later, where memory can be sealed
-// against writing by others. Without it a host streams.
+// CanShare reports whether the system supports shared memory: Linux 5.1 or later, where a memfd can
+// be sealed against writing by others. Other systems use streams.
 func CanShare() bool { return false }
 
-// Shared returns a Host that has no leases: shared memory needs Linux.
+// Shared returns a Host whose Acquire returns an error, because shared memory needs Linux.
 func Shared(*net.UnixConn) *Host {
 	h := newHost(nil)
 	h.err = errShared
 	return h
 }
 
-// FromSocket returns Regions that have none: shared memory needs Linux. gone is not called.
-func FromSocket(_ *net.UnixConn, gone func()) *Regions {
-	r := newRegions(limit, func([]byte) {})
-	r.end(errShared)
+// FromSocket returns empty Regions, because shared memory needs Linux. It does not call ended.
+func FromSocket(_ *net.UnixConn, ended func(error)) *Regions {
+	r := newRegions(maxBytes, func([]byte) {})
+	r.fail(errShared)
 	return r
 }

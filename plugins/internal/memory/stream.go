@@ -11,52 +11,52 @@ import (
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
-// Streamed returns a Host that copies through the plugin's service Memory.
+// Streamed returns a Host that copies bytes through the plugin's service Memory.
 func Streamed(client protocol.MemoryClient) *Host { return newHost(stream{client}) }
 
-// stream is the transport to a plugin with regions of its own. What the plugin answers is not trusted.
+// stream is the transport to a plugin without shared memory. Its replies are not trusted.
 type stream struct{ client protocol.MemoryClient }
 
-// answers bounds what gRPC takes in for one message: a chunk and its numbers.
-var answers = grpc.MaxCallRecvMsgSize(chunk + 64)
+// replyLimit is the gRPC limit of one message: a chunk and its numbers.
+var replyLimit = grpc.MaxCallRecvMsgSize(maxChunk + 64)
 
 func (s stream) open(ctx context.Context, id uint32, _ direction, bytes int, replaces uint32) ([]byte, error) {
-	if bytes > streamLimit {
-		return nil, fmt.Errorf("memory: region of %d bytes: a streamed one has at most %d", bytes, streamLimit)
+	if bytes > maxStreamed {
+		return nil, fmt.Errorf("want a streamed region of at most %d bytes, got %d", maxStreamed, bytes)
 	}
-	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Region: id, Bytes: uint64(bytes), Replaces: replaces}, answers); err != nil {
-		return nil, fmt.Errorf("memory: opening region %d of %d bytes at the plugin: %w", id, bytes, failure(ctx, err))
+	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Region: id, Bytes: uint64(bytes), Replaces: replaces}, replyLimit); err != nil {
+		return nil, fmt.Errorf("opening region %d of %d bytes at the plugin: %w", id, bytes, failure(ctx, err))
 	}
 	return aligned(bytes), nil
 }
 
-func (s stream) drop(ctx context.Context, id uint32) error {
-	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Replaces: id}, answers); err != nil {
-		return fmt.Errorf("memory: letting go of region %d at the plugin: %w", id, failure(ctx, err))
+func (s stream) remove(ctx context.Context, id uint32) error {
+	if _, err := s.client.Open(ctx, &protocol.OpenRequest{Replaces: id}, replyLimit); err != nil {
+		return fmt.Errorf("removing region %d at the plugin: %w", id, failure(ctx, err))
 	}
 	return nil
 }
 
-func (stream) free([]byte) {}
+func (stream) unmap([]byte) {}
 
 func (s stream) send(ctx context.Context, r region, bytes int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := s.write(ctx, r, bytes)
 	if err != nil {
-		return fmt.Errorf("memory: writing %d bytes of region %d to the plugin: %w", bytes, r.id, failure(ctx, err))
+		return fmt.Errorf("writing %d bytes of region %d to the plugin: %w", bytes, r.id, failure(ctx, err))
 	}
 	return nil
 }
 
 func (s stream) write(ctx context.Context, r region, bytes int) error {
-	w, err := s.client.Write(ctx, answers)
+	w, err := s.client.Write(ctx, replyLimit)
 	if err != nil {
 		return err
 	}
-	for at := 0; at < bytes; at += chunk {
-		err := w.Send(&protocol.Chunk{Region: r.id, Offset: uint64(at), Data: r.bytes[at:min(at+chunk, bytes)]})
-		if err == io.EOF { // the plugin ended the stream; why comes with the reply
+	for at := 0; at < bytes; at += maxChunk {
+		err := w.Send(&protocol.Chunk{Region: r.id, Offset: uint64(at), Data: r.bytes[at:min(at+maxChunk, bytes)]})
+		if err == io.EOF { // the plugin ended the stream; the reply has the reason
 			break
 		}
 		if err != nil {
@@ -67,13 +67,13 @@ func (s stream) write(ctx context.Context, r region, bytes int) error {
 	return err
 }
 
-func (s stream) receive(ctx context.Context, r region, places []Place) error {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream also where its end was not read
+func (s stream) receive(ctx context.Context, r region, spans []Span) error {
+	ctx, cancel := context.WithCancel(ctx) // ends the stream also after an error
 	defer cancel()
 	q := &protocol.ReadRequest{}
-	for _, p := range places {
+	for _, p := range spans {
 		if p.Bytes > 0 {
-			q.Spans = append(q.Spans, span(r.id, p))
+			q.Spans = append(q.Spans, spanMessage(r.id, p))
 		}
 	}
 	if len(q.Spans) == 0 {
@@ -81,13 +81,13 @@ func (s stream) receive(ctx context.Context, r region, places []Place) error {
 	}
 	err := s.read(ctx, r, q)
 	if err != nil {
-		return fmt.Errorf("memory: reading region %d from the plugin: %w", r.id, failure(ctx, err))
+		return fmt.Errorf("reading region %d from the plugin: %w", r.id, failure(ctx, err))
 	}
 	return nil
 }
 
 func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) error {
-	chunks, err := s.client.Read(ctx, q, answers)
+	chunks, err := s.client.Read(ctx, q, replyLimit)
 	if err != nil {
 		return err
 	}
@@ -95,15 +95,15 @@ func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) err
 		for at, end := span.Offset, span.Offset+span.Bytes; at < end; {
 			c, err := chunks.Recv()
 			if err == io.EOF {
-				return fmt.Errorf("span %d of %d: expected bytes from offset %d to %d, got the end of the stream", i+1, len(q.Spans), at, end)
+				return fmt.Errorf("span %d of %d: want bytes from offset %d to %d, got the end of the stream", i+1, len(q.Spans), at, end)
 			}
 			if err != nil {
 				return err
 			}
 			n := uint64(len(c.GetData()))
-			if c.GetRegion() != r.id || c.GetOffset() != at || n == 0 || n > min(chunk, end-at) {
-				return fmt.Errorf("span %d of %d: expected a chunk of region %d, offset %d, 1 to %d bytes, got one of region %d, offset %d, %d bytes",
-					i+1, len(q.Spans), r.id, at, min(chunk, end-at), c.GetRegion(), c.GetOffset(), n)
+			if c.GetRegion() != r.id || c.GetOffset() != at || n == 0 || n > min(maxChunk, end-at) {
+				return fmt.Errorf("span %d of %d: want a chunk of region %d, offset %d, 1 to %d bytes, got one of region %d, offset %d, %d bytes",
+					i+1, len(q.Spans), r.id, at, min(maxChunk, end-at), c.GetRegion(), c.GetOffset(), n)
 			}
 			copy(r.bytes[at:at+n], c.GetData())
 			at += n
@@ -113,13 +113,13 @@ func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) err
 	case io.EOF:
 		return nil
 	case nil:
-		return fmt.Errorf("expected the end of the stream, got a chunk of region %d, offset %d, %d bytes", c.GetRegion(), c.GetOffset(), len(c.GetData()))
+		return fmt.Errorf("want the end of the stream, got a chunk of region %d, offset %d, %d bytes", c.GetRegion(), c.GetOffset(), len(c.GetData()))
 	default:
 		return err
 	}
 }
 
-// failure prefers the cause that the caller knows, his context, over what gRPC made of it.
+// failure returns the cause of the context's end when it has ended, and err otherwise.
 func failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -127,10 +127,10 @@ func failure(ctx context.Context, err error) error {
 	return err
 }
 
-// aligned returns zeros that begin at a multiple of 64 in memory, where the heap leaves them.
+// aligned allocates zeros whose address is a multiple of 64.
 func aligned(bytes int) []byte {
-	b := make([]byte, bytes+align-1)
-	skip := int(-address(b) & (align - 1))
+	b := make([]byte, bytes+alignment-1)
+	skip := int(-address(b) & (alignment - 1))
 	return b[skip : skip+bytes : skip+bytes]
 }
 

@@ -2,12 +2,4 @@
 
 package process
 
-import (
-	"fmt"
-	"os"
-)
-
-func playLinux(role string) {
-	fmt.Fprintln(os.Stderr, "no role", role)
-	os.Exit(99)
-}
+var linuxRoles map[string]func()

@@ -20,7 +20,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// The tests' children are the test binary itself, with "child" and a role as arguments.
+// TestMain runs the tests, or a role when the arguments are "child" and a role: the children of the
+// tests are the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "child" {
 		play(os.Args[2])
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 
 var handshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "CRAM_TEST_COOKIE", MagicCookieValue: "cookie"}
 
-// plugins has one plugin without services: go-plugin's own health and control are enough here.
+// plugins has one plugin without services. Go-plugin serves health and control.
 var plugins = plugin.PluginSet{"none": none{}}
 
 type none struct{ plugin.NetRPCUnsupportedPlugin }
@@ -42,77 +43,95 @@ func (none) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (a
 	return nil, nil
 }
 
-func play(role string) {
-	switch role {
-	case "exit":
-		os.Exit(3)
-	case "panic":
-		panic("boom")
-	case "plugin":
+// roles are the programs of the children. linuxRoles are more of them.
+var roles = map[string]func(){
+	"exit":  func() { os.Exit(3) },
+	"panic": func() { panic("boom") },
+	"plugin": func() {
 		plugin.Serve(&plugin.ServeConfig{HandshakeConfig: handshake, Plugins: plugins, GRPCServer: plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger()})
-	case "one long line":
-		flood(os.Stdout, "x")
-	case "chatter":
+	},
+	"one long line": func() { flood(os.Stdout, "x") },
+	"chatter": func() {
 		fmt.Println("hello")
 		flood(os.Stdout, "x")
 		fmt.Println()
 		fmt.Println("the end of stdout")
-	case "flood stderr":
+	},
+	"flood stderr": func() {
 		flood(os.Stderr, "a line of thirty-two bytes, all\n")
 		fmt.Fprintln(os.Stderr, "the end of stderr")
-	case "eof": // what a plugin does
+	},
+	"eof": func() { // like a plugin
 		fmt.Println(os.Getpid())
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(7)
-	case "messages":
+	},
+	"messages": func() {
 		b := make([]byte, 100)
 		n, _ := os.Stdin.Read(b)
 		m, _ := os.Stdin.Read(b)
 		fmt.Println(n, m)
-	case "sleeper":
-		forever()
-	case "deaf":
+	},
+	"sleeper": forever,
+	"deaf": func() {
 		os.Stdin.Close()
 		fmt.Println("deaf")
 		forever()
-	case "stubborn":
+	},
+	"stubborn": func() {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 		fmt.Println("stubborn")
 		forever()
-	case "stopped":
+	},
+	"stopped": func() {
 		fmt.Println("stopped")
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		forever()
-	case "parent that exits", "parent that stays":
+	},
+	"parent that exits": func() { fmt.Println(grandchild(&syscall.SysProcAttr{})) },
+	"parent that sleeps": func() {
 		fmt.Println(grandchild(&syscall.SysProcAttr{}))
-		if role == "parent that stays" {
-			forever()
-		}
-	case "parent of a stray": // which has a session of its own and holds the pipes
-		fmt.Println(grandchild(&syscall.SysProcAttr{Setsid: true}))
-	case "environment":
+		forever()
+	},
+	// The stray has its own session and keeps the pipes open.
+	"parent of a stray": func() { fmt.Println(grandchild(&syscall.SysProcAttr{Setsid: true})) },
+	"environment": func() {
 		for _, e := range os.Environ() {
 			fmt.Fprintf(os.Stderr, "%q\n", e)
 		}
-	case "host":
-		exe, _ := os.Executable()
-		p, err := New(Spec{Path: exe, Args: []string{"child", "eof"}, SHA256: sumOf(exe)})
-		if err == nil {
-			err = p.start(context.Background(), nil)
-		}
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		pid, _ := bufio.NewReader(p.Runner(nil).Stdout()).ReadString('\n')
-		fmt.Print(pid)
-		forever()
-	default:
-		playLinux(role)
-	}
+	},
+	"host": playHost,
 }
 
-func forever() { time.Sleep(1000 * time.Hour) } // an empty select would be a deadlock
+func play(role string) {
+	f, ok := roles[role]
+	if !ok {
+		f, ok = linuxRoles[role]
+	}
+	if !ok {
+		fmt.Fprintln(os.Stderr, "no role", role)
+		os.Exit(99)
+	}
+	f()
+}
+
+// playHost starts a child, prints its number, and waits to be killed.
+func playHost() {
+	exe, _ := os.Executable()
+	p, err := New(Spec{Path: exe, Args: []string{"child", "eof"}, SHA256: sumOf(exe)})
+	if err == nil {
+		err = p.start(context.Background(), nil)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	pid, _ := bufio.NewReader(p.Runner(nil).Stdout()).ReadString('\n')
+	fmt.Print(pid)
+	forever()
+}
+
+func forever() { time.Sleep(1000 * time.Hour) } // an empty select is a deadlock
 
 // flood writes 10 MiB.
 func flood(f *os.File, s string) {

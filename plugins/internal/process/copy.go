@@ -8,16 +8,17 @@ import (
 	"syscall"
 )
 
-// copied pins a program by a copy in a private folder, which must lie where programs may be executed ($TMPDIR). Linux has something better.
-func copied(path string, sum []byte) (program, error) {
-	folder, err := os.MkdirTemp("", "cram-plugin-")
+// pinByCopy pins a program by a copy in a private directory. The system must allow programs there
+// ($TMPDIR) to be executed. Linux uses a memfd.
+func pinByCopy(path string, sum []byte) (program, error) {
+	dir, err := os.MkdirTemp("", "cram-plugin-")
 	if err != nil {
-		return program{}, fmt.Errorf("process: folder for a copy of %s: %w", path, err)
+		return program{}, fmt.Errorf("directory for a copy of %s: %w", path, err)
 	}
-	p := program{path: filepath.Join(folder, filepath.Base(path)), folder: folder}
+	p := program{path: filepath.Join(dir, filepath.Base(path)), dir: dir}
 	if err := copyFile(p.path, path); err != nil {
 		p.close()
-		return program{}, fmt.Errorf("process: copying %s: %w", path, err)
+		return program{}, fmt.Errorf("copying %s: %w", path, err)
 	}
 	f, err := os.Open(p.path)
 	if err == nil {
@@ -37,7 +38,8 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer src.Close()
-	// A child that is forked now would hold the copy open for writing until it executes something, and what is open for writing cannot be executed.
+	// A file that is open for writing cannot be executed, and a child that is forked now would keep
+	// the copy open until it executes its program.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)

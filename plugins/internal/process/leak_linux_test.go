@@ -24,11 +24,11 @@ func descriptors(t *testing.T) int {
 	return len(open)
 }
 
-// Each is one life of a Process, to its end.
-func lives(t *testing.T) map[string]func() {
+// cycles are ways to create and end a Process.
+func cycles(t *testing.T) map[string]func() {
 	sh := func(text string) Spec { return Spec{Path: "sh", Args: []string{"-c", text}} }
 	good, noInterpreter, noProgram := script(t, good), script(t, "#!/no/such/interpreter\n"), script(t, "\x7fELF and no more")
-	begin := func(s Spec) *Process {
+	start := func(s Spec) *Process {
 		p, err := New(s)
 		if err != nil {
 			t.Fatal(err)
@@ -47,15 +47,15 @@ func lives(t *testing.T) map[string]func() {
 		if err := p.Runner(nil).Start(t.Context()); err == nil {
 			t.Errorf("%s started", s.Path)
 		}
-		await(t, p.Exited(), "the end of what does not start") // without Destroy
+		await(t, p.Exited(), "the end of a program that does not start") // without Destroy
 	}
 	nothing := func() {}
 	return map[string]func(){
-		"exits":          func() { <-begin(sh("exit 3")).Exited() }, // without Destroy
-		"killed":         func() { begin(sh("sleep 1000")).Destroy() },
-		"with a family":  func() { <-begin(sh("sleep 1000 & exit 0")).Exited() },
-		"pinned":         func() { <-begin(Spec{Path: good, SHA256: sumOf(good)}).Exited() },
-		"pinned, killed": func() { begin(Spec{Path: good, SHA256: sumOf(good)}).Destroy() },
+		"exits":          func() { <-start(sh("exit 3")).Exited() }, // without Destroy
+		"killed":         func() { start(sh("sleep 1000")).Destroy() },
+		"with children":  func() { <-start(sh("sleep 1000 & exit 0")).Exited() },
+		"pinned":         func() { <-start(Spec{Path: good, SHA256: sumOf(good)}).Exited() },
+		"pinned, killed": func() { start(Spec{Path: good, SHA256: sumOf(good)}).Destroy() },
 		"not started": func() {
 			p, err := New(Spec{Path: good, SHA256: sumOf(good)})
 			if err != nil {
@@ -65,7 +65,7 @@ func lives(t *testing.T) map[string]func() {
 		},
 		"mismatch": func() {
 			if _, err := New(Spec{Path: good, SHA256: make([]byte, 32)}); err == nil {
-				t.Error("took another program than the pinned one")
+				t.Error("another program than the pinned one is accepted")
 			}
 		},
 		"no interpreter":         func() { fail(Spec{Path: noInterpreter}, nothing) },
@@ -75,7 +75,7 @@ func lives(t *testing.T) map[string]func() {
 			path := script(t, evil)
 			fail(Spec{Path: path}, func() { os.Remove(path) })
 		},
-		"folder removed": func() {
+		"directory removed": func() {
 			dir := filepath.Join(t.TempDir(), "gone")
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
@@ -85,43 +85,44 @@ func lives(t *testing.T) map[string]func() {
 	}
 }
 
-func TestNothingIsLeft(t *testing.T) {
-	all := lives(t)
+func TestLeaks(t *testing.T) {
+	all := cycles(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	for _, live := range all { // whatever is opened once and for all, is
-		live()
+	for _, cycle := range all { // opens what is opened only once
+		cycle()
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector closes forgotten files
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector closes unreachable files
 	files, routines := descriptors(t), runtime.NumGoroutine()
 	for range 50 {
-		for _, live := range all {
-			live()
+		for _, cycle := range all {
+			cycle()
 		}
 	}
-	settle(t, func() (string, bool) {
+	eventually(t, func() (string, bool) {
 		f, r := descriptors(t), runtime.NumGoroutine()
-		return fmt.Sprintf("%d descriptors, were %d; %d goroutines, were %d", f, files, r, routines), f <= files && r <= routines
+		return fmt.Sprintf("%d descriptors, %d before; %d goroutines, %d before", f, files, r, routines), f <= files && r <= routines
 	})
 	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
-		t.Errorf("there is a child left: %d, %v", pid, err)
+		t.Errorf("a child is left: %d, %v", pid, err)
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
 
-// A child inherits its three standard files and, pinned, its program, also when others are started at the same time. What the tests' own
-// parent left open to every child is none of ours.
+// TestInheritedDescriptors holds that a child inherits only its three standard files and its pinned
+// program, also when others are started at the same time. Descriptors that the test binary
+// inherited do not count.
 func TestInheritedDescriptors(t *testing.T) {
 	plain := exec.Command(self(t), "child", "descriptors")
-	said, err := plain.CombinedOutput()
+	out, err := plain.CombinedOutput()
 	if err != nil {
 		t.Fatal(err)
 	}
-	expected := map[string]bool{"0": true, "1": true, "2": true, "3": true}
-	for line := range strings.Lines(string(said)) {
+	allowed := map[string]bool{"0": true, "1": true, "2": true, "3": true}
+	for line := range strings.Lines(string(out)) {
 		name, _, _ := strings.Cut(line, " ")
-		expected[name] = true
+		allowed[name] = true
 	}
 	var all sync.WaitGroup
 	for range 8 {
@@ -137,7 +138,7 @@ func TestInheritedDescriptors(t *testing.T) {
 				t.Errorf("the child has only %q", *log)
 			}
 			for _, line := range *log {
-				if name, _, _ := strings.Cut(line, " "); !expected[name] {
+				if name, _, _ := strings.Cut(line, " "); !allowed[name] {
 					t.Errorf("the child has %s", line)
 				}
 			}
@@ -154,17 +155,18 @@ func TestMessages(t *testing.T) {
 		}
 	}
 	if got := firstLine(t, r); got != "3 2" {
-		t.Errorf("messages of %s bytes, expected 3 2", got)
+		t.Errorf("messages of %s bytes, want 3 2", got)
 	}
 }
 
-// The end of a traced child is its tracer's to collect, so that for us it looks like one that the kernel cannot end.
+// TestChildThatDoesNotEnd uses a traced child: only its tracer can reap it, so that for the host it
+// is like a child that the kernel cannot end.
 func TestChildThatDoesNotEnd(t *testing.T) {
 	p, r, _ := startRole(t, "traced")
-	said := firstLine(t, r)
-	tracer, err := strconv.Atoi(said)
+	line := firstLine(t, r)
+	tracer, err := strconv.Atoi(line)
 	if err != nil {
-		t.Skipf("SKIPPED, no process may trace another here: %s", said)
+		t.Skipf("SKIPPED, no process may trace another here: %s", line)
 	}
 	defer syscall.Kill(tracer, syscall.SIGKILL)
 	p.Destroy()
@@ -174,11 +176,11 @@ func TestChildThatDoesNotEnd(t *testing.T) {
 	if isClosed(p.Exited()) {
 		t.Error("exited")
 	}
-	if err := r.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "held by a debugger") {
+	if err := r.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "a debugger holds it") {
 		t.Errorf("Wait: %v", err)
 	}
 	if err := r.Kill(t.Context()); err == nil {
-		t.Error("Kill says that it has ended")
+		t.Error("Kill reports that it has ended")
 	}
 	if n, err := r.Stderr().Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Error("go-plugin still reads")
@@ -192,7 +194,7 @@ func TestChildThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-func TestHostIsKilled(t *testing.T) {
+func TestHostKilled(t *testing.T) {
 	temp := t.TempDir()
 	host := exec.Command(self(t), "child", "host")
 	host.Env = append(os.Environ(), "TMPDIR="+temp)
@@ -212,7 +214,7 @@ func TestHostIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = host.Wait()
-	expectGone(t, pid)
+	awaitEnd(t, pid)
 	if left, _ := os.ReadDir(temp); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}

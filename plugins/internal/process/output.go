@@ -16,10 +16,11 @@ const (
 	maxTail      = 8 << 10
 )
 
-// output takes what a child writes: the handshake apart, the rest line by line.
+// output reads what a child writes. It separates the handshake from the other lines.
 type output struct {
-	handshake, nothing *late
-	tail               tail
+	handshake *pendingReader // the first line of standard output
+	noStderr  *pendingReader // empty: standard error goes to the log
+	tail      tail
 
 	logging sync.Mutex
 	log     func(string)
@@ -29,28 +30,29 @@ func newOutput(log func(string)) *output {
 	if log == nil {
 		log = func(string) {}
 	}
-	return &output{handshake: newLate(), nothing: newLate(), log: log}
+	return &output{handshake: newPendingReader(), noStderr: newPendingReader(), log: log}
 }
 
-// drainStdout reads to the end. The first line is the handshake, if it ends within maxHandshake bytes.
+// drainStdout reads to the end. The first line is the handshake if it has at most maxHandshake
+// bytes.
 func (o *output) drainStdout(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxHandshake)
 	first, err := b.ReadSlice('\n')
 	switch err {
 	case nil:
-		o.handshake.come(string(first))
+		o.handshake.set(string(first))
 	case bufio.ErrBufferFull:
-		o.handshake.come("(the first line of standard output is longer than 4 KiB)\n")
+		o.handshake.set("(the first line of standard output is longer than 4 KiB)\n")
 		o.line(first)
 	default:
-		o.line(first) // what has no end is no handshake
-		o.handshake.come("")
+		o.line(first) // a line without an end is not a handshake
+		o.handshake.set("")
 		return
 	}
 	o.drainStderr(b)
 }
 
-// drainStderr reads to the end, line by line. A line that is longer than maxLine becomes several.
+// drainStderr reads to the end, line by line. It splits lines that are longer than maxLine.
 func (o *output) drainStderr(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxLine)
 	for {
@@ -66,14 +68,15 @@ func (o *output) line(raw []byte) {
 	if len(raw) == 0 {
 		return
 	}
-	line := strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?")) // no longer than it was
+	// The line does not become longer.
+	line := strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?"))
 	o.tail.add(line)
 	o.logging.Lock()
 	defer o.logging.Unlock()
 	o.log(line)
 }
 
-// printable replaces what could make a terminal or a log show what is not there.
+// printable replaces the characters that could change how a terminal or a log shows other text.
 func printable(r rune) rune {
 	if r == '\t' || unicode.IsPrint(r) {
 		return r
@@ -81,43 +84,43 @@ func printable(r rune) rune {
 	return '?'
 }
 
-// end ends both of go-plugin's readers.
+// end ends both readers of go-plugin.
 func (o *output) end() {
-	o.handshake.come("")
-	o.nothing.come("")
+	o.handshake.set("")
+	o.noStderr.set("")
 }
 
-// late is a reader whose content comes later, all at once.
-type late struct {
+// A pendingReader is a reader that blocks until its content is set.
+type pendingReader struct {
 	once    sync.Once
-	here    chan struct{}
+	ready   chan struct{}
 	mu      sync.Mutex
 	content strings.Reader
 }
 
-func newLate() *late { return &late{here: make(chan struct{})} }
+func newPendingReader() *pendingReader { return &pendingReader{ready: make(chan struct{})} }
 
-// come hands over the content. Only the first call counts.
-func (l *late) come(content string) {
-	l.once.Do(func() {
-		l.content.Reset(content)
-		close(l.here)
+// set sets the content. Only the first call has an effect.
+func (p *pendingReader) set(content string) {
+	p.once.Do(func() {
+		p.content.Reset(content)
+		close(p.ready)
 	})
 }
 
-func (l *late) Read(b []byte) (int, error) {
-	<-l.here
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.content.Read(b)
+func (p *pendingReader) Read(b []byte) (int, error) {
+	<-p.ready
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.content.Read(b)
 }
 
-func (l *late) Close() error {
-	l.come("")
+func (p *pendingReader) Close() error {
+	p.set("")
 	return nil
 }
 
-// tail keeps the end of what is added to it.
+// A tail keeps the last lines that were added.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte
@@ -128,11 +131,12 @@ func (t *tail) add(line string) {
 	defer t.mu.Unlock()
 	t.kept = append(append(t.kept, line...), '\n')
 	if len(t.kept) > 4*maxTail {
-		t.kept = append(t.kept[:0], t.kept[len(t.kept)-maxTail-1:]...) // one byte more tells String whether a line begins there
+		// One byte more, so that String can see whether a line begins after it.
+		t.kept = append(t.kept[:0], t.kept[len(t.kept)-maxTail-1:]...)
 	}
 }
 
-// String returns at most maxTail bytes: whole lines, or the end of the last one if that alone is longer.
+// String returns at most maxTail bytes: whole lines, or the end of the last line if that is longer.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

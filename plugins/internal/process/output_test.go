@@ -25,10 +25,10 @@ func TestHandshake(t *testing.T) {
 		o.end()
 		got, err := io.ReadAll(o.handshake)
 		if string(got) != c.handshake || err != nil {
-			t.Errorf("%s: handshake %.80q, %v, expected %.80q", c.name, got, err, c.handshake)
+			t.Errorf("%s: handshake %.80q, %v, want %.80q", c.name, got, err, c.handshake)
 		}
 		if got := strings.Join(log, "|"); got != c.logged {
-			t.Errorf("%s: logged %.80q, expected %.80q", c.name, got, c.logged)
+			t.Errorf("%s: logged %.80q, want %.80q", c.name, got, c.logged)
 		}
 	}
 }
@@ -36,20 +36,20 @@ func TestHandshake(t *testing.T) {
 func TestReadersEndWithoutHandshake(t *testing.T) {
 	o := newOutput(nil)
 	read := make(chan error)
-	for _, r := range []io.Reader{o.handshake, o.nothing} {
+	for _, r := range []io.Reader{o.handshake, o.noStderr} {
 		go func() {
 			_, err := r.Read(make([]byte, 1))
 			read <- err
 		}()
 	}
 	o.handshake.Close()
-	o.nothing.Close()
+	o.noStderr.Close()
 	for range 2 {
 		if err := <-read; err != io.EOF {
 			t.Error(err)
 		}
 	}
-	o.handshake.come("too late")
+	o.handshake.set("too late")
 	if b, _ := io.ReadAll(o.handshake); len(b) != 0 {
 		t.Errorf("read %q after the end", b)
 	}
@@ -61,11 +61,11 @@ func TestLines(t *testing.T) {
 	o.drainStderr(strings.NewReader("one\n\ntwo\r\n" + strings.Repeat("x", 2*maxLine+5) + "\nbad \xff\xfe bytes\na\tb\rc \x1b[2J\u202e\nlast"))
 	want := []string{"one", "", "two", strings.Repeat("x", maxLine), strings.Repeat("x", maxLine), "xxxxx", "bad ? bytes", "a\tb?c ?[2J?", "last"}
 	if len(log) != len(want) {
-		t.Fatalf("%d lines, expected %d", len(log), len(want))
+		t.Fatalf("%d lines, want %d", len(log), len(want))
 	}
 	for i := range want {
 		if log[i] != want[i] {
-			t.Errorf("line %d is %.50q, expected %.50q", i, log[i], want[i])
+			t.Errorf("line %d is %.50q, want %.50q", i, log[i], want[i])
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestTail(t *testing.T) {
 	for range 10_000 {
 		tail.add(line)
 		if got := tail.String(); len(got)%100 != 0 || len(got) > maxTail {
-			t.Fatalf("%d bytes, expected whole lines in at most %d", len(got), maxTail)
+			t.Fatalf("%d bytes, want whole lines in at most %d", len(got), maxTail)
 		}
 	}
 	if got := tail.String(); len(got) != 8100 || got != strings.Repeat(line+"\n", 81) {
@@ -97,7 +97,7 @@ func TestTail(t *testing.T) {
 	exact := strings.Repeat("e", maxTail-1) // fits with its newline
 	tail.add(exact)
 	if got := tail.String(); got != exact+"\n" {
-		t.Errorf("%d bytes, expected the whole line of %d", len(got), maxTail)
+		t.Errorf("%d bytes, want the whole line of %d", len(got), maxTail)
 	}
 	if len(tail.kept) > 4*maxTail {
 		t.Errorf("keeps %d bytes", len(tail.kept))

@@ -10,24 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pin copies a program to memory, seals it, and hashes what is sealed. The child executes the descriptor that it inherits. It stays open
-// there, because the interpreter of a script opens it once more.
+// pin copies a program to a memfd, seals it, and hashes the sealed copy. The child executes the
+// descriptor that it inherits. The descriptor is open in the child, because the interpreter of a
+// script opens it again.
 func pin(path string, sum []byte) (program, error) {
 	src, size, err := open(path)
 	if err != nil {
-		return program{}, fmt.Errorf("process: opening %s to pin it: %w", path, err)
+		return program{}, fmt.Errorf("opening %s to pin it: %w", path, err)
 	}
 	defer src.Close()
 	mem, err := memfd(filepath.Base(path))
 	if err != nil {
-		return program{}, fmt.Errorf("process: executable memory for %s (is vm.memfd_noexec 2?): %w", path, err)
+		return program{}, fmt.Errorf("executable memory for %s (is vm.memfd_noexec 2?): %w", path, err)
 	}
 	if _, err = io.CopyN(mem, src, size); err == nil {
 		_, err = unix.FcntlInt(mem.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
 		_ = mem.Close()
-		return program{}, fmt.Errorf("process: copying %s to memory: %w", path, err)
+		return program{}, fmt.Errorf("copying %s to memory: %w", path, err)
 	}
 	if err := verify(path, io.NewSectionReader(mem, 0, math.MaxInt64), sum); err != nil {
 		_ = mem.Close()
@@ -36,7 +37,7 @@ func pin(path string, sum []byte) (program, error) {
 	return program{path: "/proc/self/fd/3", inherited: []*os.File{mem}}, nil
 }
 
-// memfd makes a file in memory that may be executed and sealed, whether or not the kernel (from 6.3 on) wants to be told.
+// memfd creates a memfd that can be executed and sealed. Kernels before 6.3 do not have MFD_EXEC.
 func memfd(name string) (*os.File, error) {
 	name = name[:min(len(name), 200)] // the kernel takes 249 bytes
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)

@@ -25,13 +25,13 @@ func script(t *testing.T, text string) string {
 
 const good, evil = "#!/bin/sh\necho good \"$0\" $1 >&2\n", "#!/bin/sh\necho evil >&2\n"
 
-func TestPinnedProgramsRun(t *testing.T) {
+func TestPinned(t *testing.T) {
 	log := new(lines)
 	path := script(t, good)
 	p, r := start(t, Spec{Path: path, Args: []string{"arg"}, SHA256: sumOf(path), Log: log.add})
 	await(t, p.Exited(), "the end")
 	if want := []string{"good /proc/self/fd/3 arg"}; !slices.Equal(*log, want) {
-		t.Errorf("the script said %q, expected %q", *log, want)
+		t.Errorf("the script wrote %q, want %q", *log, want)
 	}
 	if r.Name() != path {
 		t.Errorf("name %q", r.Name())
@@ -72,7 +72,7 @@ func TestReplacedBetweenNewAndStart(t *testing.T) {
 			}
 			await(t, p.Exited(), "the end")
 			if len(*log) != 1 || !strings.HasPrefix((*log)[0], "good") {
-				t.Errorf("the script said %q", *log)
+				t.Errorf("the script wrote %q", *log)
 			}
 		})
 	}
@@ -83,16 +83,17 @@ func TestMismatch(t *testing.T) {
 	want, got := sha256.Sum256([]byte(good)), sha256.Sum256([]byte(evil))
 	_, err := New(Spec{Path: path, SHA256: want[:]})
 	if err == nil {
-		t.Fatal("took another program than the pinned one")
+		t.Fatal("another program than the pinned one is accepted")
 	}
 	for _, part := range []string{path, hex.EncodeToString(want[:]), hex.EncodeToString(got[:]), "pin the new sum"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not say %q", err, part)
+			t.Errorf("%q does not contain %q", err, part)
 		}
 	}
 }
 
-// What was hashed cannot change: not through the descriptor, and not through one that the child opens anew.
+// TestPinnedIsSealed holds that the hashed copy cannot change, neither through its descriptor nor
+// through one that the child opens again.
 func TestPinnedIsSealed(t *testing.T) {
 	path := script(t, good)
 	p, _ := prepare(t, Spec{Path: path, SHA256: sumOf(path)})
@@ -107,7 +108,7 @@ func TestPinnedIsSealed(t *testing.T) {
 	if err == nil {
 		defer again.Close()
 		if _, err := again.WriteAt([]byte("x"), 0); err == nil {
-			t.Error("written to when opened anew")
+			t.Error("written to after opening it again")
 		}
 	}
 	if _, err := unix.Mmap(int(mem.Fd()), 0, 10, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err == nil {
@@ -118,13 +119,13 @@ func TestPinnedIsSealed(t *testing.T) {
 	}
 }
 
-// A FIFO in place of the file would hold up whoever opens it.
+// TestOpenDoesNotBlock uses a FIFO, which blocks a program that opens it normally.
 func TestOpenDoesNotBlock(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := unix.Mkfifo(fifo, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(Spec{Path: fifo, SHA256: make([]byte, 32)}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := New(Spec{Path: fifo, SHA256: make([]byte, 32)}); err == nil || !strings.Contains(err.Error(), "want a regular file") {
 		t.Errorf("a FIFO: %v", err)
 	}
 }

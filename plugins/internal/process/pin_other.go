@@ -2,4 +2,4 @@
 
 package process
 
-func pin(path string, sum []byte) (program, error) { return copied(path, sum) }
+func pin(path string, sum []byte) (program, error) { return pinByCopy(path, sum) }

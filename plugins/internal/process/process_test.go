@@ -23,7 +23,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 )
 
-// lines collects a log. Log is called one line at a time, and these are read after Exited.
+// lines collects a log. The calls of Log do not overlap, and tests read the lines after Exited.
 type lines []string
 
 func (l *lines) add(line string) { *l = append(*l, line) }
@@ -73,7 +73,7 @@ func startRole(t *testing.T, role string) (*Process, runner.Runner, *lines) {
 	return p, r, log
 }
 
-// await guards a test against hanging; how long something takes is not tested.
+// await fails a test that hangs. It does not test times.
 func await(t *testing.T, c <-chan struct{}, what string) {
 	t.Helper()
 	select {
@@ -83,19 +83,19 @@ func await(t *testing.T, c <-chan struct{}, what string) {
 	}
 }
 
-// settle waits until a condition holds that comes true soon after something else.
-func settle(t *testing.T, what func() (string, bool)) {
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what func() (string, bool)) {
 	t.Helper()
 	var last string
 	for range 3000 {
-		said, ok := what()
+		state, ok := what()
 		if ok {
 			return
 		}
-		last = said
+		last = state
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("does not settle: %s", last)
+	t.Fatalf("the condition does not hold: %s", last)
 }
 
 func firstLine(t *testing.T, r runner.Runner) string {
@@ -116,10 +116,11 @@ func pidLine(t *testing.T, r runner.Runner) int {
 	return pid
 }
 
-// expectGone waits until a process that is not our child has ended. One that nobody has reaped yet has ended too.
-func expectGone(t *testing.T, pid int) {
+// awaitEnd waits until a process has ended that is not our child. A process that is not reaped yet
+// has ended, too.
+func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
-	settle(t, func() (string, bool) {
+	eventually(t, func() (string, bool) {
 		if syscall.Kill(pid, 0) == syscall.ESRCH {
 			return "", true
 		}
@@ -145,11 +146,11 @@ func TestEnds(t *testing.T) {
 			}
 			await(t, p.Exited(), "the end")
 			if got := p.State(); got != c.state {
-				t.Errorf("state %q, expected %q", got, c.state)
+				t.Errorf("state %q, want %q", got, c.state)
 			}
 			tail := p.Tail()
 			if !strings.Contains(tail, c.tail) || len(tail) > maxTail {
-				t.Errorf("tail of %d bytes %.200q, expected %q in at most %d", len(tail), tail, c.tail, maxTail)
+				t.Errorf("tail of %d bytes %.200q, want %q in at most %d", len(tail), tail, c.tail, maxTail)
 			}
 			for _, line := range *log {
 				if len(line) > maxLine || strings.Contains(line, "\n") {
@@ -186,7 +187,7 @@ func TestAllOutputIsLogged(t *testing.T) {
 }
 
 func TestDestroy(t *testing.T) {
-	for _, role := range []string{"eof", "stubborn", "stopped", "deaf", "parent that stays"} {
+	for _, role := range []string{"eof", "stubborn", "stopped", "deaf", "parent that sleeps"} {
 		t.Run(role, func(t *testing.T) {
 			p, r, _ := startRole(t, role)
 			firstLine(t, r)
@@ -194,7 +195,7 @@ func TestDestroy(t *testing.T) {
 				t.Errorf("state %q", got)
 			}
 			var all sync.WaitGroup
-			for range 4 { // at any time and often
+			for range 4 { // more than once
 				all.Go(p.Destroy)
 			}
 			all.Wait()
@@ -210,7 +211,7 @@ func TestDestroy(t *testing.T) {
 				t.Errorf("Kill: %v", err)
 			}
 			if _, err := p.Socket().Write([]byte("x")); err == nil {
-				t.Error("the lifeline is still open")
+				t.Error("standard input is still open")
 			}
 		})
 	}
@@ -224,15 +225,15 @@ func TestGrandchildren(t *testing.T) {
 		if got := p.State(); got != "exit status 0" {
 			t.Errorf("state %q", got)
 		}
-		expectGone(t, pid)
+		awaitEnd(t, pid)
 	})
 	t.Run("end with a child that is killed", func(t *testing.T) {
-		p, r, _ := startRole(t, "parent that stays")
+		p, r, _ := startRole(t, "parent that sleeps")
 		pid := pidLine(t, r)
 		p.Destroy()
-		expectGone(t, pid)
+		awaitEnd(t, pid)
 	})
-	t.Run("that left the group do not hold up Wait", func(t *testing.T) {
+	t.Run("that left the group do not block Wait", func(t *testing.T) {
 		p, r, _ := startRole(t, "parent of a stray")
 		pid := pidLine(t, r)
 		defer syscall.Kill(pid, syscall.SIGKILL)
@@ -246,8 +247,9 @@ func TestGrandchildren(t *testing.T) {
 	})
 }
 
-func TestLifeline(t *testing.T) {
-	// All are started at once, so that an end that another child inherits would keep its own from ending.
+func TestStdin(t *testing.T) {
+	// All are started at the same time: an end that another child inherits would keep a child
+	// running.
 	const n = 8
 	var ps [n]*Process
 	var all sync.WaitGroup
@@ -263,19 +265,19 @@ func TestLifeline(t *testing.T) {
 	all.Wait()
 	for i, p := range ps {
 		p.Socket().Close()
-		await(t, p.Exited(), "the end of a child whose lifeline was cut")
+		await(t, p.Exited(), "the end of a child whose standard input is closed")
 		if got := p.State(); got != "exit status 7" {
 			t.Errorf("state %q", got)
 		}
 		for _, other := range ps[i+1:] {
 			if got := other.State(); got != "running" {
-				t.Fatalf("a child with its lifeline: %s", got)
+				t.Fatalf("a child with open standard input: %s", got)
 			}
 		}
 	}
 }
 
-// The environment is compared in whole, so nothing of the host's can be in it.
+// TestEnvironment compares the whole environment.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("CRAM_TEST_SECRET", "planted")
 	for _, c := range []struct{ spec, added, want []string }{
@@ -291,42 +293,42 @@ func TestEnvironment(t *testing.T) {
 		await(t, p.Exited(), "the end")
 		slices.Sort(*log)
 		if !slices.Equal(*log, c.want) {
-			t.Errorf("environment %q, expected %q", *log, c.want)
+			t.Errorf("environment %q, want %q", *log, c.want)
 		}
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	folder := t.TempDir()
-	plain := filepath.Join(folder, "plain")
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
 	if err := os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		spec Spec
-		says string
+		want string
 	}{
-		"empty path":       {Spec{}, "path of the program is empty"},
-		"folder":           {Spec{Path: folder}, "is a folder"},
-		"not executable":   {Spec{Path: plain}, "is not an executable file"},
-		"missing":          {Spec{Path: filepath.Join(folder, "none")}, "no program"},
-		"missing in PATH":  {Spec{Path: "cram-no-such-program"}, "no program"},
-		"short sum":        {Spec{Path: self(t), SHA256: []byte{1, 2}}, "has 2 bytes, expected 32"},
-		"empty sum":        {Spec{Path: self(t), SHA256: []byte{}}, "has 0 bytes, expected 32"},
-		"environment":      {Spec{Path: self(t), Env: []string{"PATH"}}, "not NAME=VALUE"},
-		"working folder":   {Spec{Path: self(t), Dir: filepath.Join(folder, "none")}, "working folder"},
-		"working on files": {Spec{Path: self(t), Dir: plain}, "is a file"},
+		"empty path":        {Spec{}, "path of the program is empty"},
+		"directory":         {Spec{Path: dir}, "is a directory"},
+		"not executable":    {Spec{Path: plain}, "is not an executable file"},
+		"missing":           {Spec{Path: filepath.Join(dir, "none")}, "no program"},
+		"missing in PATH":   {Spec{Path: "cram-no-such-program"}, "no program"},
+		"short sum":         {Spec{Path: self(t), SHA256: []byte{1, 2}}, "want 32 bytes, got 2"},
+		"empty sum":         {Spec{Path: self(t), SHA256: []byte{}}, "want 32 bytes, got 0"},
+		"environment":       {Spec{Path: self(t), Env: []string{"PATH"}}, "want entries NAME=VALUE"},
+		"working directory": {Spec{Path: self(t), Dir: filepath.Join(dir, "none")}, "working directory"},
+		"working on files":  {Spec{Path: self(t), Dir: plain}, "is a file"},
 	} {
 		p, err := New(c.spec)
-		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, expected %q", name, err, c.says)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 		if p != nil {
-			t.Errorf("%s: a Process beside the error", name)
+			t.Errorf("%s: a Process in addition to the error", name)
 		}
 	}
-	if _, err := New(Spec{Path: filepath.Join(folder, "none")}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing program is %v, expected fs.ErrNotExist in it", err)
+	if _, err := New(Spec{Path: filepath.Join(dir, "none")}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing program: want fs.ErrNotExist, got %v", err)
 	}
 }
 
@@ -347,31 +349,32 @@ func TestStartsOnce(t *testing.T) {
 		t.Errorf("before the start: ID %q, %s", r.ID(), p.State())
 	}
 	if err := r.Wait(t.Context()); err == nil {
-		t.Error("waited for what was not started")
+		t.Error("Wait returned nil before the start")
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := r.Start(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("start with an ended context: %v", err)
+		t.Errorf("start with a cancelled context: %v", err)
 	}
 	p.Destroy()
-	await(t, p.Exited(), "the end of what was not started")
+	await(t, p.Exited(), "the end of a Process that was not started")
 	if err := r.Start(t.Context()); err == nil {
 		t.Error("started after Destroy")
 	}
 	if err := r.Wait(t.Context()); err == nil {
-		t.Error("Wait says that a child that never was ended well")
+		t.Error("Wait returned nil without a child")
 	}
 	if r.ID() != "" || p.State() != "not started" {
 		t.Errorf("after Destroy: ID %q, %s", r.ID(), p.State())
 	}
 }
 
-// Nobody forks while the test holds the lock, so that the start is under way when it is destroyed.
+// TestDestroyDuringStart holds the lock of forks, so that the start is running when Destroy is
+// called.
 func TestDestroyDuringStart(t *testing.T) {
 	p, r := prepare(t, Spec{Path: self(t), Args: []string{"child", "sleeper"}})
 	seen := func(what string, f func() bool) {
-		settle(t, func() (string, bool) {
+		eventually(t, func() (string, bool) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return what, f()
@@ -388,7 +391,7 @@ func TestDestroyDuringStart(t *testing.T) {
 		})
 		seen("start", func() bool { return p.stage == starting })
 		both.Go(p.Destroy)
-		seen("Destroy", func() bool { return p.doomed != nil })
+		seen("Destroy", func() bool { return p.killTimer != nil })
 	}()
 	both.Wait()
 	await(t, p.Exited(), "the end")
@@ -397,7 +400,7 @@ func TestDestroyDuringStart(t *testing.T) {
 	}
 }
 
-// A context bounds the waiting, never the killing.
+// TestContexts holds that a context limits the wait and not the kill.
 func TestContexts(t *testing.T) {
 	p, r, _ := startRole(t, "eof")
 	firstLine(t, r)
@@ -415,8 +418,8 @@ func TestContexts(t *testing.T) {
 	}
 }
 
-// A Log that blocks is the caller's fault, and still does not keep the end of the child from being seen.
-func TestLogThatBlocks(t *testing.T) {
+// TestBlockedLog holds that Exited is closed although the Log blocks.
+func TestBlockedLog(t *testing.T) {
 	block := make(chan struct{})
 	defer close(block)
 	p, _ := start(t, Spec{Path: self(t), Args: []string{"child", "panic"}, Log: func(string) { <-block }})

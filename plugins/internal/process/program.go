@@ -13,57 +13,57 @@ import (
 	"syscall"
 )
 
-// A program is what is executed: the file that was named, or a copy of it that changes no more.
+// A program is the file to execute: the file of the Spec, or a copy that cannot change.
 type program struct {
-	path      string     // as the child sees it
+	path      string     // in the child
 	inherited []*os.File // the child's descriptors from 3 on
-	folder    string     // of the copy, removed at the end
+	dir       string     // of the copy; removed by close
 }
 
 func (p program) close() {
 	closeAll(p.inherited)
-	if p.folder != "" {
-		_ = os.RemoveAll(p.folder)
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
 	}
 }
 
-// resolve finds a program as exec.Command does, and returns its absolute path.
+// resolve returns the absolute path of a program, which it finds like exec.Command.
 func resolve(name string) (string, error) {
 	if name == "" {
-		return "", errors.New("process: the path of the program is empty")
+		return "", errors.New("the path of the program is empty")
 	}
 	path, err := exec.LookPath(name)
 	if failed, ok := err.(*exec.Error); ok {
-		err = failed.Err // the messages below have the name
+		err = failed.Err // the errors below have the name
 		if at, ok := err.(*fs.PathError); ok {
 			err = at.Err
 		}
 	}
 	switch {
 	case errors.Is(err, syscall.EISDIR):
-		return "", fmt.Errorf("process: %s is a folder: name the program in it", name)
+		return "", fmt.Errorf("%s is a directory, want a program", name)
 	case errors.Is(err, fs.ErrPermission):
-		return "", fmt.Errorf("process: %s is not an executable file (chmod +x?): %w", name, err)
+		return "", fmt.Errorf("%s is not an executable file (chmod +x?): %w", name, err)
 	case errors.Is(err, exec.ErrDot):
-		return "", fmt.Errorf("process: %s is found in the current folder only: write ./%s if that one is meant: %w", name, name, err)
+		return "", fmt.Errorf("%s is only in the current directory: write ./%s to use that one: %w", name, name, err)
 	case err != nil:
-		return "", fmt.Errorf("process: no program %s, as a path or in PATH: %w", name, err)
+		return "", fmt.Errorf("no program %s, neither as a path nor in PATH: %w", name, err)
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return "", fmt.Errorf("process: path of %s: %w", name, err)
+		return "", fmt.Errorf("path of %s: %w", name, err)
 	}
 	return path, nil
 }
 
-// open opens a regular file to copy it, and returns its size.
+// open opens a regular file and returns its size.
 func open(path string) (*os.File, int64, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0) // whatever it has become meanwhile, opening it returns
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0) // so that opening a FIFO returns
 	if err != nil {
 		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("not a regular file (%v)", info.Mode())
+		err = fmt.Errorf("want a regular file, got %v", info.Mode())
 	}
 	if err != nil {
 		_ = f.Close()
@@ -76,11 +76,10 @@ func open(path string) (*os.File, int64, error) {
 func verify(path string, content io.Reader, want []byte) error {
 	h := sha256.New()
 	if _, err := io.Copy(h, content); err != nil {
-		return fmt.Errorf("process: reading the copy of %s: %w", path, err)
+		return fmt.Errorf("reading the copy of %s: %w", path, err)
 	}
 	if got := h.Sum(nil); subtle.ConstantTimeCompare(got, want) != 1 {
-		return fmt.Errorf("process: %s has SHA-256 %x, pinned is %x: this is not the program that was pinned, and it was not started; "+
-			"if it was replaced on purpose, pin the new sum", path, got, want)
+		return fmt.Errorf("%s is not the program that was pinned: want SHA-256 %x, got %x; pin the new sum if the program was replaced on purpose", path, want, got)
 	}
 	return nil
 }

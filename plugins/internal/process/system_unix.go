@@ -12,10 +12,10 @@ import (
 
 const nonblock = syscall.O_NONBLOCK
 
-// lifeline makes files of a pair of sockets that close on exec.
-func lifeline(ends [2]int) (io.Closer, *os.File, error) {
-	host, child := os.NewFile(uintptr(ends[0]), "lifeline"), os.NewFile(uintptr(ends[1]), "standard input")
-	conn, err := net.FileConn(host) // its own duplicate
+// socketFiles returns the two sockets of a pair, which close on exec.
+func socketFiles(ends [2]int) (io.Closer, *os.File, error) {
+	host, child := os.NewFile(uintptr(ends[0]), "host's end of standard input"), os.NewFile(uintptr(ends[1]), "standard input")
+	conn, err := net.FileConn(host) // duplicates the descriptor
 	_ = host.Close()
 	if err != nil {
 		_ = child.Close()
@@ -24,14 +24,15 @@ func lifeline(ends [2]int) (io.Closer, *os.File, error) {
 	return conn, child, nil
 }
 
-// group is a process group, by the number of the process that leads it.
+// A group is a process group. Its number is that of its leader.
 type group int
 
-// lead makes the child the leader of a group of its own.
-func lead(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// setGroup makes the child the leader of a new group.
+func setGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func newGroup(leader *os.Process) group { return group(leader.Pid) }
 
-func (g group) kill() { _ = syscall.Kill(-int(g), syscall.SIGKILL) } // no such group: all have ended
+// kill kills the group. An error means that all its processes have ended.
+func (g group) kill() { _ = syscall.Kill(-int(g), syscall.SIGKILL) }
 
 func (g group) close() {}

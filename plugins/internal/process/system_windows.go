@@ -11,21 +11,23 @@ import (
 
 const nonblock = 0
 
-// newLifeline returns the two ends of the child's standard input, a pipe.
-func newLifeline() (host io.Closer, child *os.File, err error) {
+// newStdin returns the two ends of the child's standard input, a pipe.
+func newStdin() (host io.Closer, child *os.File, err error) {
 	child, host, err = os.Pipe()
 	return host, child, err
 }
 
-// group is a job: what is in it ends with it, at the latest when the host has ended. Without a job (0) it is the child alone.
+// A group is a job object: its processes are killed when it is closed, at the latest when the host
+// has ended. When job is 0, the group is the child alone.
 type group struct {
 	job    windows.Handle
 	leader *os.Process
 }
 
-func lead(*exec.Cmd) {}
+func setGroup(*exec.Cmd) {}
 
-// newGroup puts the child in a job. What the child has started before that is not in it.
+// newGroup creates a job and adds the child. Processes that the child has started before are not in
+// the job.
 func newGroup(leader *os.Process) group {
 	job, err := newJob(uint32(leader.Pid))
 	if err != nil {
@@ -41,7 +43,8 @@ func newJob(pid uint32) (windows.Handle, error) {
 	}
 	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
 	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	// Safe: the call reads the structure, whose size it is told, before it returns, and keeps no pointer to it.
+	// Safe: the call gets the size of the structure, reads it before it returns, and keeps no
+	// pointer.
 	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
 	if err == nil {
 		err = assign(job, pid)
@@ -64,7 +67,7 @@ func assign(job windows.Handle, pid uint32) error {
 
 func (g group) kill() {
 	if g.job == 0 || windows.TerminateJobObject(g.job, 1) != nil {
-		_ = g.leader.Kill() // an error says that it has ended
+		_ = g.leader.Kill() // an error means that it has ended
 	}
 }
 

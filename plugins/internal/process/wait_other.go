@@ -4,8 +4,8 @@ package process
 
 import "os/exec"
 
-// wait waits for the child's end, reaps, and calls ended. In between, its number could in theory be given to another group; a group that still has members
-// keeps it.
+// wait waits until the child has ended, reaps it, and calls ended. In theory another group can get
+// the child's number in between, but not while the child's group has members.
 func wait(cmd *exec.Cmd, ended func()) error {
 	err := cmd.Wait()
 	ended()

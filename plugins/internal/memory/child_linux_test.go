@@ -17,7 +17,7 @@ import (
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 )
 
-// The tests of this file run their own binary again, as a plugin or as a host.
+// The tests of this file start the test binary again as a plugin or as a host.
 const role = "CRAM_MEMORY_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -38,19 +38,21 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// A request is a call to a plugin process, an answer what it says.
+// A request is a call to a plugin process.
 type request struct{ In, Out *protocol.Span }
 
-type answer struct {
+// A reply is the result of a request.
+type reply struct {
 	Error   string
-	Attacks map[string]string // by what was tried: the error that it met
+	Attacks map[string]string // error of each attempt
 }
 
-// process is a child whose standard input is the socket, with requests on descriptor 3 and answers on its standard output.
+// process is a child whose standard input is the socket. It reads requests from descriptor 3 and
+// writes replies to its standard output.
 type process struct {
 	cmd      *exec.Cmd
 	requests *json.Encoder
-	answers  *json.Decoder
+	replies  *json.Decoder
 }
 
 func start(t *testing.T, as string) (*process, *net.UnixConn) {
@@ -70,7 +72,7 @@ func start(t *testing.T, as string) (*process, *net.UnixConn) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), role+"="+as)
 	cmd.Stdin, cmd.Stderr, cmd.ExtraFiles = stdin, os.Stderr, []*os.File{in}
-	answers, err := cmd.StdoutPipe()
+	replies, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,26 +85,26 @@ func start(t *testing.T, as string) (*process, *net.UnixConn) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return &process{cmd, json.NewEncoder(requests), json.NewDecoder(answers)}, host
+	return &process{cmd, json.NewEncoder(requests), json.NewDecoder(replies)}, host
 }
 
-func (p *process) call(q request) (answer, error) {
-	var a answer
+func (p *process) call(q request) (reply, error) {
+	var a reply
 	if err := p.requests.Encode(q); err != nil {
 		return a, err
 	}
-	return a, p.answers.Decode(&a)
+	return a, p.replies.Decode(&a)
 }
 
-// serve answers requests until the host closes their pipe.
-func serve(f func(request) answer) error {
-	requests, answers := json.NewDecoder(os.NewFile(3, "requests")), json.NewEncoder(os.Stdout)
+// serve handles requests until the host closes their pipe.
+func serve(f func(request) reply) error {
+	requests, replies := json.NewDecoder(os.NewFile(3, "requests")), json.NewEncoder(os.Stdout)
 	for {
 		var q request
 		if err := requests.Decode(&q); err != nil {
 			return err
 		}
-		if err := answers.Encode(f(q)); err != nil {
+		if err := replies.Encode(f(q)); err != nil {
 			return err
 		}
 	}
@@ -116,35 +118,34 @@ func stdin() (*net.UnixConn, error) {
 	return c.(*net.UnixConn), nil
 }
 
-// runPlugin writes the complement of what it gets, and tries to change that.
+// runPlugin writes the complement of its input to its output, and tries to change its input.
 func runPlugin() error {
 	socket, err := stdin()
 	if err != nil {
 		return err
 	}
-	var r *Regions
-	r = FromSocket(socket, func() {
-		fmt.Printf("\"gone: %v\"\n", r.Err())
+	r := FromSocket(socket, func(err error) {
+		fmt.Printf("\"ended: %v\"\n", err)
 		os.Exit(0)
 	})
-	return serve(func(q request) answer {
-		defer r.Enter()()
+	return serve(func(q request) reply {
+		defer r.StartCall()()
 		x, err := r.In(context.Background(), q.In)
 		if err != nil {
-			return answer{Error: err.Error()}
+			return reply{Error: err.Error()}
 		}
 		y, err := r.Out(context.Background(), q.Out)
 		if err != nil {
-			return answer{Error: err.Error()}
+			return reply{Error: err.Error()}
 		}
-		a := answer{Attacks: map[string]string{}}
+		a := reply{Attacks: map[string]string{}}
 		for i := range x {
 			y[i] = ^x[i]
 		}
 		addr, err := write(x, len(x)-1)
-		region, offset, ok := r.Locate(addr)
+		region, offset, ok := locate(r, addr)
 		if err == nil || !ok || region != q.In.Region || offset != int(q.In.Offset)+len(x)-1 {
-			a.Error = fmt.Sprintf("a write to the input: %v, located in region %d at %d, %v", err, region, offset, ok)
+			a.Error = fmt.Sprintf("a write to the input: %v, in region %d at %d, %v", err, region, offset, ok)
 		}
 		return a
 	})
@@ -159,48 +160,48 @@ func TestProcess(t *testing.T) {
 		var in, out Layout
 		in.Add(3)
 		x, y := in.Add(n), out.Add(n)
-		l, err := h.Lease(within(t), in, out)
+		pair, err := h.Acquire(within(t), in, out)
 		if err != nil {
 			t.Fatal(err)
 		}
 		data := noise(rng, n)
-		copy(l.In(x), data)
-		a, err := p.call(request{l.InSpan(x), l.OutSpan(y)})
+		copy(pair.In(x), data)
+		a, err := p.call(request{pair.InSpan(x), pair.OutSpan(y)})
 		if err != nil || a.Error != "" {
 			t.Fatalf("%d bytes: %v %s", n, err, a.Error)
 		}
-		for i, b := range l.Out(y) {
-			if b != ^data[i] || l.In(x)[i] != data[i] {
-				t.Fatalf("%d bytes: at %d sent %#x, have %#x, got %#x", n, i, data[i], l.In(x)[i], b)
+		for i, b := range pair.Out(y) {
+			if b != ^data[i] || pair.In(x)[i] != data[i] {
+				t.Fatalf("%d bytes: at %d sent %#x, kept %#x, got %#x", n, i, data[i], pair.In(x)[i], b)
 			}
 		}
-		l.Release()
+		pair.Release()
 	}
 	if want := uint32(4 * 2); h.last != want { // 1, 2, 16 and 32 MiB, in both directions
-		t.Errorf("%d regions were made, want %d", h.last, want)
+		t.Errorf("%d regions were created, want %d", h.last, want)
 	}
 	if a, err := p.call(request{&protocol.Span{Region: h.last - 3, Bytes: 1}, &protocol.Span{}}); err != nil || a.Error == "" {
-		t.Errorf("a region that was replaced is still there: %v %v", a, err)
+		t.Errorf("a region that was replaced still exists: %v %v", a, err)
 	}
 }
 
-// runAttacker keeps the descriptors that it gets and tries everything on the first.
+// runAttacker tries to change the region of each descriptor that it receives.
 func runAttacker() error {
 	socket, err := stdin()
 	if err != nil {
 		return err
 	}
-	return serve(func(request) answer {
+	return serve(func(request) reply {
 		buf, rights := make([]byte, messageSize), make([]byte, unix.CmsgSpace(4))
 		_, n, _, _, err := socket.ReadMsgUnix(buf, rights)
 		if err != nil {
-			return answer{Error: err.Error()}
+			return reply{Error: err.Error()}
 		}
 		fds, err := descriptors(rights[:n])
 		if err != nil || len(fds) != 1 {
-			return answer{Error: fmt.Sprint(fds, err)}
+			return reply{Error: fmt.Sprint(fds, err)}
 		}
-		return answer{Attacks: attack(fds[0])}
+		return reply{Attacks: attack(fds[0])}
 	})
 }
 
@@ -259,19 +260,19 @@ func TestAttacker(t *testing.T) {
 	p, socket := start(t, "attacker")
 	h := Shared(socket)
 	defer h.Close()
-	l := lease(t, h, 1<<20, 1<<20)
-	defer l.Release()
-	x := l.In(Place{0, 1 << 20})
+	pair := acquire(t, h, 1<<20, 1<<20)
+	defer pair.Release()
+	x := pair.In(Span{0, 1 << 20})
 	for i := range x {
 		x[i] = 0x55
 	}
-	toward, err := p.call(request{})
-	if err != nil || toward.Error != "" || len(toward.Attacks) != 10 {
-		t.Fatal(toward, err)
+	in, err := p.call(request{})
+	if err != nil || in.Error != "" || len(in.Attacks) != 10 {
+		t.Fatal(in, err)
 	}
-	for what, met := range toward.Attacks {
+	for what, met := range in.Attacks {
 		if met == "" {
-			t.Errorf("toward the plugin: %s succeeds", what)
+			t.Errorf("input region: %s succeeds", what)
 		}
 	}
 	for i, b := range x {
@@ -279,23 +280,23 @@ func TestAttacker(t *testing.T) {
 			t.Fatalf("byte %d of the input was changed to %#x", i, b)
 		}
 	}
-	x[0] = 1 // the host still writes
-	back, err := p.call(request{})
-	if err != nil || back.Error != "" {
-		t.Fatal(back, err)
+	x[0] = 1 // the host can still write
+	out, err := p.call(request{})
+	if err != nil || out.Error != "" {
+		t.Fatal(out, err)
 	}
 	for what, fails := range map[string]bool{"map": false, "shrink": true, "grow": true, "seal": true} {
-		if met := back.Attacks[what]; (met != "") != fails {
-			t.Errorf("toward the host: %s: %q", what, met)
+		if met := out.Attacks[what]; (met != "") != fails {
+			t.Errorf("output region: %s: %q", what, met)
 		}
 	}
-	y := l.Out(Place{0, 1 << 20}) // all of it can be read whatever was done to it
+	y := pair.Out(Span{0, 1 << 20}) // the whole region can be read after the attacks
 	for i := 0; i < len(y); i += 4096 {
 		_ = y[i]
 	}
 }
 
-// runHost starts a plugin, makes regions for it, and waits to be killed.
+// runHost starts a plugin, creates regions for it, and waits to be killed.
 func runHost() error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -308,7 +309,7 @@ func runHost() error {
 	unix.Close(fds[0])
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), role+"=plugin")
-	// The requests come from the test itself: they do not end with this host.
+	// The test sends the requests, so that their pipe stays open when this host ends.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.NewFile(uintptr(fds[1]), "plugin"), os.Stdout, os.Stderr, []*os.File{os.NewFile(3, "requests")}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -316,7 +317,7 @@ func runHost() error {
 	unix.Close(fds[1])
 	var l Layout
 	p := l.Add(100)
-	if _, err := Shared(c.(*net.UnixConn)).Lease(context.Background(), l, l); err != nil {
+	if _, err := Shared(c.(*net.UnixConn)).Acquire(context.Background(), l, l); err != nil {
 		return err
 	}
 	fmt.Printf("%q\n", fmt.Sprint("ready ", p))
@@ -344,20 +345,20 @@ func TestHostKilled(t *testing.T) {
 	in.Close()
 	lines := bufio.NewReader(out)
 	if line, err := lines.ReadString('\n'); line != "\"ready {0 100}\"\n" {
-		t.Fatalf("the host says %q, %v", line, err)
+		t.Fatalf("the host wrote %q, %v", line, err)
 	}
 	if err := json.NewEncoder(requests).Encode(request{&protocol.Span{Region: 1, Bytes: 100}, &protocol.Span{Region: 2, Bytes: 100}}); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := lines.ReadString('\n'); line != "{\"Error\":\"\",\"Attacks\":{}}\n" {
-		t.Fatalf("the plugin answers %q, %v", line, err)
+		t.Fatalf("the plugin replied %q, %v", line, err)
 	}
 	host.Process.Kill()
 	host.Wait()
-	if line, err := lines.ReadString('\n'); line != "\"gone: EOF\"\n" {
-		t.Fatalf("the plugin, its host killed, says %q, %v", line, err)
+	if line, err := lines.ReadString('\n'); line != "\"ended: EOF\"\n" {
+		t.Fatalf("after its host was killed the plugin wrote %q, %v", line, err)
 	}
-	if rest, err := io.ReadAll(lines); len(rest) != 0 || err != nil { // the end comes when the plugin has ended
-		t.Fatalf("the plugin then says %q, %v", rest, err)
+	if rest, err := io.ReadAll(lines); len(rest) != 0 || err != nil { // EOF: the plugin has ended
+		t.Fatalf("the plugin then wrote %q, %v", rest, err)
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"syscall"
 )
 
-// newLifeline returns the two ends of the child's standard input. Not all of these systems have packets, so it is a stream.
-func newLifeline() (host io.Closer, child *os.File, err error) {
-	syscall.ForkLock.RLock() // nobody is forked before both ends close on exec
+// newStdin returns the two ends of the child's standard input, a stream: not all of these systems
+// have packets.
+func newStdin() (host io.Closer, child *os.File, err error) {
+	syscall.ForkLock.RLock() // no child is forked before both ends close on exec
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
 		syscall.CloseOnExec(ends[0])
@@ -20,5 +21,5 @@ func newLifeline() (host io.Closer, child *os.File, err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	return lifeline(ends)
+	return socketFiles(ends)
 }

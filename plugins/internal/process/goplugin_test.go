@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 )
 
-// client is go-plugin's, over a Process in a role.
+// client returns a client of go-plugin for a Process in a role.
 func client(t *testing.T, role string) (*plugin.Client, *Process) {
 	t.Helper()
 	p, _ := prepare(t, Spec{Path: self(t), Args: []string{"child", role}, SHA256: sumOf(self(t))})
@@ -33,7 +33,7 @@ func client(t *testing.T, role string) (*plugin.Client, *Process) {
 	return c, p
 }
 
-func TestUnderGoPlugin(t *testing.T) {
+func TestGoPlugin(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c, p := client(t, "plugin")
 	rpc, err := c.Client()
@@ -52,7 +52,7 @@ func TestUnderGoPlugin(t *testing.T) {
 		t.Errorf("state %q", got)
 	}
 	if !c.Exited() {
-		t.Error("go-plugin does not know of the end")
+		t.Error("go-plugin does not report the end")
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
@@ -60,12 +60,12 @@ func TestUnderGoPlugin(t *testing.T) {
 }
 
 func TestNoHandshake(t *testing.T) {
-	for role, says := range map[string][]string{
+	for role, wants := range map[string][]string{
 		"exit":          {"ended before its handshake", "exit status 3"},
 		"panic":         {"ended before its handshake", "exit status 2", "panic: boom"},
 		"one long line": {"longer than 4 KiB", "exit status 0"},
 		"chatter":       {"Unrecognized remote plugin message: hello", "the end of stdout"},
-		"stubborn":      {"Unrecognized remote plugin message: stubborn", "still running"},
+		"stubborn":      {"Unrecognized remote plugin message: stubborn", "is running"},
 	} {
 		t.Run(role, func(t *testing.T) {
 			c, p := client(t, role)
@@ -73,9 +73,9 @@ func TestNoHandshake(t *testing.T) {
 			if err == nil {
 				t.Fatal("started")
 			}
-			for _, want := range says {
+			for _, want := range wants {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%.500q does not say %q", err, want)
+					t.Errorf("%.500q does not contain %q", err, want)
 				}
 			}
 			c.Kill()
