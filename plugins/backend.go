@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,83 +17,80 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Backend is a [backends.Backend] in a process of its own. A call runs a whole program; the slots of its sessions live in the plugin.
+// Backend is a [backends.Backend] in a separate process. [LaunchBackend] returns one. A call runs a
+// whole program; the slots of its sessions are in the plugin.
 //
-// When the plugin dies they are gone: every call from then on is a [*DiedError] that wraps [backends.ErrLost]. Launch another, and go on from
-// the last checkpoint. The zero value, and nil, are one that is closed; [LaunchBackend] makes one.
+// When the plugin dies, the slots are lost, and all calls return a [*DiedError] that wraps
+// [backends.ErrLost]. A training then launches another plugin and resumes from its last checkpoint.
 type Backend struct {
-	link   *link
-	client protocol.BackendClient
+	client *client
+	rpc    protocol.BackendClient
 	info   Info
 	closed atomic.Bool
 }
 
 var _ backends.Backend = (*Backend)(nil)
 
-// LaunchBackend starts a plugin that is a backend. Close it when done.
+// LaunchBackend starts a plugin that is a backend. Close ends it.
 func LaunchBackend(ctx context.Context, command Command) (*Backend, error) {
-	l, info, err := launch(ctx, command)
+	c, info, err := launch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
 	if info.Backend == nil {
-		l.close()
-		return nil, fmt.Errorf("plugins: %s is no backend but the compressor %s; use LaunchCompressor", command.Path, info.Compressor.Name)
+		c.close()
+		return nil, fmt.Errorf("plugins: %s: want a backend, got the compressor %s: use LaunchCompressor", command.Path, info.Compressor.Name)
 	}
-	return &Backend{link: l, client: protocol.NewBackendClient(l.conn), info: info}, nil
+	return newBackend(c, info), nil
 }
 
-// Describe returns what the plugin says of itself.
-func (b *Backend) Describe() Info {
-	if b.empty() {
-		return Info{}
-	}
-	return b.info
+func newBackend(c *client, info Info) *Backend {
+	return &Backend{client: c, rpc: protocol.NewBackendClient(c.conn), info: info}
 }
 
-func (b *Backend) empty() bool { return b == nil || b.link == nil }
+// Describe returns the description of the plugin.
+func (b *Backend) Describe() Info { return b.info }
 
-// Info returns what the plugin says of its backend.
+// Info returns the plugin's description of its backend.
 func (b *Backend) Info() backends.Info {
-	if b.empty() {
-		return backends.Info{}
-	}
 	i := b.info.Backend
 	return backends.Info{Name: i.Name, InstructionSet: i.InstructionSet, Deterministic: i.Deterministic, Threads: i.Threads}
 }
 
-// Close lets calls under way end and then the plugin, killing it if it takes longer than Command.StopTimeout.
+// Close waits for the running calls and ends the plugin. A plugin that takes longer than
+// Command.StopTimeout is killed.
 func (b *Backend) Close() error {
-	if !b.empty() && b.closed.CompareAndSwap(false, true) {
-		b.link.close()
+	if b.closed.CompareAndSwap(false, true) {
+		b.client.close()
 	}
 	return nil
 }
 
-func (b *Backend) alive(ctx context.Context) error {
-	if b.empty() || b.closed.Load() {
-		return backends.ErrClosed
+// open returns ErrClosed when the backend is closed.
+func (b *Backend) open() error {
+	if b.closed.Load() {
+		return closedError(b.client.command.Path)
 	}
-	return ctx.Err()
+	return nil
 }
 
-// call is carry for a backend: what ends because the caller closed it says so.
-func (b *Backend) call(ctx context.Context, what string, p *parcel, remote func(context.Context, uint64, *memory.Lease) error) error {
-	err := b.link.carry(ctx, what, p, remote)
+// call makes a remote call. When Close ended it, it returns ErrClosed.
+func (b *Backend) call(ctx context.Context, what string, p *payload, remote func(context.Context, uint64, *memory.Pair) error) error {
+	err := b.client.callWith(ctx, what, p, remote)
 	if err != nil && b.closed.Load() {
-		return backends.ErrClosed
+		return closedError(b.client.command.Path)
 	}
 	return err
 }
 
 // NewSession opens a session in the plugin.
 func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
-	if err := b.alive(ctx); err != nil {
+	if err := b.open(); err != nil {
 		return nil, err
 	}
 	s := &session{backend: b, sizes: map[string]int{}}
-	err := b.call(ctx, "new session", &parcel{}, func(ctx context.Context, call uint64, _ *memory.Lease) error {
-		reply, err := b.client.OpenSession(ctx, &protocol.OpenSessionRequest{Call: call})
+	err := b.call(ctx, "new session", &payload{}, func(ctx context.Context, id uint64, _ *memory.Pair) error {
+		reply, err := b.rpc.OpenSession(ctx, &protocol.OpenSessionRequest{Call: id})
 		s.id = reply.GetSession()
 		return err
 	})
@@ -102,236 +100,276 @@ func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
 	return s, nil
 }
 
-// session is a session of the plugin's by its number.
+// A session is a session in the plugin.
 type session struct {
 	backend *Backend
 	id      uint64
 	closed  atomic.Bool
 
 	mu    sync.Mutex
-	sizes map[string]int // bytes of the slots that are known, so that Get asks once
+	sizes map[string]int // bytes of the slots whose size is known, so that Get needs one call
 }
 
-func (s *session) alive(ctx context.Context) error {
+func (s *session) open() error {
 	if s.closed.Load() {
-		return backends.ErrClosed
+		return closedError(s.backend.client.command.Path)
 	}
-	return s.backend.alive(ctx)
+	return s.backend.open()
 }
 
-func (s *session) known(slot string, bytes int) {
+func (s *session) setSize(slot string, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sizes[slot] = bytes
 }
 
 func (s *session) Set(ctx context.Context, slot string, v array.Value) error {
-	if err := s.alive(ctx); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	if err := v.Check(); err != nil {
 		return fmt.Errorf("plugins: set slot %q: %w", slot, err)
 	}
-	var parcel parcel
-	q := &protocol.SetRequest{Session: s.id, Slot: slot, Value: parcel.value(v)}
-	err := s.backend.call(ctx, "set slot "+slot, &parcel, func(ctx context.Context, call uint64, _ *memory.Lease) error {
-		q.Call = call
-		_, err := s.backend.client.Set(ctx, q)
+	var p payload
+	q := &protocol.SetRequest{Session: s.id, Slot: slot, Value: p.value(v)}
+	err := s.backend.call(ctx, "set slot "+slot, &p, func(ctx context.Context, id uint64, _ *memory.Pair) error {
+		q.Call = id
+		_, err := s.backend.rpc.Set(ctx, q)
 		return err
 	})
 	if err == nil {
-		s.known(slot, v.DType.Bytes(v.Len()))
+		s.setSize(slot, v.DType.Bytes(v.Len()))
 	}
 	return err
 }
 
 func (s *session) Get(ctx context.Context, slot string) (array.Tensor, error) {
-	if err := s.alive(ctx); err != nil {
+	if err := s.open(); err != nil {
 		return array.Tensor{}, err
 	}
 	s.mu.Lock()
 	bytes := s.sizes[slot]
 	s.mu.Unlock()
-	for range 2 { // a second time when the slot is larger than was known
+	for range 2 { // a second time when the slot is larger than its known size
 		t, written, err := s.get(ctx, slot, bytes)
 		if err != nil || written {
 			return t, err
 		}
 		bytes = len(t.Data)
-		s.known(slot, bytes)
+		s.setSize(slot, bytes)
 	}
-	return array.Tensor{}, s.backend.link.wrong(slot, "asked for %d bytes of room and did not use them", bytes)
+	return array.Tensor{}, s.backend.client.replyError(slot, "want the slot in the %d bytes that the plugin asked for, got nothing", bytes)
 }
 
-// get returns a slot, or a tensor of its type when the room was too small.
+// get returns a slot. When the slot has more than the given bytes, it returns a tensor of the
+// slot's type and size, and false.
 func (s *session) get(ctx context.Context, slot string, bytes int) (t array.Tensor, written bool, err error) {
-	var parcel parcel
-	place, room := parcel.room(bytes)
-	err = s.backend.call(ctx, "get slot "+slot, &parcel, func(ctx context.Context, call uint64, lease *memory.Lease) error {
-		reply, err := s.backend.client.Get(ctx, &protocol.GetRequest{Call: call, Session: s.id, Slot: slot, Room: room})
+	var p payload
+	local, span := p.output(bytes)
+	err = s.backend.call(ctx, "get slot "+slot, &p, func(ctx context.Context, id uint64, pair *memory.Pair) error {
+		reply, err := s.backend.rpc.Get(ctx, &protocol.GetRequest{Call: id, Session: s.id, Slot: slot, Data: span})
 		if err != nil {
 			return err
 		}
-		if t, err = empty(reply.GetDtype(), reply.GetDims()); err != nil {
-			return s.backend.link.wrong(slot, "its type: %w", err)
+		if t, err = zeros(reply.GetDtype(), reply.GetDims()); err != nil {
+			return s.backend.client.replyError(slot, "%w", err)
 		}
 		if written = reply.GetWritten(); !written {
 			return nil
 		}
 		if len(t.Data) > bytes {
-			return s.backend.link.wrong(slot, "%v%v does not fit the %d bytes of room it says it was written to", t.DType, t.Dims, bytes)
+			return s.backend.client.replyError(slot, "want at most %d bytes, got %v%v", bytes, t.DType, t.Dims)
 		}
-		place.Bytes = len(t.Data)
-		if err := lease.Receive(ctx, place); err != nil {
+		local.Bytes = len(t.Data)
+		if err := pair.Receive(ctx, local); err != nil {
 			return err
 		}
-		copy(t.Data, lease.Out(place))
+		copy(t.Data, pair.Out(local))
 		return nil
 	})
 	return t, written, err
 }
 
-// largest bounds what a plugin can make the host allocate for one slot.
-const largest = 1 << 36
+// maxSlot is the number of elements that the host allocates for one slot at most.
+const maxSlot = 1 << 36
 
-// empty returns a zero tensor of a type that nobody vouches for.
-func empty(d protocol.DType, extents []int64) (array.Tensor, error) {
-	kind, err := dtype(d)
+// zeros returns a tensor of a type that a plugin sent.
+func zeros(d protocol.DType, dims []int64) (array.Tensor, error) {
+	dtype, err := dtypeOf(d)
 	if err != nil {
 		return array.Tensor{}, err
 	}
-	n := 1
-	for _, e := range extents {
-		if e < 1 || int64(n) > largest/e {
-			return array.Tensor{}, fmt.Errorf("extents %v are out of range", extents)
+	n := int64(1)
+	for _, d := range dims {
+		if d < 1 || n > maxSlot/d {
+			return array.Tensor{}, fmt.Errorf("want dims of 1 or more and at most %d elements, got %v", maxSlot, dims)
 		}
-		n *= int(e)
+		n *= d
 	}
-	return array.New(kind, undims(extents)...)
+	return array.New(dtype, dimsOf(dims)...)
 }
 
-func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
-	if err := s.alive(ctx); err != nil {
+func (s *session) Compile(ctx context.Context, program *graph.Program, o backends.Options) (backends.Executable, error) {
+	if err := s.open(); err != nil {
 		return nil, err
 	}
-	if p == nil {
+	if program == nil {
 		return nil, errors.New("plugins: compile: program is nil")
 	}
-	code, err := p.Encode()
+	if o.MemoryLimit < 0 {
+		return nil, fmt.Errorf("plugins: compile: Options.MemoryLimit: want 0 or more, got %d", o.MemoryLimit)
+	}
+	code, err := program.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("plugins: compile: %w", err)
 	}
-	var parcel parcel
-	q := &protocol.CompileRequest{Session: s.id, Program: code, Pinned: o.Pin != nil, Pin: kernels(o.Pin)}
+	var p payload
+	q := &protocol.CompileRequest{Session: s.id, Program: code, Pin: planMessage(o.Pin), MemoryLimit: o.MemoryLimit}
 	for _, slot := range slices.Sorted(maps.Keys(o.Const)) {
 		if err := o.Const[slot].Check(); err != nil {
 			return nil, fmt.Errorf("plugins: compile: constant %q: %w", slot, err)
 		}
-		q.Constants = append(q.Constants, &protocol.Constant{Slot: slot, Value: parcel.value(o.Const[slot])})
+		q.Constants = append(q.Constants, &protocol.Constant{Slot: slot, Value: p.value(o.Const[slot])})
 	}
-	e := &executable{session: s, program: p}
-	err = s.backend.call(ctx, "compile", &parcel, func(ctx context.Context, call uint64, _ *memory.Lease) error {
-		q.Call = call
-		reply, err := s.backend.client.Compile(ctx, q)
-		if err != nil {
-			return err
-		}
-		if u := reply.GetUnsupported(); u != nil {
-			return unsupported(u)
-		}
-		if e.plan, err = plan(reply.GetPlan()); err != nil {
-			return &ReplyError{s.backend.link.command.Path, "", err}
-		}
-		e.id = reply.GetExecutable()
-		return nil
+	var reply *protocol.CompileReply
+	err = s.backend.call(ctx, "compile", &p, func(ctx context.Context, id uint64, _ *memory.Pair) error {
+		q.Call = id
+		reply, err = s.backend.rpc.Compile(ctx, q)
+		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case reply.GetUnsupported() != nil:
+		return nil, unsupportedError(reply.GetUnsupported())
+	case reply.GetMemoryError() != nil:
+		return nil, memoryError(reply.GetMemoryError())
 	}
-	for _, slot := range p.Slots {
-		if extents, ok := slot.Shape.Dims(); ok {
-			s.known(slot.Name, slot.DType.Bytes(array.Count(extents)))
+	plan, err := planOf(reply.GetPlan())
+	if err != nil {
+		return nil, s.backend.client.replyError("", "%w", err)
+	}
+	if plan == nil {
+		plan = &backends.Plan{}
+	}
+	for _, slot := range program.Slots {
+		if dims, ok := slot.Shape.Dims(); ok {
+			s.setSize(slot.Name, slot.DType.Bytes(array.Count(dims)))
 		}
 	}
-	return e, nil
+	return &executable{session: s, id: reply.GetExecutable(), program: program, plan: plan, limit: o.MemoryLimit}, nil
 }
 
 func (s *session) Close() error {
-	if !s.closed.CompareAndSwap(false, true) || s.backend.closed.Load() || s.backend.link.alive.Err() != nil {
+	if !s.closed.CompareAndSwap(false, true) || s.backend.closed.Load() || s.backend.client.alive.Err() != nil {
 		return nil
 	}
-	return s.backend.call(context.Background(), "close session", &parcel{}, func(ctx context.Context, _ uint64, _ *memory.Lease) error {
-		_, err := s.backend.client.CloseSession(ctx, &protocol.CloseSessionRequest{Session: s.id})
+	return s.backend.call(context.Background(), "close session", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
+		_, err := s.backend.rpc.CloseSession(ctx, &protocol.CloseSessionRequest{Session: s.id})
 		return err
 	})
 }
 
-// executable is an executable of the plugin's by its number.
+// An executable is an executable in the plugin.
 type executable struct {
 	session *session
 	id      uint64
 	program *graph.Program
 	plan    *backends.Plan
+	limit   int64 // backends.Options.MemoryLimit
 	closed  atomic.Bool
 }
 
 func (e *executable) Plan() *backends.Plan {
 	p := *e.plan
 	p.Choices = slices.Clone(p.Choices)
+	for i := range p.Choices {
+		p.Choices[i].Times = slices.Clone(p.Choices[i].Times)
+	}
 	return &p
 }
 
 func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if e.closed.Load() {
-		return nil, backends.ErrClosed
+		return nil, closedError(e.session.backend.client.command.Path)
 	}
-	if err := e.session.alive(ctx); err != nil {
+	if err := e.session.open(); err != nil {
 		return nil, err
 	}
 	sizes, err := e.program.Bind(in)
 	if err != nil {
 		return nil, fmt.Errorf("plugins: run: %w", err)
 	}
+	if err := e.checkOutputs(sizes); err != nil {
+		return nil, err
+	}
 	if out, err = e.program.BindOutputs(sizes, out); err != nil {
 		return nil, fmt.Errorf("plugins: run: %w", err)
 	}
-	var parcel parcel
+	var p payload
 	q := &protocol.RunRequest{Executable: e.id}
 	for _, t := range in {
-		q.Inputs = append(q.Inputs, parcel.tensor(t))
+		q.Inputs = append(q.Inputs, p.tensor(t))
 	}
-	places := make([]memory.Place, len(out))
+	spans := make([]memory.Span, len(out))
 	for i, t := range out {
-		m := &protocol.Tensor{Dtype: protocol.DType(t.DType), Dims: dims(t.Dims)}
-		places[i], m.Data = parcel.room(len(t.Data))
+		m := &protocol.Tensor{Dtype: protocol.DType(t.DType), Dims: dimsMessage(t.Dims)}
+		spans[i], m.Data = p.output(len(t.Data))
 		q.Outputs = append(q.Outputs, m)
 	}
-	err = e.session.backend.call(ctx, "run", &parcel, func(ctx context.Context, call uint64, lease *memory.Lease) error {
-		q.Call = call
-		if _, err := e.session.backend.client.Run(ctx, q); err != nil {
+	var reply *protocol.RunReply
+	err = e.session.backend.call(ctx, "run", &p, func(ctx context.Context, id uint64, pair *memory.Pair) error {
+		q.Call = id
+		var err error
+		if reply, err = e.session.backend.rpc.Run(ctx, q); err != nil || reply.GetMemoryError() != nil {
 			return err
 		}
-		if err := lease.Receive(ctx, places...); err != nil {
+		if err := pair.Receive(ctx, spans...); err != nil {
 			return err
 		}
-		for i, p := range places {
-			copy(out[i].Data, lease.Out(p))
+		for i, s := range spans {
+			copy(out[i].Data, pair.Out(s))
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	if m := reply.GetMemoryError(); m != nil {
+		return nil, memoryError(m)
+	}
 	return out, nil
+}
+
+// checkOutputs returns a MemoryError when the outputs of a run exceed the memory limit. The host
+// allocates them before the plugin can check the limit.
+func (e *executable) checkOutputs(sizes graph.Sizes) error {
+	if e.limit == 0 {
+		return nil
+	}
+	total := int64(0)
+	for _, o := range e.program.Outputs {
+		t := e.program.Types[o.ID]
+		dims, err := t.Shape.Bind(sizes)
+		if err != nil {
+			return fmt.Errorf("plugins: run: output %q: %w", o.Name, err)
+		}
+		total += min(int64(t.DType.Bytes(array.Count(dims))), math.MaxInt64-total)
+		if total > e.limit {
+			what := fmt.Sprintf("the outputs of a run up to %q %v%v", o.Name, t.DType, dims)
+			return &backends.MemoryError{Backend: e.session.backend.info.Backend.Name, What: what, Want: total, Limit: e.limit}
+		}
+	}
+	return nil
 }
 
 func (e *executable) Close() error {
 	b := e.session.backend
-	if !e.closed.CompareAndSwap(false, true) || e.session.closed.Load() || b.closed.Load() || b.link.alive.Err() != nil {
+	if !e.closed.CompareAndSwap(false, true) || e.session.closed.Load() || b.closed.Load() || b.client.alive.Err() != nil {
 		return nil
 	}
-	return b.call(context.Background(), "close executable", &parcel{}, func(ctx context.Context, _ uint64, _ *memory.Lease) error {
-		_, err := b.client.CloseExecutable(ctx, &protocol.CloseExecutableRequest{Executable: e.id})
+	return b.call(context.Background(), "close executable", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
+		_, err := b.rpc.CloseExecutable(ctx, &protocol.CloseExecutableRequest{Executable: e.id})
 		return err
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// launch returns the CPU backend as a plugin.
+// launch starts a plugin that is a backend. The test ends it.
 func launch(t testing.TB, c plugins.Command) *plugins.Backend {
 	t.Helper()
 	b, err := plugins.LaunchBackend(t.Context(), c)
@@ -27,7 +27,8 @@ func launch(t testing.TB, c plugins.Command) *plugins.Backend {
 	return b
 }
 
-// TestConformance runs the suite of backends through the process boundary, in shared memory and in streams.
+// TestConformance runs the suite of backends across the process boundary, in shared memory and in
+// streams.
 func TestConformance(t *testing.T) {
 	for name, stream := range map[string]bool{"shared": false, "streamed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +43,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestPanic: a backend that panics has lost its state, and its last words are in the error.
+// TestPanic holds that a panic of a backend is an error with its output that wraps ErrLost.
 func TestPanic(t *testing.T) {
 	session, err := launch(t, command("backend that panics")).NewSession(t.Context())
 	if err != nil {
@@ -55,7 +56,7 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestSameInfo: what runs is reported as if it ran here.
+// TestSameInfo holds that a plugin reports the same Info as a local backend.
 func TestSameInfo(t *testing.T) {
 	local, err := cpu.New(cpu.Options{})
 	if err != nil {
@@ -67,6 +68,6 @@ func TestSameInfo(t *testing.T) {
 		t.Errorf("the plugin's backend is %+v, the local one %+v", b.Info(), local.Info())
 	}
 	if got, want := len(b.Describe().Backend.Ops), len(local.Ops()); got != want || want != len(graph.Ops()) {
-		t.Errorf("the plugin tells of %d ops, the backend has %d, the table %d", got, want, len(graph.Ops()))
+		t.Errorf("the plugin reports %d ops, the backend has %d, the table %d", got, want, len(graph.Ops()))
 	}
 }

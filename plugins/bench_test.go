@@ -18,41 +18,43 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// alternate times two things in turn, in the order A B B A, and reports the median of each and their ratio. The first round is not counted.
+// alternate times two functions in turn, in the order A B B A, and reports the median of each and
+// their ratio. The first round does not count.
 func alternate(b *testing.B, remote, local func()) {
-	var times pair
+	var times timings
 	times.alternate(b.N, remote, local)
 	times.report(b)
 }
 
-// pair is how long two things took, in seconds.
-type pair [2][]float64
+// timings are the seconds that two functions took.
+type timings [2][]float64
 
-func (p *pair) alternate(rounds int, remote, local func()) {
-	things := [2]func(){remote, local}
+func (t *timings) alternate(rounds int, remote, local func()) {
+	functions := [2]func(){remote, local}
 	for n := range rounds + 1 {
 		for _, i := range []int{0, 1, 1, 0} {
-			begin := time.Now()
-			things[i]()
+			start := time.Now()
+			functions[i]()
 			if n > 0 {
-				p[i] = append(p[i], time.Since(begin).Seconds())
+				t[i] = append(t[i], time.Since(start).Seconds())
 			}
 		}
 	}
 }
 
-func (p *pair) report(b *testing.B) {
-	for i := range p {
-		slices.Sort(p[i])
+func (t *timings) report(b *testing.B) {
+	for i := range t {
+		slices.Sort(t[i])
 	}
-	r, l := p[0][len(p[0])/2], p[1][len(p[1])/2]
+	r, l := t[0][len(t[0])/2], t[1][len(t[1])/2]
 	b.ReportMetric(1e3*r, "plugin-ms")
 	b.ReportMetric(1e3*l, "local-ms")
 	b.ReportMetric(r/l, "ratio")
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkCompress: 64 MiB of weights through a plugin and in this process; answers with masks, answers with values, and streams.
+// BenchmarkCompress compresses 64 MiB of weights in a plugin and in this process: results with
+// masks, with masks in streams, and with values.
 func BenchmarkCompress(b *testing.B) {
 	w := weights(b, 4096, 4096)
 	for _, c := range []struct {
@@ -68,22 +70,22 @@ func BenchmarkCompress(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			command := command(c.role)
 			command.Stream = c.stream
-			remote := start(b, command)
-			ask := func(c compress.Compressor) func() {
+			remote := launchCompressor(b, command)
+			run := func(c compress.Compressor) func() {
 				return func() {
 					if _, err := c.Compress(b.Context(), w); err != nil {
 						b.Fatal(err)
 					}
 				}
 			}
-			alternate(b, ask(remote), ask(c.local))
+			alternate(b, run(remote), run(c.local))
 		})
 	}
 }
 
-// BenchmarkEmptyCall: no weights at all.
+// BenchmarkEmptyCall makes a call without weights.
 func BenchmarkEmptyCall(b *testing.B) {
-	c := start(b, command("topk"))
+	c := launchCompressor(b, command("topk"))
 	for b.Loop() {
 		if _, err := c.Compress(b.Context(), nil); err != nil {
 			b.Fatal(err)
@@ -91,14 +93,14 @@ func BenchmarkEmptyCall(b *testing.B) {
 	}
 }
 
-// stepper runs whole training steps one by one, in a training of its own.
+// A stepper runs the steps of a training one by one.
 type stepper struct {
 	next, done chan struct{}
-	end        func()
+	stop       func()
 }
 
-// either is a compressor that can be exchanged between steps.
-type either struct{ compress.Compressor }
+// replaceable is a compressor that can be replaced between steps.
+type replaceable struct{ compress.Compressor }
 
 func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *stepper {
 	const batch = 128
@@ -113,7 +115,7 @@ func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *
 	if set, err = data.Subset(set, indices); err != nil {
 		b.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(b.Context())
+	ctx, cancel := context.WithCancel(b.Context())
 	s := &stepper{next: make(chan struct{}), done: make(chan struct{})}
 	t := sdk.Trainer{
 		Model: models.ResNet20(10), Epochs: 1, Batch: batch, Method: optim.CrAMPlus(0.05, c), Backend: backend, Schedule: optim.Constant(1e-4),
@@ -128,8 +130,8 @@ func newStepper(b *testing.B, backend backends.Backend, c compress.Compressor) *
 		},
 	}
 	ended := make(chan struct{})
-	s.end = func() {
-		stop()
+	s.stop = func() {
+		cancel()
 		<-ended
 	}
 	go func() {
@@ -147,18 +149,18 @@ func (s *stepper) step() {
 	<-s.done
 }
 
-// BenchmarkStep: a CrAM+ step of ResNet-20, batch 128, on images of 32×32.
+// BenchmarkStep runs CrAM+ steps of ResNet-20 with batches of 128 images of 32×32.
 func BenchmarkStep(b *testing.B) {
 	local, err := cpu.New(cpu.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer local.Close()
-	b.Run("compressor", func(b *testing.B) { // out of process against the same host form here, in one training
-		remote, here := start(b, command("topk")), host{compress.TopK(0.9)}
-		c := &either{here}
+	b.Run("compressor", func(b *testing.B) { // in a plugin and in this process, in one training
+		remote, here := launchCompressor(b, command("topk")), host{compress.TopK(0.9)}
+		c := &replaceable{here}
 		s := newStepper(b, local, c)
-		defer s.end()
+		defer s.stop()
 		with := func(which compress.Compressor) func() {
 			return func() {
 				c.Compressor = which
@@ -173,13 +175,13 @@ func BenchmarkStep(b *testing.B) {
 			b.Fatalf("%v\n%s", err, out)
 		}
 		backend := launch(b, plugins.Command{Path: program, Env: []string{"CRAM_CPU"}})
-		// A session is faster or slower by a few percent as its memory happens to lie: several of each.
-		var times pair
+		// The addresses of its memory make a session a few percent faster or slower: use several.
+		var times timings
 		for range 6 {
 			remote, here := newStepper(b, backend, compress.TopK(0.9)), newStepper(b, local, compress.TopK(0.9))
 			times.alternate(b.N, remote.step, here.step)
-			remote.end()
-			here.end()
+			remote.stop()
+			here.stop()
 		}
 		times.report(b)
 	})

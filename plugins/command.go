@@ -12,29 +12,44 @@ import (
 	"github.com/compressaware/cram/plugins/internal/process"
 )
 
-// A Command says which program to launch as a plugin, and how patient to be with it. Path is required.
+// A Command states which program to start as a plugin, and its limits.
 type Command struct {
-	Path   string
-	Args   []string // without the program's name
-	Dir    string   // working folder; "": the host's
-	SHA256 []byte   // of the program's file: exactly these bytes are executed, or nothing; nil: not pinned
-
-	// Env is what the plugin sees of the environment, besides PATH, TMPDIR, LANG, LC_ALL, TZ and what Windows needs: "NAME"
-	// passes the host's variable through, "NAME=VALUE" sets one.
+	// Path is the program, a path or a name in PATH. It is required.
+	Path string
+	// Args are the arguments of the program, without its name.
+	Args []string
+	// Dir is the working directory. "" means the host's.
+	Dir string
+	// SHA256 is the sum of the program's file. Exactly these bytes are executed, or the start
+	// fails. nil means that the program is not pinned.
+	SHA256 []byte
+	// Env has variables that the plugin gets in addition to PATH, TMPDIR, LANG, LC_ALL, TZ and, on
+	// Windows, the variables that programs need to start. "NAME" copies a variable of the host,
+	// "NAME=VALUE" sets one.
 	Env []string
 
-	Insecure bool // no mutual TLS on the private socket
-	Stream   bool // no shared memory even where it could be
+	// Insecure starts the plugin without mutual TLS on its private socket.
+	Insecure bool
+	// Stream copies tensors through gRPC instead of shared memory.
+	Stream bool
 
-	StartTimeout time.Duration // from the start to the first answer; 0: 10 s
-	CallTimeout  time.Duration // for one call, before the plugin is killed; 0: 10 min
-	StopTimeout  time.Duration // for calls to end once they are cancelled, or the plugin is closed, before it is killed; 0: 5 s
-	Heartbeat    time.Duration // how long a plugin may leave a health check unanswered before it is killed; 0: 10 s
+	// StartTimeout is the time from the start to the reply of Describe. 0 means 10 s.
+	StartTimeout time.Duration
+	// CallTimeout is the time of one call. A plugin that takes longer is killed. 0 means 10 min.
+	CallTimeout time.Duration
+	// StopTimeout is the time in which a cancelled call, or all calls of a plugin that is closed,
+	// have to end. A plugin that takes longer is killed. 0 means 5 s.
+	StopTimeout time.Duration
+	// Heartbeat is the time in which a plugin has to reply to a health check. A plugin that takes
+	// longer is killed. 0 means 10 s.
+	Heartbeat time.Duration
 
-	Log *slog.Logger // gets the plugin's output, line by line, and its starts and ends; nil: silent
+	// Log gets the lines of the plugin's output, and the starts and ends of its process. nil means
+	// no log.
+	Log *slog.Logger
 }
 
-// withDefaults returns the command with every zero field filled in.
+// withDefaults returns the command with all zero fields set.
 func (c Command) withDefaults() (Command, error) {
 	if c.Path == "" {
 		return c, errors.New("plugins: Command.Path is empty: name the plugin's program")
@@ -50,7 +65,7 @@ func (c Command) withDefaults() (Command, error) {
 		{"Heartbeat", &c.Heartbeat, 10 * time.Second},
 	} {
 		if *d.value < 0 {
-			return c, fmt.Errorf("plugins: %s: Command.%s is %v, must be 0 (%v) or more", c.Path, d.name, *d.value, d.zero)
+			return c, fmt.Errorf("plugins: %s: Command.%s: want 0 (which means %v) or more, got %v", c.Path, d.name, d.zero, *d.value)
 		}
 		if *d.value == 0 {
 			*d.value = d.zero
@@ -62,7 +77,7 @@ func (c Command) withDefaults() (Command, error) {
 	return c, nil
 }
 
-// spec returns what package process is to start.
+// spec returns the process to start.
 func (c Command) spec() process.Spec {
 	log := c.Log.With("plugin", c.Path)
 	return process.Spec{
@@ -72,10 +87,10 @@ func (c Command) spec() process.Spec {
 	}
 }
 
-// passed are the variables of the host's environment that every plugin sees.
+// passed are the variables of the host that every plugin gets.
 var passed = []string{"PATH", "TMPDIR", "LANG", "LC_ALL", "TZ"}
 
-// passedOnWindows are those without which programs do not start there.
+// passedOnWindows are the variables that programs on Windows need to start.
 var passedOnWindows = []string{"SystemRoot", "TEMP", "TMP"}
 
 func environment(entries []string) []string {

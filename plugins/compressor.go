@@ -13,224 +13,212 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// ErrClosed is returned by every call of a compressor that is closed.
-var ErrClosed = errors.New("plugins: closed")
-
-// Compressor is a [compress.Compressor] in a process of its own. Its text name is the one that the plugin declares.
+// Compressor is a [compress.Compressor] in a separate process. [LaunchCompressor] returns one.
+// After Close its methods return [backends.ErrClosed].
 //
-// When its plugin dies, the calls under way are errors ([*DiedError]); the next call starts the plugin anew, after a pause that
-// doubles from 100 ms to 5 s with every start that no successful call followed. The zero value, and nil, are one that is closed;
-// [LaunchCompressor] makes one.
+// When its plugin dies, the running calls return a [*DiedError]. The next call restarts the plugin,
+// after a pause that doubles from 100 ms to 5 s with each restart that no successful call follows.
 type Compressor struct {
 	command Command
 	info    Info
-	turn    chan struct{} // held by who changes the fields below
-	link    *link         // nil: closed
-	deaths  int           // in a row
+
+	lock     chan struct{} // held while the fields below are read or changed
+	client   *client       // nil: closed
+	restarts int           // since the last successful call
 }
 
-var _ compress.Compressor = (*Compressor)(nil)
+var _ compress.MomentUser = (*Compressor)(nil)
 
-// LaunchCompressor starts a plugin that is a compressor. Close it when done.
+// LaunchCompressor starts a plugin that is a compressor. Close ends it.
 func LaunchCompressor(ctx context.Context, command Command) (*Compressor, error) {
-	l, info, err := launch(ctx, command)
+	p, info, err := launch(ctx, command)
 	if err != nil {
 		return nil, err
 	}
 	if info.Compressor == nil {
-		l.close()
-		return nil, fmt.Errorf("plugins: %s is no compressor but the backend %s; use LaunchBackend", command.Path, info.Backend.Name)
+		p.close()
+		return nil, fmt.Errorf("plugins: %s: want a compressor, got the backend %s: use LaunchBackend", command.Path, info.Backend.Name)
 	}
-	return &Compressor{command: l.command, info: info, turn: make(chan struct{}, 1), link: l}, nil
+	return &Compressor{command: p.command, info: info, lock: make(chan struct{}, 1), client: p}, nil
 }
 
 // String returns the text name that the plugin declares.
-func (c *Compressor) String() string {
-	if c.empty() {
-		return ""
-	}
-	return c.info.Compressor.Name
-}
+func (c *Compressor) String() string { return c.info.Compressor.Name }
 
-func (c *Compressor) empty() bool { return c == nil || c.turn == nil }
+// Describe returns the description of the plugin.
+func (c *Compressor) Describe() Info { return c.info }
 
-// Info returns what the plugin says of itself.
-func (c *Compressor) Info() Info {
-	if c.empty() {
-		return Info{}
-	}
-	return c.info
-}
+// UsesInputMoments reports whether the plugin declares that it uses [compress.Weight.InputMoments].
+func (c *Compressor) UsesInputMoments() bool { return c.info.Compressor.InputMoments }
 
-// Check returns [ErrClosed] once the compressor is closed, so that a training does not begin with it.
+// Check returns [backends.ErrClosed] when the compressor is closed, so that no training starts with
+// it.
 func (c *Compressor) Check() error {
-	if c.empty() {
-		return ErrClosed
-	}
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-		if c.link == nil {
-			return ErrClosed
+	case c.lock <- struct{}{}:
+		defer func() { <-c.lock }()
+		if c.client == nil {
+			return closedError(c.command.Path)
 		}
-	default: // somebody is starting it anew, or closing it: its next call says which
+	default: // another call restarts or closes it: the next call returns the error, if any
 	}
 	return nil
 }
 
-// Close lets calls under way end and then the plugin, killing it if it takes longer than Command.StopTimeout.
+// Close waits for the running calls and ends the plugin. A plugin that takes longer than
+// Command.StopTimeout is killed.
 func (c *Compressor) Close() error {
-	if c.empty() {
-		return nil
-	}
-	c.turn <- struct{}{}
-	l := c.link
-	c.link = nil
-	<-c.turn
-	if l != nil {
-		l.close()
+	c.lock <- struct{}{}
+	p := c.client
+	c.client = nil
+	<-c.lock
+	if p != nil {
+		p.close()
 	}
 	return nil
 }
 
-// Compress asks the plugin. What it answers is checked like [compress.Check] does, and against what it declared: errors of that
-// kind are a [*ReplyError] that names plugin, tensor and cause.
+// Compress calls the plugin and checks its results like [compress.Check] and against its
+// description. Invalid results are a [*ReplyError].
 func (c *Compressor) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-	l, err := c.running(ctx)
+	p, err := c.liveClient(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out, err := l.compress(ctx, c.info.Compressor, w)
+	out, err := p.compress(ctx, c.info.Compressor, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.checkAnswer(c, w, out); err != nil {
+	if err := p.checkResults(c, w, out); err != nil {
 		return nil, err
 	}
-	c.worked(l)
+	c.succeeded(p)
 	return out, nil
 }
 
-func (c *Compressor) worked(l *link) {
+func (c *Compressor) succeeded(p *client) {
 	select {
-	case c.turn <- struct{}{}:
-		if c.link == l {
-			c.deaths = 0
+	case c.lock <- struct{}{}:
+		if c.client == p {
+			c.restarts = 0
 		}
-		<-c.turn
-	default: // somebody is starting it anew: it has died meanwhile
+		<-c.lock
+	default: // another call is restarting it
 	}
 }
 
-// running returns a live link, starting the plugin anew if it has died.
-func (c *Compressor) running(ctx context.Context) (*link, error) {
-	if c.empty() {
-		return nil, ErrClosed
-	}
+// liveClient returns a client whose process is running. It restarts a plugin that has died.
+func (c *Compressor) liveClient(ctx context.Context) (*client, error) {
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.lock <- struct{}{}:
+		defer func() { <-c.lock }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("plugins: %s: compress: %w", c.command.Path, ctx.Err())
 	}
-	if c.link == nil {
-		return nil, ErrClosed
+	if c.client == nil {
+		return nil, closedError(c.command.Path)
 	}
-	if c.link.alive.Err() == nil {
-		return c.link, nil
+	if c.client.alive.Err() == nil {
+		return c.client, nil
 	}
-	c.link.end()
-	pause := min(100*time.Millisecond<<min(c.deaths, 10), 5*time.Second)
-	c.deaths++
-	c.command.Log.Warn("plugin died; starting it anew", "plugin", c.command.Path, "state", c.link.process.State(), "after", pause)
+	c.client.release()
+	pause := min(100*time.Millisecond<<min(c.restarts, 10), 5*time.Second)
+	c.restarts++
+	c.command.Log.Warn("plugin died; restarting it", "plugin", c.command.Path, "state", c.client.process.State(), "after", pause)
 	select {
 	case <-time.After(pause):
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("plugins: %s: restart: %w", c.command.Path, ctx.Err())
 	}
-	l, info, err := launch(ctx, c.command)
+	p, info, err := launch(ctx, c.command)
 	if err != nil {
 		return nil, err
 	}
 	if !reflect.DeepEqual(info, c.info) {
-		l.close()
-		return nil, fmt.Errorf("plugins: %s was started anew and says something else of itself now; close it and launch it again", c.command.Path)
+		p.close()
+		return nil, fmt.Errorf("plugins: %s: restart: its description has changed: close it and launch it again", c.command.Path)
 	}
-	c.link = l
-	return l, nil
+	c.client = p
+	return p, nil
 }
 
-// rooms is where the answer for one weight may be written.
-type rooms struct{ keep, values memory.Place }
+// outputSpans are the spans that the result for one weight can be written to.
+type outputSpans struct{ mask, values memory.Span }
 
-// compress does one remote call and returns the answer with memory of its own, not yet checked beyond what reading it needs.
-func (l *link) compress(ctx context.Context, about *CompressorInfo, w []compress.Weight) ([]compress.Compressed, error) {
-	var parcel parcel
+// compress makes one remote call and returns a copy of the results, which are not checked yet.
+func (c *client) compress(ctx context.Context, info *CompressorInfo, w []compress.Weight) ([]compress.Compressed, error) {
+	var p payload
 	request := &protocol.CompressRequest{Weights: make([]*protocol.Weight, len(w))}
-	places := make([]rooms, len(w))
+	spans := make([]outputSpans, len(w))
 	for i, x := range w {
 		if err := x.Data.Check(); err != nil {
-			return nil, fmt.Errorf("plugins: %s: weight %q: %w", l.command.Path, x.Name, err)
+			return nil, fmt.Errorf("plugins: %s: weight %q: %w", c.command.Path, x.Name, err)
 		}
-		message := &protocol.Weight{Name: x.Name, Role: protocol.Role(x.Role), First: x.First, Last: x.Last, Data: parcel.tensor(x.Data)}
+		m := &protocol.Weight{Name: x.Name, Role: protocol.Role(x.Role), First: x.First, Last: x.Last, Data: p.tensor(x.Data)}
+		if info.InputMoments && !x.InputMoments.None() {
+			if err := checkInputMoments(x); err != nil {
+				return nil, fmt.Errorf("plugins: %s: weight %q: %w", c.command.Path, x.Name, err)
+			}
+			m.InputMoments = p.tensor(x.InputMoments)
+		}
 		if x.Prunable() {
-			places[i].keep, message.Keep = parcel.room(array.Bit.Bytes(x.Data.Len()))
+			spans[i].mask, m.Mask = p.output(array.Bit.Bytes(x.Data.Len()))
 		}
-		if about.Values {
-			places[i].values, message.Values = parcel.room(len(x.Data.Data))
+		if info.Values {
+			spans[i].values, m.Values = p.output(len(x.Data.Data))
 		}
-		request.Weights[i] = message
+		request.Weights[i] = m
 	}
 	var out []compress.Compressed
-	err := l.carry(ctx, "compress", &parcel, func(ctx context.Context, call uint64, lease *memory.Lease) error {
-		request.Call = call
-		reply, err := protocol.NewCompressorClient(l.conn).Compress(ctx, request)
+	err := c.callWith(ctx, "compress", &p, func(ctx context.Context, id uint64, pair *memory.Pair) error {
+		request.Call = id
+		reply, err := protocol.NewCompressorClient(c.conn).Compress(ctx, request)
 		if err != nil {
 			return err
 		}
-		out, err = l.read(ctx, lease, w, places, reply)
+		out, err = c.readResults(ctx, pair, w, spans, reply)
 		return err
 	})
 	return out, err
 }
 
-// read copies an answer out of memory that the plugin can write to.
-func (l *link) read(ctx context.Context, lease *memory.Lease, w []compress.Weight, places []rooms, reply *protocol.CompressReply) ([]compress.Compressed, error) {
-	if len(reply.GetAnswers()) != len(w) {
-		return nil, l.wrong("", "answered for %d weights, want all %d, in order", len(reply.GetAnswers()), len(w))
+// readResults copies results out of regions that the plugin can write to.
+func (c *client) readResults(ctx context.Context, pair *memory.Pair, w []compress.Weight, spans []outputSpans, reply *protocol.CompressReply) ([]compress.Compressed, error) {
+	if len(reply.GetResults()) != len(w) {
+		return nil, c.replyError("", "want results for all %d weights, got %d", len(w), len(reply.GetResults()))
 	}
 	out := make([]compress.Compressed, len(w))
-	var written []memory.Place
-	for i, a := range reply.GetAnswers() {
+	var written []memory.Span
+	for i, r := range reply.GetResults() {
 		switch {
-		case a.GetKeep() && places[i].keep.Bytes == 0:
-			return nil, l.wrong(w[i].Name, "it has a mask but its role is %v; only kernels and embeddings are masked", w[i].Role)
-		case a.GetValues() && places[i].values.Bytes == 0:
-			return nil, l.wrong(w[i].Name, "it has new values, which the plugin did not declare")
+		case r.GetMask() && spans[i].mask.Bytes == 0:
+			return nil, c.replyError(w[i].Name, "want no mask for a weight with the role %v, got one; only kernels and embeddings can have masks", w[i].Role)
+		case r.GetValues() && spans[i].values.Bytes == 0:
+			return nil, c.replyError(w[i].Name, "want no new values, which the plugin did not declare, got some")
 		}
-		if err := words("the reason for leaving it dense", a.GetSkipped()); err != nil {
-			return nil, &ReplyError{l.command.Path, w[i].Name, err}
+		if err := checkText("reason of skipping it", r.GetSkipped()); err != nil {
+			return nil, &ReplyError{c.command.Path, w[i].Name, err}
 		}
-		out[i] = compress.Compressed{Pattern: pattern(a.GetPattern()), Skipped: a.GetSkipped()}
-		if a.GetKeep() {
-			written = append(written, places[i].keep)
+		out[i] = compress.Compressed{Pattern: patternOf(r.GetPattern()), Skipped: r.GetSkipped()}
+		if r.GetMask() {
+			written = append(written, spans[i].mask)
 		}
-		if a.GetValues() {
-			written = append(written, places[i].values)
+		if r.GetValues() {
+			written = append(written, spans[i].values)
 		}
 	}
-	if err := lease.Receive(ctx, written...); err != nil {
+	if err := pair.Receive(ctx, written...); err != nil {
 		return nil, err
 	}
-	for i, a := range reply.GetAnswers() {
+	for i, r := range reply.GetResults() {
 		var err error
-		if a.GetKeep() {
-			if out[i].Mask, err = copied(array.Bit, w[i].Data.Dims, lease.Out(places[i].keep)); err != nil {
+		if r.GetMask() {
+			if out[i].Mask, err = copyOf(array.Bit, w[i].Data.Dims, pair.Out(spans[i].mask)); err != nil {
 				return nil, err
 			}
 		}
-		if a.GetValues() {
-			if out[i].Values, err = copied(w[i].Data.DType, w[i].Data.Dims, lease.Out(places[i].values)); err != nil {
+		if r.GetValues() {
+			if out[i].Values, err = copyOf(w[i].Data.DType, w[i].Data.Dims, pair.Out(spans[i].values)); err != nil {
 				return nil, err
 			}
 		}
@@ -238,48 +226,26 @@ func (l *link) read(ctx context.Context, lease *memory.Lease, w []compress.Weigh
 	return out, nil
 }
 
-func copied(d array.DType, dims []int, data []byte) (array.Tensor, error) {
+func copyOf(d array.DType, dims []int, data []byte) (array.Tensor, error) {
 	t, err := array.New(d, dims...)
 	copy(t.Data, data)
 	return t, err
 }
 
-// checkAnswer holds an answer to the contract of compressors and to what the plugin declared.
-func (l *link) checkAnswer(c *Compressor, w []compress.Weight, out []compress.Compressed) error {
-	if err := compress.Check(c, w, out); err != nil {
-		e := &ReplyError{Plugin: l.command.Path, Err: err}
-		if answer := (*compress.ResultError)(nil); errors.As(err, &answer) {
-			e.Tensor = answer.Tensor
+// checkResults checks results against the contract of compressors and the plugin's description.
+func (c *client) checkResults(of *Compressor, w []compress.Weight, out []compress.Compressed) error {
+	if err := compress.Check(of, w, out); err != nil {
+		e := &ReplyError{Plugin: c.command.Path, Err: err}
+		if result := (*compress.ResultError)(nil); errors.As(err, &result) {
+			e.Tensor = result.Tensor
 		}
 		return e
 	}
-	declared := c.info.Compressor.Pattern
-	for i, a := range out {
-		if declared != (compress.Pattern{}) && !a.Mask.None() && (a.Pattern.N != declared.N || a.Pattern.M != declared.M) {
-			return l.wrong(w[i].Name, "the plugin declares %d:%d for every mask, and this one promises %d:%d", declared.N, declared.M, a.Pattern.N, a.Pattern.M)
+	declared := of.info.Compressor.Pattern
+	for i, r := range out {
+		if declared != (compress.Pattern{}) && !r.Mask.None() && (r.Pattern.N != declared.N || r.Pattern.M != declared.M) {
+			return c.replyError(w[i].Name, "want a mask with the declared pattern %d:%d, got the pattern %d:%d", declared.N, declared.M, r.Pattern.N, r.Pattern.M)
 		}
 	}
 	return nil
-}
-
-func (l *link) wrong(tensor, format string, args ...any) error {
-	return &ReplyError{l.command.Path, tensor, fmt.Errorf(format, args...)}
-}
-
-// carry leases memory for a parcel, sends it, and makes the remote call that reads and fills it.
-func (l *link) carry(ctx context.Context, what string, p *parcel, remote func(context.Context, uint64, *memory.Lease) error) error {
-	return l.call(ctx, what, func(ctx context.Context, call uint64) error {
-		lease, err := l.memory.Lease(ctx, p.in, p.out)
-		if err != nil {
-			return err
-		}
-		defer lease.Release() // the plugin has answered, or is dead
-		for _, fill := range p.fill {
-			fill(lease)
-		}
-		if err := lease.Send(ctx); err != nil {
-			return err
-		}
-		return remote(ctx, call, lease)
-	})
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-func start(t testing.TB, c plugins.Command) *plugins.Compressor {
+// launchCompressor starts a plugin that is a compressor. The test ends it.
+func launchCompressor(t testing.TB, c plugins.Command) *plugins.Compressor {
 	t.Helper()
 	p, err := plugins.LaunchCompressor(t.Context(), c)
 	if err != nil {
@@ -54,8 +55,8 @@ func weights(t testing.TB, rows, columns int) []compress.Weight {
 	return w
 }
 
-// TestContract runs the suite of compressors through the process boundary: with masks, with values, in shared memory and in streams, with
-// mutual TLS and without.
+// TestContract runs the suite of compressors across the process boundary: with masks, with values,
+// in shared memory, in streams, with mutual TLS and without.
 func TestContract(t *testing.T) {
 	for name, set := range map[string]func(*plugins.Command){
 		"shared":   func(*plugins.Command) {},
@@ -66,62 +67,63 @@ func TestContract(t *testing.T) {
 			t.Run(name+" "+role, func(t *testing.T) {
 				c := command(role)
 				set(&c)
-				compresstest.Run(t, start(t, c), compresstest.Options{})
+				compresstest.Run(t, launchCompressor(t, c), compresstest.Options{})
 			})
 		}
 	}
 }
 
-// TestSameAnswers: a plugin answers what the local compressor does, bit for bit.
-func TestSameAnswers(t *testing.T) {
+// TestSameResults holds that a plugin returns the same bits as a local compressor.
+func TestSameResults(t *testing.T) {
 	w := weights(t, 37, 53)
 	want, err := compress.TopK(0.9).Compress(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := start(t, command("topk")).Compress(t.Context(), w)
+	got, err := launchCompressor(t, command("topk")).Compress(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got[0].Mask.Data, want[0].Mask.Data) || !got[1].Mask.None() {
-		t.Error("the plugin answers something else")
+		t.Error("the results of the plugin differ")
 	}
 }
 
-// TestBadAnswers: what breaks the contract is refused with an error that names plugin, tensor and cause, and the plugin lives on.
-func TestBadAnswers(t *testing.T) {
+// TestInvalidResults holds that results which break the contract are errors that name plugin,
+// tensor and cause, and that the plugin keeps running.
+func TestInvalidResults(t *testing.T) {
 	for _, c := range []struct{ role, tensor, cause string }{
 		{"nan", "fc.weight", "element 3"},
 		{"shape", "fc.weight", "bytes"},
 		{"dtype", "fc.weight", "bytes"},
-		{"count", "", "5 weights, want all 2"},
+		{"count", "", "want results for all 2 weights, got 5"},
 		{"pattern", "fc.weight", "promises 2:4"},
-		{"bias", "fc.bias", "masks are for kernels"},
-		{"writes", "fc.weight", "must not change"},
+		{"bias", "fc.bias", "only kernels and embeddings"},
+		{"writes", "fc.weight", "read-only"},
 		{"panics", "", "a bug of the plugin's"},
 	} {
 		for _, stream := range []bool{false, true} {
 			t.Run(c.role, func(t *testing.T) {
 				command := command(c.role)
 				command.Stream = stream
-				p := start(t, command)
+				p := launchCompressor(t, command)
 				for range 2 {
 					w := weights(t, 8, 8)
 					before := w[0].Data.Clone()
 					_, err := p.Compress(t.Context(), w)
 					if err == nil {
-						t.Fatal("accepted")
+						t.Fatal("no error")
 					}
 					for _, want := range []string{command.Path, c.tensor, c.cause} {
 						if !strings.Contains(err.Error(), want) {
-							t.Errorf("%v\nwant %q in it", err, want)
+							t.Errorf("got %v, want %q in it", err, want)
 						}
 					}
 					if died := (*plugins.DiedError)(nil); errors.As(err, &died) {
-						t.Errorf("it died of it: %v", err)
+						t.Errorf("the plugin died: %v", err)
 					}
 					if !bytes.Equal(before.Data, w[0].Data.Data) {
-						t.Error("the weights have changed")
+						t.Error("the weights changed")
 					}
 				}
 			})
@@ -129,29 +131,31 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// TestDeath: a plugin that dies is an error with its last words, no lost state for the trainer, and the next call starts it anew.
+// TestDeath holds that the death of a plugin is an error with its output that does not wrap
+// ErrLost, and that the next call restarts the plugin.
 func TestDeath(t *testing.T) {
-	p := start(t, command("exits"))
+	p := launchCompressor(t, command("exits"))
 	for range 2 {
-		begin := time.Now()
+		start := time.Now()
 		_, err := p.Compress(t.Context(), weights(t, 8, 8))
 		var died *plugins.DiedError
-		if !errors.As(err, &died) || died.State != "exit status 3" || !strings.Contains(died.Output, "last words") || died.Killed != "" {
-			t.Errorf("%#v after %v", err, time.Since(begin))
+		if !errors.As(err, &died) || died.State != "exit status 3" || !strings.Contains(err.Error(), "last words | of two lines") || died.Killed != "" {
+			t.Errorf("%#v after %v", err, time.Since(start))
 		}
 		if errors.Is(err, backends.ErrLost) {
-			t.Error("a compressor has no state to lose")
+			t.Error("the error of a compressor wraps ErrLost")
 		}
 	}
 }
 
-// TestCancel: a call that is cancelled ends, and its plugin lives on; one that does not end is killed with its plugin.
+// TestCancel holds that a cancelled call ends, and that the plugin is killed when the call does not
+// end.
 func TestCancel(t *testing.T) {
 	for role, killed := range map[string]bool{"sleeps": false, "hangs": true} {
 		t.Run(role, func(t *testing.T) {
 			c := command(role)
 			c.StopTimeout = 500 * time.Millisecond
-			p := start(t, c)
+			p := launchCompressor(t, c)
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			_, err := p.Compress(ctx, weights(t, 8, 8))
@@ -166,18 +170,18 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestDeadline: a call without an answer ends with its plugin.
-func TestDeadline(t *testing.T) {
+// TestCallTimeout holds that a plugin is killed when a call takes too long.
+func TestCallTimeout(t *testing.T) {
 	c := command("hangs")
 	c.CallTimeout = 300 * time.Millisecond
-	_, err := start(t, c).Compress(t.Context(), weights(t, 8, 8))
+	_, err := launchCompressor(t, c).Compress(t.Context(), weights(t, 8, 8))
 	var died *plugins.DiedError
 	if !errors.As(err, &died) || !strings.Contains(died.Killed, "CallTimeout") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestClose lets a call under way end.
+// TestClose holds that Close waits for a running call and that later calls return ErrClosed.
 func TestClose(t *testing.T) {
 	p, err := plugins.LaunchCompressor(t.Context(), command("slow"))
 	if err != nil {
@@ -188,24 +192,24 @@ func TestClose(t *testing.T) {
 		_, err := p.Compress(context.Background(), weights(t, 8, 8))
 		result <- err
 	}()
-	time.Sleep(100 * time.Millisecond) // it is under way
+	time.Sleep(100 * time.Millisecond) // the call is running
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := <-result; err != nil {
-		t.Errorf("closing aborted a call under way: %v", err)
+		t.Errorf("the running call: %v", err)
 	}
-	if err := p.Check(); !errors.Is(err, plugins.ErrClosed) {
-		t.Errorf("a training would begin with a closed compressor: %v", err)
+	if err := p.Check(); !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("Check after Close: %v", err)
 	}
-	if _, err := p.Compress(t.Context(), weights(t, 8, 8)); !errors.Is(err, plugins.ErrClosed) {
+	if _, err := p.Compress(t.Context(), weights(t, 8, 8)); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
 
-// TestChatter: output without end or newline hangs nobody.
+// TestChatter holds that much output without newlines does not block a call.
 func TestChatter(t *testing.T) {
-	p := start(t, command("chatter"))
+	p := launchCompressor(t, command("chatter"))
 	for range 3 {
 		if _, err := p.Compress(t.Context(), weights(t, 8, 8)); err != nil {
 			t.Fatal(err)
@@ -213,8 +217,8 @@ func TestChatter(t *testing.T) {
 	}
 }
 
-// TestStarts: what does not start is an error that says why.
-func TestStarts(t *testing.T) {
+// TestStartErrors holds that the error of a failed start has the reason.
+func TestStartErrors(t *testing.T) {
 	wrong := command("topk")
 	wrong.SHA256 = make([]byte, 32)
 	slow := command("silent")
@@ -240,10 +244,10 @@ func TestStarts(t *testing.T) {
 			p, err := plugins.LaunchCompressor(t.Context(), c.command)
 			if err == nil {
 				p.Close()
-				t.Fatal("it started")
+				t.Fatal("the plugin started")
 			}
 			if !strings.Contains(err.Error(), c.cause) {
-				t.Errorf("%v\nwant %q in it", err, c.cause)
+				t.Errorf("got %v, want %q in it", err, c.cause)
 			}
 		})
 	}
@@ -253,11 +257,11 @@ func TestStarts(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := plugins.LaunchCompressor(cancelled, command("topk")); !errors.Is(err, context.Canceled) {
-		t.Errorf("under a cancelled context: %v", err)
+		t.Errorf("with a cancelled context: %v", err)
 	}
 }
 
-// TestPinned executes the bytes that it checked.
+// TestPinned starts a pinned program.
 func TestPinned(t *testing.T) {
 	c := command("topk")
 	program, err := os.ReadFile(c.Path)
@@ -266,18 +270,18 @@ func TestPinned(t *testing.T) {
 	}
 	sum := sha256.Sum256(program)
 	c.SHA256 = sum[:]
-	if _, err := start(t, c).Compress(t.Context(), weights(t, 8, 8)); err != nil {
+	if _, err := launchCompressor(t, c).Compress(t.Context(), weights(t, 8, 8)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestSecret: the plugin sees nothing of the environment that it was not given.
-func TestSecret(t *testing.T) {
+// TestEnvironment holds that the plugin gets no other variables of the host than those of its command.
+func TestEnvironment(t *testing.T) {
 	t.Setenv("CRAM_TEST_SECRET", "the secret")
 	t.Setenv("CRAM_TEST_GIVEN", "what is given")
 	c := command("environment")
 	c.Env = append(c.Env, "CRAM_TEST_GIVEN")
-	_, err := start(t, c).Compress(t.Context(), weights(t, 8, 8))
+	_, err := launchCompressor(t, c).Compress(t.Context(), weights(t, 8, 8))
 	if err == nil || strings.Contains(err.Error(), "the secret") || !strings.Contains(err.Error(), "what is given") {
 		t.Errorf("the environment is %v", err)
 	}

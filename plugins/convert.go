@@ -1,27 +1,22 @@
 package plugins
 
 import (
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
-	"unicode"
-
-	"google.golang.org/grpc/status"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/internal/printable"
 	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// The protocol numbers element types, roles and encodings as package graph does, and a test holds both to it. What comes from the other
-// side may be any number, and is checked by whoever makes a tensor of it.
+// The protocol has the same numbers for element types, roles and encodings as packages array and
+// graph; a test compares them. A message from the other side can contain any number.
 
-func dims(in []int) []int64 {
+func dimsMessage(in []int) []int64 {
 	out := make([]int64, len(in))
 	for i, d := range in {
 		out[i] = int64(d)
@@ -29,7 +24,7 @@ func dims(in []int) []int64 {
 	return out
 }
 
-func undims(in []int64) []int {
+func dimsOf(in []int64) []int {
 	out := make([]int, len(in))
 	for i, d := range in {
 		out[i] = int(d)
@@ -37,15 +32,14 @@ func undims(in []int64) []int {
 	return out
 }
 
-// dtype returns the type of a number that nobody vouches for.
-func dtype(d protocol.DType) (array.DType, error) {
+func dtypeOf(d protocol.DType) (array.DType, error) {
 	if t := array.DType(d); d >= 0 && d <= 255 && t.Valid() {
 		return t, nil
 	}
 	return array.InvalidDType, fmt.Errorf("unknown element type %d", d)
 }
 
-func pattern(p *protocol.Pattern) compress.Pattern {
+func patternOf(p *protocol.Pattern) compress.Pattern {
 	return compress.Pattern{N: int(p.GetN()), M: int(p.GetM()), Axis: int(p.GetAxis())}
 }
 
@@ -56,117 +50,136 @@ func patternMessage(p compress.Pattern) *protocol.Pattern {
 	return &protocol.Pattern{N: int64(p.N), M: int64(p.M), Axis: int64(p.Axis)}
 }
 
-// maxText bounds what a plugin says in words: names, versions, reasons.
-const maxText = 4096
-
-// Everything that a plugin says in words comes in through words, where the protocol has rules for it, or through said.
-
-// words checks a text of a plugin's that people will read.
-func words(what, s string) error {
-	if len(s) > maxText {
-		return fmt.Errorf("%s has %d bytes, want at most %d", what, len(s), maxText)
+// tensorOf returns a tensor in the memory of a region. find is [memory.Regions.In] or
+// [memory.Regions.Out].
+func tensorOf(ctx context.Context, find func(context.Context, *protocol.Span) ([]byte, error), m *protocol.Tensor) (array.Tensor, error) {
+	d, err := dtypeOf(m.GetDtype())
+	if err != nil {
+		return array.Tensor{}, err
 	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
-		return fmt.Errorf("%s %q does not print", what, s)
+	data, err := find(ctx, m.GetData())
+	if err != nil {
+		return array.Tensor{}, err
+	}
+	t := array.Tensor{DType: d, Dims: dimsOf(m.GetDims()), Data: data}
+	return t, t.Check()
+}
+
+// valueOf returns a value in the memory of a region. It is not checked.
+func valueOf(ctx context.Context, regions *memory.Regions, m *protocol.Value) (array.Value, error) {
+	if e := m.GetEncoding(); e < 0 || e > 255 {
+		return array.Value{}, fmt.Errorf("unknown encoding %d", e)
+	}
+	if d := m.GetDtype(); d < 0 || d > 255 {
+		return array.Value{}, fmt.Errorf("unknown element type %d", d)
+	}
+	values, err := regions.In(ctx, m.GetValues())
+	if err != nil {
+		return array.Value{}, err
+	}
+	index, err := regions.In(ctx, m.GetIndex())
+	if err != nil {
+		return array.Value{}, err
+	}
+	return array.Value{
+		Encoding: array.Encoding(m.GetEncoding()), DType: array.DType(m.GetDtype()), Dims: dimsOf(m.GetDims()), Values: values, Index: index,
+		N: int(m.GetN()), M: int(m.GetM()), Axis: int(m.GetAxis()), Quantization: quantizationOf(m.GetQuantization()),
+	}, nil
+}
+
+func quantizationMessage(q *array.Quantization) *protocol.Quantization {
+	if q == nil {
+		return nil
+	}
+	return &protocol.Quantization{Axis: int64(q.Axis), Scale: q.Scale, Zero: q.Zero}
+}
+
+func quantizationOf(m *protocol.Quantization) *array.Quantization {
+	if m == nil {
+		return nil
+	}
+	return &array.Quantization{Axis: int(m.GetAxis()), Scale: m.GetScale(), Zero: m.GetZero()}
+}
+
+// checkInputMoments returns an error unless the input moments of a weight are missing or f32[I],
+// with I the size of axis 1 of the weight.
+func checkInputMoments(w compress.Weight) error {
+	m := w.InputMoments
+	if m.None() {
+		return nil
+	}
+	if err := m.Check(); err != nil {
+		return fmt.Errorf("input moments: %w", err)
+	}
+	if len(w.Data.Dims) < 2 || m.DType != array.F32 || !slices.Equal(m.Dims, w.Data.Dims[1:2]) {
+		return fmt.Errorf("input moments of a weight %v: want f32 with one element for each index of axis 1, got %v%v", w.Data.Dims, m.DType, m.Dims)
 	}
 	return nil
 }
 
-// said returns what a plugin says as one line that prints.
-func said(s string) string { return printable.Line(s, maxText) }
+// maxMissing is the number of missing ops in an error.
+const maxMissing = 256
 
-// message returns what a remote call failed with, in the plugin's words, of which none begins a line.
-func message(err error) string {
-	return strings.ReplaceAll(printable.Lines(status.Convert(err).Message(), maxText), "\n", "\n    ")
-}
-
-// quoted is an error with words of a plugin's in it.
-type quoted struct{ err error }
-
-func (q quoted) Error() string { return printable.Lines(q.err.Error(), 4*maxText) }
-func (q quoted) Unwrap() error { return q.err }
-
-// mostMissing bounds how many ops a plugin can say that it lacks.
-const mostMissing = 256
-
-// unsupported returns what a plugin cannot compile.
-func unsupported(u *protocol.UnsupportedOps) error {
-	missing := u.GetMissing()
-	shown := make([]string, min(len(missing), mostMissing))
+func unsupportedError(m *protocol.UnsupportedOps) error {
+	missing := m.GetMissing()
+	shown := make([]string, min(len(missing), maxMissing))
 	for i := range shown {
-		shown[i] = said(missing[i])
+		shown[i] = oneLine(missing[i])
 	}
 	if more := len(missing) - len(shown); more > 0 {
 		shown = append(shown, fmt.Sprintf("%d more", more))
 	}
-	return &backends.UnsupportedError{Backend: said(u.GetBackend()), Missing: shown}
+	return &backends.UnsupportedError{Backend: oneLine(m.GetBackend()), Missing: shown}
 }
 
-// plan checks the names of a plan, which go back to the plugin as they are when they are pinned.
-func plan(p map[string]string) (*backends.Plan, error) {
-	for choice, kernel := range p {
-		if err := errors.Join(words("a choice of its plan", choice), words("a kernel of its plan", kernel)); err != nil {
-			return nil, err
-		}
-	}
-	return planOf(p), nil
+func memoryError(m *protocol.MemoryError) error {
+	return &backends.MemoryError{Backend: oneLine(m.GetBackend()), What: oneLine(m.GetWhat()), Want: m.GetWant(), Limit: m.GetLimit()}
 }
 
-// planOf returns the plan that chooses these kernels, in the order of the choices' names.
-func planOf(kernels map[string]string) *backends.Plan {
-	p := &backends.Plan{}
-	for _, choice := range slices.Sorted(maps.Keys(kernels)) {
-		p.Choices = append(p.Choices, backends.Choice{Name: choice, Kernel: kernels[choice]})
-	}
-	return p
+func memoryErrorMessage(e *backends.MemoryError) *protocol.MemoryError {
+	return &protocol.MemoryError{Backend: e.Backend, What: e.What, Want: e.Want, Limit: e.Limit}
 }
 
-// kernels returns the kernel of each choice of a plan, nil for no plan.
-func kernels(p *backends.Plan) map[string]string {
+func planMessage(p *backends.Plan) *protocol.Plan {
 	if p == nil {
 		return nil
 	}
-	m := make(map[string]string, len(p.Choices))
+	m := &protocol.Plan{Device: p.Device, InstructionSet: p.InstructionSet, Threads: int64(p.Threads), Batch: int64(p.Batch)}
 	for _, c := range p.Choices {
-		m[c.Name] = c.Kernel
+		choice := &protocol.Choice{Name: c.Name, Kernel: c.Kernel}
+		for _, t := range c.Times {
+			choice.Times = append(choice.Times, &protocol.KernelTime{Kernel: t.Kernel, Nanoseconds: t.Nanoseconds})
+		}
+		m.Choices = append(m.Choices, choice)
 	}
 	return m
 }
 
-// A parcel lays out and carries the tensors of one call. Add everything first, then lease.
-type parcel struct {
-	in, out memory.Layout
-	fill    []func(*memory.Lease)
-}
-
-// toward adds bytes that the plugin is to read. The message's span is filled in once there is a lease.
-func (p *parcel) toward(data []byte) *protocol.Span {
-	place, span := p.in.Add(len(data)), &protocol.Span{}
-	p.fill = append(p.fill, func(l *memory.Lease) {
-		copy(l.In(place), data)
-		name(span, l.InSpan(place))
-	})
-	return span
-}
-
-// room adds bytes that the plugin may write.
-func (p *parcel) room(bytes int) (memory.Place, *protocol.Span) {
-	place, span := p.out.Add(bytes), &protocol.Span{}
-	p.fill = append(p.fill, func(l *memory.Lease) { name(span, l.OutSpan(place)) })
-	return place, span
-}
-
-func name(span, as *protocol.Span) {
-	span.Region, span.Offset, span.Bytes = as.GetRegion(), as.GetOffset(), as.GetBytes()
-}
-
-func (p *parcel) tensor(t array.Tensor) *protocol.Tensor {
-	return &protocol.Tensor{Dtype: protocol.DType(t.DType), Dims: dims(t.Dims), Data: p.toward(t.Data)}
-}
-
-func (p *parcel) value(v array.Value) *protocol.Value {
-	return &protocol.Value{
-		Encoding: protocol.Encoding(v.Encoding), Dtype: protocol.DType(v.DType), Dims: dims(v.Dims),
-		Values: p.toward(v.Values), Index: p.toward(v.Index), N: int64(v.N), M: int64(v.M), Axis: int64(v.Axis),
+// planOf returns a plan, nil for no message. Its texts are not changed, because a host sends them
+// back to pin them: one that is not printable is an error.
+func planOf(m *protocol.Plan) (*backends.Plan, error) {
+	if m == nil {
+		return nil, nil
 	}
+	err := cmp.Or(checkText("device of the plan", m.GetDevice()), checkText("instruction set of the plan", m.GetInstructionSet()))
+	p := &backends.Plan{Device: m.GetDevice(), InstructionSet: m.GetInstructionSet(), Threads: int(m.GetThreads()), Batch: int(m.GetBatch())}
+	if err == nil && (p.Threads < 0 || p.Batch < 0) {
+		err = fmt.Errorf("plan: want 0 or more threads and a batch size of 0 or more, got %d and %d", p.Threads, p.Batch)
+	}
+	for _, c := range m.GetChoices() {
+		if err != nil {
+			return nil, err
+		}
+		err = cmp.Or(checkText("choice of the plan", c.GetName()), checkText("kernel of the plan", c.GetKernel()))
+		choice := backends.Choice{Name: c.GetName(), Kernel: c.GetKernel()}
+		for _, t := range c.GetTimes() {
+			err = cmp.Or(err, checkText("timed kernel of the plan", t.GetKernel()))
+			choice.Times = append(choice.Times, backends.KernelTime{Kernel: t.GetKernel(), Nanoseconds: t.GetNanoseconds()})
+		}
+		p.Choices = append(p.Choices, choice)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }

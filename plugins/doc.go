@@ -1,25 +1,30 @@
-// Package plugins runs compressors and backends in processes of their own, behind the interfaces that local ones have.
+// Package plugins runs compressors and backends in separate processes, behind the interfaces of
+// local ones.
 //
 // A plugin is a program whose main calls [Serve]:
 //
 //	func main() {
-//		plugins.Serve(plugins.Plugin{Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01", zeroSmall)})
+//		plugins.Serve(plugins.Plugin{
+//			Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01", zeroSmall),
+//		})
 //	}
 //
-// A host launches it and has a value like any other:
+// A host starts it with [LaunchCompressor] and uses it like a local compressor:
 //
 //	c, err := plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"})
 //	defer c.Close()
-//	trainer.Estimator = optim.CrAMPlus(0.2, c)
+//	trainer.Method = optim.CrAMPlus(0.2, c)
 //
-// and so with [LaunchBackend] for a backends.Backend, whose state then lives in the plugin.
+// [LaunchBackend] does the same for a backends.Backend, whose state is then in the plugin.
 //
-// Tensors cross in shared memory that is made once and reused; control is gRPC over a private unix socket with mutual TLS
-// (hashicorp/go-plugin). Nothing that a plugin answers is used before it was checked, and whatever a plugin does, the host sees
-// an error: a [*DiedError] when it died or had to be killed, with how it ended and the last lines of its output. A compressor has
-// no state, so the next call starts its plugin anew, with back-off; a backend's state is gone with its plugin, and every
-// call says so ([backends.ErrLost]).
+// Tensors cross in shared memory that is allocated once and reused. The calls are gRPC on a private
+// unix socket with mutual TLS (hashicorp/go-plugin). The host checks all replies of a plugin before
+// it uses them. A failure of a plugin is an error of a call, never a crash of the host: a
+// [*DiedError] when the plugin has ended or was killed, with its exit status and the last lines of
+// its output, and a [*ReplyError] when a reply is invalid. A compressor has no state, so that its
+// next call restarts the plugin. The state of a backend is lost with its plugin, and all later
+// calls return [backends.ErrLost].
 //
-// Plugins in other languages speak the same protocol, package plugins/protocol/v1; docs/plugins.md tells how, and what a plugin can
-// and cannot do to its host. Package plugintest holds a plugin to all of it.
+// Plugins in other languages use the same protocol. docs/plugins.md describes it, and what a plugin
+// can do to its host. Package plugintest tests a plugin.
 package plugins

@@ -2,43 +2,45 @@ package plugins
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/compressaware/cram/backends"
 )
 
-// A DiedError says that a plugin's process ended, or had to be killed, before it answered. For a backend it wraps
-// [backends.ErrLost], because the state was in the process; a compressor's next call starts the plugin anew.
+// A DiedError is returned by a call whose plugin has ended, or was killed, before it replied. For a
+// backend it wraps [backends.ErrLost], because the state was in the process. The next call of a
+// compressor restarts the plugin.
 type DiedError struct {
-	Plugin string // its program
-	Call   string // what it was asked for
-	Killed string // why the host killed it; "" if it died by itself
-	State  string // how it ended: "exit status 2", "signal: killed"
-	Output string // the last lines of its output, at most 8 KiB
+	Plugin string // path of the program
+	Call   string // the call that failed: "compress"
+	Killed string // why the host killed the process; "": it ended by itself
+	State  string // how the process ended: "exit status 2", "signal: killed"
+	Output string // last lines of its output, at most 8 KiB
 
-	lost error // backends.ErrLost for a backend
+	lost error // backends.ErrLost for a backend, otherwise nil
 }
 
-// Error returns everything in the fields, the output indented below.
+// Error returns all fields on one line. A long output is shortened to its start and its end.
 func (e *DiedError) Error() string {
 	s := fmt.Sprintf("plugins: %s: %s: the plugin died (%s)", e.Plugin, e.Call, e.State)
 	if e.Killed != "" {
 		s = fmt.Sprintf("plugins: %s: %s: the plugin was killed (%s): %s", e.Plugin, e.Call, e.State, e.Killed)
 	}
-	if out := strings.TrimSpace(e.Output); out != "" {
-		s += "\nits last output:\n    " + strings.ReplaceAll(out, "\n", "\n    ")
+	if out := joinLines(e.Output); out != "" {
+		s += "; its last output: " + shorten(out, maxOutput)
 	}
 	return s
 }
 
 func (e *DiedError) Unwrap() error { return e.lost }
 
-// A ReplyError says that a plugin answered something that cannot be used, and was not.
+// A ReplyError is returned by a call whose plugin sent an invalid reply. The reply is not used.
 type ReplyError struct {
-	Plugin string // its program
-	Tensor string // what the answer was about; "" if it is wrong as a whole
-	Err    error  // what was expected and what came
+	Plugin string // path of the program
+	Tensor string // the tensor or slot that the fault is about; "": the whole reply
+	Err    error  // the fault
 }
 
-// Error returns "plugins: PLUGIN: tensor TENSOR: CAUSE".
+// Error returns "plugins: PLUGIN: tensor TENSOR: FAULT".
 func (e *ReplyError) Error() string {
 	if e.Tensor != "" {
 		return fmt.Sprintf("plugins: %s: tensor %s: %v", e.Plugin, e.Tensor, e.Err)
@@ -47,3 +49,8 @@ func (e *ReplyError) Error() string {
 }
 
 func (e *ReplyError) Unwrap() error { return e.Err }
+
+// closedError is returned by the calls of a compressor or a backend after Close.
+func closedError(program string) error {
+	return fmt.Errorf("plugins: %s: %w", program, backends.ErrClosed)
+}

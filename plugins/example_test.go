@@ -12,7 +12,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// The whole of a plugin: a compressor that zeroes small weights.
+// A plugin with a compressor that sets small weights to zero.
 func ExampleServe() {
 	plugins.Serve(plugins.Plugin{Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01",
 		func(_ context.Context, w []compress.Weight) (out []compress.Compressed, err error) {
@@ -31,7 +31,8 @@ func ExampleServe() {
 		})})
 }
 
-// A plugin is a compressor like any other. Here the program is the tests' own, in the role of TopK(0.9).
+// A plugin is used like a local compressor. Here the program is the test binary, with the
+// compressor TopK(0.9).
 func ExampleLaunchCompressor() {
 	c, err := plugins.LaunchCompressor(context.Background(), command("topk"))
 	if err != nil {
@@ -51,7 +52,7 @@ func ExampleLaunchCompressor() {
 	// Output: topk:0.9 keeps the second weight: true and the last: false
 }
 
-// A backend plugin computes like a local one; its slots live in the other process.
+// The slots of a backend plugin are in the other process.
 func ExampleLaunchBackend() {
 	ctx := context.Background()
 	b, err := plugins.LaunchBackend(ctx, command("cpu"))
@@ -78,7 +79,7 @@ func ExampleLaunchBackend() {
 	// Output: cpu [1 2 3]
 }
 
-// Describe asks a program what it is.
+// Describe returns the description of a plugin.
 func ExampleDescribe() {
 	info, err := plugins.Describe(context.Background(), command("halve"))
 	if err != nil {

@@ -7,16 +7,18 @@ import (
 	"google.golang.org/grpc"
 )
 
-// version is that of the protocol: package plugins/protocol/v1.
+// version is the version of the protocol.
 const version = 1
 
-// handshake keeps programs that are no plugins of cram from being taken for one. It is no secret.
+// handshake rejects programs that are not plugins of cram. It is not a secret.
 var handshake = plugin.HandshakeConfig{ProtocolVersion: version, MagicCookieKey: "CRAM_PLUGIN", MagicCookieValue: "e7c2a4d08f1b4c6f"}
 
-// maxMessage bounds a gRPC message in both directions. Tensors do not travel in messages; programs, of up to 8 MiB, do.
+// maxMessage is the size of the largest gRPC message in both directions. Messages contain programs,
+// of up to 8 MiB, and no tensors.
 const maxMessage = 16 << 20
 
-// services is cram's plugin as go-plugin sees it: services on one server, a connection on the other side.
+// services is the one plugin, in the sense of go-plugin, that a program serves: the services on the
+// plugin's side, the connection on the host's side.
 type services struct {
 	plugin.NetRPCUnsupportedPlugin
 	register func(*grpc.Server)
@@ -31,7 +33,7 @@ func (services) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.C
 	return conn, nil
 }
 
-// set names the one plugin that a program holds.
-func set(s services) map[int]plugin.PluginSet {
+// versions returns the services by the version of the protocol, for go-plugin.
+func versions(s services) map[int]plugin.PluginSet {
 	return map[int]plugin.PluginSet{version: {"cram": s}}
 }

@@ -1,8 +1,8 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -10,59 +10,73 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// Info is what a plugin says of itself.
+// Info is the description of a plugin, as the plugin sends it.
 type Info struct {
 	Name, Version string
-	Protocol      int             // version of the protocol that it speaks
+	Protocol      int             // version of the protocol in use
 	SharedMemory  bool            // tensors cross in shared memory; false: in streams
-	Compressor    *CompressorInfo // nil: it is none
-	Backend       *BackendInfo    // nil: it is none
+	Compressor    *CompressorInfo // nil: the plugin is not a compressor
+	Backend       *BackendInfo    // nil: the plugin is not a backend
 }
 
-// CompressorInfo is what a plugin promises of its compressor.
+// CompressorInfo is the description of a plugin's compressor.
 type CompressorInfo struct {
-	Name          string           // text name, as levels bear it
-	Deterministic bool             // equal weights give equal answers, bit for bit
-	Values        bool             // answers may hold new values, not masks alone
-	Pattern       compress.Pattern // every mask keeps N of each M; zero: no such promise
+	Name          string           // text name, as in the levels of a checkpoint
+	Deterministic bool             // equal weights give equal results, bit for bit
+	Values        bool             // results can have new values; false: only masks
+	Pattern       compress.Pattern // all masks keep N of each M; zero: no such promise
+	InputMoments  bool             // it uses [compress.Weight.InputMoments] when they are present
 }
 
-// BackendInfo is what a plugin says of its backend.
+// BackendInfo is the description of a plugin's backend.
 type BackendInfo struct {
 	Name, InstructionSet string
 	Deterministic        bool
 	Threads              int
-	Ops                  []string // names of the ops that it computes; nil: it does not tell
+	Ops                  []string // names of the ops that it computes; nil: unknown
 }
 
-// Describe launches a plugin, asks it what it is, and closes it.
+// Describe starts a plugin, asks it for its description, and ends it.
 func Describe(ctx context.Context, c Command) (Info, error) {
-	l, info, err := launch(ctx, c)
+	p, info, err := launch(ctx, c)
 	if err != nil {
 		return Info{}, err
 	}
-	l.close()
+	p.close()
 	return info, nil
 }
 
-// parse checks a description.
-func parse(d *protocol.Description) (Info, error) {
+// infoOf checks a description.
+func infoOf(d *protocol.Description) (Info, error) {
 	info := Info{Name: d.GetName(), Version: d.GetVersion(), Protocol: version, SharedMemory: d.GetSharedMemory()}
-	checks := []error{words("the plugin's name", info.Name), words("the plugin's version", info.Version)}
+	if err := cmp.Or(checkText("name of the plugin", info.Name), checkText("version of the plugin", info.Version)); err != nil {
+		return Info{}, err
+	}
 	if c := d.GetCompressor(); c != nil {
-		info.Compressor = &CompressorInfo{Name: c.GetName(), Deterministic: c.GetDeterministic(), Values: c.GetValues(), Pattern: pattern(c.GetPattern())}
-		checks = append(checks, words("the compressor's name", c.GetName()))
+		info.Compressor = &CompressorInfo{
+			Name: c.GetName(), Deterministic: c.GetDeterministic(), Values: c.GetValues(),
+			Pattern: patternOf(c.GetPattern()), InputMoments: c.GetInputMoments(),
+		}
+		if err := checkText("name of the compressor", c.GetName()); err != nil {
+			return Info{}, err
+		}
 		if c.GetName() == "" || strings.ContainsAny(c.GetName(), " \u00a0") {
-			checks = append(checks, fmt.Errorf("the compressor's name is %q, want one without white space", c.GetName()))
+			return Info{}, fmt.Errorf("name of the compressor: want a name without white space, got %q", c.GetName())
 		}
 		if p := info.Compressor.Pattern; p != (compress.Pattern{}) && (p.N < 1 || p.N > p.M || p.Axis != 0) {
-			checks = append(checks, fmt.Errorf("it declares the pattern %d:%d (axis %d), which cannot be", p.N, p.M, p.Axis))
+			return Info{}, fmt.Errorf("pattern of the compressor: want N:M with 1 ≤ N ≤ M and no axis, got %d:%d, axis %d", p.N, p.M, p.Axis)
 		}
 	}
 	if b := d.GetBackend(); b != nil {
-		info.Backend = &BackendInfo{Name: b.GetName(), InstructionSet: b.GetLevel(), Deterministic: b.GetDeterministic(), Threads: int(b.GetThreads()), Ops: b.GetOps()}
-		checks = append(checks, words("the backend's name", b.GetName()), words("the backend's level", b.GetLevel()))
-		checks = append(checks, words("its list of ops", strings.Join(b.GetOps(), " ")))
+		info.Backend = &BackendInfo{
+			Name: b.GetName(), InstructionSet: b.GetInstructionSet(), Deterministic: b.GetDeterministic(),
+			Threads: int(b.GetThreads()), Ops: b.GetOps(),
+		}
+		err := cmp.Or(checkText("name of the backend", b.GetName()), checkText("instruction set of the backend", b.GetInstructionSet()),
+			checkText("ops of the backend", strings.Join(b.GetOps(), " ")))
+		if err != nil {
+			return Info{}, err
+		}
 	}
-	return info, errors.Join(checks...)
+	return info, nil
 }

@@ -17,23 +17,28 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// role is the variable that makes the test binary a plugin: the tests' plugins are processes of their own.
+// role is the variable that makes the test binary a plugin: the plugins of the tests are processes of
+// this binary.
 const role = "CRAM_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if r := os.Getenv(role); r == "host" {
-		playHost()
-	} else if lie, ok := strings.CutPrefix(r, "lie "); ok {
-		tell(lies[lie])
-		return
-	} else if r != "" {
-		play(r)
+	r := os.Getenv(role)
+	if r == "" {
+		os.Exit(m.Run())
+	}
+	if name, ok := strings.CutPrefix(r, "fake "); ok {
+		serveFake(fakes[name])
 		return
 	}
-	os.Exit(m.Run())
+	play, ok := roles[r]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "no role", r)
+		os.Exit(99)
+	}
+	play()
 }
 
-// command launches the test binary in a role.
+// command starts the test binary in a role.
 func command(r string) plugins.Command {
 	exe, err := os.Executable()
 	if err != nil {
@@ -42,120 +47,116 @@ func command(r string) plugins.Command {
 	return plugins.Command{Path: exe, Env: []string{role + "=" + r, "CRAM_CPU"}, Log: slog.New(slog.DiscardHandler)}
 }
 
-// play is a plugin's main.
-func play(r string) {
-	serve := func(f func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error)) {
-		plugins.Serve(plugins.Plugin{Name: "test", Version: "1", Compressor: compress.Func(r, f), Values: true})
-	}
-	switch r {
-	case "topk":
+// roles are the main functions of the plugins, by role.
+var roles = map[string]func(){
+	"host": playHost,
+	"topk": func() {
 		plugins.Serve(plugins.Plugin{Name: "topk", Version: "1", Compressor: host{compress.TopK(0.9)}})
-	case "halve": // answers with values
-		serve(halve)
-	case "nan":
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out := make([]compress.Compressed, len(w))
-			out[0].Values = w[0].Data.Clone()
-			out[0].Values.F32()[3] = float32(math.NaN())
-			return out, nil
-		})
-	case "shape":
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out := make([]compress.Compressed, len(w))
-			out[0].Mask, _ = array.New(array.Bit, w[0].Data.Len()*2)
-			return out, nil
-		})
-	case "dtype":
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out := make([]compress.Compressed, len(w))
-			out[0].Values, _ = array.New(array.F64, w[0].Dims...)
-			return out, nil
-		})
-	case "count":
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
-			return make([]compress.Compressed, 5), nil
-		})
-	case "pattern": // a promise that the mask does not keep
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out, err := compress.Mask(w[0].Dims, func(int) bool { return true })
-			out.Pattern = compress.Pattern{N: 2, M: 4, Axis: 1}
-			return append([]compress.Compressed{out}, make([]compress.Compressed, len(w)-1)...), err
-		})
-	case "bias": // a mask for what is never masked
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			out := make([]compress.Compressed, len(w))
-			var err error
-			out[1], err = compress.Mask(w[1].Dims, func(int) bool { return true })
-			return out, err
-		})
-	case "writes": // to its input
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			w[0].Data.F32()[2] = 7
-			return make([]compress.Compressed, len(w)), nil
-		})
-	case "panics":
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
-			panic("a bug of the plugin's")
-		})
-	case "exits":
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
-			fmt.Fprintln(os.Stderr, "last words")
-			os.Exit(3)
-			return nil, nil
-		})
-	case "sleeps": // until it is cancelled
-		serve(func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		})
-	case "hangs": // and listens to nobody
-		serve(func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
-			time.Sleep(time.Hour)
-			return nil, nil
-		})
-	case "slow":
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			time.Sleep(300 * time.Millisecond)
-			return make([]compress.Compressed, len(w)), nil
-		})
-	case "chatter": // without a newline
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			for range 1000 {
-				fmt.Print("0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789")
-				fmt.Fprint(os.Stderr, "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789")
-			}
-			return make([]compress.Compressed, len(w)), nil
-		})
-	case "environment":
-		serve(func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
-			return nil, fmt.Errorf("%q", os.Environ())
-		})
-	case "silent": // no plugin at all
-		time.Sleep(time.Hour)
-	case "ends":
+	},
+	"environment": serve("environment", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		return nil, fmt.Errorf("%q", os.Environ())
+	}),
+	"silent": func() { time.Sleep(time.Hour) }, // not a plugin
+	"ends": func() {
 		fmt.Fprintln(os.Stderr, "wrong arguments \x1b[2J\u202e")
 		os.Exit(4)
-	case "cpu":
-		b, err := cpu.New(cpu.Options{})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	},
+
+	// Results with new values.
+	"halve": serve("halve", halve),
+
+	// Invalid results.
+	"nan": serve("nan", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Values = w[0].Data.Clone()
+		out[0].Values.F32()[3] = float32(math.NaN())
+		return out, nil
+	}),
+	"shape": serve("shape", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Mask, _ = array.New(array.Bit, w[0].Data.Len()*2)
+		return out, nil
+	}),
+	"dtype": serve("dtype", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Values, _ = array.New(array.F64, w[0].Dims...)
+		return out, nil
+	}),
+	"count": serve("count", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		return make([]compress.Compressed, 5), nil
+	}),
+	"pattern": serve("pattern", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out, err := compress.Mask(w[0].Dims, func(int) bool { return true })
+		out.Pattern = compress.Pattern{N: 2, M: 4, Axis: 1}
+		return append([]compress.Compressed{out}, make([]compress.Compressed, len(w)-1)...), err
+	}),
+	"bias": serve("bias", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		var err error
+		out[1], err = compress.Mask(w[1].Dims, func(int) bool { return true })
+		return out, err
+	}),
+	"writes": serve("writes", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		w[0].Data.F32()[2] = 7
+		return make([]compress.Compressed, len(w)), nil
+	}),
+
+	// Calls that end otherwise, late or never.
+	"panics": serve("panics", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		panic("a bug of the plugin's")
+	}),
+	"exits": serve("exits", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		fmt.Fprintln(os.Stderr, "last words\nof two lines")
+		os.Exit(3)
+		return nil, nil
+	}),
+	"sleeps": serve("sleeps", func(ctx context.Context, _ []compress.Weight) ([]compress.Compressed, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}),
+	"hangs": serve("hangs", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
+		time.Sleep(time.Hour) // ignores its context
+		return nil, nil
+	}),
+	"slow": serve("slow", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		time.Sleep(300 * time.Millisecond)
+		return make([]compress.Compressed, len(w)), nil
+	}),
+	"chatter": serve("chatter", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		text := strings.Repeat("0123456789", 10) // without a newline
+		for range 1000 {
+			fmt.Print(text)
+			fmt.Fprint(os.Stderr, text)
 		}
-		plugins.Serve(plugins.Plugin{Name: "cpu", Version: "1", Backend: b})
-	case "backend that panics":
-		b, err := cpu.New(cpu.Options{})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		plugins.Serve(plugins.Plugin{Name: "panics", Version: "1", Backend: panicking{b}})
-	default:
-		fmt.Fprintln(os.Stderr, "no role", r)
-		os.Exit(99)
+		return make([]compress.Compressed, len(w)), nil
+	}),
+
+	// Backends.
+	"cpu":                 serveBackend("cpu", func(b backends.Backend) backends.Backend { return b }),
+	"backend that panics": serveBackend("panics", func(b backends.Backend) backends.Backend { return panicking{b} }),
+	"fields":              func() { plugins.Serve(plugins.FieldPlugin) },
+}
+
+// serve returns the main of a plugin with a compressor that can return new values.
+func serve(name string, f func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error)) func() {
+	return func() {
+		plugins.Serve(plugins.Plugin{Name: "test", Version: "1", Compressor: compress.Func(name, f), Values: true})
 	}
 }
 
-// panicking is a backend whose slots cannot be read.
+// serveBackend returns the main of a plugin with the CPU backend, changed by a function.
+func serveBackend(name string, change func(backends.Backend) backends.Backend) func() {
+	return func() {
+		b, err := cpu.New(cpu.Options{})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		plugins.Serve(plugins.Plugin{Name: name, Version: "1", Backend: change(b)})
+	}
+}
+
+// panicking is a backend whose sessions panic in Get.
 type panicking struct{ backends.Backend }
 
 type panickingSession struct{ backends.Session }

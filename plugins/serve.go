@@ -23,19 +23,28 @@ import (
 
 // A Plugin is what a program serves: a compressor, a backend or both.
 type Plugin struct {
-	Name, Version string // for people
+	// Name and Version are what users see.
+	Name, Version string
 
-	Compressor       compress.Compressor
-	Values           bool             // its answers may hold new values; otherwise they are masks alone
-	Pattern          compress.Pattern // every mask keeps N of each M along the axis that the answer names; zero: no such promise
-	Nondeterministic bool             // equal weights may give different answers; training then does not resume bit for bit
+	// Compressor is the compressor to serve. nil means none. When it is a [compress.MomentUser],
+	// the plugin declares that.
+	Compressor compress.Compressor
+	// Values declares that results can have new values. When it is false, results only have masks.
+	Values bool
+	// Pattern declares that all masks keep N of each M, along the axis that each result states. The
+	// zero value declares nothing.
+	Pattern compress.Pattern
+	// Nondeterministic declares that equal weights can give different results. A resumed training
+	// then differs from an uninterrupted one.
+	Nondeterministic bool
 
+	// Backend is the backend to serve. nil means none.
 	Backend backends.Backend
 }
 
-// Serve is the whole of a plugin's main. It serves p until the host has gone or wants it to end, and then exits the process; a
-// program that no host started says what it is and exits with status 2. Standard input belongs to the host; standard output and
-// standard error go to its log.
+// Serve is the main function of a plugin. It serves p until the host ends or closes the plugin, and
+// then exits the process. A program that was not started by a host prints what it is and exits with
+// status 2. The host uses standard input, and logs standard output and standard error.
 func Serve(p Plugin) {
 	if err := serve(p); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
@@ -46,7 +55,7 @@ func Serve(p Plugin) {
 
 func serve(p Plugin) error {
 	if p.Compressor == nil && p.Backend == nil {
-		return errors.New("plugins: Serve: the plugin has neither Compressor nor Backend")
+		return errors.New("plugins: Serve: want a Compressor or a Backend in the Plugin, got neither")
 	}
 	if c, ok := p.Compressor.(interface{ Check() error }); ok {
 		if err := c.Check(); err != nil {
@@ -56,18 +65,19 @@ func serve(p Plugin) error {
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
 		return fmt.Errorf("this is the cram plugin %s %s and is started by cram: cram plugin info %s", p.Name, p.Version, os.Args[0])
 	}
-	s := &server{plugin: p, calls: newCalls(), streamed: memory.FromStream()}
-	s.attach(gone)
+	s := newServer(p)
+	s.readStdin(exit)
 	stdout, stderr := os.Stdout, os.Stderr
 	var restore sync.Once
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  handshake,
-		VersionedPlugins: set(services{register: s.register}),
+		VersionedPlugins: versions(services{register: s.register}),
 		Logger:           hclog.New(&hclog.LoggerOptions{Output: stderr, Level: hclog.Warn}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxMessage), grpc.ChainUnaryInterceptor(
 				func(ctx context.Context, q any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-					// Go-plugin reroutes both through gRPC, which loses the last words of a plugin that dies.
+					// Go-plugin redirects both through gRPC, which loses the last lines of a plugin
+					// that dies.
 					restore.Do(func() { os.Stdout, os.Stderr = stdout, stderr })
 					return next(ctx, q)
 				}))...)
@@ -79,33 +89,41 @@ func serve(p Plugin) error {
 	return nil
 }
 
-// gone ends the plugin when its host has ended, however that came, with all that it started.
-func gone() {
-	if folder := os.Getenv(plugin.EnvUnixSocketDir); folder != "" {
-		_ = os.RemoveAll(folder)
+// exit ends the plugin, and the processes that it started, when its host has ended.
+func exit(why error) {
+	if why != io.EOF {
+		fmt.Fprintln(os.Stderr, "cram plugin: standard input:", why)
+	}
+	if dir := os.Getenv(plugin.EnvUnixSocketDir); dir != "" {
+		_ = os.RemoveAll(dir)
 	}
 	killGroup()
 	os.Exit(0)
 }
 
-// server is the plugin's side of the protocol.
+// A server is the plugin's side of the protocol.
 type server struct {
 	protocol.UnimplementedPluginServer
 	plugin   Plugin
-	calls    *calls
-	shared   *memory.Regions // nil where the host cannot share
+	calls    *runningCalls
+	shared   *memory.Regions // nil: the host cannot share memory
 	streamed *memory.Regions
 
 	mu      sync.Mutex
-	regions *memory.Regions // the ones in use, from Describe on
+	regions *memory.Regions // shared or streamed; nil before Describe
 }
 
-// attach takes standard input, the lifeline, and the regions that may come through it.
-func (s *server) attach(gone func()) {
+func newServer(p Plugin) *server {
+	return &server{plugin: p, calls: newRunningCalls(), streamed: memory.FromStream()}
+}
+
+// readStdin reads regions from standard input, if it is a socket, until its end. Then it calls
+// ended.
+func (s *server) readStdin(ended func(error)) {
 	conn, err := net.FileConn(os.Stdin)
 	socket, ok := conn.(*net.UnixConn)
 	if err == nil && ok && memory.CanShare() {
-		s.shared = memory.FromSocket(socket, gone)
+		s.shared = memory.FromSocket(socket, ended)
 		return
 	}
 	var stdin io.Reader = os.Stdin
@@ -113,8 +131,11 @@ func (s *server) attach(gone func()) {
 		stdin = conn
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin)
-		gone()
+		_, err := io.Copy(io.Discard, stdin)
+		if err == nil {
+			err = io.EOF
+		}
+		ended(err)
 	}()
 }
 
@@ -129,7 +150,7 @@ func (s *server) register(g *grpc.Server) {
 	}
 }
 
-// Describe says what the plugin is, and settles how memory crosses.
+// Describe returns the description of the plugin and decides how tensors cross.
 func (s *server) Describe(_ context.Context, q *protocol.DescribeRequest) (*protocol.Description, error) {
 	d := &protocol.Description{Name: s.plugin.Name, Version: s.plugin.Version}
 	s.mu.Lock()
@@ -139,8 +160,10 @@ func (s *server) Describe(_ context.Context, q *protocol.DescribeRequest) (*prot
 	}
 	s.mu.Unlock()
 	if c := s.plugin.Compressor; c != nil {
+		user, ok := c.(compress.MomentUser)
 		d.Compressor = &protocol.CompressorDescription{
 			Name: c.String(), Deterministic: !s.plugin.Nondeterministic, Values: s.plugin.Values,
+			InputMoments: ok && user.UsesInputMoments(),
 		}
 		if p := s.plugin.Pattern; p != (compress.Pattern{}) {
 			d.Compressor.Pattern = &protocol.Pattern{N: int64(p.N), M: int64(p.M)}
@@ -148,7 +171,9 @@ func (s *server) Describe(_ context.Context, q *protocol.DescribeRequest) (*prot
 	}
 	if b := s.plugin.Backend; b != nil {
 		info := b.Info()
-		d.Backend = &protocol.BackendDescription{Name: info.Name, Level: info.InstructionSet, Deterministic: info.Deterministic, Threads: int64(info.Threads)}
+		d.Backend = &protocol.BackendDescription{
+			Name: info.Name, InstructionSet: info.InstructionSet, Deterministic: info.Deterministic, Threads: int64(info.Threads),
+		}
 		if lister, ok := b.(backends.Lister); ok {
 			for _, op := range lister.Ops() {
 				d.Backend.Ops = append(d.Backend.Ops, string(op))
@@ -170,24 +195,33 @@ func (s *server) Drain(ctx context.Context, _ *protocol.DrainRequest) (*protocol
 	return &protocol.DrainReply{}, nil
 }
 
-// begin opens a call: a context that Cancel ends, the regions, and what to do at the end.
-func (s *server) begin(call uint64) (context.Context, *memory.Regions, func(), error) {
+// A call is a running call of the host.
+type call struct {
+	ctx     context.Context // ends when the host cancels the call
+	rpc     context.Context // of the gRPC call; limits the waits for regions
+	regions *memory.Regions
+	end     func()
+}
+
+// startCall starts a call of the host. The caller ends it.
+func (s *server) startCall(rpc context.Context, id uint64) (*call, error) {
 	s.mu.Lock()
 	regions := s.regions
 	s.mu.Unlock()
 	if regions == nil {
-		return nil, nil, nil, status.Error(codes.FailedPrecondition, "Describe must be the first call")
+		return nil, status.Error(codes.FailedPrecondition, "want Describe as the first call, got another call")
 	}
-	ctx, end, err := s.calls.begin(call)
+	ctx, end, err := s.calls.start(id)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	leave := regions.Enter()
-	return ctx, regions, func() { leave(); end() }, nil
+	endRegions := regions.StartCall()
+	return &call{ctx, rpc, regions, func() { endRegions(); end() }}, nil
 }
 
-// failed gives an error of ours the status that the host understands.
-func failed(err error) error {
+// statusError returns an error with the status that the protocol has for it.
+func statusError(err error) error {
+	memory := (*backends.MemoryError)(nil)
 	switch {
 	case err == nil:
 		return nil
@@ -197,6 +231,8 @@ func failed(err error) error {
 		return status.Error(codes.Canceled, err.Error())
 	case errors.Is(err, backends.ErrClosed):
 		return status.Error(codes.FailedPrecondition, err.Error())
+	case errors.As(err, &memory):
+		return status.Error(codes.ResourceExhausted, err.Error())
 	}
 	return status.Error(codes.InvalidArgument, err.Error())
 }

@@ -4,215 +4,167 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/compressaware/cram/backends"
-	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// backendServer numbers the sessions and executables of a backend.
+// A backendServer serves a backend.
 type backendServer struct {
 	protocol.UnimplementedBackendServer
 	*server
+	sessions    table[backends.Session]
+	executables table[servedExecutable]
+}
 
-	mu          sync.Mutex
-	last        uint64
-	sessions    map[uint64]backends.Session
-	executables map[uint64]backends.Executable
+// A servedExecutable is an executable of a session.
+type servedExecutable struct {
+	backends.Executable
+	session uint64 // number of the session
+	limited bool   // it was compiled with a memory limit
 }
 
 func newBackendServer(s *server) *backendServer {
-	return &backendServer{server: s, sessions: map[uint64]backends.Session{}, executables: map[uint64]backends.Executable{}}
-}
-
-// add numbers a thing, take finds it, drop forgets it.
-
-func add[T any](s *backendServer, things map[uint64]T, thing T) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last++
-	things[s.last] = thing
-	return s.last
-}
-
-func take[T any](s *backendServer, things map[uint64]T, what string, id uint64) (T, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	thing, ok := things[id]
-	if !ok {
-		return thing, status.Errorf(codes.NotFound, "no %s %d here", what, id)
+	return &backendServer{
+		server:      s,
+		sessions:    table[backends.Session]{kind: "session", objects: map[uint64]backends.Session{}},
+		executables: table[servedExecutable]{kind: "executable", objects: map[uint64]servedExecutable{}},
 	}
-	return thing, nil
 }
 
-func drop[T any](s *backendServer, things map[uint64]T, what string, id uint64) (T, error) {
-	thing, err := take(s, things, what, id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(things, id)
-	return thing, err
-}
-
-func (s *backendServer) OpenSession(_ context.Context, q *protocol.OpenSessionRequest) (*protocol.OpenSessionReply, error) {
-	ctx, _, end, err := s.begin(q.GetCall())
+// handle handles one call about a session or an executable.
+func handle[T, Reply any](s *backendServer, rpc context.Context, id uint64, objects *table[T], object uint64, f func(*call, T) (*Reply, error)) (*Reply, error) {
+	x, err := objects.get(object)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
-	session, err := s.plugin.Backend.NewSession(ctx)
-	if err != nil {
-		return nil, failed(err)
-	}
-	return &protocol.OpenSessionReply{Session: add(s, s.sessions, session)}, nil
-}
-
-func (s *backendServer) CloseSession(_ context.Context, q *protocol.CloseSessionRequest) (*protocol.CloseSessionReply, error) {
-	session, err := drop(s, s.sessions, "session", q.GetSession())
+	c, err := s.startCall(rpc, id)
 	if err != nil {
 		return nil, err
 	}
-	return &protocol.CloseSessionReply{}, failed(session.Close())
-}
-
-func (s *backendServer) CloseExecutable(_ context.Context, q *protocol.CloseExecutableRequest) (*protocol.CloseExecutableReply, error) {
-	executable, err := drop(s, s.executables, "executable", q.GetExecutable())
+	defer c.end()
+	reply, err := f(c, x)
 	if err != nil {
-		return nil, err
+		return nil, statusError(err)
 	}
-	return &protocol.CloseExecutableReply{}, failed(executable.Close())
-}
-
-func (s *backendServer) Set(wait context.Context, q *protocol.SetRequest) (*protocol.SetReply, error) {
-	session, err := take(s, s.sessions, "session", q.GetSession())
-	if err != nil {
-		return nil, err
-	}
-	ctx, regions, end, err := s.begin(q.GetCall())
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	v, err := value(wait, regions, q.GetValue())
-	if err != nil {
-		return nil, failed(err)
-	}
-	return &protocol.SetReply{}, failed(session.Set(ctx, q.GetSlot(), v))
-}
-
-// value returns what a message describes, sharing the memory of its region. Nobody has checked it.
-func value(ctx context.Context, regions *memory.Regions, m *protocol.Value) (array.Value, error) {
-	if e := m.GetEncoding(); e < 0 || e > 255 {
-		return array.Value{}, fmt.Errorf("unknown encoding %d", e)
-	}
-	if d := m.GetDtype(); d < 0 || d > 255 {
-		return array.Value{}, fmt.Errorf("unknown element type %d", d)
-	}
-	values, err := regions.In(ctx, m.GetValues())
-	if err != nil {
-		return array.Value{}, err
-	}
-	index, err := regions.In(ctx, m.GetIndex())
-	if err != nil {
-		return array.Value{}, err
-	}
-	return array.Value{
-		Encoding: array.Encoding(m.GetEncoding()), DType: array.DType(m.GetDtype()), Dims: undims(m.GetDims()), Values: values, Index: index,
-		N: int(m.GetN()), M: int(m.GetM()), Axis: int(m.GetAxis()),
-	}, nil
-}
-
-func (s *backendServer) Get(wait context.Context, q *protocol.GetRequest) (*protocol.GetReply, error) {
-	session, err := take(s, s.sessions, "session", q.GetSession())
-	if err != nil {
-		return nil, err
-	}
-	ctx, regions, end, err := s.begin(q.GetCall())
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	t, err := session.Get(ctx, q.GetSlot())
-	if err != nil {
-		return nil, failed(err)
-	}
-	reply := &protocol.GetReply{Dtype: protocol.DType(t.DType), Dims: dims(t.Dims)}
-	if int(q.GetRoom().GetBytes()) < len(t.Data) {
-		return reply, nil
-	}
-	room, err := regions.Out(wait, q.GetRoom())
-	if err != nil {
-		return nil, failed(err)
-	}
-	copy(room, t.Data)
-	reply.Written = true
 	return reply, nil
 }
 
-func (s *backendServer) Compile(wait context.Context, q *protocol.CompileRequest) (*protocol.CompileReply, error) {
-	session, err := take(s, s.sessions, "session", q.GetSession())
+func (s *backendServer) OpenSession(rpc context.Context, q *protocol.OpenSessionRequest) (*protocol.OpenSessionReply, error) {
+	c, err := s.startCall(rpc, q.GetCall())
 	if err != nil {
 		return nil, err
 	}
-	ctx, regions, end, err := s.begin(q.GetCall())
+	defer c.end()
+	session, err := s.plugin.Backend.NewSession(c.ctx)
 	if err != nil {
-		return nil, err
+		return nil, statusError(err)
 	}
-	defer end()
-	program, err := graph.Decode(q.GetProgram())
-	if err != nil {
-		return nil, failed(err)
-	}
-	var o backends.Options
-	if q.GetPinned() {
-		o.Pin = planOf(q.GetPin())
-	}
-	for _, c := range q.GetConstants() {
-		if o.Const == nil {
-			o.Const = map[string]array.Value{}
-		}
-		if o.Const[c.GetSlot()], err = value(wait, regions, c.GetValue()); err != nil {
-			return nil, failed(fmt.Errorf("constant %q: %w", c.GetSlot(), err))
-		}
-	}
-	executable, err := session.Compile(ctx, program, o)
-	if lacks := (*backends.UnsupportedError)(nil); errors.As(err, &lacks) {
-		return &protocol.CompileReply{Unsupported: &protocol.UnsupportedOps{Backend: lacks.Backend, Missing: lacks.Missing}}, nil
-	}
-	if err != nil {
-		return nil, failed(err)
-	}
-	return &protocol.CompileReply{Executable: add(s, s.executables, executable), Plan: kernels(executable.Plan())}, nil
+	return &protocol.OpenSessionReply{Session: s.sessions.add(session)}, nil
 }
 
-func (s *backendServer) Run(wait context.Context, q *protocol.RunRequest) (*protocol.RunReply, error) {
-	executable, err := take(s, s.executables, "executable", q.GetExecutable())
+func (s *backendServer) CloseSession(_ context.Context, q *protocol.CloseSessionRequest) (*protocol.CloseSessionReply, error) {
+	session, err := s.sessions.remove(q.GetSession())
 	if err != nil {
 		return nil, err
 	}
-	ctx, regions, end, err := s.begin(q.GetCall())
+	s.executables.removeAll(func(e servedExecutable) bool { return e.session == q.GetSession() })
+	return &protocol.CloseSessionReply{}, statusError(session.Close())
+}
+
+func (s *backendServer) CloseExecutable(_ context.Context, q *protocol.CloseExecutableRequest) (*protocol.CloseExecutableReply, error) {
+	executable, err := s.executables.remove(q.GetExecutable())
 	if err != nil {
 		return nil, err
 	}
-	defer end()
-	in, out := make([]array.Tensor, len(q.GetInputs())), make([]array.Tensor, len(q.GetOutputs()))
-	for i, m := range q.GetInputs() {
-		if in[i], err = tensor(wait, regions.In, m); err != nil {
-			return nil, failed(fmt.Errorf("input %d: %w", i, err))
+	return &protocol.CloseExecutableReply{}, statusError(executable.Close())
+}
+
+func (s *backendServer) Set(rpc context.Context, q *protocol.SetRequest) (*protocol.SetReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.SetReply, error) {
+		v, err := valueOf(c.rpc, c.regions, q.GetValue())
+		if err != nil {
+			return nil, err
 		}
-	}
-	for i, m := range q.GetOutputs() {
-		if out[i], err = tensor(wait, regions.Out, m); err != nil {
-			return nil, failed(fmt.Errorf("output %d: %w", i, err))
+		return &protocol.SetReply{}, session.Set(c.ctx, q.GetSlot(), v)
+	})
+}
+
+func (s *backendServer) Get(rpc context.Context, q *protocol.GetRequest) (*protocol.GetReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.GetReply, error) {
+		t, err := session.Get(c.ctx, q.GetSlot())
+		if err != nil {
+			return nil, err
 		}
-	}
-	if _, err := executable.Run(ctx, in, out); err != nil {
-		return nil, failed(err)
-	}
-	return &protocol.RunReply{}, nil
+		reply := &protocol.GetReply{Dtype: protocol.DType(t.DType), Dims: dimsMessage(t.Dims)}
+		if q.GetData().GetBytes() < uint64(len(t.Data)) {
+			return reply, nil
+		}
+		out, err := c.regions.Out(c.rpc, q.GetData())
+		if err != nil {
+			return nil, err
+		}
+		copy(out, t.Data)
+		reply.Written = true
+		return reply, nil
+	})
+}
+
+func (s *backendServer) Compile(rpc context.Context, q *protocol.CompileRequest) (*protocol.CompileReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.CompileReply, error) {
+		program, err := graph.Decode(q.GetProgram())
+		if err != nil {
+			return nil, err
+		}
+		o := backends.Options{MemoryLimit: q.GetMemoryLimit()}
+		if o.Pin, err = planOf(q.GetPin()); err != nil {
+			return nil, err
+		}
+		for _, m := range q.GetConstants() {
+			v, err := valueOf(c.rpc, c.regions, m.GetValue())
+			if err != nil {
+				return nil, fmt.Errorf("constant %q: %w", m.GetSlot(), err)
+			}
+			if o.Const == nil {
+				o.Const = map[string]array.Value{}
+			}
+			o.Const[m.GetSlot()] = v
+		}
+		executable, err := session.Compile(c.ctx, program, o)
+		if lacks := (*backends.UnsupportedError)(nil); errors.As(err, &lacks) {
+			return &protocol.CompileReply{Unsupported: &protocol.UnsupportedOps{Backend: lacks.Backend, Missing: lacks.Missing}}, nil
+		}
+		if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) && o.MemoryLimit > 0 {
+			return &protocol.CompileReply{MemoryError: memoryErrorMessage(memory)}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		id := s.executables.add(servedExecutable{executable, q.GetSession(), o.MemoryLimit > 0})
+		return &protocol.CompileReply{Executable: id, Plan: planMessage(executable.Plan())}, nil
+	})
+}
+
+func (s *backendServer) Run(rpc context.Context, q *protocol.RunRequest) (*protocol.RunReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.executables, q.GetExecutable(), func(c *call, e servedExecutable) (*protocol.RunReply, error) {
+		in, out := make([]array.Tensor, len(q.GetInputs())), make([]array.Tensor, len(q.GetOutputs()))
+		var err error
+		for i, m := range q.GetInputs() {
+			if in[i], err = tensorOf(c.rpc, c.regions.In, m); err != nil {
+				return nil, fmt.Errorf("input %d: %w", i, err)
+			}
+		}
+		for i, m := range q.GetOutputs() {
+			if out[i], err = tensorOf(c.rpc, c.regions.Out, m); err != nil {
+				return nil, fmt.Errorf("output %d: %w", i, err)
+			}
+		}
+		_, err = e.Run(c.ctx, in, out)
+		if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) && e.limited {
+			return &protocol.RunReply{MemoryError: memoryErrorMessage(memory)}, nil
+		}
+		return &protocol.RunReply{}, err
+	})
 }

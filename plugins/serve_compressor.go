@@ -2,103 +2,102 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
 	"runtime/debug"
 	"unsafe"
 
-	"github.com/compressaware/cram/plugins/internal/memory"
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
+// A compressorServer serves a compressor.
 type compressorServer struct {
 	protocol.UnimplementedCompressorServer
 	*server
 }
 
-func (s *compressorServer) Compress(wait context.Context, q *protocol.CompressRequest) (*protocol.CompressReply, error) {
-	ctx, regions, end, err := s.begin(q.GetCall())
+func (s *compressorServer) Compress(rpc context.Context, q *protocol.CompressRequest) (*protocol.CompressReply, error) {
+	c, err := s.startCall(rpc, q.GetCall())
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer c.end()
 	w := make([]compress.Weight, len(q.GetWeights()))
 	for i, m := range q.GetWeights() {
-		if w[i].Data, err = tensor(wait, regions.In, m.GetData()); err != nil {
-			return nil, failed(fmt.Errorf("weight %q: %w", m.GetName(), err))
+		if w[i], err = weightOf(c, m); err != nil {
+			return nil, statusError(fmt.Errorf("weight %q: %w", m.GetName(), err))
 		}
-		w[i].Meta = compress.Meta{Name: m.GetName(), Role: graph.Role(m.GetRole()), Dims: w[i].Data.Dims, First: m.GetFirst(), Last: m.GetLast()}
 	}
-	answers, err := guarded(ctx, s.plugin.Compressor, w, regions == s.streamed)
+	results, err := compressChecked(c.ctx, s.plugin.Compressor, w, c.regions == s.streamed)
 	if err != nil {
-		return nil, failed(err)
+		return nil, statusError(err)
 	}
-	reply := &protocol.CompressReply{Answers: make([]*protocol.Answer, len(answers))}
-	for i, a := range answers {
+	reply := &protocol.CompressReply{Results: make([]*protocol.Result, len(results))}
+	for i, r := range results {
 		if i >= len(w) {
-			continue // the host says what is wrong
+			reply.Results[i] = &protocol.Result{} // the host returns the error
+			continue
 		}
 		m := q.GetWeights()[i]
-		if err := put(wait, regions, m.GetKeep(), a.Mask); err != nil {
-			return nil, failed(fmt.Errorf("tensor %s: mask: %w", m.GetName(), err))
+		if err := write(c, m.GetMask(), r.Mask); err != nil {
+			return nil, statusError(fmt.Errorf("tensor %s: mask: %w", m.GetName(), err))
 		}
-		if err := put(wait, regions, m.GetValues(), a.Values); err != nil {
-			return nil, failed(fmt.Errorf("tensor %s: values: %w", m.GetName(), err))
+		if err := write(c, m.GetValues(), r.Values); err != nil {
+			return nil, statusError(fmt.Errorf("tensor %s: values: %w", m.GetName(), err))
 		}
-		reply.Answers[i] = &protocol.Answer{Keep: !a.Mask.None(), Values: !a.Values.None(), Pattern: patternMessage(a.Pattern), Skipped: a.Skipped}
-	}
-	for i := len(w); i < len(answers); i++ {
-		reply.Answers[i] = &protocol.Answer{}
+		reply.Results[i] = &protocol.Result{Mask: !r.Mask.None(), Values: !r.Values.None(), Pattern: patternMessage(r.Pattern), Skipped: r.Skipped}
 	}
 	return reply, nil
 }
 
-// tensor returns what a message describes, sharing the memory of its region.
-func tensor(ctx context.Context, find func(context.Context, *protocol.Span) ([]byte, error), m *protocol.Tensor) (array.Tensor, error) {
-	d, err := dtype(m.GetDtype())
-	if err != nil {
-		return array.Tensor{}, err
+func weightOf(c *call, m *protocol.Weight) (w compress.Weight, err error) {
+	if w.Data, err = tensorOf(c.rpc, c.regions.In, m.GetData()); err != nil {
+		return w, err
 	}
-	data, err := find(ctx, m.GetData())
-	if err != nil {
-		return array.Tensor{}, err
+	w.Meta = compress.Meta{Name: m.GetName(), Role: graph.Role(m.GetRole()), Dims: w.Data.Dims, First: m.GetFirst(), Last: m.GetLast()}
+	if m.GetInputMoments() == nil {
+		return w, nil
 	}
-	t := array.Tensor{DType: d, Dims: undims(m.GetDims()), Data: data}
-	return t, t.Check()
+	if w.InputMoments, err = tensorOf(c.rpc, c.regions.In, m.GetInputMoments()); err != nil {
+		return w, fmt.Errorf("input moments: %w", err)
+	}
+	return w, checkInputMoments(w)
 }
 
-// put copies an answer to its room.
-func put(ctx context.Context, regions *memory.Regions, room *protocol.Span, t array.Tensor) error {
+// write copies a mask or new values to their span.
+func write(c *call, span *protocol.Span, t array.Tensor) error {
 	if t.None() {
 		return nil
 	}
-	if room.GetBytes() == 0 {
-		return fmt.Errorf("there is no room for it: masks are for kernels and embeddings, and values must be declared (Plugin.Values)")
+	if span.GetBytes() == 0 {
+		return errors.New("the host has no span for it: only kernels and embeddings can have masks, and values are declared by Plugin.Values")
 	}
-	data, err := regions.Out(ctx, room)
+	data, err := c.regions.Out(c.rpc, span)
 	if err != nil {
 		return err
 	}
 	if len(t.Data) != len(data) {
-		return fmt.Errorf("%v%v has %d bytes, want %d", t.DType, t.Dims, len(t.Data), len(data))
+		return fmt.Errorf("want %d bytes, got %v%v with %d bytes", len(data), t.DType, t.Dims, len(t.Data))
 	}
 	copy(data, t.Data)
 	return nil
 }
 
-// guarded runs the compressor so that neither a panic of its nor a change of its input goes unnoticed. Shared input cannot be written
-// to: an attempt is a fault at an address, which tells the weight. Copied input is compared by its checksum.
-func guarded(ctx context.Context, c compress.Compressor, w []compress.Weight, copied bool) (out []compress.Compressed, err error) {
+// compressChecked calls a compressor. A panic and a change of the input are errors. Shared input is
+// read-only memory: a write is a fault, and its address gives the weight. Copied input is compared
+// by checksums.
+func compressChecked(ctx context.Context, c compress.Compressor, w []compress.Weight, copied bool) (out []compress.Compressed, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
 		case interface{ Addr() uintptr }:
-			err = fmt.Errorf("compressor %v wrote to %s, which it must not change", c, owner(w, r.Addr()))
+			err = fmt.Errorf("compressor %v wrote to %s, which is read-only", c, tensorAt(w, r.Addr()))
 		default:
 			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s", r, debug.Stack())
 			err = fmt.Errorf("compressor %v panicked: %v", c, r)
@@ -113,19 +112,21 @@ func guarded(ctx context.Context, c compress.Compressor, w []compress.Weight, co
 	}
 	for i, sum := range checksums(w) {
 		if sum != sums[i] {
-			return nil, fmt.Errorf("compressor %v wrote to tensor %s, which it must not change", c, w[i].Name)
+			return nil, fmt.Errorf("compressor %v wrote to tensor %s, which is read-only", c, w[i].Name)
 		}
 	}
 	return out, nil
 }
 
-// owner names the weight that an address lies in.
-func owner(w []compress.Weight, addr uintptr) string {
+// tensorAt returns the name of the tensor that an address is in.
+func tensorAt(w []compress.Weight, addr uintptr) string {
 	for _, x := range w {
-		// The address is only compared, never followed.
-		begin := uintptr(unsafe.Pointer(unsafe.SliceData(x.Data.Data)))
-		if addr >= begin && addr-begin < uintptr(len(x.Data.Data)) {
-			return "tensor " + x.Name
+		for _, t := range []array.Tensor{x.Data, x.InputMoments} {
+			// Safe: the address is compared and not used as a pointer.
+			start := uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))
+			if addr >= start && addr-start < uintptr(len(t.Data)) {
+				return "tensor " + x.Name
+			}
 		}
 	}
 	return fmt.Sprintf("memory at %#x", addr)
@@ -133,10 +134,11 @@ func owner(w []compress.Weight, addr uintptr) string {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// checksums returns the checksum of each weight and its input moments.
 func checksums(w []compress.Weight) []uint32 {
 	sums := make([]uint32, len(w))
 	for i, x := range w {
-		sums[i] = crc32.Checksum(x.Data.Data, castagnoli)
+		sums[i] = crc32.Update(crc32.Checksum(x.Data.Data, castagnoli), castagnoli, x.InputMoments.Data)
 	}
 	return sums
 }

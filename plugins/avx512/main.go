@@ -1,9 +1,10 @@
-// Command avx512 is the CPU backend as a plugin: backends/cpu in a process of its own, AVX-512 where the processor has it.
+// Command avx512 is the CPU backend as a plugin: backends/cpu in a separate process. It uses
+// AVX-512 if the processor has it.
 //
 //	go build -o cram-avx512 ./plugins/avx512
 //	cram train --backend plugin:./cram-avx512 …
 //
-// -threads and -level choose workers and instruction set as cpu.Options do.
+// -threads and -instructions set the fields Threads and InstructionSet of cpu.Options.
 package main
 
 import (
@@ -17,8 +18,8 @@ import (
 
 func main() {
 	var o cpu.Options
-	flag.IntVar(&o.Threads, "threads", 0, "worker threads; 0 means one a core")
-	flag.StringVar(&o.InstructionSet, "level", "", "instruction set: portable, avx2 or avx512; empty means the best there is")
+	flag.IntVar(&o.Threads, "threads", 0, "worker threads; 0 means one for each core")
+	flag.StringVar(&o.InstructionSet, "instructions", "", "instruction set: portable, avx2 or avx512; empty means the best of the processor")
 	flag.Parse()
 	b, err := cpu.New(o)
 	if err != nil {

@@ -1,13 +1,14 @@
-// Package plugintest holds a plugin's program to everything that cram expects of one, for its author's own CI:
+// Package plugintest tests that a program is a correct plugin, for the CI of its author:
 //
 //	func TestPlugin(t *testing.T) {
 //		plugintest.Run(t, plugins.Command{Path: "./small"}, plugintest.Options{})
 //	}
 //
-// It starts and stops the program, asks it what it is, and runs the suite of its kind through the process boundary:
-// compresstest for compressors, backendtest for backends, in shared memory, where the plugin takes it, and in streams. What the plugin
-// declares is compared with what it does: the pattern of its masks, values or none, equal answers to equal weights, also after a restart. `cram
-// plugin test PROGRAM` does the same from the command line.
+// It starts and ends the program, gets its description, and runs the suite of its kind across the
+// process boundary: compresstest for compressors, backendtest for backends. It does so in streams
+// and, if the plugin supports it, in shared memory. It compares the description of a compressor
+// with its results: the pattern of the masks, new values, and equal results for equal weights, also
+// in another process. `cram plugin test PROGRAM` does the same on the command line.
 package plugintest
 
 import (
@@ -26,32 +27,32 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Options say what to expect of a plugin. The zero value is right for a compressor of any weights.
+// Options are the options of the suites. The zero value is right for a plugin without gaps.
 type Options struct {
-	Compressor compresstest.Options // for its suite
-	Backend    backendtest.Options  // for its suite
+	Compressor compresstest.Options
+	Backend    backendtest.Options
 }
 
-// Run holds the program to the suite.
+// Run tests the plugin that a command starts.
 func Run(t *testing.T, command plugins.Command, o Options) {
 	info, err := plugins.Describe(t.Context(), command)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Run("Describe", func(t *testing.T) { testDescribe(t, info) })
-	ways := map[string]plugins.Command{"streamed": command}
+	commands := map[string]plugins.Command{"streamed": command}
 	if info.SharedMemory {
-		ways["shared"] = command
+		commands["shared"] = command
 	}
-	for name, c := range ways {
+	for name, c := range commands {
 		c.Stream = name == "streamed"
 		t.Run(name, func(t *testing.T) {
 			if !t.Run("Call", func(t *testing.T) { testCall(t, c, info) }) {
-				return // the rest would wait for the same, time after time
+				return // the other tests would wait for the same error
 			}
 			if info.Compressor != nil {
 				t.Run("Compressor", func(t *testing.T) { compresstest.Run(t, launch(t, c), o.Compressor) })
-				t.Run("Declared", func(t *testing.T) { testDeclared(t, c) })
+				t.Run("Deterministic", func(t *testing.T) { testDeterministic(t, c) })
 				t.Run("Restart", func(t *testing.T) { testRestart(t, c) })
 				t.Run("Concurrency", func(t *testing.T) { testConcurrency(t, c) })
 				t.Run("Cancel", func(t *testing.T) { testCancel(t, c) })
@@ -69,10 +70,10 @@ func Run(t *testing.T, command plugins.Command, o Options) {
 	}
 }
 
-// testCall: a first call is answered at all.
+// testCall tests that a first call gets a reply.
 func testCall(t *testing.T, command plugins.Command, info plugins.Info) {
 	if info.Compressor != nil {
-		ask(t, launch(t, command), network(t, 0))
+		compressed(t, launch(t, command), network(t, 0))
 	}
 	if info.Backend != nil {
 		b, err := plugins.LaunchBackend(t.Context(), command)
@@ -92,7 +93,7 @@ func testCall(t *testing.T, command plugins.Command, info plugins.Info) {
 
 func testDescribe(t *testing.T, info plugins.Info) {
 	if info.Name == "" || info.Version == "" {
-		t.Errorf("the plugin has the name %q and the version %q; people want both", info.Name, info.Version)
+		t.Errorf("want a name and a version of the plugin, got %q and %q", info.Name, info.Version)
 	}
 	t.Logf("%s %s, protocol %d", info.Name, info.Version, info.Protocol)
 }
@@ -104,18 +105,18 @@ func launch(t *testing.T, c plugins.Command) *plugins.Compressor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		begin := time.Now()
+		start := time.Now()
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		if c.StopTimeout == 0 && time.Since(begin) > 5*time.Second {
-			t.Error("the plugin did not exit when its standard input ended, and was killed")
+		if c.StopTimeout == 0 && time.Since(start) > 5*time.Second {
+			t.Error("the plugin did not exit when its standard input was closed, and was killed")
 		}
 	})
 	return p
 }
 
-// network returns weights of every role, drawn from a seed.
+// network returns random weights of all roles.
 func network(t *testing.T, seed uint64) []compress.Weight {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -138,7 +139,7 @@ func network(t *testing.T, seed uint64) []compress.Weight {
 	return w
 }
 
-func ask(t *testing.T, c *plugins.Compressor, w []compress.Weight) []compress.Compressed {
+func compressed(t *testing.T, c *plugins.Compressor, w []compress.Weight) []compress.Compressed {
 	t.Helper()
 	out, err := c.Compress(t.Context(), w)
 	if err != nil {
@@ -147,7 +148,7 @@ func ask(t *testing.T, c *plugins.Compressor, w []compress.Weight) []compress.Co
 	return out
 }
 
-// same reports whether two answers are equal, bit for bit.
+// same reports whether two lists of results are equal, bit for bit.
 func same(a, b []compress.Compressed) bool {
 	for i := range a {
 		if !bytes.Equal(a[i].Mask.Data, b[i].Mask.Data) || !bytes.Equal(a[i].Values.Data, b[i].Values.Data) ||
@@ -158,32 +159,33 @@ func same(a, b []compress.Compressed) bool {
 	return len(a) == len(b)
 }
 
-// testDeclared: launching checks pattern and values with every answer; determinism takes two.
-func testDeclared(t *testing.T, command plugins.Command) {
+// testDeterministic tests that equal weights get equal results. (The package plugins checks the
+// declared pattern and values of all results.)
+func testDeterministic(t *testing.T, command plugins.Command) {
 	c := launch(t, command)
 	w := network(t, 1)
-	if first := ask(t, c, w); c.Info().Compressor.Deterministic && !same(first, ask(t, c, w)) {
-		t.Error("declared deterministic, and answers the same weights differently")
+	if first := compressed(t, c, w); c.Describe().Compressor.Deterministic && !same(first, compressed(t, c, w)) {
+		t.Error("declared deterministic, and results for equal weights differ")
 	}
 }
 
-// testRestart: another process answers the same.
+// testRestart tests that another process returns the same results.
 func testRestart(t *testing.T, command plugins.Command) {
 	c := launch(t, command)
 	w := network(t, 2)
-	before := ask(t, c, w)
-	if after := ask(t, launch(t, command), w); c.Info().Compressor.Deterministic && !same(before, after) {
-		t.Error("declared deterministic, and another process answers differently")
+	before := compressed(t, c, w)
+	if after := compressed(t, launch(t, command), w); c.Describe().Compressor.Deterministic && !same(before, after) {
+		t.Error("declared deterministic, and the results of another process differ")
 	}
 }
 
-// testConcurrency: calls at the same time get the answers of calls alone.
+// testConcurrency tests that concurrent calls return the same results as single calls.
 func testConcurrency(t *testing.T, command plugins.Command) {
 	c := launch(t, command)
 	const callers = 8
 	var alone [callers][]compress.Compressed
 	for i := range alone {
-		alone[i] = ask(t, c, network(t, uint64(i)))
+		alone[i] = compressed(t, c, network(t, uint64(i)))
 	}
 	var wg sync.WaitGroup
 	for i := range callers {
@@ -193,8 +195,8 @@ func testConcurrency(t *testing.T, command plugins.Command) {
 				out, err := c.Compress(t.Context(), w)
 				if err != nil {
 					t.Error(err)
-				} else if c.Info().Compressor.Deterministic && !same(out, alone[i]) {
-					t.Error("a call among others is answered differently from one alone")
+				} else if c.Describe().Compressor.Deterministic && !same(out, alone[i]) {
+					t.Error("declared deterministic, and the results of concurrent calls differ from those of single calls")
 				}
 			}
 		})
@@ -202,23 +204,23 @@ func testConcurrency(t *testing.T, command plugins.Command) {
 	wg.Wait()
 }
 
-// testCancel: calls that are cancelled end, and the plugin goes on.
+// testCancel tests that cancelled calls end and that later calls work.
 func testCancel(t *testing.T, command plugins.Command) {
 	c := launch(t, command)
 	w := network(t, 3)
-	want := ask(t, c, w)
+	want := compressed(t, c, w)
 	for delay := time.Duration(0); delay < 2*time.Millisecond; delay += 200 * time.Microsecond {
 		ctx, cancel := context.WithTimeout(t.Context(), delay)
 		out, err := c.Compress(ctx, w)
 		cancel()
-		if err == nil && c.Info().Compressor.Deterministic && !same(out, want) {
-			t.Error("a call that was nearly cancelled is answered differently")
+		if err == nil && c.Describe().Compressor.Deterministic && !same(out, want) {
+			t.Error("declared deterministic, and the results of a call that ended before its cancellation differ")
 		}
 		if err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
 	}
-	if out := ask(t, c, w); c.Info().Compressor.Deterministic && !same(out, want) {
-		t.Error("after cancelled calls the plugin answers differently")
+	if out := compressed(t, c, w); c.Describe().Compressor.Deterministic && !same(out, want) {
+		t.Error("declared deterministic, and the results after cancelled calls differ")
 	}
 }

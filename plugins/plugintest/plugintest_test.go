@@ -12,7 +12,8 @@ import (
 
 const role = "CRAM_TEST_ROLE"
 
-// The tests' plugins are this binary.
+// TestMain runs the tests, or a plugin when a role is set: the plugins of the tests are this
+// binary.
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "compressor":

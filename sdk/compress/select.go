@@ -64,6 +64,12 @@ func (s selection) fault() error {
 	return fault(s.inner)
 }
 
+// UsesInputMoments reports whether the inner compressor uses the input moments.
+func (s selection) UsesInputMoments() bool {
+	inner, ok := s.inner.(MomentUser)
+	return ok && inner.UsesInputMoments()
+}
+
 // choose returns the indices of those of the n weights that the inner compressor receives.
 func (s selection) choose(n int, meta func(int) Meta) ([]int, error) {
 	if err := s.Check(); err != nil {

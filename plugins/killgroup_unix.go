@@ -4,7 +4,8 @@ package plugins
 
 import "syscall"
 
-// killGroup kills the process group that the host made for the plugin, with everything that the plugin started and itself.
+// killGroup kills the process group that the host created for the plugin: the plugin and the
+// processes that it started.
 func killGroup() {
 	if syscall.Getpgrp() == syscall.Getpid() {
 		_ = syscall.Kill(0, syscall.SIGKILL)

@@ -24,16 +24,18 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// TestStorm kills plugins at random instants of a training, which goes on from its checkpoint with another one each time. Every kill is an
-// error within a second, unless it falls between two calls of a compressor, which is then started anew. At the end the network
-// is bit for bit that of a training without plugins, and nothing is left of any plugin. CRAM_LONG=1 kills 200 times each.
-func TestStorm(t *testing.T) {
+// TestKills kills plugins at random times of a training, which each time resumes from its
+// checkpoint with another plugin. Each kill is an error within a second, unless it is between two
+// calls of a compressor, which is then restarted. At the end the network has the same bits as that
+// of a training without plugins, and no process, file or goroutine of a plugin is left. CRAM_LONG=1
+// kills 200 times each.
+func TestKills(t *testing.T) {
 	kills := 6
 	if os.Getenv("CRAM_LONG") != "" {
 		kills = 200
 	}
 	t.Run("backend", func(t *testing.T) {
-		storm(t, kills, func(ctx context.Context, trainer *sdk.Trainer) (func() error, error) {
+		trainWithKills(t, kills, func(ctx context.Context, trainer *sdk.Trainer) (func() error, error) {
 			b, err := plugins.LaunchBackend(ctx, command("cpu"))
 			if err != nil {
 				return nil, err
@@ -43,7 +45,7 @@ func TestStorm(t *testing.T) {
 		})
 	})
 	t.Run("compressor", func(t *testing.T) {
-		storm(t, kills, func(ctx context.Context, trainer *sdk.Trainer) (func() error, error) {
+		trainWithKills(t, kills, func(ctx context.Context, trainer *sdk.Trainer) (func() error, error) {
 			c, err := plugins.LaunchCompressor(ctx, command("topk"))
 			if err != nil {
 				return nil, err
@@ -54,27 +56,27 @@ func TestStorm(t *testing.T) {
 	})
 }
 
-func storm(t *testing.T, kills int, launch func(context.Context, *sdk.Trainer) (func() error, error)) {
+func trainWithKills(t *testing.T, kills int, launch func(context.Context, *sdk.Trainer) (func() error, error)) {
 	set, err := data.Shapes(640, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	local := func(context.Context, *sdk.Trainer) (func() error, error) { return func() error { return nil }, nil }
-	train := func(ctx context.Context, folder string, launch func(context.Context, *sdk.Trainer) (func() error, error)) (content []byte, err error) {
+	train := func(ctx context.Context, dir string, launch func(context.Context, *sdk.Trainer) (func() error, error)) (content []byte, err error) {
 		trainer := sdk.Trainer{
 			Model: models.SmallCNN(10), Epochs: 2, Batch: 32, Seed: 5, Method: optim.CrAMPlus(0.05, host{compress.TopK(0.9)}),
-			Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(folder, "part"), Every: 1},
+			Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(dir, "part"), Every: 1},
 		}
-		end, err := launch(ctx, &trainer)
+		stop, err := launch(ctx, &trainer)
 		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, end()) }()
+		defer func() { err = errors.Join(err, stop()) }()
 		net, err := trainer.Fit(ctx, set, nil)
 		if err != nil {
 			return nil, err
 		}
-		path := filepath.Join(folder, "net")
+		path := filepath.Join(dir, "net")
 		if err := net.Save(path); err != nil {
 			return nil, err
 		}
@@ -84,78 +86,78 @@ func storm(t *testing.T, kills int, launch func(context.Context, *sdk.Trainer) (
 		return os.ReadFile(path)
 	}
 	t.Setenv("TMPDIR", t.TempDir())
-	begin := time.Now()
+	start := time.Now()
 	want, err := train(t.Context(), t.TempDir(), local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := time.Since(begin)
+	whole := time.Since(start)
 	if got, err := train(t.Context(), t.TempDir(), launch); err != nil || !bytes.Equal(got, want) {
-		t.Fatalf("undisturbed, the training comes out different from one without plugins (%v)", err)
+		t.Fatalf("without kills the network differs from that of a training without plugins (%v)", err)
 	}
 
 	r := rand.New(rand.NewPCG(1, 1))
-	before := census(t)
+	before := count(t)
 	killed, failed, slowest := 0, 0, time.Duration(0)
-	for folder := t.TempDir(); killed < kills; {
-		var shot time.Time
-		shooter := make(chan struct{})
+	for dir := t.TempDir(); killed < kills; {
+		var killTime time.Time
+		killDone := make(chan struct{})
 		delay := time.Duration(r.Int64N(int64(whole)))
 		timer := time.AfterFunc(delay, func() {
-			defer close(shooter)
+			defer close(killDone)
 			for _, pid := range children(t) {
 				if syscall.Kill(pid, syscall.SIGKILL) == nil {
-					shot = time.Now()
+					killTime = time.Now()
 					return
 				}
 			}
 		})
-		got, err := train(t.Context(), folder, launch)
+		got, err := train(t.Context(), dir, launch)
 		ended := time.Now()
 		if !timer.Stop() {
-			<-shooter
+			<-killDone
 		}
-		if !shot.IsZero() {
+		if !killTime.IsZero() {
 			killed++
 		}
 		switch {
 		case err == nil:
 			if !bytes.Equal(got, want) {
-				t.Fatalf("after %d kills the training came out different", killed)
+				t.Fatalf("after %d kills the network differs", killed)
 			}
-		case shot.IsZero():
-			t.Fatalf("nobody was killed: %v", err)
+		case killTime.IsZero():
+			t.Fatalf("an error without a kill: %v", err)
 		default:
 			failed++
-			slowest = max(slowest, ended.Sub(shot))
+			slowest = max(slowest, ended.Sub(killTime))
 			if died := (*plugins.DiedError)(nil); !errors.As(err, &died) && !errors.Is(err, backends.ErrLost) && !strings.Contains(err.Error(), "died") {
 				t.Errorf("after a kill: %v", err)
 			}
 		}
 	}
-	t.Logf("%d killed, %d of them errors, the slowest %v after the kill with the checkpoint of the training", killed, failed, slowest)
+	t.Logf("%d kills, %d of them errors, the slowest %v after the kill, including the checkpoint of the training", killed, failed, slowest)
 	if failed == 0 {
-		t.Error("no kill was an error: the test proves nothing")
+		t.Error("no kill was an error")
 	}
 	if slowest > time.Second && os.Getenv("CRAM_LONG") != "" {
 		t.Errorf("an error took %v", slowest)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		after := census(t)
+		after := count(t)
 		if after == before {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("left behind: %+v, before %+v", after, before)
+			t.Errorf("left: %+v, before: %+v", after, before)
 			break
 		}
 	}
 }
 
-// counts is what a plugin may not leave behind.
+// counts are the numbers of things that a plugin can leave behind.
 type counts struct{ goroutines, descriptors, children, files int }
 
-func census(t *testing.T) counts {
+func count(t *testing.T) counts {
 	t.Helper()
 	runtime.GC()
 	c := counts{goroutines: runtime.NumGoroutine(), children: len(children(t))}
@@ -176,7 +178,7 @@ func census(t *testing.T) counts {
 	return c
 }
 
-// children returns the processes whose parent this one is.
+// children returns the running child processes.
 func children(t *testing.T) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

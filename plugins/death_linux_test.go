@@ -17,11 +17,12 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestHeartbeat: a plugin that is stopped is killed, and the call under way says why.
+// TestHeartbeat holds that a stopped plugin is killed and that the error of the running call has the
+// reason.
 func TestHeartbeat(t *testing.T) {
 	c := command("sleeps")
 	c.Heartbeat = 500 * time.Millisecond
-	p := start(t, c)
+	p := launchCompressor(t, c)
 	time.AfterFunc(50*time.Millisecond, func() {
 		for _, pid := range children(t) {
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
@@ -34,7 +35,8 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// TestLostState: when a backend's process dies, every call says that the state is lost, with how it ended.
+// TestLostState holds that after the death of a backend all calls return an error that wraps
+// ErrLost and has the exit status.
 func TestLostState(t *testing.T) {
 	b := launch(t, command("cpu"))
 	session, err := b.NewSession(t.Context())
@@ -64,18 +66,18 @@ func TestLostState(t *testing.T) {
 		}
 	}
 	if err := session.Close(); err != nil {
-		t.Errorf("close of a session whose state is lost: %v", err)
+		t.Errorf("closing a session whose state is lost: %v", err)
 	}
 }
 
-// playHost launches a plugin, says which process it is, and waits to be killed.
+// playHost starts a plugin, prints its directory and its process, and waits to be killed.
 func playHost() {
 	if _, err := plugins.LaunchCompressor(context.Background(), command("topk")); err != nil {
 		panic(err)
 	}
 	entries, _ := os.ReadDir(os.TempDir())
 	for _, e := range entries {
-		os.Stdout.WriteString("folder " + e.Name() + "\n")
+		os.Stdout.WriteString("directory " + e.Name() + "\n")
 	}
 	for _, pid := range children(&testing.T{}) {
 		os.Stdout.WriteString("plugin " + strconv.Itoa(pid) + "\n")
@@ -83,8 +85,8 @@ func playHost() {
 	time.Sleep(time.Hour)
 }
 
-// TestOrphan: a host that is SIGKILLed leaves neither the plugin's process nor its folder.
-func TestOrphan(t *testing.T) {
+// TestHostKilled holds that the plugin exits and its directory is removed when the host is killed.
+func TestHostKilled(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -100,17 +102,17 @@ func TestOrphan(t *testing.T) {
 	if err := host.Start(); err != nil {
 		t.Fatal(err)
 	}
-	pid, folders := 0, 0
+	pid, directories := 0, 0
 	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
-		if word == "folder" {
-			folders++
+		if word == "directory" {
+			directories++
 		} else if pid, err = strconv.Atoi(rest); err != nil {
 			t.Fatal(lines.Text())
 		}
 	}
-	if pid == 0 || folders == 0 {
-		t.Fatalf("plugin %d, %d folders", pid, folders)
+	if pid == 0 || directories == 0 {
+		t.Fatalf("plugin %d, %d directories", pid, directories)
 	}
 	if err := host.Process.Kill(); err != nil {
 		t.Fatal(err)

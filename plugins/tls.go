@@ -13,16 +13,17 @@ import (
 	"time"
 )
 
-// identity returns the host's side of mutual TLS for one plugin process, and the certificate that the plugin is to demand. It is
-// what go-plugin's AutoMTLS does, on P-256 instead of P-521, which gRPC in other languages does not accept.
-func identity() (*tls.Config, []byte, error) {
+// mutualTLS returns the host's TLS configuration for one plugin process, and the certificate that
+// the plugin requires of its clients. It is like AutoMTLS of go-plugin, but uses the curve P-256
+// instead of P-521, which gRPC in other languages does not support.
+func mutualTLS() (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, fmt.Errorf("plugins: key for mutual TLS: %w", err)
+		return nil, nil, fmt.Errorf("key for mutual TLS: %w", err)
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return nil, nil, fmt.Errorf("plugins: certificate for mutual TLS: %w", err)
+		return nil, nil, fmt.Errorf("certificate for mutual TLS: %w", err)
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -34,13 +35,13 @@ func identity() (*tls.Config, []byte, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("plugins: certificate for mutual TLS: %w", err)
+		return nil, nil, fmt.Errorf("certificate for mutual TLS: %w", err)
 	}
 	config := &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 		MinVersion:   tls.VersionTLS12,
 		ServerName:   "localhost",
-		RootCAs:      x509.NewCertPool(), // nobody, until the handshake brings the plugin's certificate
+		RootCAs:      x509.NewCertPool(), // go-plugin adds the plugin's certificate
 	}
 	return config, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
