@@ -45,6 +45,7 @@ func Run(t *testing.T, b backends.Backend, o Options) {
 	t.Run("Constants", s.testConstants)
 	t.Run("Session", s.testSession)
 	t.Run("Errors", s.testErrors)
+	t.Run("Memory", s.testMemory)
 	t.Run("Concurrency", s.testConcurrency)
 	t.Run("Close", s.testClose)
 }

@@ -70,6 +70,7 @@ var faults = map[string]fault{
 	"an op lacking":          {seenBy: "Ops/erf", compile: lackErf},
 	"an op known to lack":    {seenBy: "Ops/erf", compile: lackErf, gaps: []string{"erf f32"}, fine: true},
 	"a gap long filled":      {seenBy: "Ops/exp$", gaps: []string{"exp f32"}},
+	"a memory limit ignored": {seenBy: "Memory/slots", unlimited: true},
 	"goroutines left behind": {seenBy: "Close", session: func(backends.Session) { go func() { select {} }() }},
 }
 

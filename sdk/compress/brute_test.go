@@ -251,7 +251,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 					x.F32()[k] = float32(v)
 				}
 			}
-			w = append(w, Weight{Meta{Name: fmt.Sprint(i), Role: graph.Kernel, Dims: x.Dims}, x})
+			w = append(w, Weight{Meta: Meta{Name: fmt.Sprint(i), Role: graph.Kernel, Dims: x.Dims}, Data: x})
 		}
 		var denser []Compressed
 		for _, c := range []TopK{0.5, 0.9, 0.99999} {
@@ -280,7 +280,7 @@ func TestTopKCountIsExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := []Weight{{Meta{Name: "w", Role: graph.Kernel, Dims: x.Dims}, x}}
+	w := []Weight{{Meta: Meta{Name: "w", Role: graph.Kernel, Dims: x.Dims}, Data: x}}
 	for p, want := range map[float64]int{0: 1000, 0.1: 900, 0.9: 100, 0.9996: 0, 0.9994: 1, 1: 0} {
 		out, err := TopK(p).Compress(context.Background(), w)
 		if err != nil {
