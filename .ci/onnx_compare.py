@@ -1,7 +1,10 @@
-"""Runs every NAME.onnx of a folder in ONNX Runtime on what NAME.safetensors has as in:…, and compares with its out:…, as cram answered.
+"""Runs every NAME.onnx of a directory in ONNX Runtime and compares its outputs with those of cram.
 
-Networks (NAME-whole, NAME-folded) give logits: within 1e-4 of the largest of each image, the same class first, and no batch norm left
-in folded ones. Single operations (op-NAME) are held within 1e-6 of each element, and those that add many numbers up of the largest.
+NAME.safetensors contains the inputs as in:INPUT and the outputs of cram as out:OUTPUT. Networks
+(NAME-whole, NAME-folded) return logits. These must be within 1e-4 of the largest logit of each image
+and have the same first class, and folded networks must have no batch norms. The outputs of single
+ops (op-NAME) must be within a relative error of 1e-6 for each element; ops that add many numbers,
+of the largest element.
 """
 import pathlib
 import sys
@@ -12,11 +15,11 @@ import onnxruntime
 from safetensors import safe_open
 
 TOLERANCE, ROUNDING = 1e-4, 1e-6
-folder = pathlib.Path(sys.argv[1])
+directory = pathlib.Path(sys.argv[1])
 
 
 def run(path, change=lambda x: x):
-    """The file's tensors and the answers, by name."""
+    """Returns the session, the tensors of the file and the outputs of ONNX Runtime by name."""
     onnx.checker.check_model(str(path), full_check=True)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     with safe_open(path.with_suffix(".safetensors"), "np") as f:
@@ -28,37 +31,38 @@ def run(path, change=lambda x: x):
 
 
 def difference(got, want):
-    """The largest difference of an image's logits, relative to its largest."""
+    """Returns the largest difference of two logits of an image, relative to its largest logit."""
     assert got.shape == want.shape and np.isfinite(got).all(), (got.shape, want.shape)
     return float((np.abs(got - want).max(1) / np.abs(want).max(1)).max())
 
 
 def network(path):
-    session, tensors, answers = run(path)
+    session, tensors, outputs = run(path)
     (x,) = session.get_inputs()
     assert x.shape[0] == "N", f"the batch of {path} is {x.shape[0]}"
-    want, got = tensors["out:logits"], answers["logits"]
-    # Answers that are nearly the same for all images would agree whatever the network did.
+    want, got = tensors["out:logits"], outputs["logits"]
+    # Logits that are nearly the same for all images would pass with any network.
     spread = float(np.abs(want - want.mean(0)).max() / np.abs(want).max())
     error = difference(got, want)
     first = float((got.argmax(1) == want.argmax(1)).mean())
     folded = all(n.op_type != "BatchNormalization" for n in onnx.load(str(path)).graph.node)
     good = error <= TOLERANCE and first == 1 and spread > 0.05 and folded == path.stem.endswith("folded")
     text = f"relative error {error:.1e}, same first class {first:.0%}, spread {spread:.0%}, {'no ' if folded else ''}batch norms"
-    if "seen" in tensors and path.stem.startswith("published"):
-        right = [float((np.argsort(-y)[:, :3, None] == tensors["seen"][:, None]).any(2)[:, :top].any(1).mean()) for y in (got, want) for top in (1, 3)]
+    if "labels" in tensors and path.stem.startswith("published"):
+        right = [float((np.argsort(-y)[:, :3, None] == tensors["labels"][:, None]).any(2)[:, :top].any(1).mean()) for y in (got, want) for top in (1, 3)]
         good &= right[:2] == right[2:] and ("dense" not in path.stem or right[1] > 0.9)
         text += f", right {right[0]:.1%}, in the top three {right[1]:.1%}"
     return good, f"{len(want)} images, {text}"
 
 
-# Those whose error is relative to the largest element: they add up, and ONNX Runtime's sigmoid is 1/2 and something.
+# Ops whose error is relative to the largest element: sums, and sigmoid, which ONNX Runtime computes
+# as 1/2 plus a term.
 ADDING = ("sigmoid", "sum", "count", "matmul", "conv2d", "avg_pool", "softmax", "batch_norm_infer", "layer_norm")
 
 
 def operation(path):
-    _, tensors, answers = run(path)
-    want, got = tensors["out:y"], answers["y"]
+    _, tensors, outputs = run(path)
+    want, got = tensors["out:y"], outputs["y"]
     got = got.astype(np.int8) if got.dtype == bool else got
     good = got.dtype == want.dtype and got.shape == want.shape
     if good and got.dtype.kind == "f":
@@ -71,16 +75,16 @@ def operation(path):
 
 
 def judged(judge, path):
-    """The verdict on a file; one that cannot be run is bad."""
+    """Returns the result for a file. A file that cannot be run has failed."""
     try:
         return judge(path)
     except Exception as e:
         return False, f"{type(e).__name__}: {e}"
 
 
-networks = sorted(p for p in folder.glob("*.onnx") if not p.stem.startswith("op-"))
-operations = sorted(folder.glob("op-*.onnx"))
-assert len(networks) >= 12 and len(operations) >= 150, f"only {len(networks)} networks and {len(operations)} operations in {folder}"
+networks = sorted(p for p in directory.glob("*.onnx") if not p.stem.startswith("op-"))
+operations = sorted(directory.glob("op-*.onnx"))
+assert len(networks) >= 12 and len(operations) >= 150, f"want 12 networks and 150 ops, got {len(networks)} networks and {len(operations)} ops in {directory}"
 failed = 0
 worst = {}
 for path in operations:
@@ -97,7 +101,7 @@ for path in networks:
     good, text = judged(network, path)
     failed += not good
     print(f"{'ok  ' if good else 'FAIL'} {path.stem:32} {text}", flush=True)
-# The comparison must be able to fail: images that are 10 % darker are no longer the same.
-_, tensors, answers = run(networks[0], lambda x: x * np.float32(0.9))
-assert difference(answers["logits"], tensors["out:logits"]) > TOLERANCE, "the comparison does not see a change of 10 %"
+# A check of the comparison: images that are 10 % darker must fail it.
+_, tensors, outputs = run(networks[0], lambda x: x * np.float32(0.9))
+assert difference(outputs["logits"], tensors["out:logits"]) > TOLERANCE, "the comparison does not find a change of 10 %"
 sys.exit(failed > 0)

@@ -1,4 +1,7 @@
-"""A peer for cram bench file: safetensors' Python library with numpy. Its loading is a plain read into arrays: the format has no checksums."""
+"""A peer for cram bench file: the Python library of safetensors with numpy.
+
+It loads a file by a plain read into arrays; the format has no checksums.
+"""
 import os
 import sys
 import time

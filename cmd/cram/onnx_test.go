@@ -90,7 +90,7 @@ func writeONNX(t *testing.T, stem, net string, a imageSet, dense, pruned string)
 		}
 		tensors := map[string]array.Tensor{"in:x": a.x, "out:logits": logits}
 		if a.labels != nil {
-			tensors["seen"] = rectangle(t, a.labels)
+			tensors["labels"] = rectangle(t, a.labels)
 		}
 		for kind, fold := range map[string]string{"whole": "--fold-bn=false", "folded": "--fold-bn"} {
 			file := fmt.Sprintf("%s-%s-%s", stem, name, kind)
