@@ -18,9 +18,9 @@ const (
 	// Bitmask stores the elements whose bit in Index is one. The bit of element i is bit i%8, counted
 	// from the least significant, of byte i/8.
 	Bitmask
-	// Index16 divides the elements into blocks of 65,536. Index has a uint32 for each block, the
-	// number of elements stored in it, and then a uint16 for each stored element, its offset in its
-	// block. Both are little-endian; offsets ascend in a block.
+	// Index16 divides the elements into runs of 65,536. Index has a uint32 for each run, the number
+	// of elements stored in it, and then a uint16 for each stored element, its offset in its run.
+	// Both are little-endian; offsets ascend in a run.
 	Index16
 	// GroupNM stores exactly N of each M consecutive elements along Axis. Index has the offset of
 	// each stored element in its group, in ⌈log₂ M⌉ bits, least significant first; offsets ascend in
@@ -29,8 +29,8 @@ const (
 	numEncodings
 )
 
-// block is the number of elements that one count of Index16 covers.
-const block = 1 << 16
+// run is the number of elements that one count of Index16 covers.
+const run = 1 << 16
 
 // maxM is the largest M of GroupNM.
 const maxM = 256
@@ -156,7 +156,7 @@ func spare(b []byte, n int) bool { return n%8 != 0 && b[n/8]>>(n%8) != 0 }
 
 func (v Value) checkStored(stored int) error {
 	if want := v.DType.Bytes(stored); len(v.Values) != want {
-		return v.wrong("want %d bytes for the %d elements of the index, got %d", want, stored, len(v.Values))
+		return v.wrong("the index names %d elements: want %d bytes, got %d", stored, want, len(v.Values))
 	}
 	return nil
 }
@@ -183,21 +183,21 @@ func onesCount(b []byte) int {
 }
 
 func (v Value) checkIndex16(n int) error {
-	blocks := (n + block - 1) / block
-	if len(v.Index) < 4*blocks {
-		return v.wrong("want an index of %d counts, got %d bytes", blocks, len(v.Index))
+	runs := (n + run - 1) / run
+	if len(v.Index) < 4*runs {
+		return v.wrong("want an index of %d counts, got %d bytes", runs, len(v.Index))
 	}
-	counts, offsets := v.Index[:4*blocks], v.Index[4*blocks:]
+	counts, offsets := v.Index[:4*runs], v.Index[4*runs:]
 	stored := 0
-	for r := range blocks {
-		count, size := int64(binary.LittleEndian.Uint32(counts[4*r:])), min(block, n-r*block)
+	for r := range runs {
+		count, size := int64(binary.LittleEndian.Uint32(counts[4*r:])), min(run, n-r*run)
 		if count > int64(min(size, len(offsets)/2)) {
-			return v.wrong("block %d of %d elements: count %d is too large, with %d bytes of offsets left", r, size, count, len(offsets))
+			return v.wrong("run %d of %d elements holds %d, with %d bytes of offsets left", r, size, count, len(offsets))
 		}
 		for k, last := 0, -1; k < int(count); k++ {
 			o := int(binary.LittleEndian.Uint16(offsets[2*k:]))
 			if o <= last || o >= size {
-				return v.wrong("block %d: want offsets ascending and below %d, got %d after %d", r, size, o, last)
+				return v.wrong("run %d: offset %d after %d, want ascending and below %d", r, o, last, size)
 			}
 			last = o
 		}
@@ -228,7 +228,7 @@ func (v Value) checkGroups(n int) error {
 		}
 		o := packedBits(v.Index, k*width, width)
 		if o <= last || o >= v.M {
-			return v.wrong("group %d: want offsets ascending and below %d, got %d after %d", k/v.N, v.M, o, last)
+			return v.wrong("group %d: offset %d after %d, want ascending and below %d", k/v.N, o, last, v.M)
 		}
 		last = o
 	}

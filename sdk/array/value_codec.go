@@ -39,7 +39,7 @@ func (t Tensor) Smallest() (Value, error) {
 	}
 	n, stored := t.Len(), t.nonzero()
 	size := t.DType.Bytes(1)
-	dense, mask, index := n*size, Bit.Bytes(n)+stored*size, (n+block-1)/block*4+stored*(2+size)
+	dense, mask, index := n*size, Bit.Bytes(n)+stored*size, (n+run-1)/run*4+stored*(2+size)
 	switch {
 	case dense <= mask && dense <= index:
 		return t.Encode(Dense)
@@ -104,15 +104,15 @@ func (t Tensor) bitmask(stored int) Value {
 
 func (t Tensor) index16(stored int) Value {
 	v := Value{Encoding: Index16, DType: t.DType, Dims: t.Dims}
-	counts := 4 * ((t.Len() + block - 1) / block)
+	counts := 4 * ((t.Len() + run - 1) / run)
 	v.Index = make([]byte, counts, counts+2*stored)
 	v.Values = make([]byte, t.DType.Bytes(stored))
 	size, to := t.DType.Bytes(1), v.Values
 	for i := range t.Len() {
 		if !isZero(t.Data, i, size) {
-			count := v.Index[4*(i/block):]
+			count := v.Index[4*(i/run):]
 			binary.LittleEndian.PutUint32(count, binary.LittleEndian.Uint32(count)+1)
-			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%block))
+			v.Index = binary.LittleEndian.AppendUint16(v.Index, uint16(i%run))
 			copyElement(to, t.Data[i*size:], size)
 			to = to[size:]
 		}
@@ -230,11 +230,11 @@ func (v Value) each(visit func(i int)) {
 			}
 		}
 	case Index16:
-		blocks := (v.Len() + block - 1) / block
-		offsets := v.Index[4*blocks:]
-		for r := range blocks {
+		runs := (v.Len() + run - 1) / run
+		offsets := v.Index[4*runs:]
+		for r := range runs {
 			for range binary.LittleEndian.Uint32(v.Index[4*r:]) {
-				visit(r*block + int(binary.LittleEndian.Uint16(offsets)))
+				visit(r*run + int(binary.LittleEndian.Uint16(offsets)))
 				offsets = offsets[2:]
 			}
 		}
