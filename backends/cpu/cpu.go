@@ -26,6 +26,7 @@ type Backend struct {
 	level   kernels.InstructionSet
 	threads int
 	profile bool
+	parts   int // of a batch: see batch
 	pool    *pool
 	closed  atomic.Bool
 }
@@ -51,7 +52,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Backend{level: level, threads: threads, profile: o.Profile, pool: newPool(threads)}, nil
+	return &Backend{level: level, threads: threads, profile: o.Profile, parts: batchParts, pool: newPool(threads)}, nil
 }
 
 func chooseLevel(name string) (kernels.InstructionSet, error) {

@@ -46,6 +46,9 @@ func CheckMemory(exe backends.Executable) (arena int, err error) {
 	return p.arena, nil
 }
 
+// SetParts sets the number of parts of a batch for the programs that b compiles from now on: one of 8/n machines has n parts.
+func SetParts(b *Backend, n int) { b.parts = n }
+
 // RunJobs runs jobs of the given numbers of chunks on a pool, one after another and each so many times, and returns how often each
 // chunk was run.
 func RunJobs(threads, times int, chunks []int) [][]int32 {

@@ -22,6 +22,7 @@ type lowered struct {
 	frozen  map[string]int // index of a constant by slot name
 	choices []backends.Choice
 	memory  budget // what Compile allocated
+	parts   int    // of a batch
 }
 
 // A step is an operator applied to values.

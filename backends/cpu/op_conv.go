@@ -225,40 +225,71 @@ func lowerConvWeight(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// convWeight is the gradient with respect to the weights: operands x, dy. It sums over fixed chunks of images, which are then merged in order.
+// convWeight is the gradient with respect to the weights, a sum over the batch: operands x, dy.
 type convWeight struct{ plan *kernels.ConvWeightGrad }
 
+// partialBytes is about how much memory the sums of the parts of a batch take where one worker after another may compute them.
+const partialBytes = 8 << 20
+
 func (c convWeight) phases(b *binding, s *step) ([]phase, error) {
-	shape, n := c.plan.Shape(), b.dims[s.in[0]][0]
+	shape, t := c.plan.Shape(), b.batchOf(b.dims[s.in[0]][0])
 	x, dy, dw := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
-	chunks, length := c.plan.Chunks(n), c.plan.PartialLen()
-	panels := 1
-	if chunks < 2*b.threads {
-		panels = c.plan.Panels()
+	length, panels := c.plan.PartialLen(), c.plan.Panels()
+	cost := shape.FLOPs() / 32 * float64(t.n)
+	if 4*t.parts*length > partialBytes && panels >= 2*b.threads {
+		return c.byPanel(b, t, x, dy, dw, cost), nil
 	}
-	partials := b.floats(chunks * length)
+	if t.parts >= 2*b.threads {
+		panels = 1
+	}
+	partials := b.floats(t.parts * length)
 	return []phase{
 		{
-			items: chunks * panels, cost: shape.FLOPs() / 32 * float64(n) / float64(chunks*panels), scratch: c.plan.ScratchLen(),
+			items: t.parts * panels, cost: cost / float64(t.parts*panels), scratch: c.plan.ScratchLen(),
 			whole: []bufID{x, dy}, writes: []bufID{partials},
 			run: func(f *frame, w, i0, i1 int) error {
 				for i := i0; i < i1; i++ {
-					chunk := i / panels
-					part := c.plan.All(c.plan.Chunk(chunk, n))
+					p := i / panels
+					part := c.plan.All(t.part(p))
 					if panels > 1 {
 						part.P0, part.P1 = i%panels, i%panels+1
 					}
-					c.plan.Compute(f.all(partials)[chunk*length:(chunk+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
+					c.plan.Compute(f.all(partials)[p*length:(p+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
 				}
 				return nil
 			},
 		},
 		{
-			items: 1, cost: float64(chunks * length), whole: []bufID{partials}, writes: []bufID{dw},
+			items: 1, cost: float64(t.parts * length), whole: []bufID{partials}, writes: []bufID{dw},
 			run: func(f *frame, _, _, _ int) error {
-				c.plan.Merge(f.all(dw), f.all(partials), chunks)
+				t.sum(f.level, f.all(partials), length, 0, length)
+				c.plan.Unpack(f.all(dw), f.all(partials), c.plan.All(0, 0))
 				return nil
 			},
 		},
 	}, nil
+}
+
+// byPanel divides the work by panels of output channels only, so that less memory is needed.
+func (c convWeight) byPanel(b *binding, t batch, x, dy, dw bufID, cost float64) []phase {
+	length, panels := c.plan.PartialLen(), c.plan.Panels()
+	buffers := b.floats(t.depth() * length)
+	return []phase{{
+		items: panels, cost: cost / float64(panels), scratch: c.plan.ScratchLen(), whole: []bufID{x, dy}, writes: []bufID{dw, buffers},
+		run: func(f *frame, w, i0, i1 int) error {
+			sums := func(buffer int) []float32 { return f.all(buffers)[buffer*length : (buffer+1)*length] }
+			for panel := i0; panel < i1; panel++ {
+				from, to := c.plan.Panel(panel)
+				t.walk(func(p, buffer int) {
+					part := c.plan.All(t.part(p))
+					part.P0, part.P1 = panel, panel+1
+					c.plan.Compute(sums(buffer), f.all(x), f.all(dy), f.scratch[w], part)
+				}, func(into, other int) {
+					f.level.Add(sums(into)[from:to], sums(into)[from:to], sums(other)[from:to])
+				})
+				c.plan.Unpack(f.all(dw), sums(0), kernels.ConvPart{P0: panel, P1: panel + 1})
+			}
+			return nil
+		},
+	}}
 }

@@ -30,7 +30,7 @@ const tileFLOPs = 1 << 21
 func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 	dims, dx := b.dims[s.out[0]], b.dims[s.in[0]]
 	r := len(dims)
-	shape := kernels.MatMul{M: dims[r-2], N: dims[r-1], K: dx[r-1], TransA: m.attr.TransA, TransB: m.attr.TransB, EachRow: m.frozen}
+	shape := kernels.MatMul{M: dims[r-2], N: dims[r-1], K: dx[r-1], TransA: m.attr.TransA, TransB: m.attr.TransB, EachRow: m.frozen, Packed: !m.frozen && b.varies(s.in[0])}
 	if m.attr.TransA {
 		shape.K = dx[r-2]
 	}
@@ -46,22 +46,68 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 	flops := 2 * float64(shape.M) * float64(shape.N) * float64(shape.K)
 	long := max(shape.M, shape.N)
 	cuts := max(1, min(int(flops/tileFLOPs), (long+15)/16, (4*b.threads+batch-1)/batch))
+	scratch := shape.Scratch()
+	overBatch := r == 2 && m.attr.TransA && !m.attr.TransB && b.varies(s.in[0]) && b.varies(s.in[1])
+	t := b.batchOf(dx[0])
+	if overBatch {
+		scratch = batchScratch(shape, t)
+	}
 	return []phase{{
-		items: batch * cuts, cost: flops / 32 / float64(cuts), scratch: shape.Scratch(), whole: []bufID{x, y}, writes: []bufID{z},
+		items: batch * cuts, cost: flops / 32 / float64(cuts), scratch: scratch, whole: []bufID{x, y}, writes: []bufID{z},
 		run: func(f *frame, w, i0, i1 int) error {
 			for i := i0; i < i1; i++ {
 				k, cut := i/cuts, i%cuts
-				t := shape.Whole()
+				tile := shape.Whole()
 				from, to := long*cut/cuts, long*(cut+1)/cuts
 				if shape.M >= shape.N {
-					t.I0, t.I1 = from, to
+					tile.I0, tile.I1 = from, to
 				} else {
-					t.J0, t.J1 = from, to
+					tile.J0, tile.J1 = from, to
+				}
+				if overBatch {
+					sumMatMul(f.level, shape, t, f.all(z), f.all(x), f.all(y), f.scratch[w], tile)
+					continue
 				}
 				f.level.MatMul(shape, f.all(z)[k*shape.M*shape.N:][:shape.M*shape.N], f.all(x)[k*shape.M*shape.K:][:shape.M*shape.K],
-					f.all(y)[k*shape.K*shape.N:][:shape.K*shape.N], f.scratch[w], t)
+					f.all(y)[k*shape.K*shape.N:][:shape.K*shape.N], f.scratch[w], tile)
 			}
 			return nil
 		},
 	}}, nil
+}
+
+// Rows and columns of the block of a product that is summed over the batch before the next one.
+const (
+	sumRows    = 336
+	sumColumns = 512
+)
+
+// batchScratch returns the scratch of sumMatMul: the sums of parts of a block, and that of the kernel.
+func batchScratch(m kernels.MatMul, t batch) int {
+	block := m
+	block.M, block.N, block.K = min(m.M, sumRows), min(m.N, sumColumns), t.size
+	return t.depth()*block.M*block.N + block.Scratch()
+}
+
+// sumMatMul computes a tile of z[m, n] = Σ_k x[k, m]·y[k, n], where k is the batch.
+func sumMatMul(isa kernels.InstructionSet, m kernels.MatMul, t batch, z, x, y, scratch []float32, tile kernels.Tile) {
+	sums := t.depth() * min(m.M, sumRows) * min(m.N, sumColumns)
+	sums0, scratch := scratch[:sums], scratch[sums:]
+	for i0 := tile.I0; i0 < tile.I1; i0 += sumRows {
+		for j0 := tile.J0; j0 < tile.J1; j0 += sumColumns {
+			block := m
+			block.M, block.N = min(sumRows, tile.I1-i0), min(sumColumns, tile.J1-j0)
+			block.LDC = block.N
+			length := block.M * block.N
+			sum := func(buffer int) []float32 { return sums0[buffer*length:][:length] }
+			t.walk(func(p, buffer int) {
+				k0, k1 := t.part(p)
+				block.K = k1 - k0
+				isa.MatMul(block, sum(buffer), x[k0*m.LDA+i0:], y[k0*m.LDB+j0:], scratch, block.Whole())
+			}, func(into, from int) { isa.Add(sum(into), sum(into), sum(from)) })
+			for i := range block.M {
+				copy(z[(i0+i)*m.LDC+j0:][:block.N], sum(0)[i*block.N:])
+			}
+		}
+	}
 }

@@ -74,7 +74,8 @@ func (normStats) phases(b *binding, s *step) ([]phase, error) {
 	m := b.image(s.in[0])
 	x, mean, variance := b.buf(s.in[0]), b.buf(s.out[0]), b.buf(s.out[1])
 	part := b.floats(m.n * m.blocks() * kernels.MomentsPart)
-	merged := b.floats(2 * m.padded())
+	t, p := b.batchOf(m.n), m.padded()
+	merged := b.floats(2 * t.parts * p) // means of the parts, variances of the parts
 	ps := b.perImage(m, phase{cost: float64(m.floats() / m.n), reads: []bufID{x}, writes: []bufID{part}, run: func(f *frame, w, i0, i1 int) error {
 		f.level.Moments(f.piece(w, part, i0, i1), f.piece(w, x, i0, i1), m.planes(i1-i0))
 		return nil
@@ -82,13 +83,41 @@ func (normStats) phases(b *binding, s *step) ([]phase, error) {
 	return append(ps, phase{
 		items: 1, cost: float64(4 * m.n * m.padded()), whole: []bufID{part}, writes: []bufID{mean, variance, merged},
 		run: func(f *frame, _, _, _ int) error {
-			u, v := f.all(merged)[:m.padded()], f.all(merged)[m.padded():]
-			kernels.MergeMoments(u, v, f.all(part), m.n, m.blocks(), m.pixels, 0, m.blocks())
+			u, v := f.all(merged)[:t.parts*p], f.all(merged)[t.parts*p:]
+			for i := range t.parts {
+				i0, i1 := t.part(i)
+				kernels.MergeMoments(u[i*p:][:p], v[i*p:][:p], f.all(part)[i0*m.blocks()*kernels.MomentsPart:], i1-i0, m.blocks(), m.pixels, 0, m.blocks())
+			}
+			t.moments(u, v, p)
 			copy(f.all(mean), u[:m.c])
 			copy(f.all(variance), v[:m.c])
 			return nil
 		},
 	}), nil
+}
+
+// moments adds up the means and the biased variances [parts, columns] of the parts of a batch. The results are in row 0.
+// Of two sets with a and b items, means u and v and variances x and y:
+//
+//	mean = u + (v-u)·b/(a+b)      variance = (a·x + b·y)/(a+b) + (v-u)²·a·b/(a+b)²
+func (t batch) moments(mean, variance []float32, columns int) {
+	items := make([]float64, t.parts)
+	for p := range items {
+		i0, i1 := t.part(p)
+		items[p] = float64(i1 - i0)
+	}
+	t.fold(func(into, from int) {
+		sum := items[into] + items[from]
+		share, other := items[into]/sum, items[from]/sum
+		u, v := mean[into*columns:][:columns], mean[from*columns:][:columns]
+		x, y := variance[into*columns:][:columns], variance[from*columns:][:columns]
+		for j := range u {
+			d := float64(v[j]) - float64(u[j])
+			x[j] = float32(share*float64(x[j]) + other*float64(y[j]) + d*d*share*other)
+			u[j] = float32(float64(u[j]) + d*other)
+		}
+		items[into] = sum
+	})
 }
 
 // normApply normalises x by given statistics: operands x, gamma, beta, mean, variance, and perhaps a residual to add.
@@ -151,6 +180,8 @@ func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
 	p := m.padded()
 	vectors := b.floats(3 * p) // mean, scale, 1/σ
 	slopes := b.floats(4 * p)  // dgamma, dbeta, mean gradient, slope
+	t := b.batchOf(m.n)
+	sumsOf := b.floats(2 * t.parts * p) // by part: dgamma, dbeta
 	part := b.floats(m.n * m.blocks() * kernels.GradPart)
 	masked, stored := len(in) > 5, len(out) > 3
 
@@ -179,10 +210,17 @@ func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
 	if stored {
 		sums.writes, sums.inPlace = []bufID{out[3], part}, []bufID{dy}
 	}
-	merge := phase{items: 1, cost: float64(2 * m.n * p), whole: []bufID{part, vectors}, writes: []bufID{out[1], out[2], slopes}, run: func(f *frame, _, _, _ int) error {
+	merge := phase{items: 1, cost: float64(2 * m.n * p), whole: []bufID{part, vectors}, writes: []bufID{out[1], out[2], slopes, sumsOf}, run: func(f *frame, _, _, _ int) error {
 		invstd, v := f.all(vectors)[2*p:], f.all(slopes)
 		dgamma, dbeta := v[:p], v[p:2*p]
-		kernels.MergeGradSums(dbeta, dgamma, f.all(part), invstd, m.n, m.blocks(), 0, m.blocks())
+		parts := f.all(sumsOf)
+		for i := range t.parts {
+			i0, i1 := t.part(i)
+			of := parts[2*i*p:]
+			kernels.MergeGradSums(of[p:2*p], of[:p], f.all(part)[i0*m.blocks()*kernels.GradPart:], invstd, i1-i0, m.blocks(), 0, m.blocks())
+		}
+		t.sum(f.level, parts, 2*p, 0, 2*p)
+		copy(v[:2*p], parts)
 		kernels.InputGradOf(kernels.InputGrad{MeanGrad: v[2*p : 3*p], Slope: v[3*p:]}, dbeta, dgamma, invstd, m.n*m.pixels)
 		copy(f.all(out[1]), dgamma[:m.c])
 		copy(f.all(out[2]), dbeta[:m.c])

@@ -50,10 +50,7 @@ func (op sumPlanes) phases(b *binding, s *step) ([]phase, error) {
 		return nil
 	}})
 	if op.overBatch {
-		return append(ps, phase{items: 1, cost: float64(m.n * m.padded()), whole: []bufID{part}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
-			kernels.SumRows(f.all(y), f.all(part), m.n, m.padded(), 0, m.c)
-			return nil
-		}}), nil
+		return append(ps, b.sumRows(b.batchOf(m.n), part, y, m.padded(), m.c)), nil
 	}
 	return append(ps, b.perImage(m, phase{cost: float64(m.c), reads: []bufID{part}, writes: []bufID{y}, run: func(f *frame, w, i0, i1 int) error {
 		to, from := f.piece(w, y, i0, i1), f.piece(w, part, i0, i1)
@@ -91,6 +88,10 @@ func (op reduce) phases(b *binding, s *step) ([]phase, error) {
 	dims := b.dims[s.in[0]]
 	x, y := b.buf(s.in[0]), b.buf(s.out[0])
 	kept, gone := op.split(dims)
+	t := batch{1, 1, 1}
+	if len(gone) > 0 && gone[0] == 0 && b.varies(s.in[0]) && !op.largest {
+		t = b.batchOf(dims[0])
+	}
 	rows, cols := 1, 1
 	for _, ax := range kept {
 		rows *= dims[ax]
@@ -98,19 +99,17 @@ func (op reduce) phases(b *binding, s *step) ([]phase, error) {
 	for _, ax := range gone {
 		cols *= dims[ax]
 	}
+	t = t.times(cols / t.n)
 	order := slices.Concat(kept, gone)
 	switch {
 	case slices.IsSorted(order):
 	case !op.largest && slices.IsSorted(slices.Concat(gone, kept)):
-		return []phase{{items: (rows + 31) / 32, cost: float64(32 * cols), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, i0, i1 int) error {
-			kernels.SumRows(f.all(y), f.all(x), cols, rows, i0*32, min(i1*32, rows))
-			return nil
-		}}}, nil
+		return []phase{b.sumRows(t, x, y, rows, rows)}, nil
 	default:
 		sorted := b.floats(rows * cols)
-		return append([]phase{gatherAxes(x, sorted, dims, order)}, op.rows(b, sorted, y, rows, cols)...), nil
+		return append([]phase{gatherAxes(x, sorted, dims, order)}, op.rows(b, t, sorted, y, rows, cols)...), nil
 	}
-	return op.rows(b, x, y, rows, cols), nil
+	return op.rows(b, t, x, y, rows, cols), nil
 }
 
 // split divides the axes of extent above 1 into those that stay and those that vanish.
@@ -141,40 +140,74 @@ func gatherAxes(x, y bufID, dims, order []int) phase {
 	}}
 }
 
-// rows reduces each row of x[rows, cols]. A single long row is cut into chunks, whose results are joined in order.
-func (op reduce) rows(b *binding, x, y bufID, rows, cols int) []phase {
-	each := func(l kernels.InstructionSet, row []float32) float32 {
+// sumRows is the phase that sets y[j] = Σ_i x[i, j] for j < n and the rows i of a batch x[t.n, columns].
+func (b *binding) sumRows(t batch, x, y bufID, columns, n int) phase {
+	const width = 32 // columns of an item
+	sums := b.floats(t.parts * columns)
+	return phase{
+		items: (n + width - 1) / width, cost: float64(width * t.n), whole: []bufID{x}, writes: []bufID{y, sums},
+		run: func(f *frame, _, i0, i1 int) error {
+			j0, j1 := i0*width, min(i1*width, n)
+			for p := range t.parts {
+				r0, r1 := t.part(p)
+				kernels.SumRows(f.all(sums)[p*columns:], f.all(x)[r0*columns:], r1-r0, columns, j0, j1)
+			}
+			t.sum(f.level, f.all(sums), columns, j0, j1)
+			copy(f.all(y)[j0:j1], f.all(sums)[j0:j1])
+			return nil
+		},
+	}
+}
+
+// rows reduces each row of x[rows, cols], whose columns are a batch. A single long row is cut into the parts of the batch,
+// or, for a maximum or where the columns are no batch, into chunks, whose results are joined in order.
+func (op reduce) rows(b *binding, t batch, x, y bufID, rows, cols int) []phase {
+	each := func(isa kernels.InstructionSet, row []float32) float32 {
 		if op.largest {
-			return l.Largest(row)
+			return isa.Largest(row)
 		}
-		return float32(l.Sum(row))
+		return float32(isa.Sum(row))
 	}
 	if rows > 1 || cols <= kernels.SumChunk {
 		return []phase{{items: rows, cost: float64(cols), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, r0, r1 int) error {
+			var sums [batchParts]float32
 			for r := r0; r < r1; r++ {
-				f.all(y)[r] = each(f.level, f.all(x)[r*cols:(r+1)*cols])
+				for p := range t.parts {
+					c0, c1 := t.part(p)
+					sums[p] = each(f.level, f.all(x)[r*cols+c0:r*cols+c1])
+				}
+				t.fold(func(into, from int) { sums[into] += sums[from] })
+				f.all(y)[r] = sums[0]
 			}
 			return nil
 		}}}
 	}
-	part := b.floats(kernels.Chunks(cols))
+	items, chunk := kernels.Chunks(cols), kernels.SumChunk
+	if t.parts > 1 {
+		items, chunk = t.parts, t.size
+	}
+	part := b.floats(items)
 	return []phase{
-		{items: kernels.Chunks(cols), cost: kernels.SumChunk, whole: []bufID{x}, writes: []bufID{part}, run: func(f *frame, _, i0, i1 int) error {
+		{items: items, cost: float64(chunk), whole: []bufID{x}, writes: []bufID{part}, run: func(f *frame, _, i0, i1 int) error {
 			for i := i0; i < i1; i++ {
-				f.all(part)[i] = each(f.level, f.all(x)[i*kernels.SumChunk:min((i+1)*kernels.SumChunk, cols)])
+				f.all(part)[i] = each(f.level, f.all(x)[i*chunk:min((i+1)*chunk, cols)])
 			}
 			return nil
 		}},
-		{items: 1, cost: float64(kernels.Chunks(cols)), whole: []bufID{part}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
-			if op.largest {
+		{items: 1, cost: float64(items), whole: []bufID{part}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
+			switch {
+			case op.largest:
 				f.all(y)[0] = f.level.Largest(f.all(part))
-				return nil
+			case t.parts > 1:
+				t.sum(f.level, f.all(part), 1, 0, 1)
+				f.all(y)[0] = f.all(part)[0]
+			default:
+				total := 0.0
+				for _, v := range f.all(part) {
+					total += float64(v)
+				}
+				f.all(y)[0] = float32(total)
 			}
-			total := 0.0
-			for _, v := range f.all(part) {
-				total += float64(v)
-			}
-			f.all(y)[0] = float32(total)
 			return nil
 		}},
 	}

@@ -189,9 +189,28 @@ func (op layerNormGrad) phases(b *binding, s *step) ([]phase, error) {
 			return nil
 		},
 	})[0]
-	params := phase{items: (cols + 31) / 32, cost: float64(64 * rows), whole: append(in[:4:4], invstd), writes: out[1:], run: func(f *frame, _, i0, i1 int) error {
-		kernels.LayerNormParamGrad(f.all(out[1]), f.all(out[2]), f.all(in[0]), f.all(in[1]), f.all(in[3]), f.all(invstd), rows, cols, i0*32, min(i1*32, cols))
-		return nil
-	}}
+	t := batch{1, 1, 1}
+	if b.varies(s.in[0]) {
+		t = b.batchOf(b.dims[s.in[0]][0])
+	}
+	t = t.times(rows / t.n)
+	sums := b.floats(2 * t.parts * cols) // by part: dgamma, dbeta
+	params := phase{
+		items: (cols + 31) / 32, cost: float64(64 * rows), whole: append(in[:4:4], invstd), writes: []bufID{out[1], out[2], sums},
+		run: func(f *frame, _, i0, i1 int) error {
+			j0, j1 := i0*32, min(i1*32, cols)
+			for p := range t.parts {
+				r0, r1 := t.part(p)
+				of := f.all(sums)[2*p*cols:]
+				kernels.LayerNormParamGrad(of[:cols], of[cols:], f.all(in[0])[r0*cols:], f.all(in[1])[r0*cols:], f.all(in[3])[r0:], f.all(invstd)[r0:],
+					r1-r0, cols, j0, j1)
+			}
+			for k := range 2 {
+				t.sum(f.level, f.all(sums), 2*cols, k*cols+j0, k*cols+j1)
+				copy(f.all(out[1+k])[j0:j1], f.all(sums)[k*cols+j0:])
+			}
+			return nil
+		},
+	}
 	return []phase{prepare, input, params}, nil
 }

@@ -111,6 +111,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if err != nil {
 		return nil, compileError(err)
 	}
+	l.parts = s.backend.parts
 	if o.Pin != nil {
 		for _, c := range o.Pin.Choices {
 			if !l.has(c.Name) {

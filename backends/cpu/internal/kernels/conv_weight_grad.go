@@ -273,11 +273,22 @@ func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
 	for i := 1; i < k; i++ {
 		g.isa.Add(sum, sum, partials[i*g.partialLen:][:g.partialLen])
 	}
-	for i, p := range g.panels {
+	g.Unpack(dw, sum, g.All(0, 0))
+}
+
+// Unpack writes dw, [O, C/Groups, KH, KW], of the part's panels from a sum of partial sums.
+func (g *ConvWeightGrad) Unpack(dw, sum []float32, part ConvPart) {
+	for i := part.P0; i < part.P1; i++ {
+		p := g.panels[i]
 		for b := range p.blocks {
 			g.unpack(dw, sum[g.starts[i]+b*g.blockLen(p):], p, (p.block+b)*Block)
 		}
 	}
+}
+
+// Panel returns the elements from ≤ i < to of a partial sum that belong to panel p.
+func (g *ConvWeightGrad) Panel(p int) (from, to int) {
+	return g.starts[p], g.starts[p] + g.panels[p].blocks*g.blockLen(g.panels[p])
 }
 
 // unpack copies the sums of the 16 output channels o0 ≤ o < o0+16 to dw. With o, c, (i, j) for

@@ -18,6 +18,7 @@ type MatMul struct {
 	TransA, TransB bool
 	Accumulate     bool
 	EachRow        bool // a row of C does not depend on M, bit for bit
+	Packed         bool // an element of C does not depend on M, bit for bit: never by dot products in place
 }
 
 // Tile is a part of C: the rows I0 ≤ i < I1 and the columns J0 ≤ j < J1. A caller that splits C
@@ -80,7 +81,7 @@ func (isa InstructionSet) MatMul(m MatMul, c, a, b, scratch []float32, t Tile) {
 				clear(c[i*m.LDC+t.J0 : i*m.LDC+t.J1])
 			}
 		}
-	case m.TransB && !m.TransA && (m.M <= fewRows || m.EachRow):
+	case m.TransB && !m.TransA && (m.M <= fewRows && !m.Packed || m.EachRow):
 		gemms[isa].dotProducts(m, c, a, b, t)
 	default:
 		isa.packedMatMul(m, c, a, b, scratch, t)
