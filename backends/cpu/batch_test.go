@@ -13,8 +13,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// shared computes outputs of a program over a batch that m machines share: each computes the outputs for its images, with
-// 8/m parts, and merge joins those of two neighbours, a machine and the one step further on, until one is left.
+// shared computes outputs of a program over a batch that m machines share: each computes the
+// outputs for its images, with 8/m parts, and merge joins those of two neighbours, a machine and
+// the one step further on, until one is left.
 func shared(t *testing.T, isa string, m int, p *graph.Program, slots map[string]array.Tensor, in []array.Tensor,
 	merge func(a, b []array.Tensor)) []array.Tensor {
 	t.Helper()
@@ -88,7 +89,8 @@ func add(a, b []array.Tensor) {
 	}
 }
 
-// sameBits compares the outputs of m machines with those of one. Gradients of means are divided by m.
+// sameBits compares the outputs of m machines with those of one. Gradients of means are divided by
+// m.
 func sameBits(t *testing.T, what string, names []graph.Port, got, want []array.Tensor, m int) {
 	t.Helper()
 	for i := range want {
@@ -107,8 +109,9 @@ func sameBits(t *testing.T, what string, names []graph.Port, got, want []array.T
 	}
 }
 
-// gradients builds the mean losses of a network on images [N 3 6 6], and their gradients: convolutions planar, in blocks, in
-// groups and depthwise, biases, a layer norm, products over [N C] and [N*T C].
+// gradients builds the mean losses of a network on images [N 3 6 6], and their gradients:
+// convolutions planar, in blocks, in groups and depthwise, biases, a layer norm, products over [N
+// C] and [N*T C].
 func gradients(t *testing.T) (p *graph.Program, slots map[string]array.Tensor) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(3, 4))
@@ -150,7 +153,8 @@ func gradients(t *testing.T) (p *graph.Program, slots map[string]array.Tensor) {
 	for i, g := range b.Grad(loss, params...) {
 		b.Output(fmt.Sprintf("gradient of parameter %d", i), g)
 	}
-	// A mean is divided after the sum, so that machines share sums of losses. The gradient of a mean is divided before.
+	// A mean is divided after the sum, so that machines share sums of losses. The gradient of a
+	// mean is divided before.
 	losses := b.Sum(b.CrossEntropy(logits, labels), false)
 	b.Output("sum of losses", losses)
 	b.Output("sum of squares", b.Sum(b.Mul(y, y), false))
@@ -163,11 +167,12 @@ func gradients(t *testing.T) (p *graph.Program, slots map[string]array.Tensor) {
 	return p, slots
 }
 
-// Two, four and eight machines that share a batch and add what they have as a tree get the bits of one.
+// Two, four and eight machines that share a batch and add what they have as a tree get the bits of
+// one.
 func TestMachinesAddAsOne(t *testing.T) {
 	p, slots := gradients(t)
 	r := rand.New(rand.NewPCG(5, 6))
-	tried := levels()
+	tried := instructionSets()
 	if testing.Short() {
 		tried = tried[len(tried)-1:]
 	}
@@ -191,7 +196,8 @@ func TestMachinesAddAsOne(t *testing.T) {
 	}
 }
 
-// The statistics of a batch norm are shared as pairs of mean and variance, and its gradients, at shared statistics, as sums.
+// The statistics of a batch norm are shared as pairs of mean and variance, and its gradients, at
+// shared statistics, as sums.
 func TestMachinesShareStatistics(t *testing.T) {
 	const batch, channels = 32, 20
 	r := rand.New(rand.NewPCG(7, 8))
@@ -228,7 +234,7 @@ func TestMachinesShareStatistics(t *testing.T) {
 		Outputs: []graph.Port{{Name: "dgamma", ID: 6}, {Name: "dbeta", ID: 7}},
 	}
 
-	tried := levels()
+	tried := instructionSets()
 	if testing.Short() {
 		tried = tried[len(tried)-1:]
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A budget counts the bytes that an executable takes, against Options.MemoryLimit. A limit of 0 is none.
+// A budget counts the bytes that an executable takes, against Options.MemoryLimit. A limit of 0 is
+// none.
 type budget struct{ used, limit int64 }
 
-// take counts bytes that are about to be allocated. It returns an error, and counts nothing, if they exceed the limit.
+// take counts bytes that are about to be allocated. It returns an error, and counts nothing, if
+// they exceed the limit.
 func (b *budget) take(bytes int64, what string) error {
 	want := plus(b.used, bytes)
 	if b.limit > 0 && want > b.limit {
@@ -50,8 +52,8 @@ func spelled(sizes graph.Sizes) string {
 	return strings.Join(parts, ", ")
 }
 
-// check returns a MemoryError if the executable exceeds the limit during one run of a plan.
-func (b budget) check(p *plan) error {
+// check returns a MemoryError if the limit is too small for one run of a bound program.
+func (b budget) check(p *bound) error {
 	arena, scratch := int64(p.arena), int64(p.threads)*(4*int64(p.scratch)+int64(p.workerBytes))
 	outputs := int64(0)
 	for _, v := range p.outputs {
@@ -68,9 +70,9 @@ func (b budget) check(p *plan) error {
 }
 
 // largest describes the largest value that a run computes.
-func (p *plan) largest() string {
+func (p *bound) largest() string {
 	most, name := 0, ""
-	for _, r := range p.regions {
+	for _, r := range p.stages {
 		for _, ph := range r.phases {
 			for _, id := range ph.writes {
 				if n := p.buffers[id].bytes; n > most {
@@ -82,8 +84,9 @@ func (p *plan) largest() string {
 	return name
 }
 
-// described names a buffer that a step writes: by its type and dimensions where it holds a value, by its size where it is working memory.
-func (p *plan) described(s *step, id bufID) string {
+// described returns the name of a buffer that a step writes: type and dimensions of a value, or the
+// size of working memory.
+func (p *bound) described(s *step, id bufID) string {
 	for _, v := range s.out {
 		if p.bufOf[v] == id {
 			return described(s.name, p.values[v].typ.DType, p.dims[v])

@@ -10,20 +10,21 @@ import (
 	"github.com/compressaware/cram/backends/cpu/internal/kernels"
 )
 
-// Options configure a backend. The zero value uses every core and the best instructions the processor has.
+// Options configure a backend. The zero value uses all cores and the best instruction set of the
+// processor.
 type Options struct {
 	// Threads is the number of workers; 0 means runtime.GOMAXPROCS(0). Results do not depend on it.
 	Threads int
-	// Level names the instruction set: "portable", "avx2" or "avx512". Empty means the one that the environment variable CRAM_CPU names,
-	// or else the best the processor has.
+	// InstructionSet is "portable", "avx2" or "avx512". Empty means the one that the environment
+	// variable CRAM_CPU contains, or the best of the processor if that is empty, too.
 	InstructionSet string
-	// Profile makes executables keep the time of every step; see [Profiler].
+	// Profile makes executables measure the time of every step; see [Profiler].
 	Profile bool
 }
 
-// Backend is the CPU as a [backends.Backend]. The zero value, and nil, are one that is closed; [New] makes one.
+// Backend is the CPU as a [backends.Backend]. [New] makes one.
 type Backend struct {
-	level   kernels.InstructionSet
+	isa     kernels.InstructionSet
 	threads int
 	profile bool
 	parts   int // of a batch: see batch
@@ -36,10 +37,11 @@ var (
 	_ backends.Lister  = (*Backend)(nil)
 )
 
-// maxThreads bounds Options.Threads; more workers than this is a mistake.
+// maxThreads bounds Options.Threads.
 const maxThreads = 1024
 
-// New starts a backend and its workers, which end at Close. It is an error to ask for instructions the processor lacks.
+// New starts a backend and its workers, which end at Close. An instruction set that the processor
+// lacks is an error.
 func New(o Options) (*Backend, error) {
 	threads := o.Threads
 	if threads == 0 {
@@ -48,38 +50,35 @@ func New(o Options) (*Backend, error) {
 	if threads < 1 || threads > maxThreads {
 		return nil, fmt.Errorf("cpu: %d threads: want 1 to %d, or 0 for all cores", o.Threads, maxThreads)
 	}
-	level, err := chooseLevel(o.InstructionSet)
+	isa, err := chooseInstructionSet(o.InstructionSet)
 	if err != nil {
 		return nil, err
 	}
-	return &Backend{level: level, threads: threads, profile: o.Profile, parts: batchParts, pool: newPool(threads)}, nil
+	return &Backend{isa: isa, threads: threads, profile: o.Profile, parts: batchParts, pool: newPool(threads)}, nil
 }
 
-func chooseLevel(name string) (kernels.InstructionSet, error) {
+func chooseInstructionSet(name string) (kernels.InstructionSet, error) {
 	if name == "" {
 		return kernels.Detect()
 	}
-	level, err := kernels.ParseInstructionSet(name)
+	isa, err := kernels.ParseInstructionSet(name)
 	if err != nil {
 		return kernels.Portable, err
 	}
-	if most := kernels.Supported(); level > most {
-		return kernels.Portable, fmt.Errorf("cpu: level %s: this processor and build offer at most %s", level, most)
+	if most := kernels.Supported(); isa > most {
+		return kernels.Portable, fmt.Errorf("cpu: instruction set %s: this processor and build have at most %s", isa, most)
 	}
-	return level, nil
+	return isa, nil
 }
 
-// Info says which instructions and how many workers the backend uses.
+// Info returns the instruction set and the number of workers.
 func (b *Backend) Info() backends.Info {
-	if b == nil {
-		b = &Backend{}
-	}
-	return backends.Info{Name: "cpu", InstructionSet: b.level.String(), Deterministic: true, Threads: b.threads}
+	return backends.Info{Name: "cpu", InstructionSet: b.isa.String(), Deterministic: true, Threads: b.threads}
 }
 
 // NewSession returns a session without slots.
 func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
-	if b == nil || b.pool == nil || b.closed.Load() {
+	if b.closed.Load() {
 		return nil, backends.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
@@ -88,9 +87,10 @@ func (b *Backend) NewSession(ctx context.Context) (backends.Session, error) {
 	return newSession(b), nil
 }
 
-// Close ends the workers, once runs in flight have ended. Later calls on the backend, its sessions and executables return [backends.ErrClosed].
+// Close ends the workers after the runs in progress. Later calls of the backend, its sessions and
+// executables return [backends.ErrClosed].
 func (b *Backend) Close() error {
-	if b != nil && b.pool != nil && b.closed.CompareAndSwap(false, true) {
+	if b.closed.CompareAndSwap(false, true) {
 		b.pool.close()
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 )
 
 // levels returns the instruction sets that this processor and build offer.
-func levels() []string {
+func instructionSets() []string {
 	var names []string
 	for l := kernels.Portable; l <= kernels.Supported(); l++ {
 		names = append(names, l.String())
@@ -41,13 +41,13 @@ func open(tb testing.TB, o cpu.Options) *cpu.Backend {
 }
 
 func TestConformance(t *testing.T) {
-	for i, level := range levels() {
+	for i, isa := range instructionSets() {
 		for threads := 1; threads <= 3; threads++ {
-			t.Run(fmt.Sprintf("%s/threads=%d", level, threads), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/threads=%d", isa, threads), func(t *testing.T) {
 				if threads != i+1 && os.Getenv("CRAM_LONG") != "1" {
-					t.Skip("every number of threads with every level: only with CRAM_LONG=1")
+					t.Skip("every number of threads with every isa: only with CRAM_LONG=1")
 				}
-				backendtest.Run(t, open(t, cpu.Options{InstructionSet: level, Threads: threads}), backendtest.Options{})
+				backendtest.Run(t, open(t, cpu.Options{InstructionSet: isa, Threads: threads}), backendtest.Options{})
 			})
 		}
 	}
@@ -72,12 +72,12 @@ func TestNewRefuses(t *testing.T) {
 	}
 	t.Setenv(kernels.Override, "portable")
 	if b := open(t, cpu.Options{}); b.Info().InstructionSet != "portable" {
-		t.Errorf("%s=portable: level is %s", kernels.Override, b.Info().InstructionSet)
+		t.Errorf("%s=portable: isa is %s", kernels.Override, b.Info().InstructionSet)
 	}
 }
 
-// Every chunk of a job is run exactly once a run, whether helpers are early or late, awake or asleep. The counts are plain
-// integers: the race detector sees a run that ends before its chunks.
+// Every chunk of a job is run exactly once a run, whether helpers are early or late, awake or
+// asleep. The counts are plain integers: the race detector sees a run that ends before its chunks.
 func TestPoolRunsEveryChunkOnce(t *testing.T) {
 	const times = 3
 	var chunks []int
@@ -95,7 +95,8 @@ func TestPoolRunsEveryChunkOnce(t *testing.T) {
 	}
 }
 
-// A CrAM+ step of ResNet-20 on 128 images keeps 28 tensors of 8 MiB and smaller ones for its two backward passes, one pass at a time.
+// A CrAM+ step of ResNet-20 on 128 images keeps 28 tensors of 8 MiB and smaller ones for its two
+// backward passes, one pass at a time.
 func TestMemoryOfTraining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a step of ResNet-20 on 128 images")
@@ -175,7 +176,8 @@ func TestProfileAccountsForTheStep(t *testing.T) {
 	}
 }
 
-// A limit holds for what Compile packs and for what a run computes between its inputs and its outputs.
+// A limit holds for what Compile packs and for what a run computes between its inputs and its
+// outputs.
 func TestMemoryLimit(t *testing.T) {
 	s, err := open(t, cpu.Options{Threads: 1}).NewSession(t.Context())
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// An executable is a lowered program with the session's slots and a plan for each of the sizes it met last.
+// An executable is a lowered program with the slots of its session. It keeps the bound programs of
+// the sizes that it met last.
 type executable struct {
 	session *session
 	lowered *lowered
@@ -24,17 +25,18 @@ type executable struct {
 	times   *profile
 	closed  atomic.Bool
 
-	mu    sync.Mutex
-	plans []sizedPlan // the last used at the end
+	mu     sync.Mutex
+	bounds []sizedBound // the one used last at the end
 }
 
-type sizedPlan struct {
+// A sizedBound is a bound program and its sizes.
+type sizedBound struct {
 	sizes graph.Sizes
-	plan  *plan
+	bound *bound
 }
 
-// mostPlans is how many sizes an executable remembers.
-const mostPlans = 8
+// mostSizes is the number of bound programs that an executable keeps.
+const mostSizes = 8
 
 var _ Profiler = (*executable)(nil)
 
@@ -45,16 +47,16 @@ func (e *executable) alive(ctx context.Context) error {
 	return e.session.alive(ctx)
 }
 
-// Plan returns the kernel chosen for each convolution and matrix product.
+// Plan returns the kernel of each convolution and matrix product.
 func (e *executable) Plan() *backends.Plan {
 	b := e.session.backend
 	return &backends.Plan{
-		Device: cpuid.CPU.BrandName, InstructionSet: b.level.String(), Threads: b.threads,
+		Device: cpuid.CPU.BrandName, InstructionSet: b.isa.String(), Threads: b.threads,
 		Choices: slices.Clone(e.lowered.choices),
 	}
 }
 
-// Profile returns the time each step took since the last call; nothing unless the backend was made with Options.Profile.
+// Profile returns the time of each step since the last call, nil without Options.Profile.
 func (e *executable) Profile() []OpTime {
 	if e.times == nil {
 		return nil
@@ -62,16 +64,17 @@ func (e *executable) Profile() []OpTime {
 	return e.times.drain()
 }
 
-// Close lets go of the plans.
+// Close drops the bound programs.
 func (e *executable) Close() error {
 	e.closed.Store(true)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.plans = nil
+	e.bounds = nil
 	return nil
 }
 
-// Run walks the regions of the plan for these inputs. Updates are computed beside the slots and take effect last, when nothing can fail any more.
+// Run computes the stages of the bound program for these inputs. Updates are computed in memory
+// that is not the slots', and take effect at the end, where no error can happen any more.
 func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if err := e.alive(ctx); err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.T
 	if err != nil {
 		return nil, fmt.Errorf("cpu: run: %w", err)
 	}
-	p, err := e.planFor(sizes)
+	p, err := e.boundFor(sizes)
 	if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) {
 		return nil, memory
 	}
@@ -120,11 +123,12 @@ func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.T
 	return out, nil
 }
 
-// attach places the buffers of a frame: in the arena, the inputs, the slots and their next values.
+// attach gives memory to the buffers of a frame: in the arena, the inputs, the slots and their next
+// values.
 func (e *executable) attach(f *frame, arena []byte, in []array.Tensor) {
 	f.attach(arena)
-	for i := range f.plan.buffers {
-		switch h := f.plan.buffers[i].home; h.kind {
+	for i := range f.bound.buffers {
+		switch h := f.bound.buffers[i].home; h.kind {
 		case inInput:
 			f.set(bufID(i), in[h.index].Data)
 		case inSlot:
@@ -141,18 +145,18 @@ func (e *executable) updated(k int) *slot {
 	return e.slots[slices.IndexFunc(e.lowered.program.Slots, func(s graph.Slot) bool { return s.Name == name })]
 }
 
-// compute runs the regions, with the helpers of the pool unless another run has them.
+// compute runs the stages, with the helpers of the pool unless another run has them.
 func (e *executable) compute(ctx context.Context, f *frame) error {
 	pool := e.session.backend.pool
 	owner := pool.owner.TryLock()
 	if owner {
 		defer pool.owner.Unlock()
 	}
-	for i, r := range f.plan.regions {
+	for i, r := range f.bound.stages {
 		if err := e.alive(ctx); err != nil {
 			return err
 		}
-		if j := f.jobs[i]; owner && j.chunks > 1 && r.cost >= inlineCost && f.plan.threads > 1 {
+		if j := f.jobs[i]; owner && j.chunks > 1 && r.cost >= inlineCost && f.bound.threads > 1 {
 			pool.do(j)
 		} else {
 			for chunk := range r.chunks() {
@@ -166,27 +170,27 @@ func (e *executable) compute(ctx context.Context, f *frame) error {
 	return e.alive(ctx)
 }
 
-// planFor returns the plan for sizes, making it when needed.
-func (e *executable) planFor(sizes graph.Sizes) (*plan, error) {
+// boundFor returns the program bound to sizes, and binds it if the executable does not have it.
+func (e *executable) boundFor(sizes graph.Sizes) (*bound, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i, sp := range e.plans {
-		if maps.Equal(sp.sizes, sizes) {
-			e.plans = append(slices.Delete(e.plans, i, i+1), sp)
-			return sp.plan, nil
+	for i, sb := range e.bounds {
+		if maps.Equal(sb.sizes, sizes) {
+			e.bounds = append(slices.Delete(e.bounds, i, i+1), sb)
+			return sb.bound, nil
 		}
 	}
 	b := e.session.backend
-	p, err := bind(e.lowered, b.level, b.threads, sizes)
+	p, err := bind(e.lowered, b.isa, b.threads, sizes)
 	if err != nil {
 		return nil, err
 	}
 	if err := e.lowered.memory.check(p); err != nil {
 		return nil, err
 	}
-	if len(e.plans) == mostPlans {
-		e.plans = slices.Delete(e.plans, 0, 1)
+	if len(e.bounds) == mostSizes {
+		e.bounds = slices.Delete(e.bounds, 0, 1)
 	}
-	e.plans = append(e.plans, sizedPlan{sizes, p})
+	e.bounds = append(e.bounds, sizedBound{sizes, p})
 	return p, nil
 }

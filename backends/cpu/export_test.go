@@ -6,11 +6,12 @@ import (
 	"github.com/compressaware/cram/backends"
 )
 
-// CheckMemory looks at the plan that an executable used last: no two buffers that a region needs may overlap, but for an operand that
-// dies in the region where its successor is written. It returns the size of the arena in bytes.
+// CheckMemory looks at the plan that an executable used last: no two buffers that a stage needs may
+// overlap, but for an operand that dies in the stage where its successor is written. It returns the
+// size of the arena in bytes.
 func CheckMemory(exe backends.Executable) (arena int, err error) {
 	e := exe.(*executable)
-	p := e.plans[len(e.plans)-1].plan
+	p := e.bounds[len(e.bounds)-1].bound
 	lives := p.lives()
 	type place struct {
 		id, root bufID
@@ -40,17 +41,18 @@ func CheckMemory(exe backends.Executable) (arena int, err error) {
 			if x.root == y.root && (x.first == y.last || y.first == x.last) {
 				continue
 			}
-			return 0, fmt.Errorf("buffers %d and %d overlap in regions %v and %v", x.id, y.id, x.span, y.span)
+			return 0, fmt.Errorf("buffers %d and %d overlap in stages %v and %v", x.id, y.id, x.span, y.span)
 		}
 	}
 	return p.arena, nil
 }
 
-// SetParts sets the number of parts of a batch for the programs that b compiles from now on: one of 8/n machines has n parts.
+// SetParts sets the number of parts of a batch for the programs that b compiles from now on: one of
+// 8/n machines has n parts.
 func SetParts(b *Backend, n int) { b.parts = n }
 
-// RunJobs runs jobs of the given numbers of chunks on a pool, one after another and each so many times, and returns how often each
-// chunk was run.
+// RunJobs runs jobs of the given numbers of chunks on a pool, one after another and each so many
+// times, and returns how often each chunk was run.
 func RunJobs(threads, times int, chunks []int) [][]int32 {
 	p := newPool(threads)
 	p.owner.Lock()

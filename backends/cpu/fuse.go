@@ -12,7 +12,8 @@ import (
 //	batch_norm or batch_norm_infer, add, relu
 //	relu_grad, batch_norm_grad
 //
-// A fusion is lowered where its last instruction stands, the gradient where its first does. The others are skipped.
+// A fusion is lowered at its last instruction, that of gradients at its first. The other
+// instructions are skipped.
 func (l *lowering) fuse() {
 	for k, i := range l.program.Code {
 		if l.taken(k) {
@@ -32,7 +33,7 @@ func (l *lowering) fuse() {
 // taken reports whether an instruction is part of a fusion already.
 func (l *lowering) taken(k int) bool { return l.skipped[k] || l.fused[k] != nil }
 
-// next returns the instruction that is the only one to read id, if its op is the given one.
+// next returns the only instruction that reads id, if it has the given op.
 func (l *lowering) next(id graph.ID, op graph.Op) (int, graph.Instr, bool) {
 	k, ok := l.onlyUser(id)
 	if !ok || l.program.Code[k].Op != op || l.taken(k) {
@@ -41,7 +42,7 @@ func (l *lowering) next(id graph.ID, op graph.Op) (int, graph.Instr, bool) {
 	return k, l.program.Code[k], true
 }
 
-// other returns the operand of a binary instruction beside id.
+// other returns the operand of a binary instruction that is not id.
 func other(i graph.Instr, id graph.ID) graph.ID {
 	if i.In[0] == id {
 		return i.In[1]
@@ -49,7 +50,7 @@ func other(i graph.Instr, id graph.ID) graph.ID {
 	return i.In[0]
 }
 
-// A chain is instructions of which each but the last is read by the next alone.
+// A chain is a list of instructions. Only the next one reads each of them.
 type chain struct {
 	at []int
 	y  graph.ID // result of the last
@@ -61,7 +62,7 @@ func (c *chain) extend(l *lowering, k int) {
 	c.y = l.program.Code[k].Out[0]
 }
 
-// fuseChain lowers a chain of two or more where its last instruction stands.
+// fuseChain lowers a chain of two or more at its last instruction.
 func (l *lowering) fuseChain(c chain, low lowerFn) {
 	last := len(c.at) - 1
 	for _, k := range c.at[:last] {
@@ -89,7 +90,7 @@ func (l *lowering) fuseConv(k int, conv graph.Instr) {
 	l.fuseChain(c, func(l *lowering, _ graph.Instr) error { return l.conv(conv, c.y, tail) })
 }
 
-// biasOf returns the vector [C] that id repeats over an image, if that is what it is.
+// biasOf returns the vector [C] if id repeats one over the pixels of images.
 func (l *lowering) biasOf(id graph.ID) (graph.ID, bool) {
 	i := l.program.Code[l.maker[id]]
 	if i.Op != graph.OpBroadcast {
@@ -125,7 +126,7 @@ func (l *lowering) fuseNorm(k int, norm graph.Instr) {
 		l.normApply(norm, c.y, r, relu)
 		return nil
 	})
-	if norm.Op == graph.OpBatchNorm { // its statistics may be wanted before the end of the chain
+	if norm.Op == graph.OpBatchNorm { // an instruction before the end of the chain may read its statistics
 		delete(l.skipped, k)
 		l.fused[k] = func(l *lowering, i graph.Instr) error {
 			l.normStats(i)
@@ -134,7 +135,7 @@ func (l *lowering) fuseNorm(k int, norm graph.Instr) {
 	}
 }
 
-// isImage reports whether id is computed in blocks, so that adding it costs no reorder.
+// isImage reports whether id is computed in blocks, so that adding it needs no reorder.
 func (l *lowering) isImage(id graph.ID) bool {
 	switch l.program.Code[l.maker[id]].Op {
 	case graph.OpBroadcast, graph.OpConst, graph.OpReshape, graph.OpInput, graph.OpSlot:
@@ -143,7 +144,8 @@ func (l *lowering) isImage(id graph.ID) bool {
 	return true
 }
 
-// fuseGrad joins a relu_grad with the batch_norm_grad that reads it. Others may read it too.
+// fuseGrad joins a relu_grad with the batch_norm_grad that reads it. Other instructions may read
+// it, too.
 func (l *lowering) fuseGrad(k int, act graph.Instr) {
 	g := act.Out[0]
 	for _, at := range l.users[g] {

@@ -6,20 +6,21 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A layout is how the elements of a value lie in memory.
+// A layout is the order of the elements of a value in memory.
 type layout uint8
 
 const (
 	plain   layout = iota // row-major
-	blocked               // [n][block of 16 channels][pixel][16], lanes beyond the last channel zero: see package kernels
+	blocked               // [n][block of 16 channels][pixel][16], padded lanes zero: see package kernels
 )
 
-// A valueID names a value of a lowered program.
+// A valueID is the index of a value of a lowered program.
 type valueID int
 
 const none valueID = -1
 
-// A value is a tensor of a lowered program: in one layout, in a place of its own or in that of another value.
+// A value is a tensor of a lowered program in one layout. It has memory of its own or that of
+// another value.
 type value struct {
 	typ    graph.Type
 	layout layout
@@ -27,7 +28,7 @@ type value struct {
 	home   home
 }
 
-// A home says who owns a value's memory.
+// A home is the owner of the memory of a value.
 type home struct {
 	kind  homeKind
 	index int // of the input, slot, constant or update
@@ -36,21 +37,21 @@ type home struct {
 type homeKind uint8
 
 const (
-	inArena    homeKind = iota // the session's arena, while some region needs it
+	inArena    homeKind = iota // the arena of the session, from the first stage that uses it to the last
 	inInput                    // the caller's tensor
-	inSlot                     // the session's slot, as it was when the run began
+	inSlot                     // the value of a slot when the run began
 	inConstant                 // the executable
-	inUpdate                   // the slot's next value
-	nowhere                    // nothing touches it
-	inWorker                   // every worker's own memory, for the images it has at hand
+	inUpdate                   // the next value of a slot
+	nowhere                    // no phase uses it
+	inWorker                   // memory of each worker, for the images of its block
 )
 
-// An image is a value seen as [n, c, pixels].
+// An image is the dimensions of a value seen as [n, c, pixels].
 type image struct{ n, c, pixels int }
 
 func imageOf(dims []int) image { return image{dims[0], dims[1], array.Count(dims[2:])} }
 
-// blocks returns the number of blocks of channels of an image.
+// blocks returns the number of blocks of channels of one image.
 func (m image) blocks() int { return kernels.Blocks(m.c) }
 
 // padded returns the length of a vector over channels, rounded up to whole blocks.

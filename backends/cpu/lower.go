@@ -10,8 +10,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A lowered program is what Compile makes of a graph.Program: steps over values whose layout is chosen. It does not depend on
-// the sizes of symbols.
+// A lowered program is the result of Compile: steps over values whose layouts are chosen. It does
+// not depend on the sizes of symbols.
 type lowered struct {
 	program *graph.Program
 	values  []value
@@ -33,7 +33,7 @@ type step struct {
 	out  []valueID
 }
 
-// An operator is what a step does. Its method phases says how, once sizes are known.
+// An operator computes a step. Its method phases returns the loops for given sizes.
 type operator interface {
 	phases(b *binding, s *step) ([]phase, error)
 }
@@ -41,36 +41,38 @@ type operator interface {
 // lowering is the state of one compilation.
 type lowering struct {
 	lowered
-	level   kernels.InstructionSet
+	isa     kernels.InstructionSet
 	pin     *backends.Plan  // nil: none
 	users   [][]int         // by graph.ID: the instructions that read it
 	maker   []int           // by graph.ID: the instruction that computes it
 	kept    []bool          // by graph.ID: an output or an update
-	forms   []form          // by graph.ID
-	fused   map[int]lowerFn // by instruction: what replaces its row of the table
+	layouts []layouts       // by graph.ID
+	fused   map[int]lowerFn // by instruction: replaces its row of the table
 	skipped map[int]bool    // instructions that are part of a fusion
 }
 
 // lowerFn lowers one instruction.
 type lowerFn func(l *lowering, i graph.Instr) error
 
-// A form is what stands for a value of the program: itself in one or both layouts, or how to make it when somebody asks.
-type form struct {
+// layouts are the values of a graph.ID: one in each layout, or what computes it when an instruction
+// reads it.
+type layouts struct {
 	plain, blocked valueID
 	fill           *graph.ConstAttr // every element is the same constant
-	spread         *spread          // a broadcast that nobody has needed in full yet
+	spread         *spread          // a broadcast of which no step has needed all elements yet
 }
 
-// spread is a broadcast of a smaller value in row-major layout.
+// A spread is a broadcast of a smaller value in row-major layout.
 type spread struct {
 	from valueID
 	dims graph.Shape // of from, with leading ones so that the ranks agree
 }
 
-func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (*lowered, error) {
+// lower lowers a program.
+func lower(p *graph.Program, isa kernels.InstructionSet, o backends.Options) (*lowered, error) {
 	l := &lowering{
 		lowered: lowered{frozen: map[string]int{}, memory: budget{limit: o.MemoryLimit}},
-		level:   level, pin: o.Pin,
+		isa:     isa, pin: o.Pin,
 		fused: map[int]lowerFn{}, skipped: map[int]bool{},
 	}
 	p, err := l.freeze(p, o.Const)
@@ -79,14 +81,14 @@ func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (
 	}
 	l.program = p
 	l.users, l.maker, l.kept = make([][]int, len(p.Types)), make([]int, len(p.Types)), make([]bool, len(p.Types))
-	l.forms = make([]form, len(p.Types))
+	l.layouts = make([]layouts, len(p.Types))
 	for k, i := range p.Code {
 		for _, x := range i.In {
 			l.users[x] = append(l.users[x], k)
 		}
 		for _, x := range i.Out {
 			l.maker[x] = k
-			l.forms[x] = form{plain: none, blocked: none}
+			l.layouts[x] = layouts{plain: none, blocked: none}
 		}
 	}
 	for _, o := range p.Outputs {
@@ -117,8 +119,8 @@ func lower(p *graph.Program, level kernels.InstructionSet, o backends.Options) (
 	return &l.lowered, nil
 }
 
-// freeze decodes the constants of p and folds its batch norms into them. It returns the program that
-// is left.
+// freeze decodes the constants of p and folds its batch norms into them. It returns the program
+// that is left.
 func (l *lowering) freeze(p *graph.Program, values map[string]array.Value) (*graph.Program, error) {
 	decoded := map[string]array.Value{}
 	for _, s := range p.Slots {
@@ -170,7 +172,7 @@ func (l *lowering) frozenOf(id graph.ID) ([]float32, bool) {
 	return nil, false
 }
 
-// pack adds a constant of n floats, which fill computes: weights as a kernel wants them.
+// pack adds a constant of n floats, weights in the layout of a kernel. fill computes them.
 func (l *lowering) pack(name string, n int, fill func(packed []float32)) (valueID, error) {
 	if err := l.memory.take(4*int64(n), fmt.Sprintf("packed weights of %s, %d bytes", name, 4*n)); err != nil {
 		return none, err
@@ -183,7 +185,7 @@ func (l *lowering) pack(name string, n int, fill func(packed []float32)) (valueI
 	return v, nil
 }
 
-// dropConsts lets go of the constants that no step reads any more, because they live on in packed form.
+// dropConsts drops the constants that no step reads, because it reads them packed.
 func (l *lowering) dropConsts() {
 	used := make([]bool, len(l.consts))
 	mark := func(vs []valueID) {
@@ -205,7 +207,8 @@ func (l *lowering) dropConsts() {
 	}
 }
 
-// placeUpdates lets the values of updates be computed in place in the slots' next values, where they have memory of their own.
+// placeUpdates makes the steps that compute updates write to the next values of the slots, where
+// these values have memory of their own.
 func (l *lowering) placeUpdates() {
 	for k, u := range l.program.Updates {
 		id := l.plainOf(u.ID)
@@ -221,7 +224,7 @@ func (l *lowering) placeUpdates() {
 	}
 }
 
-// nameUpdate names the tape that computes the next value of a slot after it.
+// nameUpdate gives the tape that computes the next value of a slot the name of the slot.
 func (l *lowering) nameUpdate(id valueID, slot string) {
 	for _, s := range l.steps {
 		if _, ok := s.op.(*tape); ok && s.out[0] == id {
@@ -242,6 +245,7 @@ func (l *lowering) view(of valueID, t graph.Type, lay layout) valueID {
 	return valueID(len(l.values) - 1)
 }
 
+// emit adds a step.
 func (l *lowering) emit(name string, op operator, in, out []valueID) {
 	l.steps = append(l.steps, &step{name: name, op: op, in: in, out: out})
 }
@@ -250,16 +254,16 @@ func (l *lowering) emit(name string, op operator, in, out []valueID) {
 func (l *lowering) define(id graph.ID, lay layout) valueID {
 	v := l.own(l.program.Types[id], lay)
 	if lay == blocked {
-		l.forms[id].blocked = v
+		l.layouts[id].blocked = v
 	} else {
-		l.forms[id].plain = v
+		l.layouts[id].plain = v
 	}
 	return v
 }
 
-// plainOf returns a value of the program in row-major layout, making it when needed.
+// plainOf returns a value of the program in row-major layout. It adds a step for it if needed.
 func (l *lowering) plainOf(id graph.ID) valueID {
-	f := &l.forms[id]
+	f := &l.layouts[id]
 	if f.plain != none {
 		return f.plain
 	}
@@ -280,9 +284,10 @@ func (l *lowering) plainOf(id graph.ID) valueID {
 	return f.plain
 }
 
-// blockedOf returns a value of rank 2 or more in blocks of 16 channels, making it when needed.
+// blockedOf returns a value of rank 2 or more in blocks of 16 channels. It adds a step for it if
+// needed.
 func (l *lowering) blockedOf(id graph.ID) valueID {
-	f := &l.forms[id]
+	f := &l.layouts[id]
 	if f.blocked != none {
 		return f.blocked
 	}
@@ -302,7 +307,7 @@ func (l *lowering) blockedOf(id graph.ID) valueID {
 	return f.blocked
 }
 
-// plainAll is plainOf for several.
+// plainAll is plainOf for several values.
 func (l *lowering) plainAll(ids []graph.ID) []valueID {
 	vs := make([]valueID, len(ids))
 	for i, id := range ids {
@@ -316,7 +321,7 @@ func sameInBoth(t graph.Type) bool {
 	return len(t.Shape) >= 2 && t.Shape[1].Fixed() && t.Shape[1].C%kernels.Block == 0 && t.Shape[2:].Size() == graph.Dim{C: 1}
 }
 
-// perLane reports whether a broadcast source varies over images and channels only.
+// perLane reports whether the source of a broadcast varies over images and channels only.
 func perLane(dims graph.Shape) bool { return len(dims) >= 2 && dims[2:].Size() == graph.Dim{C: 1} }
 
 // blockable reports whether a type has a blocked layout.
@@ -324,12 +329,12 @@ func blockable(t graph.Type) bool {
 	return t.DType == array.F32 && len(t.Shape) >= 2 && t.Shape[1].Fixed()
 }
 
-// isBlocked reports whether a value lives in blocks and nowhere in rows yet.
+// isBlocked reports whether a value has blocks and no rows yet.
 func (l *lowering) isBlocked(id graph.ID) bool {
-	return l.forms[id].blocked != none && (l.forms[id].plain == none || !sameInBoth(l.program.Types[id]))
+	return l.layouts[id].blocked != none && (l.layouts[id].plain == none || !sameInBoth(l.program.Types[id]))
 }
 
-// onlyUser returns the one instruction that reads id, if nothing else does and it is no output.
+// onlyUser returns the only instruction that reads id. It returns false for an output or an update.
 func (l *lowering) onlyUser(id graph.ID) (int, bool) {
 	if len(l.users[id]) != 1 || l.kept[id] {
 		return 0, false
@@ -337,7 +342,7 @@ func (l *lowering) onlyUser(id graph.ID) (int, bool) {
 	return l.users[id][0], true
 }
 
-// nameOf returns the slot that a weight comes from, through masks and casts, or its number.
+// nameOf returns the slot of a weight, found through masks and casts, or the number of the value.
 func (l *lowering) nameOf(id graph.ID) string {
 	for at := id; ; {
 		i := l.program.Code[l.maker[at]]
@@ -352,7 +357,8 @@ func (l *lowering) nameOf(id graph.ID) string {
 	}
 }
 
-// choose records a choice of kernel in the plan, or obeys the pin. The kernels are in order of preference.
+// choose adds a choice of kernel to the plan: the pinned kernel, or else the first of those
+// available.
 func (l *lowering) choose(name string, available ...string) (string, error) {
 	chosen := available[0]
 	if l.pin != nil {

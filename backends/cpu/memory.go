@@ -7,15 +7,15 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// line is what buffers are aligned to, in bytes.
+// line is the alignment of buffers, in bytes.
 const line = 64
 
-// span is the life of a buffer: the regions from its first write to its last use.
+// A span is the stages from the first write of a buffer to its last use.
 type span struct{ first, last int }
 
-// layOut gives every buffer of the plan its place. Buffers that no region needs at the same time share memory; an
-// operator that may work in place takes over the memory of an operand that dies.
-func (p *plan) layOut() {
+// layOut gives every buffer an offset. Buffers that no stage needs at the same time share memory.
+// An operator that may work in place takes the memory of an operand after its last use.
+func (p *bound) layOut() {
 	lives := p.lives()
 	p.share(lives)
 	p.keepInWorkers(lives)
@@ -53,13 +53,13 @@ func (p *plan) layOut() {
 	}
 }
 
-// lives finds the span of every buffer; first is -1 where nothing touches it.
-func (p *plan) lives() []span {
+// lives returns the span of every buffer; first is -1 if no phase uses it.
+func (p *bound) lives() []span {
 	lives := make([]span, len(p.buffers))
 	for i := range lives {
 		lives[i] = span{-1, -1}
 	}
-	for at, r := range p.regions {
+	for at, r := range p.stages {
 		for k := range r.phases {
 			for _, id := range r.phases[k].touches() {
 				if lives[id].first < 0 {
@@ -70,23 +70,23 @@ func (p *plan) lives() []span {
 		}
 	}
 	for _, v := range p.outputs {
-		lives[p.bufOf[v]].last = len(p.regions)
+		lives[p.bufOf[v]].last = len(p.stages)
 	}
 	return lives
 }
 
-// touches returns every buffer a phase reads or writes.
+// touches returns every buffer that a phase reads or writes.
 func (ph *phase) touches() []bufID { return slices.Concat(ph.whole, ph.reads, ph.writes) }
 
-// share lets operators work in place where an operand dies.
-func (p *plan) share(lives []span) {
+// share makes operators work in place at the last use of an operand.
+func (p *bound) share(lives []span) {
 	root := func(id bufID) bufID {
 		for p.buffers[id].shares >= 0 {
 			id = p.buffers[id].shares
 		}
 		return id
 	}
-	for at, r := range p.regions {
+	for at, r := range p.stages {
 		for k := range r.phases {
 			ph := &r.phases[k]
 			for _, old := range ph.inPlace {
@@ -104,8 +104,8 @@ func (p *plan) share(lives []span) {
 	}
 }
 
-// lastUse reports whether no phase after the k-th touches the buffer, and none reads it in full.
-func (r *region) lastUse(id bufID, k int) bool {
+// lastUse reports whether no phase after the k-th uses the buffer, and none reads it in full.
+func (r *stage) lastUse(id bufID, k int) bool {
 	for j := range r.phases {
 		if slices.Contains(r.phases[j].whole, id) || j > k && slices.Contains(r.phases[j].touches(), id) {
 			return false
@@ -114,16 +114,16 @@ func (r *region) lastUse(id bufID, k int) bool {
 	return true
 }
 
-// keepInWorkers finds the buffers that live within one region and are touched piece by piece only. The batch never needs them whole: every
-// worker has room for the block of images that it has at hand.
-func (p *plan) keepInWorkers(lives []span) {
+// keepInWorkers finds the buffers that only one stage uses, piece by piece. They never contain the
+// whole batch: every worker has memory for the images of its block.
+func (p *bound) keepInWorkers(lives []span) {
 	shared := map[bufID]bool{}
 	for i := range p.buffers {
 		if s := p.buffers[i].shares; s >= 0 {
 			shared[s], shared[bufID(i)] = true, true
 		}
 	}
-	for at, r := range p.regions {
+	for at, r := range p.stages {
 		if !r.phases[0].local {
 			continue
 		}

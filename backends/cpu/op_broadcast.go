@@ -8,7 +8,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// broadcast repeats a row-major source along its axes of extent 1.
+// broadcast repeats a row-major source along its axes of size 1.
 type broadcast struct{ dims graph.Shape } // of the source, with the rank of the result
 
 func (c broadcast) phases(b *binding, s *step) ([]phase, error) {
@@ -43,7 +43,7 @@ func (c broadcast) phases(b *binding, s *step) ([]phase, error) {
 	}}}, nil
 }
 
-// repeating returns the strides of a row-major source, 0 along axes of extent 1.
+// repeating returns the strides of a row-major source, 0 along axes of size 1.
 func repeating(from []int) []int {
 	s := strides(from)
 	for ax, n := range from {
@@ -56,7 +56,7 @@ func repeating(from []int) []int {
 
 // A repeat reads ranges of a broadcast tensor from its source.
 type repeat struct {
-	dims, stride []int // row-major: neighbouring axes merged where the source lets them
+	dims, stride []int // row-major: neighbouring axes are merged where one stride describes both
 	lanes        bool  // blocked instead: dims is n, c, pixels, and the source varies over n and c only
 }
 
@@ -81,7 +81,7 @@ func newRepeat(from, to []int, lay layout) repeat {
 	return r
 }
 
-// read sets dst to the elements from at on.
+// read sets dst to the elements from offset at on.
 func (r repeat) read(dst, src []float32, at int) {
 	if r.lanes {
 		r.readLanes(dst, src, at)
@@ -111,7 +111,7 @@ func (r repeat) read(dst, src []float32, at int) {
 	}
 }
 
-// readLanes is read in blocked layout; at is a multiple of 16.
+// readLanes is read in blocked layout. at is a multiple of 16.
 func (r repeat) readLanes(dst, src []float32, at int) {
 	c, plane := r.dims[1], r.dims[2]*kernels.Block
 	for len(dst) > 0 {

@@ -13,7 +13,8 @@ func lowerCast(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// cast converts between F32, integers and bits: to floats it rounds to nearest even, to integers it truncates and clamps.
+// cast converts between F32, integers and bits: to floats it rounds to nearest even, to integers it
+// truncates and clamps.
 type cast struct{}
 
 func (cast) phases(b *binding, s *step) ([]phase, error) {
@@ -88,7 +89,7 @@ func setInt(t array.Tensor, i int, v int64) {
 	}
 }
 
-// clamp truncates v to a signed integer of that many bits; NaN gives 0.
+// clamp truncates v to a signed integer with that many bits; NaN gives 0.
 func clamp(v float64, bits int) int64 {
 	limit := math.Ldexp(1, bits-1)
 	switch {

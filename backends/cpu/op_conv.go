@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// mostPlanar is the largest number of channels for which a row-major image is convolved as it is, rather than in blocks mostly empty.
+// mostPlanar is the largest number of channels of a row-major image that a convolution reads as it
+// is. In blocks most lanes of such an image would be zero.
 const mostPlanar = 8
 
 // geometry returns the shape of the convolution of x with w.
@@ -22,16 +23,16 @@ func (l *lowering) geometry(x, w graph.Type, a graph.ConvAttr) kernels.ConvShape
 	}
 }
 
-// convSource returns a convolution's input: row-major if it has few channels and is nowhere in blocks.
+// convSource returns the input of a convolution: row-major if it has few channels and no blocks.
 func (l *lowering) convSource(id graph.ID, s *kernels.ConvShape) valueID {
-	if s.Groups == 1 && s.C <= mostPlanar && l.forms[id].plain != none && !l.isBlocked(id) {
+	if s.Groups == 1 && s.C <= mostPlanar && l.layouts[id].plain != none && !l.isBlocked(id) {
 		s.Planar = true
-		return l.forms[id].plain
+		return l.layouts[id].plain
 	}
 	return l.blockedOf(id)
 }
 
-// convChoice names a convolution in the plan: "conv1.weight: conv2d 16→16 3×3".
+// convChoice returns the name of a convolution in the plan: "conv1.weight: conv2d 16→16 3×3".
 func (l *lowering) convChoice(op graph.Op, w string, s kernels.ConvShape) (name string, err error) {
 	name = fmt.Sprintf("%s: %s %d→%d %d×%d", w, op, s.C, s.O, s.KH, s.KW)
 	_, err = l.choose(name, "direct")
@@ -42,17 +43,18 @@ func lowerConv(l *lowering, i graph.Instr) error {
 	return l.conv(i, i.Out[0], convTail{bias: -1})
 }
 
-// convTail is what is computed together with a convolution: the addition of a bias, ReLU.
+// A convTail is computed together with a convolution: the addition of a bias, ReLU.
 type convTail struct {
 	bias graph.ID // -1: none
 	relu bool
 }
 
-// conv lowers a convolution whose result, after its tail, is y. Constant weights are packed here, once.
+// conv lowers a convolution. Its result, after its tail, is y. Constant weights are packed here,
+// once.
 func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.In[1]], i.Attr.(graph.ConvAttr))
 	x := l.convSource(i.In[0], &s)
-	plan, err := l.level.ConvForward(s)
+	kernel, err := l.isa.ConvForward(s)
 	if err != nil {
 		return err
 	}
@@ -60,11 +62,11 @@ func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	if err != nil {
 		return err
 	}
-	op := conv{plan: plan, relu: tail.relu}
+	op := conv{kernel: kernel, relu: tail.relu}
 	in := []valueID{x}
 	if w, b, ok := l.frozenConv(i, tail); ok {
 		op.packed = true
-		packed, err := l.pack(name, plan.PackedLen(), func(packed []float32) { plan.Pack(packed, w) })
+		packed, err := l.pack(name, kernel.PackedLen(), func(packed []float32) { kernel.Pack(packed, w) })
 		if err != nil {
 			return err
 		}
@@ -86,7 +88,8 @@ func (l *lowering) conv(i graph.Instr, y graph.ID, tail convTail) error {
 	return nil
 }
 
-// frozenConv returns the weights and the bias, nil if there is none, of a convolution whose weights and bias are constant.
+// frozenConv returns the weights and the bias of a convolution if both are constant; bias is nil if
+// there is none.
 func (l *lowering) frozenConv(i graph.Instr, tail convTail) (w, bias []float32, ok bool) {
 	if w, ok = l.frozenOf(i.In[1]); !ok {
 		return nil, nil, false
@@ -99,9 +102,10 @@ func (l *lowering) frozenConv(i graph.Instr, tail convTail) (w, bias []float32, 
 	return w, bias, true
 }
 
-// conv is the forward pass: operands x, w [O C/groups KH KW] and perhaps a bias [O]; where packed, w and the bias are as the kernel wants them.
+// conv is the forward pass: operands x, w [O, C/groups, KH, KW] and perhaps a bias [O]. If packed,
+// w and the bias are in the layout of the kernel.
 type conv struct {
-	plan   *kernels.ConvForward
+	kernel *kernels.ConvForward
 	relu   bool
 	packed bool
 }
@@ -112,28 +116,28 @@ func (c conv) phases(b *binding, s *step) ([]phase, error) {
 	if !c.packed {
 		ps = append(ps, c.pack(b, in))
 	}
-	run := phase{whole: in[1:], reads: in[:1:1], writes: []bufID{y}, scratch: c.plan.ScratchLen()}
-	shape := c.plan.Shape()
-	b.splitImages(&run, b.dims[s.in[0]][0], shape.FLOPs(), shape.OutH(), c.plan.Panels(), c.plan.All,
+	run := phase{whole: in[1:], reads: in[:1:1], writes: []bufID{y}, scratch: c.kernel.ScratchLen()}
+	shape := c.kernel.Shape()
+	b.splitImages(&run, b.dims[s.in[0]][0], shape.FLOPs(), shape.OutH(), c.kernel.Panels(), c.kernel.All,
 		func(f *frame, w int, part kernels.ConvPart, y, x []float32) {
 			var bias []float32
 			if len(in) > 2 {
 				bias = f.all(in[2])
 			}
-			c.plan.Compute(y, x, f.all(in[1]), bias, c.relu, f.scratch[w], part)
+			c.kernel.Compute(y, x, f.all(in[1]), bias, c.relu, f.scratch[w], part)
 		})
 	return append(ps, run), nil
 }
 
-// pack is the phase that prepares weights and bias, and puts what it makes in their place in in.
+// pack returns the phase that packs weights and bias, and replaces them in in by the results.
 func (c conv) pack(b *binding, in []bufID) phase {
 	from := slices.Clone(in[1:])
-	for k, n := range []int{c.plan.PackedLen(), kernels.Blocks(c.plan.Shape().O) * kernels.Block}[:len(from)] {
+	for k, n := range []int{c.kernel.PackedLen(), kernels.Blocks(c.kernel.Shape().O) * kernels.Block}[:len(from)] {
 		in[1+k] = b.floats(n)
 	}
 	to := slices.Clone(in[1:])
-	return phase{items: 1, cost: float64(2 * c.plan.PackedLen()), whole: from, writes: to, run: func(f *frame, _, _, _ int) error {
-		c.plan.Pack(f.all(to[0]), f.all(from[0]))
+	return phase{items: 1, cost: float64(2 * c.kernel.PackedLen()), whole: from, writes: to, run: func(f *frame, _, _, _ int) error {
+		c.kernel.Pack(f.all(to[0]), f.all(from[0]))
 		if len(to) > 1 {
 			padTo(f.all(to[1]), f.all(from[1]))
 		}
@@ -141,10 +145,11 @@ func (c conv) pack(b *binding, in []bufID) phase {
 	}}
 }
 
-// padTo copies src to dst and clears what is left of dst.
+// padTo copies src to dst and clears the rest of dst.
 func padTo(dst, src []float32) { clear(dst[copy(dst, src):]) }
 
-// splitImages divides a pass from x, ph.reads[0], to an image y, ph.writes[0], by images, or by rows and panels where images are few.
+// splitImages divides the work of a phase that reads x, ph.reads[0], and writes the image y,
+// ph.writes[0]: by images, or by rows and panels if there are few images.
 func (b *binding) splitImages(ph *phase, n int, flops float64, rows, panels int, all func(n int) kernels.ConvPart,
 	run func(f *frame, w int, part kernels.ConvPart, y, x []float32)) {
 	x, y := ph.reads[0], ph.writes[0]
@@ -179,7 +184,7 @@ func (b *binding) splitImages(ph *phase, n int, flops float64, rows, panels int,
 func lowerConvInput(l *lowering, i graph.Instr) error {
 	a := i.Attr.(graph.ConvAttr)
 	s := l.geometry(l.program.Types[i.Out[0]], l.program.Types[i.In[1]], a)
-	plan, err := l.level.ConvInputGrad(s)
+	kernel, err := l.isa.ConvInputGrad(s)
 	if err != nil {
 		return err
 	}
@@ -187,24 +192,24 @@ func lowerConvInput(l *lowering, i graph.Instr) error {
 	if err != nil {
 		return err
 	}
-	l.emit(name, convInput{plan}, []valueID{l.blockedOf(i.In[0]), l.plainOf(i.In[1])}, []valueID{l.define(i.Out[0], blocked)})
+	l.emit(name, convInput{kernel}, []valueID{l.blockedOf(i.In[0]), l.plainOf(i.In[1])}, []valueID{l.define(i.Out[0], blocked)})
 	return nil
 }
 
 // convInput is the gradient with respect to the input: operands dy, w.
-type convInput struct{ plan *kernels.ConvInputGrad }
+type convInput struct{ kernel *kernels.ConvInputGrad }
 
 func (c convInput) phases(b *binding, s *step) ([]phase, error) {
-	shape, n := c.plan.Shape(), b.dims[s.in[0]][0]
+	shape, n := c.kernel.Shape(), b.dims[s.in[0]][0]
 	dy, w, dx := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
-	packed := b.floats(c.plan.PackedLen())
+	packed := b.floats(c.kernel.PackedLen())
 	pack := phase{items: 1, cost: float64(2 * shape.WeightLen()), whole: []bufID{w}, writes: []bufID{packed}, run: func(f *frame, _, _, _ int) error {
-		c.plan.Pack(f.all(packed), f.all(w))
+		c.kernel.Pack(f.all(packed), f.all(w))
 		return nil
 	}}
-	run := phase{whole: []bufID{packed}, reads: []bufID{dy}, writes: []bufID{dx}, scratch: c.plan.ScratchLen()}
-	b.splitImages(&run, n, shape.FLOPs(), shape.H, c.plan.Panels(), c.plan.All, func(f *frame, w int, part kernels.ConvPart, dx, dy []float32) {
-		c.plan.Compute(dx, dy, f.all(packed), f.scratch[w], part)
+	run := phase{whole: []bufID{packed}, reads: []bufID{dy}, writes: []bufID{dx}, scratch: c.kernel.ScratchLen()}
+	b.splitImages(&run, n, shape.FLOPs(), shape.H, c.kernel.Panels(), c.kernel.All, func(f *frame, w int, part kernels.ConvPart, dx, dy []float32) {
+		c.kernel.Compute(dx, dy, f.all(packed), f.scratch[w], part)
 	})
 	return []phase{pack, run}, nil
 }
@@ -213,7 +218,7 @@ func lowerConvWeight(l *lowering, i graph.Instr) error {
 	a := i.Attr.(graph.ConvAttr)
 	s := l.geometry(l.program.Types[i.In[0]], l.program.Types[i.Out[0]], a)
 	x := l.convSource(i.In[0], &s)
-	plan, err := l.level.ConvWeightGrad(s)
+	kernel, err := l.isa.ConvWeightGrad(s)
 	if err != nil {
 		return err
 	}
@@ -221,20 +226,21 @@ func lowerConvWeight(l *lowering, i graph.Instr) error {
 	if err != nil {
 		return err
 	}
-	l.emit(name, convWeight{plan}, []valueID{x, l.blockedOf(i.In[1])}, []valueID{l.define(i.Out[0], plain)})
+	l.emit(name, convWeight{kernel}, []valueID{x, l.blockedOf(i.In[1])}, []valueID{l.define(i.Out[0], plain)})
 	return nil
 }
 
 // convWeight is the gradient with respect to the weights, a sum over the batch: operands x, dy.
-type convWeight struct{ plan *kernels.ConvWeightGrad }
+type convWeight struct{ kernel *kernels.ConvWeightGrad }
 
-// partialBytes is about how much memory the sums of the parts of a batch take where one worker after another may compute them.
+// partialBytes bounds the memory for the sums of all parts of a batch, if the panels of output
+// channels alone give every worker enough to do.
 const partialBytes = 8 << 20
 
 func (c convWeight) phases(b *binding, s *step) ([]phase, error) {
-	shape, t := c.plan.Shape(), b.batchOf(b.dims[s.in[0]][0])
+	shape, t := c.kernel.Shape(), b.batchOf(b.dims[s.in[0]][0])
 	x, dy, dw := b.buf(s.in[0]), b.buf(s.in[1]), b.buf(s.out[0])
-	length, panels := c.plan.PartialLen(), c.plan.Panels()
+	length, panels := c.kernel.PartialLen(), c.kernel.Panels()
 	cost := shape.FLOPs() / 32 * float64(t.n)
 	if 4*t.parts*length > partialBytes && panels >= 2*b.threads {
 		return c.byPanel(b, t, x, dy, dw, cost), nil
@@ -245,16 +251,16 @@ func (c convWeight) phases(b *binding, s *step) ([]phase, error) {
 	partials := b.floats(t.parts * length)
 	return []phase{
 		{
-			items: t.parts * panels, cost: cost / float64(t.parts*panels), scratch: c.plan.ScratchLen(),
+			items: t.parts * panels, cost: cost / float64(t.parts*panels), scratch: c.kernel.ScratchLen(),
 			whole: []bufID{x, dy}, writes: []bufID{partials},
 			run: func(f *frame, w, i0, i1 int) error {
 				for i := i0; i < i1; i++ {
 					p := i / panels
-					part := c.plan.All(t.part(p))
+					part := c.kernel.All(t.part(p))
 					if panels > 1 {
 						part.P0, part.P1 = i%panels, i%panels+1
 					}
-					c.plan.Compute(f.all(partials)[p*length:(p+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
+					c.kernel.Compute(f.all(partials)[p*length:(p+1)*length], f.all(x), f.all(dy), f.scratch[w], part)
 				}
 				return nil
 			},
@@ -262,32 +268,32 @@ func (c convWeight) phases(b *binding, s *step) ([]phase, error) {
 		{
 			items: 1, cost: float64(t.parts * length), whole: []bufID{partials}, writes: []bufID{dw},
 			run: func(f *frame, _, _, _ int) error {
-				t.sum(f.level, f.all(partials), length, 0, length)
-				c.plan.Unpack(f.all(dw), f.all(partials), c.plan.All(0, 0))
+				t.sum(f.isa, f.all(partials), length, 0, length)
+				c.kernel.Unpack(f.all(dw), f.all(partials), c.kernel.All(0, 0))
 				return nil
 			},
 		},
 	}, nil
 }
 
-// byPanel divides the work by panels of output channels only, so that less memory is needed.
+// byPanel divides the work by panels of output channels only, which needs less memory.
 func (c convWeight) byPanel(b *binding, t batch, x, dy, dw bufID, cost float64) []phase {
-	length, panels := c.plan.PartialLen(), c.plan.Panels()
+	length, panels := c.kernel.PartialLen(), c.kernel.Panels()
 	buffers := b.floats(t.depth() * length)
 	return []phase{{
-		items: panels, cost: cost / float64(panels), scratch: c.plan.ScratchLen(), whole: []bufID{x, dy}, writes: []bufID{dw, buffers},
+		items: panels, cost: cost / float64(panels), scratch: c.kernel.ScratchLen(), whole: []bufID{x, dy}, writes: []bufID{dw, buffers},
 		run: func(f *frame, w, i0, i1 int) error {
 			sums := func(buffer int) []float32 { return f.all(buffers)[buffer*length : (buffer+1)*length] }
 			for panel := i0; panel < i1; panel++ {
-				from, to := c.plan.Panel(panel)
+				from, to := c.kernel.Panel(panel)
 				t.walk(func(p, buffer int) {
-					part := c.plan.All(t.part(p))
+					part := c.kernel.All(t.part(p))
 					part.P0, part.P1 = panel, panel+1
-					c.plan.Compute(sums(buffer), f.all(x), f.all(dy), f.scratch[w], part)
+					c.kernel.Compute(sums(buffer), f.all(x), f.all(dy), f.scratch[w], part)
 				}, func(into, other int) {
-					f.level.Add(sums(into)[from:to], sums(into)[from:to], sums(other)[from:to])
+					f.isa.Add(sums(into)[from:to], sums(into)[from:to], sums(other)[from:to])
 				})
-				c.plan.Unpack(f.all(dw), sums(0), kernels.ConvPart{P0: panel, P1: panel + 1})
+				c.kernel.Unpack(f.all(dw), sums(0), kernels.ConvPart{P0: panel, P1: panel + 1})
 			}
 			return nil
 		},

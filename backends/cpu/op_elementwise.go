@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A tape is a chain of elementwise ops that is run tile by tile: what lies between the ops never leaves the cache.
+// A tape is a chain of elementwise ops that runs tile by tile. Intermediate results remain in the
+// cache.
 type tape struct {
 	layout layout
 	args   []arg
@@ -34,7 +35,8 @@ const (
 	argConstant
 )
 
-// A tapeOp is one op of a tape. Operands are references: below len(args) an arg, from there on the result of an earlier op.
+// A tapeOp is one op of a tape. An operand below len(args) is an arg, any other the result of an
+// earlier op.
 type tapeOp struct {
 	op   graph.Op
 	c    float32
@@ -76,7 +78,7 @@ func (t *tape) ins() []valueID {
 	return in
 }
 
-// add returns the reference of an arg, which is new or there already.
+// add returns the reference of an arg and adds the arg if the tape does not have it.
 func (t *tape) add(a arg) int {
 	for k, b := range t.args {
 		if a.kind == b.kind && a.in == b.in && a.value == b.value && a.dims.Equal(b.dims) {
@@ -97,7 +99,7 @@ func (l *lowering) elementwiseLayout(i graph.Instr) layout {
 	full := true // no operand has anything but zero in padded lanes
 	for _, x := range i.In {
 		inBlocks = inBlocks || l.isBlocked(x)
-		f := &l.forms[x]
+		f := &l.layouts[x]
 		full = full && f.fill == nil && (f.spread == nil || f.spread.dims.Size() != graph.Dim{C: 1})
 	}
 	if inBlocks && (t.Shape[1].C%kernels.Block == 0 || full && keepsZero(i.Op)) {
@@ -118,7 +120,7 @@ func keepsZero(op graph.Op) bool {
 
 // operand returns how a tape in that layout reads a value of the program.
 func (l *lowering) operand(id graph.ID, lay layout) arg {
-	f := &l.forms[id]
+	f := &l.layouts[id]
 	t := l.program.Types[id]
 	switch {
 	case t.DType == array.Bit:
@@ -272,11 +274,11 @@ func (t *boundTape) run(f *frame, w, e0, e1 int, slice func(bufID) []float32) {
 			}
 			regs[len(t.args)+k] = dst
 			if op.op == graph.OpMask {
-				f.level.Mask(dst, t.fetch(op.a, &regs, &args, spare[0][:n], e0+at), bits[op.b][at/8:])
+				f.isa.Mask(dst, t.fetch(op.a, &regs, &args, spare[0][:n], e0+at), bits[op.b][at/8:])
 				continue
 			}
 			if c, x, ok := t.withScalar(op, &args); ok {
-				scalarOp(f.level, op.op, x, dst, t.fetch(op.full(x), &regs, &args, spare[0][:n], e0+at), c)
+				scalarOp(f.isa, op.op, x, dst, t.fetch(op.full(x), &regs, &args, spare[0][:n], e0+at), c)
 				continue
 			}
 			a := t.fetch(op.a, &regs, &args, spare[0][:n], e0+at)
@@ -284,7 +286,7 @@ func (t *boundTape) run(f *frame, w, e0, e1 int, slice func(bufID) []float32) {
 			if binary(op.op) {
 				b = t.fetch(op.b, &regs, &args, spare[1][:n], e0+at)
 			}
-			op.run(f.level, dst, a, b)
+			op.run(f.isa, dst, a, b)
 		}
 	}
 }
@@ -307,7 +309,8 @@ func (t *boundTape) fetch(ref int, regs *[maxTapeArgs + maxTapeOps][]float32, ar
 	return regs[ref]
 }
 
-// withScalar returns the scalar operand of a sum, difference or product of which the other is a tile, and which of the two it is.
+// withScalar returns the scalar operand of a sum, difference or product of which the other is a
+// tile, and which of the two it is.
 func (t *boundTape) withScalar(op tapeOp, args *[maxTapeArgs][]float32) (c float32, second, ok bool) {
 	if op.op != graph.OpAdd && op.op != graph.OpSub && op.op != graph.OpMul {
 		return 0, false, false
@@ -333,7 +336,8 @@ func (op tapeOp) full(scalarSecond bool) int {
 	return op.b
 }
 
-// scalarOp computes x op c, or c op x where the scalar is the first operand. Both round as the op on full tensors does.
+// scalarOp computes x op c, or c op x where the scalar is the first operand. Both round as the op
+// on full tensors does.
 func scalarOp(l kernels.InstructionSet, op graph.Op, second bool, dst, x []float32, c float32) {
 	switch {
 	case op == graph.OpMul:
@@ -400,7 +404,8 @@ func (op tapeOp) run(l kernels.InstructionSet, dst, a, b []float32) {
 	}
 }
 
-// sigmoid sets dst = 1/(1+e^-x), correctly rounded but for rare double rounding: gradients take differences of its results near 1.
+// sigmoid sets dst = 1/(1+e^-x), correctly rounded but for rare double rounding: gradients take
+// differences of its results near 1.
 func sigmoid(dst, x []float32) {
 	for i, v := range x {
 		dst[i] = float32(1 / (1 + math.Exp(-float64(v))))

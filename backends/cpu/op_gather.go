@@ -46,7 +46,7 @@ func lowerScatterAdd(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// scatterAdd adds rows of src into a zero table at index, in order.
+// scatterAdd adds the rows of src to a table of zeros at index, in order.
 type scatterAdd struct{}
 
 func (scatterAdd) phases(b *binding, s *step) ([]phase, error) {
@@ -61,7 +61,7 @@ func (scatterAdd) phases(b *binding, s *step) ([]phase, error) {
 				return err
 			}
 			row := to[int(r)*width:][:width]
-			f.level.Add(row, row, f.all(src)[i*width:])
+			f.isa.Add(row, row, f.all(src)[i*width:])
 		}
 		return nil
 	}}}, nil

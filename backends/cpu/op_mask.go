@@ -7,7 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// magnitude orders float32 values by |x|: the bits of |x|, with one key for all NaN, above that of infinity.
+// magnitude orders float32 values by |x|: the bits of |x|, with one key for all NaN, above that of
+// infinity.
 func magnitude(x float32) int32 {
 	return int32(min(math.Float32bits(x)&^(1<<31), 0x7f800001))
 }
@@ -102,7 +103,7 @@ func (op blockMask) phases(b *binding, s *step) ([]phase, error) {
 	}}), nil
 }
 
-// first returns where the first element of a block lies in a matrix of that many columns.
+// first returns the position of the first element of a block in a matrix with that many columns.
 func (op blockMask) first(block, cols int) int { return block/cols*op.size*cols + block%cols }
 
 func lowerNM(l *lowering, i graph.Instr) error {
@@ -132,7 +133,8 @@ func (op nmMask) phases(b *binding, s *step) ([]phase, error) {
 	}}}, nil
 }
 
-// mark sets the bits of the group that begins at first, its elements inner apart: those that fewer than n others outrank.
+// mark sets the bits of the group that begins at first, its elements inner apart: those that fewer
+// than n others outrank.
 func (op nmMask) mark(mask array.Tensor, w []float32, first, inner int) {
 	for j := range op.m {
 		key, above := magnitude(w[first+j*inner]), 0

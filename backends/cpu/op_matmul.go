@@ -18,13 +18,14 @@ func lowerMatMul(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// matmul multiplies the matrices in the last two axes. With frozen weights an example's result does not depend on the batch that it comes in.
+// matmul multiplies the matrices in the last two axes. A row of the result does not depend on the
+// other rows of the batch.
 type matmul struct {
 	attr   graph.MatMulAttr
 	frozen bool
 }
 
-// tileFLOPs is about the least work that is worth a tile of its own.
+// tileFLOPs is about the least work of a tile.
 const tileFLOPs = 1 << 21
 
 func (m matmul) phases(b *binding, s *step) ([]phase, error) {
@@ -65,10 +66,10 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 					tile.J0, tile.J1 = from, to
 				}
 				if overBatch {
-					sumMatMul(f.level, shape, t, f.all(z), f.all(x), f.all(y), f.scratch[w], tile)
+					sumMatMul(f.isa, shape, t, f.all(z), f.all(x), f.all(y), f.scratch[w], tile)
 					continue
 				}
-				f.level.MatMul(shape, f.all(z)[k*shape.M*shape.N:][:shape.M*shape.N], f.all(x)[k*shape.M*shape.K:][:shape.M*shape.K],
+				f.isa.MatMul(shape, f.all(z)[k*shape.M*shape.N:][:shape.M*shape.N], f.all(x)[k*shape.M*shape.K:][:shape.M*shape.K],
 					f.all(y)[k*shape.K*shape.N:][:shape.K*shape.N], f.scratch[w], tile)
 			}
 			return nil
@@ -76,13 +77,15 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 	}}, nil
 }
 
-// Rows and columns of the block of a product that is summed over the batch before the next one.
+// Rows and columns of a block of the product. sumMatMul sums one block over the batch, then the
+// next.
 const (
 	sumRows    = 336
 	sumColumns = 512
 )
 
-// batchScratch returns the scratch of sumMatMul: the sums of parts of a block, and that of the kernel.
+// batchScratch returns the number of floats of scratch memory of sumMatMul: the sums of parts of a
+// block, and the scratch of the kernel.
 func batchScratch(m kernels.MatMul, t batch) int {
 	block := m
 	block.M, block.N, block.K = min(m.M, sumRows), min(m.N, sumColumns), t.size

@@ -5,10 +5,10 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Batch normalisation is three operators, because what stands between them differs: statistics of a batch, the normalisation itself with whatever
-// addition and ReLU follow it, and the gradient.
+// Batch normalization is three operators: the statistics of a batch, the normalization with the
+// addition and the ReLU that follow it, and the gradient.
 
-// lowerBatchNorm computes statistics and normalises; see fuse for what may follow.
+// lowerBatchNorm computes statistics and normalizes. fuse joins other ops with the second.
 func lowerBatchNorm(l *lowering, i graph.Instr) error {
 	l.normStats(i)
 	l.normApply(i, i.Out[0], none, false)
@@ -21,7 +21,8 @@ func (l *lowering) normStats(i graph.Instr) {
 		[]valueID{l.define(i.Out[1], plain), l.define(i.Out[2], plain)})
 }
 
-// normApply emits the normalisation of a batch_norm or batch_norm_infer, whose result after addition and ReLU is y.
+// normApply emits the normalization of a batch_norm or batch_norm_infer. The result after addition
+// and ReLU is y.
 func (l *lowering) normApply(i graph.Instr, y graph.ID, residual valueID, relu bool) {
 	mean, variance := l.normStatistics(i)
 	in := []valueID{l.blockedOf(i.In[0]), l.plainOf(i.In[1]), l.plainOf(i.In[2]), mean, variance}
@@ -31,7 +32,8 @@ func (l *lowering) normApply(i graph.Instr, y graph.ID, residual valueID, relu b
 	l.emit("batch_norm "+l.nameOf(i.In[1]), normApply{i.Attr.(graph.NormAttr).Eps, relu}, in, []valueID{l.define(y, blocked)})
 }
 
-// normStatistics returns the mean and the variance that an instruction normalises by.
+// normStatistics returns the mean and the variance of an instruction: those of the batch, or given
+// ones.
 func (l *lowering) normStatistics(i graph.Instr) (mean, variance valueID) {
 	if i.Op == graph.OpBatchNorm {
 		return l.plainOf(i.Out[1]), l.plainOf(i.Out[2])
@@ -49,7 +51,8 @@ func lowerBatchNormGrad(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// normGrad emits a batch_norm_grad. If y is given, dy counts where y > 0 only, and that product is stored in g if g is given.
+// normGrad emits a batch_norm_grad. If y is given, the gradient is dy where y > 0 and 0 elsewhere.
+// If g is given, too, that gradient is stored in g.
 func (l *lowering) normGrad(i graph.Instr, dy, y, g valueID) {
 	in := []valueID{dy, l.blockedOf(i.In[1]), l.plainOf(i.In[2]), l.plainOf(i.In[3]), l.plainOf(i.In[4])}
 	out := []valueID{l.define(i.Out[0], blocked), l.define(i.Out[1], plain), l.define(i.Out[2], plain)}
@@ -62,7 +65,7 @@ func (l *lowering) normGrad(i graph.Instr, dy, y, g valueID) {
 	l.emit("batch_norm_grad "+l.nameOf(i.In[2]), normGrad{i.Attr.(graph.NormAttr).Eps}, in, out)
 }
 
-// planes returns the planes of i1-i0 images, counted from the first of them.
+// planes returns the planes of that many images, beginning with plane 0.
 func (m image) planes(images int) kernels.Planes {
 	return kernels.Planes{Blocks: m.blocks(), Pixels: m.pixels, To: images * m.blocks()}
 }
@@ -77,7 +80,7 @@ func (normStats) phases(b *binding, s *step) ([]phase, error) {
 	t, p := b.batchOf(m.n), m.padded()
 	merged := b.floats(2 * t.parts * p) // means of the parts, variances of the parts
 	ps := b.perImage(m, phase{cost: float64(m.floats() / m.n), reads: []bufID{x}, writes: []bufID{part}, run: func(f *frame, w, i0, i1 int) error {
-		f.level.Moments(f.piece(w, part, i0, i1), f.piece(w, x, i0, i1), m.planes(i1-i0))
+		f.isa.Moments(f.piece(w, part, i0, i1), f.piece(w, x, i0, i1), m.planes(i1-i0))
 		return nil
 	}})
 	return append(ps, phase{
@@ -96,8 +99,8 @@ func (normStats) phases(b *binding, s *step) ([]phase, error) {
 	}), nil
 }
 
-// moments adds up the means and the biased variances [parts, columns] of the parts of a batch. The results are in row 0.
-// Of two sets with a and b items, means u and v and variances x and y:
+// moments combines the means and the biased variances [parts, columns] of the parts of a batch. The
+// results are in row 0. Of two sets with a and b items, means u and v and variances x and y:
 //
 //	mean = u + (v-u)·b/(a+b)      variance = (a·x + b·y)/(a+b) + (v-u)²·a·b/(a+b)²
 func (t batch) moments(mean, variance []float32, columns int) {
@@ -120,7 +123,8 @@ func (t batch) moments(mean, variance []float32, columns int) {
 	})
 }
 
-// normApply normalises x by given statistics: operands x, gamma, beta, mean, variance, and perhaps a residual to add.
+// normApply normalizes x by given statistics: operands x, gamma, beta, mean, variance, and perhaps
+// a residual to add.
 type normApply struct {
 	eps  float64
 	relu bool
@@ -149,7 +153,7 @@ func (op normApply) phases(b *binding, s *step) ([]phase, error) {
 			if len(in) > 5 {
 				residual = f.piece(w, in[5], i0, i1)
 			}
-			f.level.Normalize(f.piece(w, y, i0, i1), f.piece(w, in[0], i0, i1), residual, affine(f), op.relu, m.planes(i1-i0))
+			f.isa.Normalize(f.piece(w, y, i0, i1), f.piece(w, in[0], i0, i1), residual, affine(f), op.relu, m.planes(i1-i0))
 			return nil
 		},
 	}
@@ -169,8 +173,9 @@ func normScale(scale, gamma, variance []float32, eps float64) {
 	clear(scale[len(gamma):])
 }
 
-// normGrad is the gradient of batch_norm: operands dy, x, gamma, mean, variance, and perhaps y, the result of a ReLU behind the normalisation. Results
-// dx, dgamma, dbeta, and perhaps the gradient before that ReLU.
+// normGrad is the gradient of batch_norm: operands dy, x, gamma, mean, variance, and perhaps y, the
+// result of a ReLU after the normalization. Results dx, dgamma, dbeta, and perhaps the gradient
+// before that ReLU.
 type normGrad struct{ eps float64 }
 
 func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
@@ -201,7 +206,7 @@ func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
 		if stored {
 			g = f.piece(w, out[3], i0, i1)
 		}
-		f.level.NormGradSums(f.piece(w, part, i0, i1), g, f.piece(w, dy, i0, i1), y, f.piece(w, x, i0, i1), f.all(vectors), m.planes(i1-i0))
+		f.isa.NormGradSums(f.piece(w, part, i0, i1), g, f.piece(w, dy, i0, i1), y, f.piece(w, x, i0, i1), f.all(vectors), m.planes(i1-i0))
 		return nil
 	}}
 	if masked {
@@ -219,7 +224,7 @@ func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
 			of := parts[2*i*p:]
 			kernels.MergeGradSums(of[p:2*p], of[:p], f.all(part)[i0*m.blocks()*kernels.GradPart:], invstd, i1-i0, m.blocks(), 0, m.blocks())
 		}
-		t.sum(f.level, parts, 2*p, 0, 2*p)
+		t.sum(f.isa, parts, 2*p, 0, 2*p)
 		copy(v[:2*p], parts)
 		kernels.InputGradOf(kernels.InputGrad{MeanGrad: v[2*p : 3*p], Slope: v[3*p:]}, dbeta, dgamma, invstd, m.n*m.pixels)
 		copy(f.all(out[1]), dgamma[:m.c])
@@ -241,7 +246,7 @@ func (op normGrad) phases(b *binding, s *step) ([]phase, error) {
 		}
 		v, sl := f.all(vectors), f.all(slopes)
 		d := kernels.InputGrad{Mean: v[:p], Scale: v[p : 2*p], MeanGrad: sl[2*p : 3*p], Slope: sl[3*p:]}
-		f.level.NormGradInput(f.piece(w, dx, i0, i1), f.piece(w, input.reads[0], i0, i1), y, f.piece(w, x, i0, i1), d, m.planes(i1-i0))
+		f.isa.NormGradInput(f.piece(w, dx, i0, i1), f.piece(w, input.reads[0], i0, i1), y, f.piece(w, x, i0, i1), d, m.planes(i1-i0))
 		return nil
 	}
 	return []phase{prepare, b.perImage(m, sums)[0], merge, b.perImage(m, input)[0]}, nil

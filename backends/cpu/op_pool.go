@@ -46,13 +46,13 @@ func (p pool2d) phases(b *binding, s *step) ([]phase, error) {
 		planes := (i1 - i0) * m.blocks()
 		switch p.op {
 		case graph.OpMaxPool:
-			f.level.MaxPool(to, from, w, 0, planes)
+			f.isa.MaxPool(to, from, w, 0, planes)
 		case graph.OpAvgPool:
-			f.level.AvgPool(to, from, w, p.attr.CountPad, 0, planes)
+			f.isa.AvgPool(to, from, w, p.attr.CountPad, 0, planes)
 		case graph.OpMaxPoolGrad:
-			f.level.MaxPoolGrad(to, from, f.piece(wk, in[1], i0, i1), w, 0, planes)
+			f.isa.MaxPoolGrad(to, from, f.piece(wk, in[1], i0, i1), w, 0, planes)
 		case graph.OpAvgPoolGrad:
-			f.level.AvgPoolGrad(to, from, w, p.attr.CountPad, 0, planes)
+			f.isa.AvgPoolGrad(to, from, w, p.attr.CountPad, 0, planes)
 		}
 		return nil
 	}}), nil

@@ -29,7 +29,7 @@ func (l *lowering) reduce(i graph.Instr, largest bool) error {
 	return nil
 }
 
-// axesFrom returns the axes from the given one on.
+// axesFrom returns the axes from the given one to the last.
 func axesFrom(first, rank int) []int {
 	var axes []int
 	for ax := first; ax < rank; ax++ {
@@ -38,7 +38,8 @@ func axesFrom(first, rank int) []int {
 	return axes
 }
 
-// sumPlanes adds up the pixels of a blocked tensor, giving [n, c], and then over images too, giving [c].
+// sumPlanes adds up the pixels of a blocked tensor, which gives [n, c], and then the images, which
+// gives [c], if overBatch.
 type sumPlanes struct{ overBatch bool }
 
 func (op sumPlanes) phases(b *binding, s *step) ([]phase, error) {
@@ -61,7 +62,7 @@ func (op sumPlanes) phases(b *binding, s *step) ([]phase, error) {
 	}})...), nil
 }
 
-// sumPixels adds up the pixels of each plane of x, even and odd ones apart.
+// sumPixels adds up the pixels of each plane of x: the even and the odd ones, then both.
 func sumPixels(dst, x []float32, pixels int) {
 	for p := range len(dst) / kernels.Block {
 		var sum [2][kernels.Block]float32
@@ -112,7 +113,8 @@ func (op reduce) phases(b *binding, s *step) ([]phase, error) {
 	return op.rows(b, t, x, y, rows, cols), nil
 }
 
-// split divides the axes of extent above 1 into those that stay and those that vanish.
+// split returns the axes that the result keeps and those that it does not. Axes of size 1 are in
+// neither.
 func (op reduce) split(dims []int) (kept, gone []int) {
 	for ax, n := range dims {
 		switch {
@@ -126,7 +128,7 @@ func (op reduce) split(dims []int) (kept, gone []int) {
 	return kept, gone
 }
 
-// gatherAxes copies x to y with its axes in that order.
+// gatherAxes is the phase that copies x to y with its axes in the given order.
 func gatherAxes(x, y bufID, dims, order []int) phase {
 	along := strides(dims)
 	shape, from := make([]int, len(order)), make([]int, len(order))
@@ -140,7 +142,8 @@ func gatherAxes(x, y bufID, dims, order []int) phase {
 	}}
 }
 
-// sumRows is the phase that sets y[j] = Σ_i x[i, j] for j < n and the rows i of a batch x[t.n, columns].
+// sumRows is the phase that sets y[j] = Σ_i x[i, j] for j < n and the rows i of a batch x[t.n,
+// columns].
 func (b *binding) sumRows(t batch, x, y bufID, columns, n int) phase {
 	const width = 32 // columns of an item
 	sums := b.floats(t.parts * columns)
@@ -152,15 +155,16 @@ func (b *binding) sumRows(t batch, x, y bufID, columns, n int) phase {
 				r0, r1 := t.part(p)
 				kernels.SumRows(f.all(sums)[p*columns:], f.all(x)[r0*columns:], r1-r0, columns, j0, j1)
 			}
-			t.sum(f.level, f.all(sums), columns, j0, j1)
+			t.sum(f.isa, f.all(sums), columns, j0, j1)
 			copy(f.all(y)[j0:j1], f.all(sums)[j0:j1])
 			return nil
 		},
 	}
 }
 
-// rows reduces each row of x[rows, cols], whose columns are a batch. A single long row is cut into the parts of the batch,
-// or, for a maximum or where the columns are no batch, into chunks, whose results are joined in order.
+// rows reduces each row of x[rows, cols]. The columns are the batch t, or a batch of one part. A
+// single long row is cut into the parts of the batch or, if there is only one, into chunks. Their
+// results are joined in order.
 func (op reduce) rows(b *binding, t batch, x, y bufID, rows, cols int) []phase {
 	each := func(isa kernels.InstructionSet, row []float32) float32 {
 		if op.largest {
@@ -174,7 +178,7 @@ func (op reduce) rows(b *binding, t batch, x, y bufID, rows, cols int) []phase {
 			for r := r0; r < r1; r++ {
 				for p := range t.parts {
 					c0, c1 := t.part(p)
-					sums[p] = each(f.level, f.all(x)[r*cols+c0:r*cols+c1])
+					sums[p] = each(f.isa, f.all(x)[r*cols+c0:r*cols+c1])
 				}
 				t.fold(func(into, from int) { sums[into] += sums[from] })
 				f.all(y)[r] = sums[0]
@@ -190,16 +194,16 @@ func (op reduce) rows(b *binding, t batch, x, y bufID, rows, cols int) []phase {
 	return []phase{
 		{items: items, cost: float64(chunk), whole: []bufID{x}, writes: []bufID{part}, run: func(f *frame, _, i0, i1 int) error {
 			for i := i0; i < i1; i++ {
-				f.all(part)[i] = each(f.level, f.all(x)[i*chunk:min((i+1)*chunk, cols)])
+				f.all(part)[i] = each(f.isa, f.all(x)[i*chunk:min((i+1)*chunk, cols)])
 			}
 			return nil
 		}},
 		{items: 1, cost: float64(items), whole: []bufID{part}, writes: []bufID{y}, run: func(f *frame, _, _, _ int) error {
 			switch {
 			case op.largest:
-				f.all(y)[0] = f.level.Largest(f.all(part))
+				f.all(y)[0] = f.isa.Largest(f.all(part))
 			case t.parts > 1:
-				t.sum(f.level, f.all(part), 1, 0, 1)
+				t.sum(f.isa, f.all(part), 1, 0, 1)
 				f.all(y)[0] = f.all(part)[0]
 			default:
 				total := 0.0

@@ -7,7 +7,7 @@ func (toBlocked) phases(b *binding, s *step) ([]phase, error) {
 	m := b.image(s.out[0])
 	x, y := b.buf(s.in[0]), b.buf(s.out[0])
 	return b.perImage(m, phase{cost: 2 * float64(m.floats()/m.n), reads: []bufID{x}, writes: []bufID{y}, run: func(f *frame, w, i0, i1 int) error {
-		f.level.ToBlocked(f.piece(w, y, i0, i1), f.piece(w, x, i0, i1), m.c, m.pixels, 0, i1-i0)
+		f.isa.ToBlocked(f.piece(w, y, i0, i1), f.piece(w, x, i0, i1), m.c, m.pixels, 0, i1-i0)
 		return nil
 	}}), nil
 }
@@ -19,7 +19,7 @@ func (toPlain) phases(b *binding, s *step) ([]phase, error) {
 	m := b.image(s.out[0])
 	x, y := b.buf(s.in[0]), b.buf(s.out[0])
 	return b.perImage(m, phase{cost: 2 * float64(m.floats()/m.n), reads: []bufID{x}, writes: []bufID{y}, run: func(f *frame, w, i0, i1 int) error {
-		f.level.FromBlocked(f.piece(w, y, i0, i1), f.piece(w, x, i0, i1), m.c, m.pixels, 0, i1-i0)
+		f.isa.FromBlocked(f.piece(w, y, i0, i1), f.piece(w, x, i0, i1), m.c, m.pixels, 0, i1-i0)
 		return nil
 	}}), nil
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// perRow makes a phase over the rows of a row-major value, the last axis being the columns: run takes the rows r0 ≤ r < r1.
+// perRow makes a phase over the rows of a row-major value, whose last axis is the columns. run
+// takes the rows r0 ≤ r < r1.
 func (b *binding) perRow(v valueID, ph phase) []phase {
 	dims := b.dims[v]
 	ph.items = array.Count(dims[:len(dims)-1])
 	return []phase{ph}
 }
 
-// columns returns the extent of the last axis.
+// columns returns the size of the last axis.
 func (b *binding) columns(v valueID) int { return b.dims[v][len(b.dims[v])-1] }
 
 func lowerSoftmax(l *lowering, i graph.Instr) error {
@@ -24,13 +25,13 @@ func lowerSoftmax(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// softmax normalises e^x over the last axis.
+// softmax normalizes e^x over the last axis.
 type softmax struct{}
 
 func (softmax) phases(b *binding, s *step) ([]phase, error) {
 	x, y, cols := b.buf(s.in[0]), b.buf(s.out[0]), b.columns(s.in[0])
 	return b.perRow(s.in[0], phase{cost: 8 * float64(cols), whole: []bufID{x}, writes: []bufID{y}, run: func(f *frame, _, r0, r1 int) error {
-		f.level.Softmax(f.all(y)[r0*cols:r1*cols], f.all(x)[r0*cols:r1*cols], r1-r0, cols)
+		f.isa.Softmax(f.all(y)[r0*cols:r1*cols], f.all(x)[r0*cols:r1*cols], r1-r0, cols)
 		return nil
 	}}), nil
 }
@@ -40,7 +41,7 @@ func lowerXent(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// crossEntropy is the loss of logits against labels.
+// crossEntropy is the loss of each row of logits for its label.
 type crossEntropy struct{}
 
 func (crossEntropy) phases(b *binding, s *step) ([]phase, error) {
@@ -54,7 +55,7 @@ func (crossEntropy) phases(b *binding, s *step) ([]phase, error) {
 					return err
 				}
 				row := f.all(x)[r*cols : (r+1)*cols]
-				if err := f.level.CrossEntropy(f.all(loss)[r:], f.scratch[w][:cols], row, of[r:], 1, cols); err != nil {
+				if err := f.isa.CrossEntropy(f.all(loss)[r:], f.scratch[w][:cols], row, of[r:], 1, cols); err != nil {
 					return err
 				}
 			}
@@ -90,8 +91,8 @@ func (crossEntropyGrad) phases(b *binding, s *step) ([]phase, error) {
 				}
 			}
 			d := f.all(dx)[r0*cols : r1*cols]
-			f.level.Softmax(d, f.all(x)[r0*cols:r1*cols], r1-r0, cols)
-			f.level.CrossEntropyGrad(d, f.all(dloss)[r0:r1], d, of[r0:r1], r1-r0, cols)
+			f.isa.Softmax(d, f.all(x)[r0*cols:r1*cols], r1-r0, cols)
+			f.isa.CrossEntropyGrad(d, f.all(dloss)[r0:r1], d, of[r0:r1], r1-r0, cols)
 			return nil
 		},
 	}), nil
@@ -102,7 +103,7 @@ func lowerArgMax(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// argMax is the index of the first NaN, or else of the first maximum, of each row.
+// argMax is the index of the first NaN or, without one, of the first maximum of each row.
 type argMax struct{}
 
 func (argMax) phases(b *binding, s *step) ([]phase, error) {
@@ -132,7 +133,7 @@ func lowerLayerNorm(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// layerNorm normalises each row: operands x, gamma, beta; results y, mean, variance.
+// layerNorm normalizes each row: operands x, gamma, beta; results y, mean, variance.
 type layerNorm struct{ eps float64 }
 
 func (op layerNorm) phases(b *binding, s *step) ([]phase, error) {
@@ -142,10 +143,10 @@ func (op layerNorm) phases(b *binding, s *step) ([]phase, error) {
 			row, y := f.all(in[0])[r*cols:(r+1)*cols], f.all(out[0])[r*cols:(r+1)*cols]
 			mean, variance := rowMoments(row)
 			f.all(out[1])[r], f.all(out[2])[r] = float32(mean), float32(variance)
-			f.level.Shift(y, row, -float32(mean))
-			f.level.Scale(y, y, float32(1/math.Sqrt(variance+op.eps)))
-			f.level.Mul(y, y, f.all(in[1]))
-			f.level.Add(y, y, f.all(in[2]))
+			f.isa.Shift(y, row, -float32(mean))
+			f.isa.Scale(y, y, float32(1/math.Sqrt(variance+op.eps)))
+			f.isa.Mul(y, y, f.all(in[1]))
+			f.isa.Add(y, y, f.all(in[2]))
 		}
 		return nil
 	}}), nil
@@ -170,7 +171,8 @@ func lowerLayerNormGrad(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// layerNormGrad is the gradient of layer_norm: operands dy, x, gamma, mean, variance; results dx, dgamma, dbeta.
+// layerNormGrad is the gradient of layer_norm: operands dy, x, gamma, mean, variance; results dx,
+// dgamma, dbeta.
 type layerNormGrad struct{ eps float64 }
 
 func (op layerNormGrad) phases(b *binding, s *step) ([]phase, error) {
@@ -185,7 +187,7 @@ func (op layerNormGrad) phases(b *binding, s *step) ([]phase, error) {
 		cost: 8 * float64(cols), scratch: cols, whole: append(in[:4:4], invstd), writes: out[:1:1],
 		run: func(f *frame, w, r0, r1 int) error {
 			cut := func(id bufID) []float32 { return f.all(id)[r0*cols : r1*cols] }
-			f.level.LayerNormGrad(cut(out[0]), cut(in[0]), cut(in[1]), f.all(in[3])[r0:r1], f.all(invstd)[r0:r1], f.all(in[2]), f.scratch[w], r1-r0, cols)
+			f.isa.LayerNormGrad(cut(out[0]), cut(in[0]), cut(in[1]), f.all(in[3])[r0:r1], f.all(invstd)[r0:r1], f.all(in[2]), f.scratch[w], r1-r0, cols)
 			return nil
 		},
 	})[0]
@@ -206,7 +208,7 @@ func (op layerNormGrad) phases(b *binding, s *step) ([]phase, error) {
 					r1-r0, cols, j0, j1)
 			}
 			for k := range 2 {
-				t.sum(f.level, f.all(sums), 2*cols, k*cols+j0, k*cols+j1)
+				t.sum(f.isa, f.all(sums), 2*cols, k*cols+j0, k*cols+j1)
 				copy(f.all(out[1+k])[j0:j1], f.all(sums)[k*cols+j0:])
 			}
 			return nil

@@ -8,9 +8,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// lowerReshape shares the memory of its operand in row-major layout.
+// lowerReshape makes a value that shares the memory of its operand in row-major layout.
 func lowerReshape(l *lowering, i graph.Instr) error {
-	from, to := &l.forms[i.In[0]], &l.forms[i.Out[0]]
+	from, to := &l.layouts[i.In[0]], &l.layouts[i.Out[0]]
 	if from.fill != nil {
 		to.fill = from.fill
 		return nil
@@ -19,9 +19,10 @@ func lowerReshape(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// lowerBroadcast waits until somebody needs the elements: tapes read the smaller operand.
+// lowerBroadcast emits no step: tapes read the smaller operand, and plainOf and blockedOf make the
+// elements.
 func lowerBroadcast(l *lowering, i graph.Instr) error {
-	from, to := &l.forms[i.In[0]], &l.forms[i.Out[0]]
+	from, to := &l.layouts[i.In[0]], &l.layouts[i.Out[0]]
 	if from.fill != nil {
 		to.fill = from.fill
 		return nil
@@ -39,7 +40,8 @@ func lowerBroadcast(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// A move copies elements between row-major tensors: element index i below shape goes from fromAt + Σ i·from to toAt + Σ i·to.
+// A move copies elements between row-major tensors: the element with index i < shape goes from
+// fromAt + Σ i·from to toAt + Σ i·to.
 type move struct {
 	shape, from, to []int
 	fromAt, toAt    int
@@ -75,9 +77,9 @@ func dot(x, y []int) int {
 
 // A mover is an operator that only moves elements: transpose, slice, pad and concat.
 type mover struct {
-	// moves says what goes where, one move for each operand.
+	// moves returns one move for each operand.
 	moves func(to []int, from [][]int) []move
-	zero  bool // the result begins as zeros
+	zero  bool // the result is cleared first
 }
 
 func (m mover) phases(b *binding, s *step) ([]phase, error) {
@@ -103,7 +105,7 @@ func (m mover) phases(b *binding, s *step) ([]phase, error) {
 
 // run moves the elements of x to y. Bits of y begin as zeros.
 func (m move) run(y, x array.Tensor) {
-	if over := len(m.shape) - kernels.MaxRank; over > 0 { // rare: peel off outer axes
+	if over := len(m.shape) - kernels.MaxRank; over > 0 { // rare: loop over the outer axes
 		for i := range m.shape[0] {
 			inner := move{m.shape[1:], m.from[1:], m.to[1:], m.fromAt + i*m.from[0], m.toAt + i*m.to[0]}
 			inner.run(y, x)

@@ -26,10 +26,10 @@ func lowerSlot(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// lowerConst waits until somebody needs the elements: most constants are operands of tapes.
+// lowerConst emits no step: tapes read the constant, and plainOf makes the elements.
 func lowerConst(l *lowering, i graph.Instr) error {
 	fill := i.Attr.(graph.ConstAttr)
-	l.forms[i.Out[0]].fill = &fill
+	l.layouts[i.Out[0]].fill = &fill
 	return nil
 }
 
@@ -40,7 +40,7 @@ func (c constant) phases(b *binding, s *step) ([]phase, error) {
 	return b.fill(s, func() float64 { return c.value }), nil
 }
 
-// fill is the phases of a result whose every element is value().
+// fill returns the phases of a result whose elements are all value().
 func (b *binding) fill(s *step, value func() float64) []phase {
 	y := s.out[0]
 	t := b.values[y].typ
@@ -77,7 +77,7 @@ func fillWith[T any](x []T, v T) {
 	}
 }
 
-// lowerCount computes the number of elements along axes, which sizes tell.
+// lowerCount computes the number of elements along axes from the sizes.
 func lowerCount(l *lowering, i graph.Instr) error {
 	n := graph.Dim{C: 1}
 	x := l.program.Types[i.In[0]].Shape
@@ -85,7 +85,7 @@ func lowerCount(l *lowering, i graph.Instr) error {
 		n = n.Mul(x[ax])
 	}
 	if n.Fixed() {
-		l.forms[i.Out[0]].fill = &graph.ConstAttr{DType: array.F32, Value: float64(n.C)}
+		l.layouts[i.Out[0]].fill = &graph.ConstAttr{DType: array.F32, Value: float64(n.C)}
 		return nil
 	}
 	l.emit("count", count{graph.Shape{n}}, nil, []valueID{l.define(i.Out[0], plain)})
@@ -108,7 +108,7 @@ func lowerUniform(l *lowering, i graph.Instr) error {
 	return nil
 }
 
-// uniform is counter-based random numbers, [graph.Uniform].
+// uniform is counter-based random numbers, as [graph.Uniform] defines them.
 type uniform struct{ stream int }
 
 func (u uniform) phases(b *binding, s *step) ([]phase, error) {
@@ -126,7 +126,8 @@ func (u uniform) phases(b *binding, s *step) ([]phase, error) {
 	}}, nil
 }
 
-// tile is the number of elements that elementwise work takes at a time: its operands stay in the first-level cache.
+// tile is the number of elements of one tile of elementwise work. Its operands fit the first-level
+// cache.
 const tile = 4096
 
 func tiles(n int) int { return (n + tile - 1) / tile }

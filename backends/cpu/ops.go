@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// table has a row for every op of graph.Ops: what lowers it. Init fills it, because lowering refers to the table.
+// table has one row for every op of graph.Ops: the function that lowers it. init fills it, because
+// these functions refer to the table.
 var table map[graph.Op]lowerFn
 
 func init() {
@@ -81,7 +82,8 @@ func init() {
 	}
 }
 
-// holds reports whether values of a type can be held and moved. Floats are computed with in F32 only.
+// holds reports whether values of a type can be kept and moved. F32 is the only float type of
+// arithmetic.
 func holds(d array.DType) bool {
 	switch d {
 	case array.F32, array.I8, array.I32, array.I64, array.Bit:
@@ -90,10 +92,10 @@ func holds(d array.DType) bool {
 	return false
 }
 
-// Ops lists the ops that the backend computes, sorted by name.
+// Ops returns the ops of the backend, sorted by name.
 func (*Backend) Ops() []graph.Op { return slices.Sorted(maps.Keys(table)) }
 
-// lacking lists what this backend cannot run of a program, each thing once.
+// lacking lists what this backend lacks for a program, each op and type once.
 func lacking(p *graph.Program) []string {
 	var missing []string
 	for _, i := range p.Code {

@@ -6,23 +6,25 @@ import (
 	"sync/atomic"
 )
 
-// A job is a number of chunks, to be run in any order and at once. It may be run again and again.
+// A job is a number of chunks that may run in any order and at the same time. It may run many
+// times.
 type job struct {
 	run    func(worker, chunk int)
 	chunks int64
-	next   atomic.Int64 // chunk to take; from chunks on there is none
-	left   atomic.Int64 // twice the chunks that are not done, plus one if the caller is asleep until they are
+	next   atomic.Int64 // next chunk to take, if below chunks
+	left   atomic.Int64 // twice the chunks that are not done, plus one if the caller sleeps
 }
 
-// newJob returns a job with nothing to take: a helper may see it before its first run begins.
+// newJob returns a job without chunks to take, because a helper may see it before its first run
+// begins.
 func newJob(chunks int, run func(worker, chunk int)) *job {
 	j := &job{run: run, chunks: int64(chunks)}
 	j.next.Store(j.chunks)
 	return j
 }
 
-// A pool runs jobs on the caller, worker 0, and on helpers, workers 1 and up. One run at a time owns it; another one that comes meanwhile
-// works alone.
+// A pool runs jobs on the caller, worker 0, and on helpers, workers 1 and up. One run at a time
+// owns it. Another run at that time has no helpers.
 type pool struct {
 	owner   sync.Mutex
 	helpers sync.WaitGroup
@@ -36,10 +38,11 @@ type pool struct {
 	finished chan struct{} // wakes the caller
 }
 
-// How often a helper or the caller looks before it sleeps: some tens of microseconds, about the gap between two regions of a training step.
+// The number of checks of a helper or the caller before it sleeps. They take some tens of
+// microseconds, about the time between two stages of a training step.
 const (
 	spins      = 4000
-	spinsYield = 200 // every so many looks, other goroutines get a turn
+	spinsYield = 200 // checks between two calls of runtime.Gosched
 )
 
 func newPool(threads int) *pool {
@@ -53,12 +56,13 @@ func newPool(threads int) *pool {
 
 // do runs all chunks of j and returns when they are done. The caller owns the pool.
 func (p *pool) do(j *job) {
-	// A helper that was late for another run may take a chunk as soon as next is zero, so that comes last.
+	// A late helper of another run may take a chunk as soon as next is zero, so next is set last.
 	j.left.Store(2 * j.chunks)
 	p.current.Store(j)
 	j.next.Store(0)
 	p.sequence.Add(1)
-	// A helper counts itself parked before it looks at sequence for the last time: it sees the change, or is seen here.
+	// A helper adds itself to parked before its last look at sequence. Either it sees the change,
+	// or this loop counts it.
 	for range min(p.parked.Load(), j.chunks-1) {
 		select {
 		case p.wake <- struct{}{}:
@@ -69,7 +73,7 @@ func (p *pool) do(j *job) {
 	p.wait(j)
 }
 
-// work takes chunks of j until there are none left.
+// work takes chunks of j until none is left.
 func (p *pool) work(j *job, worker int) {
 	for {
 		chunk := j.next.Add(1) - 1
@@ -88,13 +92,14 @@ func (p *pool) wait(j *job) {
 	if spin(func() bool { return j.left.Load() == 0 }) {
 		return
 	}
-	// Whoever is last sees in one step that the caller sleeps; if that has happened already, nobody will wake it.
+	// The worker that ends the last chunk sees in one atomic step that the caller sleeps, and wakes
+	// it. If that chunk has ended before the Add, the caller must not sleep.
 	if j.left.Add(1) > 1 {
 		<-p.finished
 	}
 }
 
-// help is a helper's life.
+// help is the loop of a helper.
 func (p *pool) help(worker int) {
 	defer p.helpers.Done()
 	seen := uint64(0)
@@ -115,7 +120,7 @@ func (p *pool) help(worker int) {
 	}
 }
 
-// close ends the helpers once no run owns the pool.
+// close ends the helpers when no run owns the pool.
 func (p *pool) close() {
 	p.owner.Lock()
 	defer p.owner.Unlock()
@@ -125,7 +130,7 @@ func (p *pool) close() {
 	p.helpers.Wait()
 }
 
-// spin looks until ready says so, or long enough.
+// spin calls ready until it returns true, at most spins times.
 func spin(ready func() bool) bool {
 	for i := range spins {
 		if ready() {

@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// An OpTime is the time that one step of a program took, added up over all runs and workers.
+// An OpTime is the time of one step of a program, summed over all runs and workers.
 type OpTime struct {
 	Name  string // op and weight: "conv2d conv1.weight"
-	Calls int    // how often a piece of it was run
+	Calls int    // number of pieces that were run
 	Time  time.Duration
 }
 
-// A Profiler tells where the time goes. The executables of a backend made with Options.Profile implement it.
+// A Profiler measures the time of each step. The executables of a backend with Options.Profile
+// implement it.
 type Profiler interface {
-	// Profile returns the steps, the costliest first, and begins anew.
+	// Profile returns the times since the last call, the longest first.
 	Profile() []OpTime
 }
 
-// profile adds up times.
+// A profile sums times by step.
 type profile struct {
 	mu    sync.Mutex
 	steps map[string]*OpTime

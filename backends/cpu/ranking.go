@@ -4,9 +4,10 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A ranking finds the keep largest of many keys, ties by lowest index, by radix selection: digit by digit from the top it counts
-// how many keys share the threshold's digits so far, and settles the next. What it computes is the threshold, and how many of the keys equal to it are
-// still kept; counts are integers, so chunks may be counted in any order.
+// A ranking finds the keep largest of many keys by radix selection; of equal keys the one with the
+// lowest index wins. Digit by digit from the top, it counts the keys that share the digits of the
+// threshold so far, and finds the next digit. The results are the threshold and the number of keys
+// equal to it that are kept. Counts are integers, so chunks may be counted in any order.
 type ranking[K int32 | int64] struct {
 	b      *binding
 	keep   int
@@ -51,7 +52,7 @@ func newRanking[K int32 | int64](b *binding, d array.DType, widths []uint, keep 
 // results are the buffers that kept reads.
 func (r *ranking[K]) results() []bufID { return []bufID{r.keys, r.state, r.ties} }
 
-// phases computes the keys, by fill, from the operands w, and selects.
+// phases returns the phases that compute the keys of the operands w by fill, and select.
 func (r *ranking[K]) phases(w []bufID, fill func(f *frame, keys []K, c rankChunk)) []phase {
 	ps := []phase{{items: len(r.chunks), cost: rankChunkLen, whole: w, writes: []bufID{r.keys}, run: func(f *frame, _, i0, i1 int) error {
 		for _, c := range r.chunks[i0:i1] {
@@ -70,7 +71,8 @@ func (r *ranking[K]) phases(w []bufID, fill func(f *frame, keys []K, c rankChunk
 	return ps
 }
 
-// count counts, chunk by chunk, the keys that share the threshold's upper digits, by their next one.
+// count counts, chunk by chunk, the keys that have the upper digits of the threshold, by their next
+// digit.
 func (r *ranking[K]) count(digit int, shift, width uint) phase {
 	reads := []bufID{r.keys}
 	if digit > 0 {
@@ -94,7 +96,7 @@ func (r *ranking[K]) count(digit int, shift, width uint) phase {
 	}}
 }
 
-// settle finds the threshold's next digit.
+// settle finds the next digit of the threshold.
 func (r *ranking[K]) settle(digit int, width uint) phase {
 	reads, writes := []bufID{r.counts}, []bufID{r.state}
 	last := digit == len(r.widths)-1
@@ -129,7 +131,7 @@ func (r *ranking[K]) settle(digit int, width uint) phase {
 	}}
 }
 
-// kept calls mark for each key of a chunk that is kept, with its place in the chunk.
+// kept calls mark for each key of a chunk that is kept, with its position in the chunk.
 func (r *ranking[K]) kept(f *frame, chunk int, mark func(j int)) {
 	if r.keep == 0 {
 		return

@@ -2,28 +2,31 @@ package cpu
 
 import "slices"
 
-// A region is a number of phases that run together: for each chunk of items, all phases one after another.
-type region struct {
+// A stage is a number of phases that run together: for each chunk of items, one phase after
+// another.
+type stage struct {
 	phases []phase
 	items  int
 	chunk  int // items that a worker takes at a time
-	block  int // items that pass through all phases before the next ones do
+	block  int // items that pass through all phases together
 	cost   float64
 }
 
-// A schedule groups phases into regions. Phases that work image by image join the open region, until one needs in full what that region
-// computes. Other phases go before the open region if they can, so as not to cut it, or else wait until it ends.
+// A schedule groups phases into stages. A phase that works image by image joins the open stage,
+// unless it reads in full a result of that stage; then it begins the next one. Another phase goes
+// before the open stage if it can, so that the stage remains whole, and waits for its end
+// otherwise.
 type schedule struct {
-	plan    *plan
-	open    []phase // of the open region
-	waiting []phase // for its end
+	bound   *bound
+	open    []phase // of the open stage
+	waiting []phase // for the end of the open stage
 	written map[bufID]bool
 	awaited map[bufID]bool // written by waiting
 }
 
-// schedule divides phases into the regions of the plan.
-func (p *plan) schedule(phases []phase) {
-	s := schedule{plan: p, written: map[bufID]bool{}, awaited: map[bufID]bool{}}
+// schedule divides phases into stages.
+func (p *bound) schedule(phases []phase) {
+	s := schedule{bound: p, written: map[bufID]bool{}, awaited: map[bufID]bool{}}
 	for _, ph := range phases {
 		p.scratch = max(p.scratch, ph.scratch)
 		s.place(ph)
@@ -31,7 +34,7 @@ func (p *plan) schedule(phases []phase) {
 	s.end()
 }
 
-// place finds the region of one phase; those it depends on have theirs.
+// place finds the stage of one phase. The phases that it depends on have theirs.
 func (s *schedule) place(ph phase) {
 	waits := contains(s.awaited, ph.whole) || contains(s.awaited, ph.reads)
 	switch {
@@ -49,7 +52,7 @@ func (s *schedule) place(ph phase) {
 	}
 }
 
-// end closes the open region and lets the phases run that wait for it.
+// end closes the open stage and then emits the phases that wait for it.
 func (s *schedule) end() {
 	if len(s.open) > 0 {
 		s.emit(s.open...)
@@ -63,7 +66,7 @@ func (s *schedule) end() {
 }
 
 func (s *schedule) emit(phases ...phase) {
-	s.plan.regions = append(s.plan.regions, s.plan.newRegion(phases))
+	s.bound.stages = append(s.bound.stages, s.bound.newStage(phases))
 }
 
 // contains reports whether any of ids is in the set.
@@ -79,13 +82,13 @@ func add(set map[bufID]bool, ids []bufID) {
 
 // Sizes of the pieces that work is cut into. Results do not depend on them.
 const (
-	inlineCost = 32 << 10  // cost of a region below which waking the helpers is not worth it
-	chunkCost  = 128 << 10 // about the least cost of a chunk, so that taking one costs nothing beside it
-	blockBytes = 64 << 10  // about the largest buffer's share of a block, which is to stay in the second-level cache
+	inlineCost = 32 << 10  // a stage of less cost runs without helpers
+	chunkCost  = 128 << 10 // about the least cost of a chunk, much more than that of taking it
+	blockBytes = 64 << 10  // about the largest buffer's share of a block, which fits the second-level cache
 )
 
-func (p *plan) newRegion(phases []phase) *region {
-	r := &region{phases: phases, items: phases[0].items}
+func (p *bound) newStage(phases []phase) *stage {
+	r := &stage{phases: phases, items: phases[0].items}
 	each, piece := 0.0, 1
 	for _, ph := range phases {
 		each += ph.cost
@@ -106,10 +109,10 @@ func (p *plan) newRegion(phases []phase) *region {
 	return r
 }
 
-func (r *region) chunks() int { return (r.items + r.chunk - 1) / r.chunk }
+func (r *stage) chunks() int { return (r.items + r.chunk - 1) / r.chunk }
 
 // run computes one chunk.
-func (r *region) run(f *frame, worker, chunk int) error {
+func (r *stage) run(f *frame, worker, chunk int) error {
 	end := min((chunk+1)*r.chunk, r.items)
 	for i0 := chunk * r.chunk; i0 < end; i0 += r.block {
 		i1 := min(i0+r.block, end)

@@ -14,7 +14,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A session is the slots and the arenas. Runs that update slots hold mu alone, other runs together.
+// A session has slots and arenas. A run that updates slots holds mu alone, other runs share it.
 type session struct {
 	backend *Backend
 	closed  atomic.Bool
@@ -22,19 +22,20 @@ type session struct {
 	mu    sync.RWMutex
 	slots map[string]*slot
 
-	permits chan struct{} // one for each run that may be under way
+	permits chan struct{} // one for each run in progress
 	arenaMu sync.Mutex
 	arenas  [][]byte // not in use
 }
 
-// A slot has its value and room for the next one: an update computes that, and takes effect by exchanging the two.
+// A slot has its value and memory for the next one. An update computes the next value and takes
+// effect by an exchange of the two.
 type slot struct{ value, next array.Tensor }
 
 func newSession(b *Backend) *session {
 	return &session{backend: b, slots: map[string]*slot{}, permits: make(chan struct{}, max(2, b.threads))}
 }
 
-// alive returns why work must stop: closed, or cancelled.
+// alive returns the reason why a call ends: ErrClosed or the error of the context.
 func (s *session) alive(ctx context.Context) error {
 	if s.closed.Load() || s.backend.closed.Load() {
 		return backends.ErrClosed
@@ -107,7 +108,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	if o.MemoryLimit < 0 {
 		return nil, fmt.Errorf("cpu: compile: want a memory limit of 0 (none) or more, got %d", o.MemoryLimit)
 	}
-	l, err := lower(p, s.backend.level, o)
+	l, err := lower(p, s.backend.isa, o)
 	if err != nil {
 		return nil, compileError(err)
 	}
@@ -137,7 +138,8 @@ func compileError(err error) error {
 	return fmt.Errorf("cpu: compile: %w", err)
 }
 
-// declare makes the slots of the program that the session does not have, all or none of them. It returns them all, nil for constants.
+// declare makes the slots of the program that the session does not have, all or none of them. It
+// returns all slots of the program, nil for constants.
 func (s *session) declare(e *executable) ([]*slot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +193,8 @@ func updates(p *graph.Program, slot string) bool {
 	return slices.ContainsFunc(p.Updates, func(u graph.Update) bool { return u.Slot == slot })
 }
 
-// admit returns a MemoryError if the slots that do not exist yet, or a run, where its sizes are the same every time, exceed the limit.
+// admit returns a MemoryError if the limit is too small for the slots that do not exist yet or, in
+// a program without symbols, for a run.
 func (e *executable) admit(slots []*slot) error {
 	l := e.lowered
 	for i, x := range slots {
@@ -218,11 +221,11 @@ func (e *executable) admit(slots []*slot) error {
 	if l.memory.limit == 0 {
 		return nil
 	}
-	_, err := e.planFor(graph.Sizes{})
+	_, err := e.boundFor(graph.Sizes{})
 	return err
 }
 
-// Close lets go of the slots, once runs in flight have ended.
+// Close frees the slots after the runs in progress.
 func (s *session) Close() error {
 	s.closed.Store(true)
 	s.mu.Lock()
@@ -234,7 +237,7 @@ func (s *session) Close() error {
 	return nil
 }
 
-// takeArena waits for its turn and returns memory of at least so many bytes.
+// takeArena waits for a permit and returns memory of at least that many bytes.
 func (s *session) takeArena(ctx context.Context, bytes int) ([]byte, error) {
 	select {
 	case s.permits <- struct{}{}:
@@ -253,6 +256,7 @@ func (s *session) takeArena(ctx context.Context, bytes int) ([]byte, error) {
 	return a, nil
 }
 
+// giveArena returns the memory and the permit.
 func (s *session) giveArena(a []byte) {
 	s.arenaMu.Lock()
 	if !s.closed.Load() {

@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// mergeTapes joins a tape with the tapes that compute its operands, where nothing but tapes stands between them: an
-// update of the weights becomes one pass over memory.
+// mergeTapes joins a tape with the tapes that compute its operands, if only tapes are between them.
+// An update of the weights becomes one pass over memory.
 func (l *lowering) mergeTapes() {
 	for k, s := range l.steps {
 		if t, ok := s.op.(*tape); ok {
@@ -61,7 +61,7 @@ func (l *lowering) mergeable(s *tape, j int, t *tape, k int) bool {
 			return false
 		}
 	}
-	for _, a := range t.args { // otherwise than element by element
+	for _, a := range t.args { // an arg that does not read element by element
 		if a.kind != argConstant && slices.Contains(outs, l.root(a.in)) && !(a.kind == argFull && slices.Contains(outs, a.in)) {
 			return false
 		}
@@ -136,7 +136,8 @@ func (l *lowering) join(s *tape, j int, t *tape, k int) {
 	l.steps[j] = nil
 }
 
-// needed reports whether anything but the k-th step reads v, a result of the j-th.
+// needed reports whether v, a result of the j-th step, is an output, an update or an operand of a
+// step other than the k-th.
 func (l *lowering) needed(v valueID, j, k int) bool {
 	for at, s := range l.steps {
 		if at > j && at != k && s != nil && l.reads(s, []valueID{v}) {

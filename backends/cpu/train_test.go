@@ -16,7 +16,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// trainStep builds one step of SGD with momentum on images [N 3 size size]: plain, or CrAM+ with a top-k mask that keeps keep of the weights.
+// trainStep builds one step of SGD with momentum on images [N 3 size size]: plain, or CrAM+ with a
+// top-k mask that keeps keep of the weights.
 func trainStep(tb testing.TB, m nn.Model, size, keep int) *graph.Program {
 	tb.Helper()
 	b := graph.NewBuilder()
@@ -150,18 +151,19 @@ func (t *trainer) step(tb testing.TB) float32 {
 // smallResNet has every kind of block, and channels that fill no whole number of blocks.
 var smallResNet = models.ResNet{Blocks: []int{1, 2, 1}, Widths: []int{8, 24, 32}, Classes: 10}
 
-// The number of workers must change nothing: every slot and every loss agree bit for bit after three CrAM+ steps.
+// The number of workers must change nothing: every slot and every loss agree bit for bit after
+// three CrAM+ steps.
 func TestThreadsDoNotMatter(t *testing.T) {
 	p := trainStep(t, smallResNet, 12, 4000)
-	tried := levels()
+	tried := instructionSets()
 	if testing.Short() {
 		tried = tried[len(tried)-1:]
 	}
-	for _, level := range tried {
+	for _, isa := range tried {
 		var losses []float32
 		var slots map[string]string
 		for _, threads := range []int{1, 2, 3, 8} {
-			tr := newTrainer(t, open(t, cpu.Options{InstructionSet: level, Threads: threads}), p, 13, 12)
+			tr := newTrainer(t, open(t, cpu.Options{InstructionSet: isa, Threads: threads}), p, 13, 12)
 			var got []float32
 			for range 3 {
 				got = append(got, tr.step(t))
@@ -179,11 +181,11 @@ func TestThreadsDoNotMatter(t *testing.T) {
 				continue
 			}
 			if fmt.Sprint(got) != fmt.Sprint(losses) {
-				t.Errorf("%s: losses with %d threads are %v, with one %v", level, threads, got, losses)
+				t.Errorf("%s: losses with %d threads are %v, with one %v", isa, threads, got, losses)
 			}
 			for name, v := range values {
 				if v != slots[name] {
-					t.Errorf("%s: slot %s with %d threads differs from that with one", level, name, threads)
+					t.Errorf("%s: slot %s with %d threads differs from that with one", isa, name, threads)
 				}
 			}
 		}

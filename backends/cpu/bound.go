@@ -9,16 +9,16 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A plan is a lowered program bound to sizes: regions to run and a place for every buffer.
-type plan struct {
+// A bound is a lowered program bound to sizes: its stages, and an offset for every buffer.
+type bound struct {
 	*lowered
-	level       kernels.InstructionSet
+	isa         kernels.InstructionSet
 	threads     int
 	sizes       graph.Sizes
 	dims        [][]int
 	bufOf       []bufID
 	buffers     []buffer
-	regions     []*region
+	stages      []*stage
 	arena       int // bytes
 	workerBytes int // of each worker, for buffers inWorker
 	scratch     int // floats of each worker
@@ -27,19 +27,20 @@ type plan struct {
 	frames []*frame // not in use
 }
 
-// A window is where a block of items begins, and how many items the region has.
+// A window is the first item of a block, and the number of items of its stage.
 type window struct{ first, items int }
 
-// A frame is what one run of a plan needs for itself. It is kept for the next run.
+// A frame is the memory of one run that is not in the arena. The bound program keeps it for the
+// next run.
 type frame struct {
-	plan    *plan
-	level   kernels.InstructionSet
+	bound   *bound
+	isa     kernels.InstructionSet
 	bytes   [][]byte    // by buffer; nil for those inWorker
 	floats  [][]float32 // the same memory
-	at      []window    // by worker: the block it has at hand
+	at      []window    // by worker: its block
 	scratch [][]float32 // by worker
 	local   [][]byte    // by worker: buffers inWorker
-	jobs    []*job      // by region
+	jobs    []*job      // by stage
 	times   *profile    // nil unless profiling
 
 	mu     sync.Mutex
@@ -47,19 +48,19 @@ type frame struct {
 	failed int
 }
 
-func (p *plan) newFrame(times *profile) *frame {
+func (p *bound) newFrame(times *profile) *frame {
 	f := &frame{
-		plan: p, level: p.level, times: times,
+		bound: p, isa: p.isa, times: times,
 		bytes: make([][]byte, len(p.buffers)), floats: make([][]float32, len(p.buffers)),
 		at: make([]window, p.threads), scratch: make([][]float32, p.threads), local: make([][]byte, p.threads),
-		jobs: make([]*job, len(p.regions)),
+		jobs: make([]*job, len(p.stages)),
 	}
 	for w := range p.threads {
 		f.scratch[w] = kernels.Floats(p.scratch)
 		f.local[w] = bytesOf(kernels.Floats(p.workerBytes / 4))
 	}
 	for i := range f.jobs {
-		r := p.regions[i]
+		r := p.stages[i]
 		f.jobs[i] = newJob(r.chunks(), func(worker, chunk int) {
 			if err := r.run(f, worker, chunk); err != nil {
 				f.fail(chunk, err)
@@ -69,7 +70,7 @@ func (p *plan) newFrame(times *profile) *frame {
 	return f
 }
 
-// fail keeps the error of the lowest chunk, which does not depend on timing.
+// fail keeps the error of the lowest chunk. That error does not depend on timing.
 func (f *frame) fail(chunk int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +80,7 @@ func (f *frame) fail(chunk int, err error) {
 }
 
 // take returns a frame that is not in use, or a new one.
-func (p *plan) take(times *profile) *frame {
+func (p *bound) take(times *profile) *frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.frames); n > 0 {
@@ -90,8 +91,8 @@ func (p *plan) take(times *profile) *frame {
 	return p.newFrame(times)
 }
 
-// give returns a frame, which lets go of all memory that is not its own.
-func (p *plan) give(f *frame) {
+// give returns a frame, without the memory of the arena and of the caller.
+func (p *bound) give(f *frame) {
 	clear(f.bytes)
 	clear(f.floats)
 	f.err = nil
@@ -100,34 +101,34 @@ func (p *plan) give(f *frame) {
 	p.frames = append(p.frames, f)
 }
 
-// set places a buffer.
+// set gives a buffer its memory.
 func (f *frame) set(id bufID, data []byte) {
 	f.bytes[id] = data
 	f.floats[id] = floatsOf(data)
 }
 
-// attach places all buffers that live in the arena or among the constants.
+// attach gives memory to all buffers in the arena and among the constants.
 func (f *frame) attach(arena []byte) {
-	for i := range f.plan.buffers {
-		root := &f.plan.buffers[i]
+	for i := range f.bound.buffers {
+		root := &f.bound.buffers[i]
 		for root.shares >= 0 {
-			root = &f.plan.buffers[root.shares]
+			root = &f.bound.buffers[root.shares]
 		}
 		switch root.home.kind {
 		case inArena:
 			f.set(bufID(i), arena[root.offset:root.offset+root.bytes:root.offset+root.bytes])
 		case inConstant:
-			f.set(bufID(i), f.plan.consts[root.home.index].Data)
+			f.set(bufID(i), f.bound.consts[root.home.index].Data)
 		}
 	}
 }
 
-// all returns a buffer of floats in full.
+// all returns all floats of a buffer.
 func (f *frame) all(id bufID) []float32 { return f.floats[id] }
 
 // piece returns the floats of the items i0 ≤ i < i1 of a buffer, in a local phase.
 func (f *frame) piece(w int, id bufID, i0, i1 int) []float32 {
-	b, at := &f.plan.buffers[id], f.at[w]
+	b, at := &f.bound.buffers[id], f.at[w]
 	each := b.bytes / 4 / at.items
 	if b.home.kind == inWorker {
 		return floatsOf(f.local[w][b.offset:])[(i0-at.first)*each : (i1-at.first)*each]
@@ -135,7 +136,7 @@ func (f *frame) piece(w int, id bufID, i0, i1 int) []float32 {
 	return f.floats[id][i0*each : i1*each]
 }
 
-// tensor returns a buffer in full as a tensor of type d without extents.
+// tensor returns a whole buffer as a tensor of type d without dimensions.
 func (f *frame) tensor(id bufID, d array.DType) array.Tensor {
 	return array.Tensor{DType: d, Data: f.bytes[id]}
 }
@@ -150,7 +151,7 @@ func bytesOf(x []float32) []byte {
 	return t.Data
 }
 
-// timed runs a phase, keeping its time when profiling.
+// timed runs a phase and, in a profile, measures its time.
 func (f *frame) timed(ph *phase, w, i0, i1 int) error {
 	if f.times == nil {
 		return ph.run(f, w, i0, i1)
