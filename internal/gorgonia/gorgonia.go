@@ -1,12 +1,13 @@
-// Package gorgonia converts between *tensor.Dense of gorgonia.org/tensor, the currency at the user's door, and the plain
-// form used behind it: dimensions and a row-major []float32.
+// Package gorgonia converts between *tensor.Dense of gorgonia.org/tensor, which the public API
+// uses, and dimensions with a row-major []float32.
 //
-// That library panics on bad shapes, and its Float32s ignores strides, so that a sliced or lazily transposed tensor
-// reads as if it were neither. Nothing else in the module touches a Dense: it passes through [From] on the way in and
-// through [To] on the way out, and both answer with an error where the library would panic.
+// The library panics on wrong shapes, and its method Float32s ignores strides, so a slice or a
+// transpose has its elements in another order there. All other packages use [From] and [To], which
+// respect strides and return errors instead of panics.
 package gorgonia
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,26 +15,27 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// From returns t's dimensions and its values in row-major order.
+// From returns the dimensions of t and its values in row-major order.
 //
-// Where t is row-major and contiguous the values alias t's memory, and nothing is copied; a view with other strides (a
-// slice, a transpose, a column-major tensor) is copied into order. The dimensions are always the caller's own.
+// The values share the memory of t if t is row-major and contiguous. From copies the values of
+// other tensors (slices, transposes, column-major tensors). The dimensions are always a copy.
 //
-// It is an error if t is nil, not Float32, a scalar, without elements, masked, or held in memory that Go cannot read.
+// A tensor that is nil, not Float32, a scalar, empty, masked, or in memory that Go cannot read is
+// an error.
 func From(t *tensor.Dense) (dims []int, data []float32, err error) {
 	switch {
 	case t == nil:
-		return nil, nil, fmt.Errorf("tensor: expected a Float32 tensor, got nil")
+		return nil, nil, errors.New("tensor: want a Float32 tensor, got nil")
 	case t.Dtype() == tensor.Dtype{}:
-		return nil, nil, fmt.Errorf("tensor: expected a Float32 tensor, got one without a type: make it with tensor.New")
+		return nil, nil, errors.New("tensor: want a Float32 tensor, got one without a type; make it with tensor.New")
 	case t.Dtype() != tensor.Float32:
-		return nil, nil, fmt.Errorf("tensor: expected dtype float32, got %v: convert the backing slice to []float32 first", t.Dtype())
+		return nil, nil, fmt.Errorf("tensor: want dtype float32, got %v; convert the backing slice to []float32 first", t.Dtype())
 	case !t.IsNativelyAccessible():
-		return nil, nil, fmt.Errorf("tensor: its memory is not accessible from Go: copy it to the host first")
+		return nil, nil, errors.New("tensor: its memory is not accessible from Go; copy it to the host first")
 	case t.IsMasked():
-		return nil, nil, fmt.Errorf("tensor: masked tensors are not supported: fill the masked elements first")
+		return nil, nil, errors.New("tensor: masked tensors are not supported; fill the masked elements first")
 	case t.Dims() == 0:
-		return nil, nil, fmt.Errorf("tensor: expected at least one dimension, got a scalar: give it shape (1)")
+		return nil, nil, errors.New("tensor: want at least one dimension, got a scalar; give it shape (1)")
 	}
 	dims = slices.Clone([]int(t.Shape()))
 	n, err := Elements(dims)
@@ -42,11 +44,11 @@ func From(t *tensor.Dense) (dims []int, data []float32, err error) {
 	}
 	strides := t.Strides()
 	if len(strides) != len(dims) {
-		return nil, nil, fmt.Errorf("tensor: shape %v has %d strides: materialise it first", dims, len(strides))
+		return nil, nil, fmt.Errorf("tensor: shape %v has %d strides; materialize it first", dims, len(strides))
 	}
 	last, ok := lastOffset(dims, strides)
 	if !ok || last >= t.DataSize() {
-		return nil, nil, fmt.Errorf("tensor: shape %v with strides %v reaches outside its %d values", dims, strides, t.DataSize())
+		return nil, nil, fmt.Errorf("tensor: shape %v with strides %v exceeds its %d values", dims, strides, t.DataSize())
 	}
 	backing := t.Float32s()
 	if slices.Equal(strides, rowMajor(dims)) {
@@ -55,12 +57,11 @@ func From(t *tensor.Dense) (dims []int, data []float32, err error) {
 	return dims, gather(backing, dims, strides, n), nil
 }
 
-// To returns a row-major tensor over data, which it aliases.
-//
-// It is an error if dims is empty, has a dimension below one, or does not multiply to len(data).
+// To returns a row-major tensor that shares the memory of data. Empty dims, a dimension below 1,
+// and a product of dims other than len(data) are errors.
 func To(dims []int, data []float32) (*tensor.Dense, error) {
 	if len(dims) == 0 {
-		return nil, fmt.Errorf("tensor: expected at least one dimension, got none")
+		return nil, errors.New("tensor: want at least one dimension, got none")
 	}
 	n, err := Elements(dims)
 	if err != nil {
@@ -72,15 +73,16 @@ func To(dims []int, data []float32) (*tensor.Dense, error) {
 	return tensor.New(tensor.WithShape(dims...), tensor.WithBacking(data)), nil
 }
 
-// Elements returns the product of dims, or an error if a dimension is below one or the product overflows.
+// Elements returns the product of dims. A dimension below 1 and a product that overflows are
+// errors.
 func Elements(dims []int) (int, error) {
 	n := 1
 	for axis, d := range dims {
 		if d < 1 {
-			return 0, fmt.Errorf("tensor: shape %v is empty: dimension %d is %d, expected at least 1", dims, axis, d)
+			return 0, fmt.Errorf("tensor: shape %v is empty: dimension %d is %d, want at least 1", dims, axis, d)
 		}
 		if n > math.MaxInt/d {
-			return 0, fmt.Errorf("tensor: shape %v has more elements than an int can count", dims)
+			return 0, fmt.Errorf("tensor: shape %v: the number of elements overflows an int", dims)
 		}
 		n *= d
 	}
@@ -98,7 +100,8 @@ func rowMajor(dims []int) []int {
 	return strides
 }
 
-// lastOffset returns the largest offset that the strides reach, and false if one is negative or the offset overflows.
+// lastOffset returns the largest offset of an element. It returns false if a stride is negative or
+// the offset overflows.
 func lastOffset(dims, strides []int) (int, bool) {
 	last := 0
 	for axis, s := range strides {
@@ -111,7 +114,7 @@ func lastOffset(dims, strides []int) (int, bool) {
 	return last, true
 }
 
-// gather copies n strided values into row-major order.
+// gather returns n strided values in row-major order.
 func gather(src []float32, dims, strides []int, n int) []float32 {
 	dst := make([]float32, 0, n)
 	index := make([]int, len(dims))

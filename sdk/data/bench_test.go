@@ -7,7 +7,7 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// BenchmarkLoaderCIFAR10 measures one worker that reads, crops, flips, normalises and batches.
+// BenchmarkLoaderCIFAR10 measures one worker that reads, crops, flips, normalizes and batches.
 func BenchmarkLoaderCIFAR10(b *testing.B) {
 	set, err := data.CIFAR10(testdata.Dir(b, "cifar-10-batches-bin"), data.Test)
 	if err != nil {

@@ -49,7 +49,7 @@ func ExampleLoader() {
 	// [8 3 24 24] 8
 }
 
-// A run that stopped before batch 2 of epoch 5 goes on with exactly that batch.
+// A training that stopped before batch 2 of epoch 5 resumes with this batch.
 func ExampleLoader_Epoch_resume() {
 	set, err := data.Shapes(50, 0)
 	if err != nil {
@@ -61,7 +61,7 @@ func ExampleLoader_Epoch_resume() {
 			log.Fatal(err)
 		}
 		fmt.Println(batch.Y)
-		break // no goroutine stays behind
+		break // this also ends the background goroutines
 	}
 	// Output:
 	// [7 4 8 8 5 1 6 3 0 6]
@@ -143,15 +143,15 @@ func ExampleSample() {
 	// 1000
 }
 
-// A file that is missing is named, with what to do about it.
+// The error for a missing file contains a remedy.
 func ExampleCIFAR10() {
-	_, err := data.CIFAR10("no-such-folder", data.Train)
-	var unfit *data.FileError
-	if errors.As(err, &unfit) && errors.Is(err, fs.ErrNotExist) {
-		fmt.Println(unfit.Remedy)
+	_, err := data.CIFAR10("no-such-directory", data.Train)
+	var fault *data.FileError
+	if errors.As(err, &fault) && errors.Is(err, fs.ErrNotExist) {
+		fmt.Println(fault.Remedy)
 	}
 	// Output:
-	// get it with: cram data fetch cifar10 --data-dir no-such-folder
+	// get it with: cram data fetch cifar10 --data-dir no-such-directory
 }
 
 func ExampleLookup() {
@@ -164,10 +164,10 @@ func ExampleLookup() {
 	fmt.Println(err)
 	// Output:
 	// [0.4914 0.4822 0.4465] [0.2023 0.1994 0.201]
-	// data: unknown data set "cifar11": expected one of cifar10, fashion-mnist, mnist, shapes
+	// data: unknown data set "cifar11"; want one of cifar10, fashion-mnist, mnist, shapes
 }
 
-// photograph writes a grey PNG image of 300×400 pixels.
+// photograph writes a gray PNG image of 300×400 pixels.
 func photograph(path string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		log.Fatal(err)
@@ -229,7 +229,7 @@ func ExampleImage() {
 	// Output: (1, 3, 224, 224)
 }
 
-// An image that a service was sent.
+// A service that receives an image.
 func ExampleDecodeImage() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		x, err := data.DecodeImage(http.MaxBytesReader(w, r.Body, 10<<20), []int{3, 224, 224})
@@ -243,9 +243,9 @@ func ExampleDecodeImage() {
 	if err := png.Encode(&body, image.NewGray(image.Rect(0, 0, 300, 400))); err != nil {
 		log.Fatal(err)
 	}
-	answer := httptest.NewRecorder()
-	handler(answer, httptest.NewRequest(http.MethodPost, "/", &body))
-	fmt.Print(answer.Body)
+	response := httptest.NewRecorder()
+	handler(response, httptest.NewRequest(http.MethodPost, "/", &body))
+	fmt.Print(response.Body)
 	// Output: 150528 values
 }
 

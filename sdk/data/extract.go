@@ -11,16 +11,16 @@ import (
 	"path/filepath"
 )
 
-// extract takes the files of d out of its archive: into a temporary folder in dir first, then, all of them being
-// there and checked, to their places. Entries that d does not list are passed over, whatever their names; no
-// name from the archive is ever used as a path.
+// extract writes the files of d from its archive to dir. It writes to a temporary directory first
+// and renames the files after all of them have been checked. It ignores entries that d does not
+// list, and never uses a name of the archive as a path.
 func extract(archive, dir string, d *download) error {
 	in, err := os.Open(archive)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	temporary, err := os.MkdirTemp(dir, "."+d.folder+"-")
+	temporary, err := os.MkdirTemp(dir, "."+d.directory+"-")
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func extract(archive, dir string, d *download) error {
 	}
 	wanted := make(map[string]publishedFile)
 	for _, file := range d.files {
-		wanted[path.Join(d.folder, file.name)] = file
+		wanted[path.Join(d.directory, file.name)] = file
 	}
 	for entries := tar.NewReader(unzip); ; {
 		entry, err := entries.Next()
@@ -55,14 +55,14 @@ func extract(archive, dir string, d *download) error {
 		}
 	}
 	for _, file := range d.files {
-		if err := os.Rename(filepath.Join(temporary, file.name), filepath.Join(dir, d.folder, file.name)); err != nil {
+		if err := os.Rename(filepath.Join(temporary, file.name), filepath.Join(dir, d.directory, file.name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeFile writes at most limit bytes of in to a file; more is an error.
+// writeFile writes in to a file. More than limit bytes are an error.
 func writeFile(name string, in io.Reader, limit int64) error {
 	out, err := os.Create(name)
 	if err != nil {
@@ -74,7 +74,7 @@ func writeFile(name string, in io.Reader, limit int64) error {
 		return err
 	}
 	if n > limit {
-		return fmt.Errorf("expected at most %d bytes", limit)
+		return fmt.Errorf("want at most %d bytes, got more", limit)
 	}
 	return out.Close()
 }

@@ -22,13 +22,13 @@ import (
 	"github.com/compressaware/cram/internal/testdata"
 )
 
-// origin is a server of one file that can be made to misbehave.
+// origin is a server of one file with configurable faults.
 type origin struct {
 	content      []byte
 	ignoreRange  bool
 	cut          int // bytes after which a body breaks off; 0 for never
 	extra        int // bytes too many
-	fail         int // answers to give failStatus before behaving; -1 for ever
+	fail         int // number of responses with failStatus; -1: all of them
 	failStatus   int
 	wrongRange   bool // says it sends from another byte than asked for
 	hang         chan struct{}
@@ -95,7 +95,7 @@ func fetchOne(t *testing.T, ctx context.Context, o *origin, dir string, want []b
 		defer close(o.hang)
 	}
 	f := fetcher{FetchOptions: FetchOptions{Client: server.Client()}, patience: patience, pause: time.Millisecond}
-	d := &download{folder: "set", address: server.URL + "/", files: []publishedFile{published("file.gz", want)}}
+	d := &download{directory: "set", address: server.URL + "/", files: []publishedFile{published("file.gz", want)}}
 	return filepath.Join(dir, "set", "file.gz"), f.fetch(ctx, d, dir)
 }
 
@@ -205,7 +205,7 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
-// TestFetchStalls has a server that sends half the file and then nothing.
+// TestFetchStalls uses a server that sends half the file and then nothing.
 func TestFetchStalls(t *testing.T) {
 	content := bytesOf(10_000, 1)
 	o := &origin{content: content, cut: 5_000, hang: make(chan struct{})}
@@ -220,7 +220,7 @@ func TestFetchStalls(t *testing.T) {
 	}
 }
 
-// TestFetchCancelled stops a transfer in the middle and goes on with it later.
+// TestFetchCancelled cancels a transfer in the middle and continues it later.
 func TestFetchCancelled(t *testing.T) {
 	content, dir := bytesOf(10_000, 1), t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -265,7 +265,7 @@ func archiveOf(t *testing.T, entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// TestFetchArchive gives archives whose own checksum is right, whatever is in them.
+// TestFetchArchive uses archives with a right checksum and different contents.
 func TestFetchArchive(t *testing.T) {
 	a, b := bytesOf(5000, 1), []byte("names")
 	fit := []entry{{"set/", tar.TypeDir, nil}, {"set/a", tar.TypeReg, a}, {"set/readme.html", tar.TypeReg, b}, {"set/b", tar.TypeReg, b}}
@@ -290,7 +290,7 @@ func TestFetchArchive(t *testing.T) {
 			server := httptest.NewServer(&origin{content: c.content})
 			defer server.Close()
 			archive := published("set.tar.gz", c.content)
-			d := &download{folder: "set", address: server.URL + "/", archive: &archive, files: []publishedFile{published("a", a), {"b", 100, ""}}}
+			d := &download{directory: "set", address: server.URL + "/", archive: &archive, files: []publishedFile{published("a", a), {"b", 100, ""}}}
 			outside := t.TempDir()
 			dir := filepath.Join(outside, "deep")
 			f := fetcher{FetchOptions: FetchOptions{Client: server.Client()}, patience: time.Minute, pause: time.Millisecond}
@@ -313,13 +313,13 @@ func TestFetchArchive(t *testing.T) {
 				want = []string{"set.tar.gz.part"}
 			}
 			if !slices.Equal(files, want) {
-				t.Errorf("the folder holds %v, want %v", files, want)
+				t.Errorf("the directory contains %v, want %v", files, want)
 			}
 		})
 	}
 }
 
-// TestFetchPublished downloads the real MNIST from a local server, by the public door.
+// TestFetchPublished downloads the real MNIST from a local server by Fetch.
 func TestFetchPublished(t *testing.T) {
 	source := testdata.Dir(t, "mnist")
 	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(source, "mnist"))))
@@ -355,9 +355,9 @@ func TestPublishedFiles(t *testing.T) {
 		if known.download == nil {
 			continue
 		}
-		dir := testdata.Dir(t, known.download.folder)
+		dir := testdata.Dir(t, known.download.directory)
 		for _, file := range known.download.files {
-			path := filepath.Join(dir, known.download.folder, file.name)
+			path := filepath.Join(dir, known.download.directory, file.name)
 			if err := file.check(path); err != nil {
 				t.Error(err)
 			}
@@ -371,7 +371,7 @@ func TestPublishedFiles(t *testing.T) {
 func TestFetchNames(t *testing.T) {
 	for _, name := range []string{"", "cifar11", "shapes"} {
 		if err := Fetch(t.Context(), name, t.TempDir(), FetchOptions{}); err == nil {
-			t.Errorf("%q: expected an error", name)
+			t.Errorf("%q: want an error", name)
 		}
 	}
 }

@@ -21,17 +21,17 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// expectFileError checks that err names the file and the offset and says what to do.
-func expectFileError(t *testing.T, name string, err error, file string, offset int64) {
+// wantFileError checks that err has the file, the offset and a remedy.
+func wantFileError(t *testing.T, name string, err error, file string, offset int64) {
 	t.Helper()
-	var unfit *data.FileError
+	var fault *data.FileError
 	switch {
-	case !errors.As(err, &unfit):
+	case !errors.As(err, &fault):
 		t.Errorf("%s: got %v, want a FileError", name, err)
-	case filepath.Base(unfit.File) != file || unfit.Offset != offset:
-		t.Errorf("%s: got file %s, offset %d; want %s, %d (%v)", name, unfit.File, unfit.Offset, file, offset, err)
-	case unfit.Remedy == "" || !strings.Contains(err.Error(), unfit.Remedy) || !strings.Contains(err.Error(), file):
-		t.Errorf("%s: %q lacks the file or the remedy", name, err)
+	case filepath.Base(fault.File) != file || fault.Offset != offset:
+		t.Errorf("%s: got file %s, offset %d; want %s, %d (%v)", name, fault.File, fault.Offset, file, offset, err)
+	case fault.Remedy == "" || !strings.Contains(err.Error(), fault.Remedy) || !strings.Contains(err.Error(), file):
+		t.Errorf("%s: %q does not contain the file and the remedy", name, err)
 	}
 }
 
@@ -47,8 +47,8 @@ func write(t *testing.T, path string, content []byte) {
 
 const cifarBatch = 10000 * 3073
 
-// cifarFolder writes a test split of black images of class 0, as sparse files.
-func cifarFolder(t *testing.T, dir string) {
+// cifarDirectory writes a test split of black images of class 0, as sparse files.
+func cifarDirectory(t *testing.T, dir string) {
 	t.Helper()
 	write(t, filepath.Join(dir, "batches.meta.txt"), []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n"))
 	write(t, filepath.Join(dir, "test_batch.bin"), nil)
@@ -60,7 +60,7 @@ func cifarFolder(t *testing.T, dir string) {
 func TestCIFAR10Files(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "cifar-10-batches-bin")
-	cifarFolder(t, dir)
+	cifarDirectory(t, dir)
 	batch := filepath.Join(dir, "test_batch.bin")
 	for _, place := range []string{dir, parent} {
 		set, err := data.CIFAR10(place, data.Test)
@@ -72,7 +72,7 @@ func TestCIFAR10Files(t *testing.T) {
 		}
 	}
 	_, err := data.CIFAR10(parent, data.Train)
-	expectFileError(t, "missing", err, "data_batch_1.bin", -1)
+	wantFileError(t, "missing", err, "data_batch_1.bin", -1)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: %v does not wrap fs.ErrNotExist", err)
 	}
@@ -86,7 +86,7 @@ func TestCIFAR10Files(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := data.CIFAR10(parent, data.Test)
-		expectFileError(t, "size", err, "test_batch.bin", min(size, cifarBatch))
+		wantFileError(t, "size", err, "test_batch.bin", min(size, cifarBatch))
 	}
 	if err := f.Truncate(cifarBatch); err != nil {
 		t.Fatal(err)
@@ -95,10 +95,10 @@ func TestCIFAR10Files(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = data.CIFAR10(parent, data.Test)
-	expectFileError(t, "label", err, "test_batch.bin", 7*3073)
+	wantFileError(t, "label", err, "test_batch.bin", 7*3073)
 	write(t, filepath.Join(dir, "batches.meta.txt"), []byte("a\nb\n"))
 	_, err = data.CIFAR10(parent, data.Test)
-	expectFileError(t, "class names", err, "batches.meta.txt", 4)
+	wantFileError(t, "class names", err, "batches.meta.txt", 4)
 }
 
 func zipped(t *testing.T, content []byte) []byte {
@@ -169,21 +169,22 @@ func TestMNISTFiles(t *testing.T) {
 		reset()
 		write(t, filepath.Join(dir, c.file), c.content)
 		_, err := data.MNIST(parent, data.Test)
-		expectFileError(t, c.name, err, c.file, c.offset)
+		wantFileError(t, c.name, err, c.file, c.offset)
 	}
 	for cut := range images {
 		reset()
 		write(t, filepath.Join(dir, idxImages), images[:cut])
 		if _, err := data.MNIST(parent, data.Test); err == nil {
-			t.Errorf("cut off at byte %d of %d: expected an error", cut, len(images))
+			t.Errorf("cut off at byte %d of %d: want an error", cut, len(images))
 		}
 	}
 	reset()
 	_, err := data.MNIST(parent, data.Train)
-	expectFileError(t, "missing", err, "train-images-idx3-ubyte.gz", -1)
+	wantFileError(t, "missing", err, "train-images-idx3-ubyte.gz", -1)
 }
 
-// picture returns a w×h image with a green background and a blue square in the middle, as high as the image.
+// picture returns a w×h image with a green background and a blue square in the middle, as high as
+// the image.
 func picture(w, h int) *image.NRGBA {
 	p := image.NewNRGBA(image.Rect(0, 0, w, h))
 	for k := range w * h {
@@ -253,19 +254,19 @@ func TestFolder(t *testing.T) {
 		}
 	}
 	if _, err := data.Folder(dir, 0); err == nil {
-		t.Error("size 0: expected an error")
+		t.Error("size 0: want an error")
 	}
 }
 
 func TestFolderErrors(t *testing.T) {
 	dir := t.TempDir()
 	_, err := data.Folder(filepath.Join(dir, "no"), 8)
-	expectFileError(t, "missing folder", err, "no", -1)
+	wantFileError(t, "missing directory", err, "no", -1)
 	_, err = data.Folder(dir, 8)
-	expectFileError(t, "no class", err, filepath.Base(dir), -1)
+	wantFileError(t, "no class", err, filepath.Base(dir), -1)
 	write(t, filepath.Join(dir, "cats", "list.txt"), nil)
 	_, err = data.Folder(dir, 8)
-	expectFileError(t, "empty class", err, "cats", -1)
+	wantFileError(t, "empty class", err, "cats", -1)
 
 	var b bytes.Buffer
 	if err := png.Encode(&b, picture(8, 8)); err != nil {
@@ -283,7 +284,7 @@ func TestFolderErrors(t *testing.T) {
 	}
 	for i, name := range []string{"0.png", "1.png", "2.png", "3.png"} {
 		_, err := set.Read(i, make([]float32, 3*8*8))
-		expectFileError(t, name, err, name, -1)
+		wantFileError(t, name, err, name, -1)
 		if name == "3.png" && !strings.Contains(err.Error(), "pixels") {
 			t.Errorf("an image of 268 megapixels: got %v, want its size refused", err)
 		}

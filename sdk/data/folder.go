@@ -8,16 +8,19 @@ import (
 	"strings"
 )
 
-// Folder opens a folder of images, one sub-folder a class: dir/cat/1.jpg, dir/dog/7.png, …. Classes are numbered in the
-// order of the sub-folders' names; files other than .png, .jpg and .jpeg, and names that start with a dot, are passed over.
+// Folder returns a set of images in a directory with a subdirectory for each class: dir/cat/1.jpg,
+// dir/dog/7.png and so on. The classes are numbered in the order of the names of the
+// subdirectories. Folder uses the files .png, .jpg and .jpeg, and ignores names that begin with a
+// dot.
 //
-// Examples have shape [3,size,size], cropped and scaled as [DecodeImage] does it. Images are decoded when read; one that cannot
-// be is a [FileError] from Read. It is an error if size is below one, there is no class, or a class has no image.
+// The examples have the shape [3 size size] and are cropped and scaled as by [DecodeImage]. An
+// image is decoded when it is read; one that cannot be decoded is a [*FileError] of Read. A size
+// below 1, a directory without classes and a class without images are errors of Folder.
 func Folder(dir string, size int) (Set, error) {
 	if size < 1 {
-		return nil, fmt.Errorf("data: Folder: size is %d, expected at least 1", size)
+		return nil, fmt.Errorf("data: Folder: size is %d, want at least 1", size)
 	}
-	const remedy = "expected one sub-folder a class with .png or .jpg files in it"
+	const remedy = "make one subdirectory for each class, with .png or .jpg files in it"
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, &FileError{File: dir, Offset: -1, Remedy: remedy, Err: err}
@@ -41,12 +44,12 @@ func Folder(dir string, size int) (Set, error) {
 			}
 		}
 		if len(set.files) == before {
-			return nil, &FileError{File: class, Offset: -1, Reason: "no image in this class", Remedy: remedy}
+			return nil, &FileError{File: class, Offset: -1, Reason: "there is no image in this class", Remedy: remedy}
 		}
 		set.classes = append(set.classes, entry.Name())
 	}
 	if len(set.classes) == 0 {
-		return nil, &FileError{File: dir, Offset: -1, Reason: "no sub-folder", Remedy: remedy}
+		return nil, &FileError{File: dir, Offset: -1, Reason: "there is no subdirectory", Remedy: remedy}
 	}
 	return set, nil
 }
@@ -70,6 +73,6 @@ func (f *folder) Read(i int, dst []float32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fit(dst, picture, f.Shape())
+	resize(dst, picture, f.Shape())
 	return f.labels[i], nil
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// TestImage reads a picture of 6×2 pixels, columns of equal colour: the centre is what the shape's proportions leave.
+// TestImage reads a picture of 6×2 pixels with columns of one color. The result depends on the
+// proportions of the shape.
 func TestImage(t *testing.T) {
 	p := image.NewNRGBA(image.Rect(0, 0, 6, 2))
 	for x := range 6 {
@@ -60,15 +61,15 @@ func TestImage(t *testing.T) {
 	}
 	for _, shape := range [][]int{nil, {3, 2}, {2, 2, 2}, {3, 0, 2}, {1, 1, 1, 1}} {
 		if _, err := data.Image(path, shape); err == nil {
-			t.Errorf("shape %v: expected an error", shape)
+			t.Errorf("shape %v: want an error", shape)
 		}
 		if _, err := data.DecodeImage(&b, shape); err == nil {
-			t.Errorf("shape %v, decoded: expected an error", shape)
+			t.Errorf("shape %v, decoded: want an error", shape)
 		}
 	}
 	if _, err := data.DecodeImage(strings.NewReader("GIF89a"), []int{3, 2, 2}); err == nil {
-		t.Error("no PNG or JPEG: expected an error")
+		t.Error("no PNG or JPEG: want an error")
 	}
 	_, err := data.Image(filepath.Join(t.TempDir(), "no.png"), []int{3, 2, 2})
-	expectFileError(t, "missing file", err, "no.png", -1)
+	wantFileError(t, "missing file", err, "no.png", -1)
 }

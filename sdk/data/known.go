@@ -5,17 +5,21 @@ import (
 	"strings"
 )
 
-// Known is a data set that has a name, and how it is customarily used.
+// Known is a data set with a name, together with its usual preprocessing.
 type Known struct {
-	Name      string
-	Normalize Normalize                              // customary statistics of the training split
-	Augment   []Transform                            // customary augmentation, to run before Normalize
-	Open      func(dir string, s Split) (Set, error) // opens a split; dir is ignored where nothing is read
+	// Name is the name, for example "cifar10".
+	Name string
+	// Normalize has the usual mean and standard deviation of each channel.
+	Normalize Normalize
+	// Augment is the usual augmentation for training. It precedes Normalize.
+	Augment []Transform
+	// Open returns a split. dir is the directory given to Fetch; sets without files ignore it.
+	Open func(dir string, s Split) (Set, error)
 
-	download *download // where Fetch gets it; nil if it needs no files
+	download *download // nil if the set has no files
 }
 
-// KnownSets lists the data sets that [Lookup] knows, in the order in which help texts show them.
+// KnownSets returns the data sets that [Lookup] finds, in the order of help texts.
 func KnownSets() []Known {
 	return []Known{
 		{
@@ -36,7 +40,7 @@ func KnownSets() []Known {
 		}, {
 			Name:      "mnist",
 			Normalize: Normalize{Mean: []float32{.1307}, Std: []float32{.3081}},
-			Augment:   []Transform{RandomCrop{Padding: 2}}, // a mirrored digit is no digit
+			Augment:   []Transform{RandomCrop{Padding: 2}}, // no mirroring: a mirrored digit is not a digit
 			Open:      MNIST,
 			download:  mnistDownload,
 		}, {
@@ -47,7 +51,7 @@ func KnownSets() []Known {
 	}
 }
 
-// Lookup returns the data set of a name, or an error that lists the names.
+// Lookup returns the data set of a name. An unknown name is an error that lists the names.
 func Lookup(name string) (Known, error) {
 	var names []string
 	for _, k := range KnownSets() {
@@ -56,5 +60,5 @@ func Lookup(name string) (Known, error) {
 		}
 		names = append(names, k.Name)
 	}
-	return Known{}, fmt.Errorf("data: unknown data set %q: expected one of %s", name, strings.Join(names, ", "))
+	return Known{}, fmt.Errorf("data: unknown data set %q; want one of %s", name, strings.Join(names, ", "))
 }

@@ -120,7 +120,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestResume asks for an epoch from every batch on, with every number of workers, and wants the same bits.
+// TestResume asks for an epoch from every batch on, with every number of workers, and wants the
+// same bits.
 func TestResume(t *testing.T) {
 	set, err := data.Shapes(50, 0)
 	if err != nil {
@@ -144,7 +145,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestAugmentationFollowsTheExample checks that what the transforms draw depends on the example, not on its place.
+// TestAugmentationFollowsTheExample checks that what the transforms draw depends on the example,
+// not on its place.
 func TestAugmentationFollowsTheExample(t *testing.T) {
 	l := data.Loader{Set: numbered{n: 40}, Batch: 8, Seed: 1, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
 	pictures := func() map[int32]string {
@@ -168,7 +170,8 @@ func TestAugmentationFollowsTheExample(t *testing.T) {
 // TestAugmentationVaries checks that examples of a batch, epochs and seeds each draw their own.
 func TestAugmentationVaries(t *testing.T) {
 	l := data.Loader{Set: numbered{n: 20}, Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
-	// windows tells which pixels of each example the crop left on the image; example 0 is black all over.
+	// windows tells which pixels of each example the crop left on the image; example 0 is black all
+	// over.
 	windows := func(l data.Loader, epoch int) (all []string) {
 		x := collect(t, l, epoch, 0)[0].X
 		for k := 4; k < len(x); k += 4 {
@@ -189,7 +192,8 @@ func TestAugmentationVaries(t *testing.T) {
 	}
 }
 
-// TestBatchStaysValid gives the workers time to run ahead and checks that the batch in hand does not change.
+// TestBatchStaysValid gives the workers time to run ahead and checks that the batch in hand does
+// not change.
 func TestBatchStaysValid(t *testing.T) {
 	var reads atomic.Int64
 	set := numbered{n: 64, read: func(int) error { reads.Add(1); return nil }}

@@ -1,24 +1,24 @@
 package data
 
-// download is where a data set is published, and what it consists of.
+// A download describes where a data set is published and which files it consists of.
 type download struct {
-	folder  string          // of the finished files, inside the user's folder
-	address string          // of the published files, ending in a slash
-	archive *publishedFile  // the .tar.gz that holds the folder; nil if the files are published one by one
-	files   []publishedFile // the finished files
+	directory string          // name of the directory of the finished files
+	address   string          // URL of the published files, with a slash at the end
+	archive   *publishedFile  // the .tar.gz with the directory; nil if the files are published separately
+	files     []publishedFile // the finished files
 }
 
-// publishedFile is a file of which every copy is the same.
+// A publishedFile is a file with a known checksum.
 type publishedFile struct {
 	name   string
 	size   int64
-	sha256 string // in hexadecimal; empty for a file that only its archive's checksum covers
+	sha256 string // in hexadecimal; empty for a file that only the checksum of its archive covers
 }
 
 var cifarDownload = &download{
-	folder:  cifarFolder,
-	address: "https://www.cs.toronto.edu/~kriz/",
-	archive: &publishedFile{"cifar-10-binary.tar.gz", 170052171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+	directory: cifarDirectory,
+	address:   "https://www.cs.toronto.edu/~kriz/",
+	archive:   &publishedFile{"cifar-10-binary.tar.gz", 170052171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
 	files: []publishedFile{
 		{"data_batch_1.bin", 30730000, "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"},
 		{"data_batch_2.bin", 30730000, "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"},
@@ -31,8 +31,8 @@ var cifarDownload = &download{
 }
 
 var fashionDownload = &download{
-	folder:  "fashion-mnist",
-	address: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+	directory: "fashion-mnist",
+	address:   "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 	files: []publishedFile{
 		{"train-images-idx3-ubyte.gz", 26421880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
 		{"train-labels-idx1-ubyte.gz", 29515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
@@ -41,10 +41,11 @@ var fashionDownload = &download{
 	},
 }
 
-// The authors' own page (yann.lecun.com/exdb/mnist) no longer serves the files; this copy is the one PyTorch uses.
+// The authors' page (yann.lecun.com/exdb/mnist) no longer has the files. PyTorch uses this copy,
+// too.
 var mnistDownload = &download{
-	folder:  "mnist",
-	address: "https://ossci-datasets.s3.amazonaws.com/mnist/",
+	directory: "mnist",
+	address:   "https://ossci-datasets.s3.amazonaws.com/mnist/",
 	files: []publishedFile{
 		{"train-images-idx3-ubyte.gz", 9912422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"},
 		{"train-labels-idx1-ubyte.gz", 28881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"},

@@ -9,14 +9,14 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// TestPublishedSets holds the readers to what is known of the real data sets from elsewhere: sizes, the first labels,
-// the number of examples a class, and the mean and deviation of each channel as the literature gives them.
+// TestPublishedSets compares the real data sets with published facts: sizes, the first labels, the
+// number of examples of each class, and the mean and deviation of each channel.
 func TestPublishedSets(t *testing.T) {
 	type facts struct {
 		n         int
 		perClass  int // 0 where classes differ in size
 		labels    []int
-		mean, std []float64 // nil where nobody quotes them
+		mean, std []float64 // nil if there is no published value
 	}
 	for _, c := range []struct {
 		name, folder string
@@ -70,7 +70,8 @@ func TestPublishedSets(t *testing.T) {
 	}
 }
 
-// classesAndMoments counts the labels, and averages the values and their squares by channel.
+// classesAndMoments counts the labels and returns the means of the values and their squares by
+// channel.
 func classesAndMoments(t *testing.T, set data.Set) (count []int, mean, squares []float64) {
 	t.Helper()
 	shape := set.Shape()

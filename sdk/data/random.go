@@ -2,17 +2,20 @@ package data
 
 import "math/bits"
 
-// Random is a stream of pseudo-random numbers that is a function of its key alone: SplitMix64 (Steele, Lea and Flood,
-// 2014) started at a hash of the key.
+// Random is a stream of pseudo-random numbers that depends only on its key. It is the generator
+// SplitMix64, started at a hash of the key.
 //
-// Every random decision of the package is keyed by what it is about (seed, epoch, index), so that nothing random has
-// to be stored to resume a training run, and no decision depends on how many were taken before it. The numbers
-// are the same on every platform and in every version of this module: training runs may rely on them.
+// The key of each random choice consists of a seed and a position, for example epoch and index. So
+// a training resumes without stored generator state, and no choice depends on the number of earlier
+// ones. The numbers are the same on every platform and in every version of this module.
 //
-// It is not for cryptography. A Random is for one goroutine at a time; making one is cheap.
+// A Random is not for cryptography and not safe for concurrent use.
+//
+// Reference: https://doi.org/10.1145/2660193.2660195.
 type Random struct{ state uint64 }
 
-// NewRandom returns the stream of a key. Keys of different length or content give unrelated streams.
+// NewRandom returns the stream of a key. Different keys have unrelated streams, also if one is a
+// prefix of the other.
 func NewRandom(key ...uint64) *Random {
 	r := &Random{state: uint64(len(key))}
 	for _, word := range key {
@@ -22,10 +25,11 @@ func NewRandom(key ...uint64) *Random {
 	return r
 }
 
-// golden is 2⁶⁴ divided by the golden ratio, made odd: SplitMix64's increment.
+// golden is the increment of SplitMix64: the odd number next to 2⁶⁴ divided by the golden ratio.
 const golden = 0x9e3779b97f4a7c15
 
-// mix is SplitMix64's finaliser, a bijection in which every input bit moves every output bit.
+// mix is the output function of SplitMix64, a bijection in which every bit of the input affects
+// every bit of the output.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
@@ -38,8 +42,8 @@ func (r *Random) Uint64() uint64 {
 	return mix(r.state)
 }
 
-// IntN returns a number in [0, n), by the high half of a 128-bit product. The bias, at most n/2⁶⁴, is below anything
-// observable. It returns 0 if n < 1.
+// IntN returns a number in [0, n), or 0 if n < 1. It is the high half of the product of n and 64
+// random bits; the bias is at most n/2⁶⁴.
 func (r *Random) IntN(n int) int {
 	if n < 1 {
 		return 0
@@ -64,7 +68,7 @@ func (r *Random) Perm(n int) []int {
 	return p
 }
 
-// Streams that share a seed are told apart by the first word of their key.
+// The first word of a key identifies the use of the stream.
 const (
 	streamShuffle = iota + 1
 	streamAugment

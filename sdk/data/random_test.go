@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRandomIsSplitMix64 holds the generator to the published output for seed 1234567.
+// TestRandomIsSplitMix64 compares the generator with the published output for seed 1234567.
 func TestRandomIsSplitMix64(t *testing.T) {
 	r := &Random{state: 1234567}
 	for i, want := range []uint64{6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821} {
@@ -15,7 +15,8 @@ func TestRandomIsSplitMix64(t *testing.T) {
 	}
 }
 
-// TestRandomIsStable holds what training runs rely on: a change here breaks resuming across versions.
+// TestRandomIsStable holds the first numbers. A change breaks the resume of trainings across
+// versions.
 func TestRandomIsStable(t *testing.T) {
 	r := NewRandom(1, 2, 3)
 	if got, want := r.Uint64(), uint64(0x31738bad6de94b00); got != want {
@@ -26,7 +27,8 @@ func TestRandomIsStable(t *testing.T) {
 	}
 }
 
-// TestRandomKeys checks that near keys, and keys of different length, give streams that share nothing.
+// TestRandomKeys checks that similar keys and keys of different length have streams without common
+// numbers.
 func TestRandomKeys(t *testing.T) {
 	seen := make(map[uint64][]uint64)
 	add := func(key ...uint64) {
@@ -49,8 +51,8 @@ func TestRandomKeys(t *testing.T) {
 	}
 }
 
-// TestRandomUniform bounds chi-squared over 16 cells at 50, exceeded with probability 1e-5 by a uniform source; the
-// numbers are fixed, so that the test either always passes or never does.
+// TestRandomUniform requires chi-squared over 16 cells to be at most 50. A uniform source exceeds
+// that with probability 1e-5. The numbers are fixed, so the result of the test never changes.
 func TestRandomUniform(t *testing.T) {
 	const cells, draws = 16, 16000
 	chi := func(cell func(i uint64) int) float64 {

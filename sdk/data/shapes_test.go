@@ -11,7 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// TestShapesAreStable holds the pixels of the first images: results are compared across platforms and versions.
+// TestShapesAreStable holds the pixels of the first images, which are the same on all platforms and
+// in all versions.
 func TestShapesAreStable(t *testing.T) {
 	const want = "657c59de637e70b4380d28f4e86cdeac137edf97ecedc97650f230bdcb221775"
 	set, err := data.Shapes(200, 0)
@@ -73,7 +74,7 @@ func TestShapes(t *testing.T) {
 	}
 	for _, n := range []int{0, -1} {
 		if _, err := data.Shapes(n, 0); err == nil {
-			t.Errorf("Shapes of %d images: expected an error", n)
+			t.Errorf("Shapes of %d images: want an error", n)
 		}
 	}
 }

@@ -32,7 +32,8 @@ func apply(t *testing.T, tr data.Transform, in []int, src []float32, r *data.Ran
 	return dst
 }
 
-// TestRandomCrop compares with windows cut by their definition, and asks that every position comes up.
+// TestRandomCrop compares with windows cut by their definition, and asks that every position comes
+// up.
 func TestRandomCrop(t *testing.T) {
 	for _, c := range []struct {
 		crop    data.RandomCrop

@@ -21,7 +21,7 @@ type MLP struct {
 // LeNet300 returns LeNet-300-100, a common first network in papers about pruning. It has 266,200
 // prunable weights for images of 28×28 pixels and 10 classes.
 //
-// Reference: http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
+// Reference: https://doi.org/10.1109/5.726791.
 func LeNet300(classes int) MLP { return MLP{Hidden: []int{300, 100}, Classes: classes} }
 
 // Forward returns the logits [N Classes] of x [N …].
