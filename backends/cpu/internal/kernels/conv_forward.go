@@ -101,6 +101,3 @@ func (f *ConvForward) Compute(y, x, packed, bias []float32, relu bool, scratch [
 	}
 	f.image.compute(y, x, packed, bias, floor, scratch, part)
 }
-
-// all returns the part with all rows and panels of n images.
-func (c *convImage) all(n int) ConvPart { return ConvPart{N1: n, Y1: c.height, P1: len(c.panels)} }

@@ -74,37 +74,50 @@ const (
 func convGradPortable(tile *convGradTile) {
 	for y := range tile.rows {
 		for q := range tile.cols {
-			at := y*tile.dyRow + q*Block
+			dy := tile.dy[y*tile.dyRow+q*Block:]
 			for t := range tile.length {
 				x := tile.x[y*tile.xRow+(q+t)*tile.kind.unit():]
 				switch tile.kind {
 				case convBlocked:
-					for b := range tile.blocks {
-						dy := (*[Block]float32)(tile.dy[b*tile.dyBlock+at:])
-						for c, v := range x[:tile.chans] {
-							addScaled((*[Block]float32)(tile.acc[b*tile.accBlock+(t*Block+c)*Block:]), dy, v)
-						}
-						if tile.split && t == 0 {
-							for c, v := range x[tile.extraX:][:tile.chans] {
-								addScaled((*[Block]float32)(tile.acc[tile.extraAcc+b*tile.accBlock+c*Block:]), dy, v)
-							}
-						}
+					tile.addChannels(t*Block*Block, dy, x)
+					if tile.split && t == 0 {
+						tile.addChannels(tile.extraAcc, dy, x[tile.extraX:])
 					}
 				case convPlanar:
-					dy := (*[Block]float32)(tile.dy[at:])
-					for r, offset := range tile.offsets {
-						addScaled((*[Block]float32)(tile.acc[(r*tile.length+t)*Block:]), dy, x[offset])
-					}
+					tile.addPlanar(t, dy, x)
 				case convLanewise:
-					dy := (*[Block]float32)(tile.dy[at:])
-					for r, offset := range tile.offsets {
-						acc := (*[Block]float32)(tile.acc[(r*tile.length+t)*Block:])
-						for lane, v := range (*[Block]float32)(x[offset:]) {
-							acc[lane] += v * dy[lane]
-						}
-					}
+					tile.addLanes(t, dy, x)
 				}
 			}
+		}
+	}
+}
+
+// addChannels adds the products of one pixel of dy and the channels of one pixel of x, for all blocks.
+// The sums of block 0 begin at index at of acc.
+func (tile *convGradTile) addChannels(at int, dy, x []float32) {
+	for b := range tile.blocks {
+		lanes := (*[Block]float32)(dy[b*tile.dyBlock:])
+		for c, v := range x[:tile.chans] {
+			addScaled((*[Block]float32)(tile.acc[at+b*tile.accBlock+c*Block:]), lanes, v)
+		}
+	}
+}
+
+// addPlanar adds the products of one pixel of dy and one pixel of x, under tap t of each run.
+func (tile *convGradTile) addPlanar(t int, dy, x []float32) {
+	for r, offset := range tile.offsets {
+		addScaled((*[Block]float32)(tile.acc[(r*tile.length+t)*Block:]), (*[Block]float32)(dy), x[offset])
+	}
+}
+
+// addLanes does the same lane by lane.
+func (tile *convGradTile) addLanes(t int, dy, x []float32) {
+	lanes := (*[Block]float32)(dy)
+	for r, offset := range tile.offsets {
+		acc := (*[Block]float32)(tile.acc[(r*tile.length+t)*Block:])
+		for lane, v := range (*[Block]float32)(x[offset:]) {
+			acc[lane] += v * lanes[lane]
 		}
 	}
 }

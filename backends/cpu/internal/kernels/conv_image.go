@@ -197,9 +197,9 @@ func (c *convImage) compute(dst, src, packed, bias []float32, floor float32, scr
 }
 
 // rowsIn returns the rows from ≤ k < to of the grid that are result rows y0 ≤ y < y1.
-func (g *convGrid) rowsIn(y0, y1 int) (int, int) {
-	from := max(0, (y0-g.y+g.stepY-1)/g.stepY)
-	to := min(g.rows, (y1-g.y+g.stepY-1)/g.stepY)
+func (g *convGrid) rowsIn(y0, y1 int) (from, to int) {
+	from = max(0, (y0-g.y+g.stepY-1)/g.stepY)
+	to = min(g.rows, (y1-g.y+g.stepY-1)/g.stepY)
 	if y0 <= g.y {
 		from = 0
 	}
@@ -308,3 +308,6 @@ var convZeros [Block]float32
 
 // convFrom returns s[i:], empty if s is shorter.
 func convFrom(s []float32, i int) []float32 { return s[min(i, len(s)):] }
+
+// all returns the part with all rows and panels of n images.
+func (c *convImage) all(n int) ConvPart { return ConvPart{N1: n, Y1: c.height, P1: len(c.panels)} }

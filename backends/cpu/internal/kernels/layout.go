@@ -1,5 +1,11 @@
 package kernels
 
+// Block is the number of channels of a block, and of lanes of a pixel.
+const Block = 16
+
+// Blocks returns the number of blocks of c channels.
+func Blocks(c int) int { return (c + Block - 1) / Block }
+
 // ToBlocked copies the images n0 ≤ n < n1 of src, row-major [N, c, pixels], to dst, blocked
 // [N, Blocks(c), pixels, 16]. It sets the lanes behind the last channel to zero.
 func (isa InstructionSet) ToBlocked(dst, src []float32, c, pixels, n0, n1 int) {

@@ -28,12 +28,6 @@ type Planes struct {
 	From, To int // the range From ≤ plane < To
 }
 
-// Blocks returns the number of blocks of c channels.
-func Blocks(c int) int { return (c + Block - 1) / Block }
-
-// Block is the number of channels of a block, and of lanes of a pixel.
-const Block = 16
-
 // Number of elements of the partial sums of one plane. Each sum has 16 elements, one per channel.
 const (
 	MomentsPart = 3 * Block // of Moments: shift, Σ(x-shift), Σ(x-shift)²

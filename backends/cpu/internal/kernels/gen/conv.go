@@ -68,8 +68,6 @@ func convBands(v convVector, sizes []convBandSize) func(*build.Context) {
 	}
 }
 
-const convBlockBytes = 64 // of 16 channels
-
 // convBand emits one band kernel: see convBand in package kernels for its formula. The kernel keeps
 // the sums of a tile, blocks × pixels, in registers:
 //
@@ -105,7 +103,7 @@ func (k *convBand) unit() int {
 	if k.kind == "Planar" {
 		return 4
 	}
-	return convBlockBytes
+	return blockBytes
 }
 
 // panel returns the registers that contain one pixel of a panel.
@@ -214,7 +212,7 @@ func (k *convBand) source(disp int) reg.Register {
 // the longer the run, the fewer.
 func (k *convBand) addChannels() {
 	steps := 1
-	loop := k.unit() == convBlockBytes && !k.lanewise()
+	loop := k.unit() == blockBytes && !k.lanewise()
 	var chans reg.Register
 	if loop {
 		shift := 2 / k.run
@@ -325,7 +323,7 @@ func convPrefetch(c *build.Context, next reg.Register) {
 		panic(err)
 	}
 	c.PREFETCHT1(operand.Mem{Base: next})
-	c.ADDQ(operand.Imm(64), next)
+	c.ADDQ(operand.Imm(cacheLine), next)
 	c.CMPQ(next, end.Addr)
 	c.CMOVQHI(end.Addr, next)
 }

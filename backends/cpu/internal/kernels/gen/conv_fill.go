@@ -26,7 +26,7 @@ func convFill(c *build.Context) {
 			for h := range v.parts {
 				c.VMOVUPS(zero, operand.Mem{Base: dst, Disp: h * v.bytes})
 			}
-			c.ADDQ(operand.Imm(convBlockBytes), dst)
+			c.ADDQ(operand.Imm(blockBytes), dst)
 			c.DECQ(count)
 			c.JNE(operand.LabelRef(param))
 			c.Label(param + "done")
@@ -43,7 +43,7 @@ func convFill(c *build.Context) {
 			c.VMOVUPS(value, operand.Mem{Base: dst, Disp: h * v.bytes})
 		}
 		c.ADDQ(pitch, from)
-		c.ADDQ(operand.Imm(convBlockBytes), dst)
+		c.ADDQ(operand.Imm(blockBytes), dst)
 		c.DECQ(count)
 		c.JNE(operand.LabelRef("pixel"))
 		zeros("right")

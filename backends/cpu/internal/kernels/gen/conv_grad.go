@@ -94,7 +94,7 @@ func (k *convGradBlocked) emit() {
 	w := convWindow{c: k.Context, v: k.v, next: next, run: k.run, parts: k.panel()}
 	w.emit(k)
 	k.storeSums()
-	k.ADDQ(operand.U32(uint32(k.chans*convBlockBytes)), k.acc)
+	k.ADDQ(operand.U32(uint32(k.chans*blockBytes)), k.acc)
 	k.ADDQ(operand.Imm(uint64(4*k.chans)), first)
 	k.DECQ(groups)
 	k.JNE(operand.LabelRef("group"))
@@ -143,7 +143,7 @@ func (k *convGradBlocked) tapBase(t int) reg.Register {
 // sum returns the address in acc of tap t, channel ch and part i of the panel.
 func (k *convGradBlocked) sum(base reg.Register, t, ch, i int) operand.Mem {
 	block := convBlock(base, []reg.Register{nil, k.accStride}, i/k.v.parts)
-	return block.Offset((t%k.run*16+ch)*convBlockBytes + i%k.v.parts*k.v.bytes)
+	return block.Offset((t%k.run*16+ch)*blockBytes + i%k.v.parts*k.v.bytes)
 }
 
 func (k *convGradBlocked) dyPart(i int) operand.Mem {
@@ -175,15 +175,15 @@ func (k *convGradBlocked) multiply(lanes [][]reg.VecVirtual, first, last int) {
 }
 
 func (k *convGradBlocked) advance(dy bool) {
-	k.ADDQ(operand.Imm(convBlockBytes), k.x)
+	k.ADDQ(operand.Imm(blockBytes), k.x)
 	if dy {
-		k.ADDQ(operand.Imm(convBlockBytes), k.dy)
+		k.ADDQ(operand.Imm(blockBytes), k.dy)
 	}
 }
 
 func (k *convGradBlocked) nextRow() {
-	convNextRow(k.Context, k.x, convBlockBytes, k.run-1, "xRow")
-	convNextRow(k.Context, k.dy, convBlockBytes, 0, "dyRow")
+	convNextRow(k.Context, k.x, blockBytes, k.run-1, "xRow")
+	convNextRow(k.Context, k.dy, blockBytes, 0, "dyRow")
 }
 
 // convGradRuns emits a weight gradient kernel of kind planar or lanewise: see convGradTile in
@@ -207,7 +207,7 @@ func (k *convGradRuns) lanewise() bool { return k.kind == "Lanewise" }
 // unit returns the bytes of a pixel of x.
 func (k *convGradRuns) unit() int {
 	if k.lanewise() {
-		return convBlockBytes
+		return blockBytes
 	}
 	return 4
 }
@@ -228,7 +228,7 @@ func (k *convGradRuns) emit() {
 	for t := range k.sums {
 		for h := range k.v.parts {
 			r := k.v.register(k.Context)
-			k.VMOVUPS(operand.Mem{Base: acc, Disp: t*convBlockBytes + h*k.v.bytes}, r)
+			k.VMOVUPS(operand.Mem{Base: acc, Disp: t*blockBytes + h*k.v.bytes}, r)
 			k.sums[t] = append(k.sums[t], r)
 		}
 	}
@@ -239,7 +239,7 @@ func (k *convGradRuns) emit() {
 	acc = k.Load(k.Param("acc"), k.GP64())
 	for t := range k.sums {
 		for h, sum := range k.sums[t] {
-			k.VMOVUPS(sum, operand.Mem{Base: acc, Disp: t*convBlockBytes + h*k.v.bytes})
+			k.VMOVUPS(sum, operand.Mem{Base: acc, Disp: t*blockBytes + h*k.v.bytes})
 		}
 	}
 	k.VZEROUPPER()
@@ -280,13 +280,13 @@ func (k *convGradRuns) multiply(lanes [][]reg.VecVirtual, first, last int) {
 func (k *convGradRuns) advance(dy bool) {
 	k.ADDQ(operand.Imm(uint64(k.unit())), k.at)
 	if dy {
-		k.ADDQ(operand.Imm(convBlockBytes), k.dy)
+		k.ADDQ(operand.Imm(blockBytes), k.dy)
 	}
 }
 
 func (k *convGradRuns) nextRow() {
 	convNextRow(k.Context, k.at, k.unit(), k.length-1, "xRow")
-	convNextRow(k.Context, k.dy, convBlockBytes, 0, "dyRow")
+	convNextRow(k.Context, k.dy, blockBytes, 0, "dyRow")
 }
 
 // convGradBody is the part of a weight gradient kernel that a convWindow emits inside its loops.

@@ -67,11 +67,6 @@ func tile(s *simd) {
 	}
 }
 
-// integer loads an int argument.
-func (s *simd) integer(name string) reg.GPVirtual {
-	return s.Load(s.Param(name), s.GP64()).(reg.GPVirtual)
-}
-
 // multiply emits the loop over the k indices q of a tile, and returns the sums, row by row.
 func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register) [][]reg.VecVirtual {
 	acc := make([][]reg.VecVirtual, rows)
@@ -82,7 +77,7 @@ func (s *simd) multiply(sub string, rows, vectors int, a, b, ldb, k reg.Register
 		}
 	}
 	s.Label("k" + sub)
-	for disp := 0; disp < vectors*s.bytes(); disp += block {
+	for disp := 0; disp < vectors*s.bytes(); disp += cacheLine {
 		s.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8, Disp: disp})
 	}
 	bs := make([]reg.VecVirtual, vectors)
@@ -107,7 +102,7 @@ func (s *simd) prefetchTile(rows, vectors int, c, ldc reg.Register) {
 	p := s.GP64()
 	s.MOVQ(c, p)
 	for r := range rows {
-		for disp := 0; disp < vectors*s.bytes(); disp += block {
+		for disp := 0; disp < vectors*s.bytes(); disp += cacheLine {
 			s.PREFETCHT0(at(p, nil, disp))
 		}
 		if r+1 < rows {
@@ -262,26 +257,6 @@ func (s *simd) dotBlock(sub string, as, bs []reg.Register, k reg.GPVirtual) {
 		}
 	}
 	s.done()
-}
-
-// foldSum emits the sum of the lanes of v: it adds the upper half to the lower half until one lane
-// is left.
-func (s *simd) foldSum(v reg.VecVirtual) reg.Register {
-	x, low := s.XMM(), v.AsX()
-	if s.wide {
-		upper := s.YMM()
-		s.VEXTRACTF64X4(operand.U8(1), v, upper)
-		s.VADDPS(upper, v.AsY(), v.AsY())
-		s.VEXTRACTF32X4(operand.U8(1), v.AsY(), x)
-	} else {
-		s.VEXTRACTF128(operand.U8(1), v.AsY(), x)
-	}
-	s.VADDPS(x, low, low)
-	s.VMOVHLPS(low, low, x)
-	s.VADDPS(x, low, low)
-	s.VMOVSHDUP(low, x)
-	s.VADDSS(x, low, low)
-	return low
 }
 
 // copyRows emits the copy of rows of at most two vectors: dst[r·ldd + j] = src[r·lds + j].

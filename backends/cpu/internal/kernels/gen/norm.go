@@ -2,68 +2,8 @@ package main
 
 import (
 	"github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
-
-// block is the size of one pixel, 16 channels, in bytes.
-const block = 64
-
-// pixel is the vectors that contain one pixel: one of 512 bits, or two of 256.
-type pixel []reg.VecVirtual
-
-func (s *simd) pixel() pixel {
-	p := make(pixel, block/s.bytes())
-	for i := range p {
-		p[i] = s.vec()
-	}
-	return p
-}
-
-func (s *simd) zeroPixel() pixel {
-	p := s.pixel()
-	for _, v := range p {
-		s.zero(v)
-	}
-	return p
-}
-
-// loadPixel emits the load of the pixel at base + index + disp bytes.
-func (s *simd) loadPixel(base, index reg.Register, disp int) pixel {
-	p := s.pixel()
-	for h, v := range p {
-		s.VMOVUPS(s.half(base, index, disp, h), v)
-	}
-	return p
-}
-
-// half returns the address of vector h of the pixel at base + index + disp bytes.
-func (s *simd) half(base, index reg.Register, disp, h int) operand.Mem {
-	return at(base, index, disp+h*s.bytes())
-}
-
-// pixels emits two loops over the pixels of a slice of n elements: one with count pixels per
-// iteration, and one with a single pixel for the rest. body emits an iteration; i is the byte index
-// of its first pixel.
-func (s *simd) pixels(n reg.Register, count int, body func(i reg.Register, count int)) {
-	i := s.GP64()
-	s.XORQ(i, i)
-	s.SHLQ(operand.U8(2), n)
-	for c := count; ; c = 1 {
-		loop, next := label("loop", c), label("after", c)
-		s.Label(loop)
-		s.CMPQ(n, operand.I32(c*block))
-		s.JLT(operand.LabelRef(next))
-		body(i, c)
-		s.ADDQ(operand.I32(c*block), i)
-		s.SUBQ(operand.I32(c*block), n)
-		s.JMP(operand.LabelRef(loop))
-		s.Label(next)
-		if c == 1 {
-			return
-		}
-	}
-}
 
 // norm emits the batch normalisation kernels of one plane: see normTable in package kernels.
 func norm(c *build.Context) {
@@ -105,7 +45,7 @@ func moments(s *simd) {
 	// even.
 	s.pixels(n, 2, func(i reg.Register, count int) {
 		for p := range count {
-			for h, v := range s.loadPixel(x, i, p*block) {
+			for h, v := range s.loadPixel(x, i, p*blockBytes) {
 				s.VSUBPS(shift[h], v, v)
 				s.VADDPS(v, sum[p][h], sum[p][h])
 				s.VMULPS(v, v, v)
@@ -116,8 +56,8 @@ func moments(s *simd) {
 	for h, v := range shift {
 		s.VMOVUPS(v, s.half(part, nil, 0, h))
 	}
-	sum.store(s, part, block)
-	squares.store(s, part, 2*block)
+	sum.store(s, part, blockBytes)
+	squares.store(s, part, 2*blockBytes)
 	s.done()
 }
 
@@ -143,25 +83,22 @@ func apply(s *simd, add, relu bool) {
 	}
 	s.pixels(n, 4, func(i reg.Register, count int) {
 		for p := range count {
-			for h, v := range s.loadPixel(x, i, p*block) {
+			for h, v := range s.loadPixel(x, i, p*blockBytes) {
 				s.VSUBPS(mean[h], v, v)
 				s.VMULPS(scale[h], v, v)
 				s.VADDPS(shift[h], v, v)
 				if add {
-					s.VADDPS(s.half(residual, i, p*block, h), v, v)
+					s.VADDPS(s.half(residual, i, p*blockBytes, h), v, v)
 				}
 				if relu {
 					s.VMAXPS(v, zero, v)
 				}
-				s.VMOVUPS(v, s.half(y, i, p*block, h))
+				s.VMOVUPS(v, s.half(y, i, p*blockBytes, h))
 			}
 		}
 	})
 	s.done()
 }
-
-// vector emits the load of a slice argument of 16 elements.
-func (s *simd) vector(name string) pixel { return s.loadPixel(s.slice(name), nil, 0) }
 
 // gradSums emits the partial sums Σ g and Σ g·(x-mean). g is dy, or with masked dy where y > 0.
 // With stored the kernel also stores g.
@@ -187,15 +124,15 @@ func gradSums(s *simd, name string, masked, stored bool) {
 	sum, prod := s.twoSums(), s.twoSums()
 	s.pixels(n, 2, func(i reg.Register, count int) {
 		for p := range count {
-			for h, d := range s.loadPixel(dy, i, p*block) {
+			for h, d := range s.loadPixel(dy, i, p*blockBytes) {
 				if masked {
-					d = s.keepIf(zero, s.half(y, i, p*block, h), d)
+					d = s.keepIf(zero, s.half(y, i, p*blockBytes, h), d)
 				}
 				if stored {
-					s.VMOVUPS(d, s.half(g, i, p*block, h))
+					s.VMOVUPS(d, s.half(g, i, p*blockBytes, h))
 				}
 				s.VADDPS(d, sum[p][h], sum[p][h])
-				v := s.load(s.half(x, i, p*block, h))
+				v := s.load(s.half(x, i, p*blockBytes, h))
 				s.VSUBPS(mean[h], v, v)
 				s.VMULPS(d, v, v)
 				s.VADDPS(v, prod[p][h], prod[p][h])
@@ -203,7 +140,7 @@ func gradSums(s *simd, name string, masked, stored bool) {
 		}
 	})
 	sum.store(s, part, 0)
-	prod.store(s, part, block)
+	prod.store(s, part, blockBytes)
 	s.done()
 }
 
@@ -223,17 +160,17 @@ func input(s *simd, name string, masked bool) {
 	}
 	s.pixels(n, 2, func(i reg.Register, count int) {
 		for p := range count {
-			for h, d := range s.loadPixel(dy, i, p*block) {
+			for h, d := range s.loadPixel(dy, i, p*blockBytes) {
 				if masked {
-					d = s.keepIf(zero, s.half(y, i, p*block, h), d)
+					d = s.keepIf(zero, s.half(y, i, p*blockBytes, h), d)
 				}
-				v := s.load(s.half(x, i, p*block, h))
+				v := s.load(s.half(x, i, p*blockBytes, h))
 				s.VSUBPS(mean[h], v, v)
 				s.VMULPS(slope[h], v, v)
 				s.VSUBPS(meanGrad[h], d, d)
 				s.VSUBPS(v, d, d)
 				s.VMULPS(scale[h], d, d)
-				s.VMOVUPS(d, s.half(dx, i, p*block, h))
+				s.VMOVUPS(d, s.half(dx, i, p*blockBytes, h))
 			}
 		}
 	})

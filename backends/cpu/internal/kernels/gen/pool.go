@@ -38,18 +38,12 @@ func (w window) walk(s *simd, name string, body func(i reg.Register)) {
 	s.MOVQ(w.cols, left)
 	s.Label(name + "pixel")
 	body(i)
-	s.ADDQ(operand.I8(block), i)
+	s.ADDQ(operand.I8(blockBytes), i)
 	s.DECQ(left)
 	s.JNE(operand.LabelRef(name + "pixel"))
 	s.ADDQ(w.ld, first)
 	s.DECQ(row)
 	s.JNE(operand.LabelRef(name + "row"))
-}
-
-func (s *simd) storePixel(p pixel, base, index reg.Register) {
-	for h, v := range p {
-		s.VMOVUPS(v, s.half(base, index, 0, h))
-	}
 }
 
 func maxWindow(s *simd) {

@@ -15,6 +15,9 @@ const (
 	unordered = 0x03
 )
 
+// cacheLine is the size of a cache line in bytes.
+const cacheLine = 64
+
 // simd emits code for one vector width. With it a kernel is written once for AVX2 and AVX-512. The
 // destination is the last operand, as in Go assembly.
 type simd struct {
@@ -112,6 +115,11 @@ func (s *simd) length(name string) reg.GPVirtual {
 	return s.Load(s.Param(name).Len(), s.GP64()).(reg.GPVirtual)
 }
 
+// integer emits the load of an int argument.
+func (s *simd) integer(name string) reg.GPVirtual {
+	return s.Load(s.Param(name), s.GP64()).(reg.GPVirtual)
+}
+
 // mask returns a mask of the first n lanes, 0 < n < lanes.
 func (s *simd) mask(n reg.GPVirtual) reg.Register {
 	if s.wide {
@@ -176,6 +184,40 @@ func (s *simd) keepNaN(v, dst reg.Register) {
 		s.VCMPPS(operand.U8(unordered), v, v, m)
 		s.VBLENDVPS(m, v, dst, dst)
 	}
+}
+
+// foldSum emits the sum of the lanes of v: it adds the upper half to the lower half until one lane
+// is left.
+func (s *simd) foldSum(v reg.VecVirtual) reg.Register {
+	x, low := s.XMM(), v.AsX()
+	if s.wide {
+		upper := s.YMM()
+		s.VEXTRACTF64X4(operand.U8(1), v, upper)
+		s.VADDPS(upper, v.AsY(), v.AsY())
+		s.VEXTRACTF32X4(operand.U8(1), v.AsY(), x)
+	} else {
+		s.VEXTRACTF128(operand.U8(1), v.AsY(), x)
+	}
+	s.VADDPS(x, low, low)
+	s.VMOVHLPS(low, low, x)
+	s.VADDPS(x, low, low)
+	s.VMOVSHDUP(low, x)
+	s.VADDSS(x, low, low)
+	return low
+}
+
+// stepped emits a loop with count vectors per iteration, as long as n elements are enough for them.
+// It subtracts the elements from n and adds their bytes to i.
+func (s *simd) stepped(n, i reg.Register, count int, vectors func(count int)) {
+	loop, next := label("loop", count), label("after", count)
+	s.Label(loop)
+	s.CMPQ(n, operand.I32(count*s.lanes()))
+	s.JLT(operand.LabelRef(next))
+	vectors(count)
+	s.ADDQ(operand.I32(count*s.bytes()), i)
+	s.SUBQ(operand.I32(count*s.lanes()), n)
+	s.JMP(operand.LabelRef(loop))
+	s.Label(next)
 }
 
 // done emits the return from a function that uses vectors.

@@ -129,20 +129,6 @@ func (e elementwise) emit(s *simd, unroll int) {
 	s.done()
 }
 
-// stepped emits a loop with count vectors per iteration, as long as n elements are enough for them.
-// It subtracts the elements from n and adds their bytes to i.
-func (s *simd) stepped(n, i reg.Register, count int, vectors func(count int)) {
-	loop, next := label("loop", count), label("after", count)
-	s.Label(loop)
-	s.CMPQ(n, operand.I32(count*s.lanes()))
-	s.JLT(operand.LabelRef(next))
-	vectors(count)
-	s.ADDQ(operand.I32(count*s.bytes()), i)
-	s.SUBQ(operand.I32(count*s.lanes()), n)
-	s.JMP(operand.LabelRef(loop))
-	s.Label(next)
-}
-
 // keep emits dst[i] = x[i] where bit i of mask is 1, and 0 elsewhere.
 func keep(s *simd) {
 	function(s.Context, s.name("keep"), "func(dst, x []float32, mask []byte)")
