@@ -1,16 +1,17 @@
-// Package backendtest is the conformance suite of backends: what passes it runs cram's programs right.
+// Package backendtest is the conformance test of backends.
 //
 //	func TestConformance(t *testing.T) {
 //		backendtest.Run(t, mybackend.New(), backendtest.Options{})
 //	}
 //
-// Every op of [graph.Ops] runs over odd shapes, forward and through [graph.Builder.Grad] backward, and is compared with
-// backends/reference within the bound that its row in the tables states; whole small networks train for a few steps; and
-// sessions are held to every sentence of the interface: what errors leave behind, who owns which memory, what may run at
-// the same time, what happens after Close. An op that the table of graph gains and that no case here reaches fails the suite.
+// It runs every op of [graph.Ops] over many shapes, forward and through [graph.Builder.Grad]
+// backward, and compares the results with those of package backends/reference within the bound of
+// the op's row in the tables. It trains small networks for a few steps. It checks each sentence of
+// the interfaces: the state after errors, the owner of memory, concurrent calls, memory limits, and
+// calls after Close. If package graph has an op that no case reaches, the test fails.
 //
-// Nothing is skipped in silence: what a backend reports as unsupported fails, unless [Options.Gaps] names it; then it is
-// logged, and fails once the backend learns it.
+// An op that the backend reports as unsupported fails the test, unless [Options.Gaps] lists it;
+// then the case is skipped with a message. A gap that the backend no longer has fails the test.
 package backendtest
 
 import (
@@ -25,15 +26,16 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Options say what to expect of a backend. The zero value expects every op in F32.
+// Options describe a backend. The zero value is right for one that has every op in F32.
 type Options struct {
-	// Gaps are the known gaps, in the words of [backends.UnsupportedError]: "erf f32", "conv2d f64".
+	// Gaps are the ops that the backend lacks, in the words of [backends.UnsupportedError]: "erf
+	// f32", "conv2d f64".
 	Gaps []string
-	// Double runs the ops in F64 as well.
+	// Double is true for a backend that has the ops in F64, too.
 	Double bool
 }
 
-// Run holds b to the suite. At the end it closes b. With -short it takes every third shape.
+// Run tests b and closes it. With -short it takes every third shape.
 func Run(t *testing.T, b backends.Backend, o Options) {
 	t.Helper()
 	if i := b.Info(); i.Name == "" {
@@ -55,7 +57,7 @@ type suite struct {
 	options            Options
 }
 
-// open returns a fresh session of b that is closed when the test ends.
+// open returns a new session of b, which is closed when the test ends.
 func open(t *testing.T, b backends.Backend) backends.Session {
 	t.Helper()
 	s, err := b.NewSession(t.Context())
@@ -70,7 +72,7 @@ func open(t *testing.T, b backends.Backend) backends.Session {
 	return s
 }
 
-// compile compiles p, failing the test on an error and skipping it, loudly, on a known gap.
+// compile compiles p. An error fails the test; a known gap skips it with a message.
 func (s *suite) compile(t *testing.T, in backends.Session, p *graph.Program, o backends.Options) backends.Executable {
 	t.Helper()
 	exe, err := in.Compile(t.Context(), p, o)
@@ -104,7 +106,7 @@ func (s *suite) compile(t *testing.T, in backends.Session, p *graph.Program, o b
 	return exe
 }
 
-// run runs exe and fails the test on an error, or when it changed what it was fed.
+// run runs exe. It fails the test on an error, or when exe changes an input.
 func run(t *testing.T, exe backends.Executable, in ...array.Tensor) []array.Tensor {
 	t.Helper()
 	before := cloneAll(in)

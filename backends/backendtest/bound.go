@@ -9,28 +9,32 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A bound says how far a result may lie from the reference's, in units u of the type's rounding (2⁻²⁴ for F32, 2⁻⁵³ for
-// F64): an error of n·u relative to a scale. NaN and infinities must agree wherever they are.
+// A bound is the largest distance of a result from the reference, in units u of the type's rounding
+// (2⁻²⁴ for F32, 2⁻⁵³ for F64): an error of n·u relative to a scale. NaN and infinities must agree
+// exactly.
 type bound struct {
 	units float64
 	scale scale
 }
 
-// A scale is what an error is relative to.
+// A scale is the magnitude that an error is relative to.
 type scale int
 
 const (
-	// ofResult: the element itself. For functions of one element, which a library computes to a few units in the last place.
+	// ofResult: the element itself. For functions of one element, which a library computes to a few
+	// units in the last place.
 	ofResult scale = iota
-	// ofTerms: Σ|terms| of the sum the element is, found by running the program on absolute values. The bound for a sum
-	// of n products in any order is n·u·Σ|terms| and grows like √n·u in practice; a lost or doubled term is off by
-	// 1/n of the scale, far more than the bound.
+	// ofTerms: Σ|terms| of the sum the element is, found by running the program on absolute values.
+	// The bound for a sum of n products in any order is n·u·Σ|terms| and grows like √n·u in
+	// practice; a lost or doubled term is off by 1/n of the scale, far more than the bound.
 	ofTerms
-	// ofLargest: the largest magnitude in the tensor. For formulas that cancel, where neither of the above holds.
+	// ofLargest: the largest magnitude in the tensor. For formulas that cancel, where neither of
+	// the above holds.
 	ofLargest
 )
 
-// exact: moved, compared or correctly rounded (IEEE 754 asks this of + - · / √), hence equal. -0 equals 0.
+// exact: moved, compared or correctly rounded (IEEE 754 asks this of + - · / √), hence equal. -0
+// equals 0.
 var exact = bound{}
 
 // within returns the bound n·u relative to s.
@@ -43,7 +47,8 @@ func (e bound) String() string {
 	return fmt.Sprintf("%g·u %s", e.units, [...]string{"of the result", "of the sum of |terms|", "of the largest"}[e.scale])
 }
 
-// check returns the worst offence of got against want, or nil. terms holds the scale of every element for ofTerms.
+// check returns the largest error of got against want that exceeds the bound, or nil. terms has the
+// scale of every element for ofTerms.
 func (e bound) check(got, want, terms array.Tensor) error {
 	if got.DType != want.DType || !slices.Equal(got.Dims, want.Dims) {
 		return fmt.Errorf("want %v%v, got %v%v", want.DType, want.Dims, got.DType, got.Dims)

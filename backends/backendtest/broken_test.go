@@ -14,7 +14,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A fault is a way to break a backend, and the test of the suite that must see it.
+// A fault is a way to break a backend, and the test of the suite that finds it.
 type fault struct {
 	seenBy  string
 	gaps    []string // known to the suite
@@ -127,7 +127,8 @@ func (e brokenExecutable) Run(ctx context.Context, in, out []array.Tensor) ([]ar
 
 const breakWith = "CRAM_BACKENDTEST_FAULT"
 
-// TestBroken is not a test of its own: TestFaultsAreSeen runs it in another process, where it must fail.
+// TestBroken does nothing by itself: TestFaultsAreSeen runs it in another process, where it must
+// fail.
 func TestBroken(t *testing.T) {
 	name := os.Getenv(breakWith)
 	if name == "" {

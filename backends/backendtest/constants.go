@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// An encoder stores a weight in one of the forms that constants come in, after giving it the zeros which that form is for.
+// An encoder stores a weight in one of the encodings of constants, after it has set to zero the
+// elements that the encoding leaves out.
 type encoder struct {
 	name   string
 	encode func(w array.Tensor) (array.Value, error)
@@ -43,7 +44,7 @@ func encoders() []encoder {
 	return es
 }
 
-// drop zeroes the elements of w that gone names.
+// drop sets to zero the elements for which gone returns true.
 func drop(w array.Tensor, gone func(k int) bool) {
 	for k := range w.F32() {
 		if gone(k) {
@@ -52,7 +53,7 @@ func drop(w array.Tensor, gone func(k int) bool) {
 	}
 }
 
-// testConstants gives weights as constants, which a backend may pack, fold or keep sparse.
+// testConstants passes weights as constants, which a backend may pack, fold or keep sparse.
 func (s *suite) testConstants(t *testing.T) {
 	t.Run("convolutions", s.testConstantConvs)
 	t.Run("network", s.testConstantNetwork)

@@ -11,7 +11,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// fails returns err, failing the test when there is none.
+// fails fails the test unless err is an error.
 func fails(t testing.TB, what string, err error) {
 	t.Helper()
 	if err == nil {
@@ -19,7 +19,7 @@ func fails(t testing.TB, what string, err error) {
 	}
 }
 
-// testErrors: mistakes are errors, and errors change nothing.
+// testErrors checks that mistakes are errors and that errors change nothing.
 func (s *suite) testErrors(t *testing.T) {
 	t.Run("set and get", s.testSlotErrors)
 	t.Run("compile", s.testCompileErrors)
@@ -36,16 +36,16 @@ func (s *suite) testSlotErrors(t *testing.T) {
 	fails(t, "get of a slot that is not there", err)
 	set(t, in, "w", f32(t, 1, 2))
 	for what, v := range map[string]array.Value{
-		"another shape":   array.DenseValue(f32(t, 1, 2, 3)),
-		"another type":    {DType: array.I32, Dims: []int{2}, Values: make([]byte, 8)},
-		"too few bytes":   {DType: array.F32, Dims: []int{2}, Values: make([]byte, 7)},
-		"too many bytes":  {DType: array.F32, Dims: []int{2}, Values: make([]byte, 9)},
-		"no type":         {Dims: []int{2}, Values: make([]byte, 8)},
-		"a zero extent":   {DType: array.F32, Dims: []int{0}},
-		"a huge extent":   {DType: array.F32, Dims: []int{1 << 62, 1 << 62}},
-		"a bad encoding":  {Encoding: 200, DType: array.F32, Dims: []int{2}, Values: make([]byte, 8)},
-		"the zero value":  {},
-		"negative extent": {DType: array.F32, Dims: []int{-2}, Values: make([]byte, 8)},
+		"another shape":     array.DenseValue(f32(t, 1, 2, 3)),
+		"another type":      {DType: array.I32, Dims: []int{2}, Values: make([]byte, 8)},
+		"too few bytes":     {DType: array.F32, Dims: []int{2}, Values: make([]byte, 7)},
+		"too many bytes":    {DType: array.F32, Dims: []int{2}, Values: make([]byte, 9)},
+		"no type":           {Dims: []int{2}, Values: make([]byte, 8)},
+		"a dimension of 0":  {DType: array.F32, Dims: []int{0}},
+		"huge dimensions":   {DType: array.F32, Dims: []int{1 << 62, 1 << 62}},
+		"a bad encoding":    {Encoding: 200, DType: array.F32, Dims: []int{2}, Values: make([]byte, 8)},
+		"the zero value":    {},
+		"a dimension of -2": {DType: array.F32, Dims: []int{-2}, Values: make([]byte, 8)},
 	} {
 		fails(t, "set to "+what, in.Set(ctx, "w", v))
 		want(t, "slot after a failed set", get(t, in, "w"), 1, 2)
@@ -81,7 +81,8 @@ func (s *suite) testCompileErrors(t *testing.T) {
 	want(t, "slot after failed compiles", get(t, in, "w"), 1, 2)
 }
 
-// testUnsupported: either a program compiles, or everything that is lacking is listed at once.
+// testUnsupported checks that a program compiles, or that the error lists everything that is
+// missing.
 func (s *suite) testUnsupported(t *testing.T) {
 	b := graph.NewBuilder()
 	b.Output("a", b.Exp(b.Input("a", array.F16, graph.Of(3))))
@@ -118,7 +119,7 @@ func (s *suite) testRunErrors(t *testing.T) {
 		"wrong rank":              {[]array.Tensor{f32(t, 1, 2), f32(t, 1, 2)}, nil},
 		"wrong type":              {[]array.Tensor{good[0], float(3, 2).tensor(t, 1, array.F64)}, nil},
 		"a tensor that is none":   {[]array.Tensor{good[0], {}}, nil},
-		"fewer bytes than extent": {[]array.Tensor{good[0], short}, nil},
+		"too few bytes":           {[]array.Tensor{good[0], short}, nil},
 		"too few outputs":         {good, []array.Tensor{}},
 		"too many outputs":        {good, []array.Tensor{matrix(3, 2), matrix(3, 2)}},
 		"an output of wrong size": {good, []array.Tensor{matrix(2, 2)}},
@@ -132,7 +133,8 @@ func (s *suite) testRunErrors(t *testing.T) {
 	run(t, exe, good...)
 }
 
-// testIndexErrors: labels and indices out of range are found, and the run that meets them updates nothing.
+// testIndexErrors checks that labels and indices out of range are errors, and that such a run
+// updates nothing.
 func (s *suite) testIndexErrors(t *testing.T) {
 	for what, use := range map[string]func(b *graph.Builder, x, index graph.Node) graph.Node{
 		"cross_entropy": func(b *graph.Builder, x, index graph.Node) graph.Node { return b.CrossEntropy(x, index) },
@@ -169,7 +171,8 @@ func (s *suite) testIndexErrors(t *testing.T) {
 	}
 }
 
-// testCancelled: a context that is done stops every call, and one that is done meanwhile leaves all or nothing.
+// testCancelled checks that every call ends under a cancelled context, and that a run that is
+// cancelled changes all slots or none.
 func (s *suite) testCancelled(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -11,8 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// testConcurrency: programs without updates run from many goroutines at once, sessions work side by side, and results are
-// the bits of a run alone.
+// testConcurrency checks that programs without updates can run in many goroutines, that sessions do
+// not affect each other, and that the results have the bits of a single run.
 func (s *suite) testConcurrency(t *testing.T) {
 	const workers = 8
 	n := convNet(t, false)
@@ -63,7 +63,8 @@ func (s *suite) testConcurrency(t *testing.T) {
 	wg.Wait()
 }
 
-// testClose: after Close everything says ErrClosed, twice is as good as once, and no goroutine stays behind.
+// testClose checks that all calls after Close return ErrClosed, that a second Close is no error,
+// and that no goroutine remains.
 func (s *suite) testClose(t *testing.T) {
 	n := convNet(t, false)
 	feed := n.feed(t, 0, 2)
@@ -101,14 +102,15 @@ func (s *suite) testClose(t *testing.T) {
 		isClosed("compile in a closed session", err)
 		closeTwice(t, "executable of a closed session", second.Close)
 	}
-	cycle() // whatever a backend starts once, it starts here
+	cycle() // goroutines that a backend starts once begin here
 	before := runtime.NumGoroutine()
 	for range 10 {
 		cycle()
 	}
 	settle(t, before)
 
-	// Close during runs: each run returns its result or ErrClosed, and the backend is then closed for good.
+	// Close during runs: each run returns its result or ErrClosed, and the backend is then closed
+	// for good.
 	in, err := s.backend.NewSession(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +160,7 @@ func closeTwice(t testing.TB, what string, shut func() error) {
 	}
 }
 
-// settle waits for goroutines to end until no more than limit are left.
+// settle waits until at most limit goroutines are left.
 func settle(t testing.TB, limit int) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)

@@ -15,7 +15,8 @@ const (
 	tooMany     = 1 << 28 // float32 elements, 1 GiB
 )
 
-// testMemory checks that no call exceeds Options.MemoryLimit, and that a call that would changes nothing.
+// testMemory checks that no call exceeds Options.MemoryLimit, and that a call which returns a
+// MemoryError changes nothing.
 func (s *suite) testMemory(t *testing.T) {
 	t.Run("constants", s.testMemoryOfConstants)
 	t.Run("slots", s.testMemoryOfSlots)
@@ -37,7 +38,7 @@ func exceeds(t *testing.T, what string, err error) {
 	}
 }
 
-// testMemoryOfConstants: 16 KiB that decode to 1 GiB of zeros.
+// testMemoryOfConstants has a constant of 16 KiB that decodes to 1 GiB of zeros.
 func (s *suite) testMemoryOfConstants(t *testing.T) {
 	b := graph.NewBuilder()
 	b.Output("y", b.Sum(b.Slot(vector("w", tooMany)), false))
@@ -62,7 +63,7 @@ func (s *suite) testMemoryOfSlots(t *testing.T) {
 	}
 }
 
-// testMemoryOfRuns: the output of a small batch fits, that of a large one does not.
+// testMemoryOfRuns has an output that fits for a small batch and not for a large one.
 func (s *suite) testMemoryOfRuns(t *testing.T) {
 	const columns = 1 << 16
 	in := open(t, s.backend)
@@ -96,7 +97,7 @@ func (s *suite) testMemoryOfRuns(t *testing.T) {
 	}
 }
 
-// testMemoryOfFixedSizes: a program without symbols may be refused by Compile already.
+// testMemoryOfFixedSizes has a program without symbols, which Compile or Run may refuse.
 func (s *suite) testMemoryOfFixedSizes(t *testing.T) {
 	b := graph.NewBuilder()
 	b.Output("y", b.Broadcast(b.Input("x", array.F32, graph.Of(1)), graph.Of(tooMany)))
@@ -108,7 +109,8 @@ func (s *suite) testMemoryOfFixedSizes(t *testing.T) {
 	exceeds(t, "compile and run with an output of 1 GiB", err)
 }
 
-// testMemoryOverflow: sizes whose product does not fit an int64 are an error, with and without a limit.
+// testMemoryOverflow checks that sizes whose product does not fit an int64 are an error, with and
+// without a limit.
 func (s *suite) testMemoryOverflow(t *testing.T) {
 	in, b, n := open(t, s.backend), graph.NewBuilder(), graph.Sym("N")
 	x := b.Input("x", array.F32, graph.Shape{n})
@@ -126,7 +128,7 @@ func (s *suite) testMemoryOverflow(t *testing.T) {
 	fails(t, "compile with a negative memory limit", err)
 }
 
-// testMemoryEnough: a limit that is not reached changes no bit.
+// testMemoryEnough checks that a limit which is not reached changes no bit.
 func (s *suite) testMemoryEnough(t *testing.T) {
 	n := convNet(t, true)
 	tr := s.start(t, s.backend, n)

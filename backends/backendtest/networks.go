@@ -9,7 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A network is a whole program with the first values of its slots and what it is fed.
+// A network is a program with the first values of its slots and its inputs.
 type network struct {
 	name    string
 	program *graph.Program
@@ -18,7 +18,8 @@ type network struct {
 	steps   int
 }
 
-// trajectory bounds a network's results: each step's errors pass through the next, and normalisation and roots amplify them.
+// trajectory bounds a network's results: each step's errors pass through the next, and
+// normalisation and roots amplify them.
 var trajectory = within(4096, ofLargest)
 
 func (s *suite) testNetworks(t *testing.T) {
@@ -27,7 +28,8 @@ func (s *suite) testNetworks(t *testing.T) {
 	}
 }
 
-// train runs the steps of a network, with a batch that changes its size, on the backend and on the reference, and then again.
+// train runs the steps of a network, with batches of different sizes, on the backend, on the
+// reference, and on the backend again.
 func (s *suite) train(t *testing.T, n network) {
 	mine := s.start(t, s.backend, n)
 	theirs := s.start(t, s.reference, n)
@@ -98,7 +100,7 @@ func (r trainer) get(t testing.TB, slot string) array.Tensor {
 	return get(t, r.session, slot)
 }
 
-// A layers builds networks: a builder that notes the first values of its slots.
+// layers builds networks: a builder that keeps the first values of its slots.
 type layers struct {
 	*graph.Builder
 	slots   map[string]operand
@@ -183,7 +185,8 @@ func images(c, h, w, classes int) func(t testing.TB, step, batch int) []array.Te
 	}
 }
 
-// convNet is a residual network: convolutions, normalisation, shortcut, both poolings and a linear layer.
+// convNet is a residual network: convolutions, normalisation, shortcut, both poolings and a linear
+// layer.
 func convNet(t testing.TB, training bool) network {
 	l := newLayers()
 	l.infer = !training
@@ -222,7 +225,8 @@ func attentionNet(t testing.TB) network {
 	}
 	h := l.Add(l.Gather(l.param("embedding", 0, vocabulary, width), x), l.param("position", 0, tokens, width))
 	n := l.Reshape(norm("norm1", h), rows)
-	// Keys have no bias: softmax does not see it, so its gradient would be nothing but rounding errors.
+	// Keys have no bias: softmax does not see it, so its gradient would be nothing but rounding
+	// errors.
 	k := split(l.MatMul(n, l.param("k.weight", 0, width, width), false, true))
 	q, v := split(l.linear("q", n, width)), split(l.linear("v", n, width))
 	attention := l.Softmax(l.Scale(l.MatMul(q, k, false, true), 1/math.Sqrt(width/heads)))
@@ -250,7 +254,8 @@ func attentionNet(t testing.TB) network {
 	})
 }
 
-// adam updates one weight. Its second moment starts at one, so that no division turns rounding into a sign.
+// adam updates one weight. Its second moment starts at one, so that no division turns rounding into
+// a sign.
 func (l *layers) adam(name string, w, g graph.Node) {
 	dims, _ := l.Shape(w).Dims()
 	m := l.slot(name+".m", graph.OptimizerState, func(float64, int) float64 { return 0 }, dims...)
@@ -262,7 +267,8 @@ func (l *layers) adam(name string, w, g graph.Node) {
 	l.Update(name, l.Sub(w, l.Scale(l.Div(m, l.Shift(l.Sqrt(v), 1e-8)), 0.1)))
 }
 
-// cramNet is the CrAM+ step of a perceptron: two gradients, the second at the compressed ascent point and masked like it.
+// cramNet is the CrAM+ step of a perceptron: two gradients, the second at the compressed ascent
+// point and masked like it.
 func cramNet(t testing.TB) network {
 	l := newLayers()
 	x := l.Input("x", array.F32, graph.Batch(20))

@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// An operand is an input of a case: its type, and how element k is made from a number u drawn from [0, 1).
+// An operand is an input of a case: its type, and a function from a number u in [0, 1) to element
+// k.
 type operand struct {
 	dtype array.DType
 	dims  []int
@@ -46,13 +47,14 @@ func (o operand) shape() graph.Shape {
 func signed(u float64, _ int) float64   { return 2*u - 1 }
 func positive(u float64, _ int) float64 { return u + 0.1 }
 
-// coarse gives multiples of a quarter in [-1, 1]: ties and zeros everywhere.
+// coarse returns multiples of a quarter in [-1, 1], which gives many ties and zeros.
 func coarse(u float64, _ int) float64 { return math.Round(8*u-4) / 4 }
 
-// wide gives both signs over some ten powers of two.
+// wide returns numbers of both signs over about ten powers of two.
 func wide(u float64, k int) float64 { return math.Ldexp(2*u-1, k%20-15) }
 
-// special mixes ordinary numbers with those where careless kernels go wrong.
+// special returns ordinary numbers and special ones: NaN, infinities, zeros of both signs, and
+// numbers for which e^x overflows or is subnormal.
 func special(u float64, k int) float64 {
 	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, -1, 1e4, -1e4, 88.9, -104, 3e38, -3e38}
 	if k%3 == 0 {
@@ -61,8 +63,8 @@ func special(u float64, k int) float64 {
 	return 2*u - 1
 }
 
-// tensor makes the operand's value, a function of seed alone. Floats have type d, and are rounded to F32 even when
-// d is F64, so that both precisions see the same numbers.
+// tensor returns the value of the operand, a function of seed alone. Floats have type d. They are
+// rounded to F32 even if d is F64, so that both precisions compute with the same numbers.
 func (o operand) tensor(t testing.TB, seed int, d array.DType) array.Tensor {
 	t.Helper()
 	if !o.dtype.Float() {

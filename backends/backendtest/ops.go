@@ -11,14 +11,15 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A row holds the cases of one op and how far its results and gradients may be from the reference's.
+// A row has the cases of one op and the bounds of its results and gradients.
 type row struct {
 	op                graph.Op
 	forward, backward bound
 	cases             []opCase
 }
 
-// An opCase builds one use of an op. Gradients are taken through the float results, with respect to the float operands.
+// An opCase builds one use of an op. Gradients are taken through the float results, with respect to
+// the float operands.
 type opCase struct {
 	name  string
 	in    []operand
@@ -28,7 +29,8 @@ type opCase struct {
 	first       bool // gradients flow through the first result only
 }
 
-// table lists the rows of all ops. Ops without a row of their own, such as conv2d_dx, are reached through gradients.
+// table lists the rows of all ops. Ops without a row of their own, such as conv2d_dx, are reached
+// through gradients.
 func table() []row {
 	return slices.Concat(elementwiseRows(), convRows(), poolRows(), shapeRows(), reduceRows(), normRows(), maskRows())
 }
@@ -43,8 +45,8 @@ func (c opCase) forward() (*graph.Program, []operand, error) {
 	return p, c.in, err
 }
 
-// backward returns the program of the gradients of Σ y·d, d being an operand that is added for every result, and the
-// operands it is fed. The program is nil where nothing is differentiable.
+// backward returns the program of the gradients of Σ y·d, d being an operand that is added for
+// every result, and the operands it is fed. The program is nil where nothing is differentiable.
 func (c opCase) backward(op graph.Op) (*graph.Program, []operand, error) {
 	def, _ := graph.Lookup(op)
 	if c.forwardOnly {
@@ -87,7 +89,7 @@ func (c opCase) backward(op graph.Op) (*graph.Program, []operand, error) {
 	return p, in, err
 }
 
-// sizes gives the symbol N its value in this case.
+// sizes returns the value of the symbol N in this case.
 func (c opCase) sizes() graph.Sizes {
 	for _, o := range c.in {
 		if o.batch {
@@ -165,7 +167,7 @@ func mark(reached map[graph.Op]bool, p *graph.Program) {
 	}
 }
 
-// compare runs p on the backend, twice, and on the reference, in every precision asked for.
+// compare runs p on the backend, twice, and on the reference, in every precision of the options.
 func (s *suite) compare(t *testing.T, p *graph.Program, in []operand, e bound) {
 	s.compareAs(t, p, in, e, array.F32)
 	if s.options.Double {
@@ -208,7 +210,8 @@ func (s *suite) compareAs(t *testing.T, p *graph.Program, in []operand, e bound,
 	s.repeat(t, exe, feed, got)
 }
 
-// repeat runs exe again and fails unless the results are bit-equal, when the backend says that they are.
+// repeat runs exe again. It fails unless the results have the same bits, if the backend is
+// deterministic.
 func (s *suite) repeat(t *testing.T, exe backends.Executable, feed, first []array.Tensor) {
 	t.Helper()
 	if !s.backend.Info().Deterministic {

@@ -6,7 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// products bounds sums of products, forward and backward: every gradient of a sum of products is one.
+// products bounds sums of products, forward and backward: every gradient of a sum of products is
+// one.
 var products = within(64, ofTerms)
 
 func convRows() []row {
@@ -66,8 +67,8 @@ func same(p int) [4]int { return [4]int{p, p, p, p} }
 
 func stride(s int) [2]int { return [2]int{s, s} }
 
-// convs go through the shapes where blocked kernels have seams: channels around 16, one pixel, odd widths, strides that
-// do not divide, padding on some sides only, groups and depthwise.
+// convs go through the shapes where blocked kernels have seams: channels around 16, one pixel, odd
+// widths, strides that do not divide, padding on some sides only, groups and depthwise.
 func convs() []convCase {
 	k := func(n int) [2]int { return [2]int{n, n} }
 	conv := func(stride [2]int, pad [4]int, groups int) graph.ConvAttr {

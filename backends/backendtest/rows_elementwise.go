@@ -8,12 +8,14 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// sizes of vectors: one, around the widths of registers and unrolled loops, and more than one chunk of work.
+// sizes of vectors: one, around the widths of registers and unrolled loops, and more than one chunk
+// of work.
 var sizes = []int{1, 2, 7, 15, 16, 17, 31, 33, 64, 100, 1023, 70001}
 
-// elementwiseRows: what IEEE 754 rounds correctly is exact. exp, expm1, log, tanh, sigmoid and erf are computed by
-// polynomials, good to a few units; their gradients are short products and differences of those results, which cancel
-// (1 - y² where |y| is near 1), so they are held against the largest.
+// elementwiseRows: what IEEE 754 rounds correctly is exact. exp, expm1, log, tanh, sigmoid and erf
+// are computed by polynomials, good to a few units; their gradients are short products and
+// differences of those results, which cancel (1 - y² where |y| is near 1), so they are held against
+// the largest.
 func elementwiseRows() []row {
 	library, derivative := within(8, ofResult), within(16, ofLargest)
 	return []row{
@@ -64,7 +66,8 @@ func draw(dims ...int) opCase {
 	}}
 }
 
-// unaryRow runs a function of one element over vectors of all sizes, and over special values, forward only.
+// unaryRow runs a function of one element over vectors of all sizes, and over special values,
+// forward only.
 func unaryRow(op graph.Op, forward, backward bound, f func(*graph.Builder, graph.Node) graph.Node, fill, odd func(float64, int) float64) row {
 	build := func(b *graph.Builder, x []graph.Node) []graph.Node { return []graph.Node{f(b, x[0])} }
 	r := row{op, forward, backward, nil}
@@ -78,8 +81,8 @@ func unaryRow(op graph.Op, forward, backward bound, f func(*graph.Builder, graph
 	return r
 }
 
-// binaryRow runs a function of two elements over equal and broadcast shapes. Gradients of the latter are sums, held by the
-// sum's own row, so only equal shapes are differentiated here.
+// binaryRow runs a function of two elements over equal and broadcast shapes. Gradients of the
+// latter are sums, held by the sum's own row, so only equal shapes are differentiated here.
 func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x, y graph.Node) graph.Node, fill func(float64, int) float64) row {
 	build := func(b *graph.Builder, x []graph.Node) []graph.Node { return []graph.Node{f(b, x[0], x[1])} }
 	r := row{op, forward, backward, nil}
@@ -89,7 +92,7 @@ func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x,
 	for _, s := range [][2][]int{{{3, 5}, {5}}, {{3, 5}, {3, 1}}, {{4, 1, 6}, {3, 1}}, {{2, 3, 4, 5}, {}}, {{}, {7}}, {{5, 17, 3, 3}, {1, 17, 1, 1}}} {
 		r.cases = append(r.cases, opCase{name: fmt.Sprint(s), in: []operand{float(s[0]...).with(fill), float(s[1]...).with(fill)}, build: build, forwardOnly: true})
 	}
-	rotated := func(u float64, k int) float64 { return special(u, k+3*(k/39)) } // meets every other special value
+	rotated := func(u float64, k int) float64 { return special(u, k+3*(k/39)) } // pairs all special values
 	r.cases = append(r.cases,
 		opCase{name: "batch", in: []operand{batched(3, 17), batched(3, 17).with(fill)}, build: build, forwardOnly: true},
 		opCase{name: "special values", in: []operand{float(600).with(special), float(600).with(rotated)}, build: build, forwardOnly: true})

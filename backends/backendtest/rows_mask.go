@@ -8,8 +8,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// maskRows: masks compare and are exact to the bit, with ties, with NaN, and with everything or nothing kept. Blocks are
-// ranked by sums in double precision in order of index, so they are exact too.
+// maskRows: masks compare and are exact to the bit, with ties, with NaN, and with everything or
+// nothing kept. Blocks are ranked by sums in double precision in order of index, so they are exact
+// too.
 func maskRows() []row {
 	withNaN := func(u float64, k int) float64 {
 		if k%5 == 2 {

@@ -6,7 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// poolRows: a maximum is one of its operands; its gradient is a sum where windows overlap, like the mean and its gradient.
+// poolRows: a maximum is one of its operands; its gradient is a sum where windows overlap, like the
+// mean and its gradient.
 func poolRows() []row {
 	type poolCase struct {
 		dims [4]int
@@ -39,7 +40,7 @@ func poolRows() []row {
 		build := func(b *graph.Builder, x []graph.Node) []graph.Node {
 			return []graph.Node{b.MaxPool(x[0], c.PoolAttr)}
 		}
-		negative := func(u float64, _ int) float64 { return -u - 1 } // so that padding would win if it were zero
+		negative := func(u float64, _ int) float64 { return -u - 1 } // padding with 0 would be the maximum
 		maxima = append(maxima,
 			opCase{name: name, in: []operand{batched(c.dims[:]...).with(negative)}, build: build},
 			opCase{name: name + ", ties", in: []operand{batched(c.dims[:]...).with(coarse)}, build: build},

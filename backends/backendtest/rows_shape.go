@@ -7,7 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// shapeRows: what only moves elements is exact in every type. The gradients of broadcast and gather are sums.
+// shapeRows: what only moves elements is exact in every type. The gradients of broadcast and gather
+// are sums.
 func shapeRows() []row {
 	sums := within(32, ofTerms)
 	return []row{
@@ -55,7 +56,8 @@ func shapeRows() []row {
 	}
 }
 
-// moved is a case of an op that moves elements, with floats, integers and bits, which all must arrive.
+// moved is a case of an op that moves elements, with floats, integers and bits, which all must
+// arrive.
 func moved(name string, dims []int, batch bool, f func(*graph.Builder, graph.Node) graph.Node) opCase {
 	in := []operand{float(dims...).with(special), ints(1000, dims...), bits(dims...), {dtype: array.I64, fill: integer, dims: dims}}
 	for i := range in {

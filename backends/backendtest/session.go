@@ -29,7 +29,7 @@ func want(t testing.TB, what string, got array.Tensor, x ...float32) {
 	}
 }
 
-// testSession holds slots and runs to the words of the interface.
+// testSession checks slots and runs.
 func (s *suite) testSession(t *testing.T) {
 	t.Run("slots are the session's", s.testSlots)
 	t.Run("slots of every type", s.testSlotTypes)
@@ -84,7 +84,7 @@ func (s *suite) testZeroSlots(t *testing.T) {
 	w := b.Slot(vector("w", 3))
 	b.Update("w", b.Shift(w, 1))
 	exe := s.compile(t, in, mustProgram(t, b), backends.Options{})
-	want(t, "slot that nobody set", get(t, in, "w"), 0, 0, 0)
+	want(t, "slot that was not set", get(t, in, "w"), 0, 0, 0)
 	if out := run(t, exe); len(out) != 0 {
 		t.Errorf("a program without outputs returned %d tensors", len(out))
 	}

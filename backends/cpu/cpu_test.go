@@ -55,15 +55,15 @@ func TestConformance(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []struct {
-		options cpu.Options
-		says    string
+		options  cpu.Options
+		contains string
 	}{
 		{cpu.Options{Threads: -1}, "-1 threads"},
 		{cpu.Options{Threads: 1 << 20}, "threads"},
 		{cpu.Options{InstructionSet: "sse"}, "sse"},
 	} {
-		if b, err := cpu.New(c.options); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%+v: backend %v, error %v; want an error that says %q", c.options, b, err, c.says)
+		if b, err := cpu.New(c.options); err == nil || !strings.Contains(err.Error(), c.contains) {
+			t.Errorf("%+v: backend %v, error %v; want an error with %q", c.options, b, err, c.contains)
 		}
 	}
 	t.Setenv(kernels.Override, "abacus")

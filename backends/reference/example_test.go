@@ -42,8 +42,5 @@ func ExampleNew() {
 		}
 		fmt.Println(out[0].F32()[0])
 	}
-	// Output:
-	// 1
-	// 3
-	// 6.5
+	// Output: 1 3 6.5
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
+// An executable is a program with its constants.
 type executable struct {
 	session *session
 	program *graph.Program
@@ -44,7 +45,8 @@ func (e *executable) Close() error {
 	return nil
 }
 
-// Run computes every value of the program in order. Nothing outside is written before all of it is done.
+// Run computes every value of the program in order. It writes slots and outputs when all of it is
+// done.
 func (e *executable) Run(ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error) {
 	if err := e.alive(ctx); err != nil {
 		return nil, err
@@ -123,7 +125,7 @@ func (e *executable) readSlots(values []operand) error {
 		x, ok := e.consts[slot]
 		if !ok {
 			if x, ok = s.slots[slot]; !ok {
-				return backends.ErrClosed // Compile made the slot; only Close takes it away
+				return backends.ErrClosed // Compile made the slot; only Close removes it
 			}
 		}
 		values[i.Out[0]] = x
@@ -131,7 +133,7 @@ func (e *executable) readSlots(values []operand) error {
 	return nil
 }
 
-// commit writes all updates, or, when the session was closed or the run cancelled meanwhile, none.
+// commit writes all updates, or none if the session was closed or the context cancelled.
 func (e *executable) commit(ctx context.Context, values []operand) error {
 	if err := e.alive(ctx); err != nil {
 		return err

@@ -6,11 +6,12 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A kernel computes the results y of an op from its operands x. The results have their types and are zero;
-// they are rounded to their type afterwards. A kernel errs only on values, an index out of range: types were verified.
+// A kernel computes the results y of an op from its operands x. The results have their types and
+// are zero; afterwards they are rounded to their types. The types were verified, so that the only
+// errors are those of values, such as an index out of range.
 type kernel func(attr graph.Attr, x, y []operand) error
 
-// kernels has one row for each op but input and slot, in the order of graph.Ops.
+// kernels has one row for each op except input and slot, in the order of graph.Ops.
 var kernels = map[graph.Op]kernel{
 	graph.OpConst:   constant,
 	graph.OpUniform: uniform,

@@ -11,13 +11,15 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// elementBytes is the size of an element of an operand, whatever its type.
+// elementBytes is the size of an element of an operand of any type.
 const elementBytes = 8
 
-// A budget counts the bytes that an executable takes, against Options.MemoryLimit. A limit of 0 is none.
+// A budget counts the bytes that an executable takes, against Options.MemoryLimit. A limit of 0 is
+// none.
 type budget struct{ used, limit int64 }
 
-// take counts bytes that are about to be allocated. It returns an error, and counts nothing, if they exceed the limit.
+// take counts bytes that are about to be allocated. It returns an error, and counts nothing, if
+// they exceed the limit.
 func (b *budget) take(bytes int64, what string) error {
 	want := plus(b.used, bytes)
 	if b.limit > 0 && want > b.limit {
@@ -50,13 +52,14 @@ func (b *budget) takeConstants(p *graph.Program, consts map[string]array.Value) 
 	return nil
 }
 
+// takeSlot counts a slot, or a constant in the place of one.
 func (b *budget) takeSlot(kind string, slot graph.Slot) error {
 	dims, _ := slot.Shape.Dims() // constant, as Verify has checked
 	return b.take(operandBytes(dims), fmt.Sprintf("%s %q %v", kind, slot.Name, slot.Type))
 }
 
-// checkRun returns a MemoryError if the executable exceeds the limit during a run: all values of the program, which live
-// until its end, and the outputs.
+// checkRun returns a MemoryError if the limit is too small for one run: all values of the program,
+// which exist until its end, and the outputs.
 func (b budget) checkRun(p *graph.Program, sizes graph.Sizes) error {
 	total, most, largest := int64(0), int64(0), ""
 	for _, i := range p.Code {

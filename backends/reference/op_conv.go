@@ -30,7 +30,8 @@ func matmul(attr graph.Attr, x, z []operand) error {
 	return nil
 }
 
-// A convolution is the geometry of conv2d and its gradients: x [N C H W], w [O C/groups KH KW], y [N O OH OW].
+// A convolution is the geometry of conv2d and its gradients: x [N C H W], w [O C/groups KH KW], y
+// [N O OH OW].
 type convolution struct {
 	graph.ConvAttr
 	n, c, h, w, o, kh, kw, oh, ow int
@@ -41,8 +42,8 @@ func geometry(attr graph.Attr, x, w, y operand) convolution {
 		x.dims[0], x.dims[1], x.dims[2], x.dims[3], w.dims[0], w.dims[2], w.dims[3], y.dims[2], y.dims[3]}
 }
 
-// rows visits the triples of positions that y[n,o,i,j] += w[o,c,p,q]·x[n,c,i·s+p-top,j·s+q-left] joins, leaving out
-// the padding. All j of a row are one visit: for t < count the positions are y+t, w and x+t·stride.
+// rows visits the triples of positions in y[n,o,i,j] += w[o,c,p,q]·x[n,c,i·s+p-top,j·s+q-left],
+// except those in the padding. All j of a row are one visit: y+t, w and x+t·stride for t < count.
 func (g convolution) rows(visit func(y, w, x, count, stride int)) {
 	perGroup := g.c / g.Groups
 	sh, sw, top, left := g.Stride[0], g.Stride[1], g.Pad[0], g.Pad[2]

@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// largest returns the positions of the keep largest scores. NaN ranks above every number; ties go to the lowest position.
+// largest returns the positions of the keep largest scores. NaN is larger than every number. Of
+// equal scores the lowest position is first.
 func largest(scores []float64, keep int) []int {
 	order := make([]int, len(scores))
 	for k := range order {

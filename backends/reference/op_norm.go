@@ -7,14 +7,14 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A grouping says which elements of x share a mean and a variance. Member k of group g stands at position at,
-// and its gamma and beta at channel.
+// A grouping maps elements of x to groups that share a mean and a variance. Member k of group g is
+// element at of x, and has element channel of gamma and beta.
 type grouping struct {
 	groups, members int
 	member          func(g, k int) (at, channel int)
 }
 
-// byChannel groups x [N C …] for batch normalisation: one group a channel.
+// byChannel returns the groups of batch normalization of x [N C …]: one for each channel.
 func byChannel(x operand) grouping {
 	channels, inner := x.dims[1], array.Count(x.dims[2:])
 	return grouping{channels, x.dims[0] * inner, func(g, k int) (at, channel int) {
@@ -22,13 +22,14 @@ func byChannel(x operand) grouping {
 	}}
 }
 
-// byRow groups x […, D] for layer normalisation: one group a row.
+// byRow returns the groups of layer normalization of x […, D]: one for each row.
 func byRow(x operand) grouping {
 	width := x.dims[len(x.dims)-1]
 	return grouping{x.size() / width, width, func(g, k int) (at, channel int) { return g*width + k, k }}
 }
 
-// normalize computes y = gamma·(x-mean)/√(var+eps)+beta, and mean and the biased var, of each group.
+// normalize computes y = gamma·(x-mean)/√(var+eps)+beta, and mean and the biased var, of each
+// group.
 func (s grouping) normalize(eps float64, x, gamma, beta, y, mean, variance []float64) {
 	for g := range s.groups {
 		m, v := 0.0, 0.0

@@ -6,7 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// windows visits each element y of a pooled image, with the positions of its window in x, in row-major order, without the padding.
+// windows visits each element y of a pooled image, with the positions of its window in x, in
+// row-major order, without the padding.
 func windows(a graph.PoolAttr, x, y operand, visit func(y int, window []int)) {
 	h, w, oh, ow := x.dims[2], x.dims[3], y.dims[2], y.dims[3]
 	var window []int
@@ -25,7 +26,8 @@ func windows(a graph.PoolAttr, x, y operand, visit func(y int, window []int)) {
 	}
 }
 
-// first returns which of the positions holds the first NaN of x, or else its first maximum.
+// first returns the one of the positions that has the first NaN of x or, without one, its first
+// maximum.
 func first(x []float64, positions []int) int {
 	best := positions[0]
 	for _, k := range positions[1:] {

@@ -2,7 +2,8 @@ package reference
 
 import "github.com/compressaware/cram/sdk/graph"
 
-// reduced returns the strides of the result of a reduction seen from its operand: 0 along the axes that vanish.
+// reduced returns the strides of the result of a reduction by the axes of its operand: 0 along the
+// axes that are reduced.
 func reduced(dims, axes []int) []int {
 	kept := append([]int(nil), dims...)
 	for _, ax := range axes {

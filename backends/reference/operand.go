@@ -9,7 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// An array is a tensor as the kernels see it, row-major.
+// An operand is a tensor as the kernels use it, row-major.
 type operand struct {
 	dtype array.DType
 	dims  []int
@@ -37,7 +37,7 @@ func (a operand) is(t graph.Type) bool {
 	return fixed && a.sameType(operand{dtype: t.DType, dims: dims})
 }
 
-// round gives the elements the precision of their type.
+// round rounds the elements to the precision of their type.
 func (a operand) round() {
 	if a.dtype == array.F32 {
 		for k, v := range a.f {
@@ -65,8 +65,8 @@ func strides(dims []int) []int {
 	return s
 }
 
-// walk visits every index of an array with extents dims, in row-major order: k counts them, and j is
-// offset + Σ index[ax]·stride[ax], the place of the same index in another array.
+// walk visits every index of an array with the given dimensions, in row-major order: k counts them,
+// and j is offset + Σ index[ax]·stride[ax], the position of the same index in another array.
 func walk(dims []int, offset int, stride []int, visit func(k, j int)) {
 	index := make([]int, len(dims))
 	for k, j := 0, offset; ; k++ {
@@ -87,7 +87,7 @@ func walk(dims []int, offset int, stride []int, visit func(k, j int)) {
 	}
 }
 
-// decode returns the array that v stands for.
+// decode returns the decoded v.
 func decode(v array.Value) (operand, error) {
 	t, err := v.Decode()
 	if err != nil {
@@ -160,7 +160,8 @@ func (a operand) store(t array.Tensor) {
 	}
 }
 
-// setFloat sets element k to v: truncated and clamped for an integer type (NaN gives 0), v ≠ 0 for a bit.
+// setFloat sets element k to v: truncated and clamped for an integer type (NaN gives 0), v ≠ 0 for
+// a bit.
 func (a operand) setFloat(k int, v float64) {
 	switch {
 	case a.dtype.Float():
@@ -178,7 +179,8 @@ func (a operand) setFloat(k int, v float64) {
 	}
 }
 
-// setInt sets element k to v: rounded once for a float type, clamped for a smaller integer type, v ≠ 0 for a bit.
+// setInt sets element k to v: rounded once for a float type, clamped for a smaller integer type, v
+// ≠ 0 for a bit.
 func (a operand) setInt(k int, v int64) {
 	switch a.dtype {
 	case array.F32:

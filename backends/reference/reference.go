@@ -1,12 +1,15 @@
-// Package reference is the backend that defines every op: plain Go, slow, and written to be seen right.
+// Package reference is the backend that defines the result of every op. It is plain Go and slow;
+// its code is short enough to be checked by reading.
 //
-// Each op has one kernel, a function over whole arrays, in the table of kernels.go; the files op_*.go stand beside their
-// namesakes in sdk/graph. Floats are held as float64 whatever their declared type, integers and bits as int64, and a
-// result declared F32 is rounded to float32 once, after its op. So this backend is at least as exact as any other, and
+// Each op has one kernel, a function over whole arrays, in the table of kernels.go. The files
+// op_*.go have the names of the files of package graph that declare their ops. Floats of all types
+// are computed in float64, integers and bits in int64. A result of type F32 is rounded to float32
+// once, after its op. So this backend is at least as exact as any other, and package
 // backends/backendtest measures the others by their distance from it.
 //
-// F32 and F64 are computed with; I8, I32, I64 and Bit are held and moved. F16 and BF16 are storage types: a program that
-// has values of them gets a [backends.UnsupportedError] from Compile.
+// F32 and F64 have arithmetic; I8, I32, I64 and Bit can be kept, moved and compared. F16 and BF16
+// are storage types: Compile returns a [backends.UnsupportedError] for a program that has values of
+// them.
 package reference
 
 import (
@@ -22,7 +25,7 @@ const (
 	instructionSet = "go"
 )
 
-// New returns the reference backend. It holds nothing but the sessions' tensors and never fails.
+// New returns the reference backend. It has no resources apart from the tensors of its sessions.
 func New() backends.Backend { return &backend{} }
 
 type backend struct{ closed atomic.Bool }
@@ -46,5 +49,5 @@ func (b *backend) Close() error {
 	return nil
 }
 
-// supported reports whether the kernels hold values of type d.
+// supported reports whether the kernels have values of type d.
 func supported(d array.DType) bool { return d.Valid() && d != array.F16 && d != array.BF16 }

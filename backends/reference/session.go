@@ -13,7 +13,7 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A session is a map of slots. An array in it is never written to, only replaced.
+// A session is a map of slots. Kernels never write to an array in it; an update replaces it.
 type session struct {
 	backend *backend
 	closed  atomic.Bool
@@ -22,7 +22,7 @@ type session struct {
 	slots map[string]operand
 }
 
-// alive returns why work must stop: closed, or cancelled.
+// alive returns the reason why a call ends: ErrClosed or the error of the context.
 func (s *session) alive(ctx context.Context) error {
 	if s.closed.Load() || s.backend.closed.Load() {
 		return backends.ErrClosed
@@ -101,7 +101,7 @@ func (s *session) Compile(ctx context.Context, p *graph.Program, o backends.Opti
 	return e, nil
 }
 
-// called names the call that failed, except for a MemoryError, which is complete.
+// called adds the name of the call to an error, except to a MemoryError, which is complete.
 func called(call string, err error) error {
 	if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) {
 		return memory
@@ -109,7 +109,7 @@ func called(call string, err error) error {
 	return fmt.Errorf("reference: %s: %w", call, err)
 }
 
-// lacking lists what this backend cannot run, each thing once.
+// lacking lists what this backend lacks for a program, each op and type once.
 func lacking(p *graph.Program) []string {
 	var missing []string
 	for _, i := range p.Code {
@@ -125,8 +125,8 @@ func lacking(p *graph.Program) []string {
 	return missing
 }
 
-// constants decodes what Options.Const holds for the slots of p. Values of other names are left alone, so that one set of
-// constants serves several programs.
+// constants decodes the values of Options.Const for the slots of p. It ignores values of other
+// names, so that several programs can have the same constants.
 func constants(p *graph.Program, values map[string]array.Value) (map[string]operand, error) {
 	consts := make(map[string]operand, len(values))
 	for slot, v := range values {
