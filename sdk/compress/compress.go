@@ -39,6 +39,8 @@ type Weight struct {
 // A MomentUser is a [Compressor] that uses [Weight.InputMoments] when UsesInputMoments returns true.
 type MomentUser interface {
 	Compressor
+
+	// UsesInputMoments reports whether Compress reads the moments. The result never changes.
 	UsesInputMoments() bool
 }
 

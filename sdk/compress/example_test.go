@@ -2,14 +2,17 @@ package compress_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"strings"
+	"testing"
 
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/compress/compresstest"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -205,8 +208,10 @@ func ExampleCheck() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(compress.Check(compress.TopK(0.75), w, []compress.Compressed{result}))
-	// Output: compress: compressor topk:0.75: tensor fc1: mask: want bit[1 4], got bit[2 2]
+	err = compress.Check(compress.TopK(0.75), w, []compress.Compressed{result})
+	var fault *compress.ResultError
+	fmt.Println(errors.As(err, &fault), err)
+	// Output: true compress: compressor topk:0.75: tensor fc1: mask: want bit[1 4], got bit[2 2]
 }
 
 func ExampleMask() {
@@ -235,3 +240,44 @@ func ExampleValues() {
 	fmt.Println(t.F32())
 	// Output: [0.5 1]
 }
+
+// above keeps the weights with |w| above a threshold. By its method Build it is a GraphCompressor,
+// so it runs inside the training step.
+type above float32
+
+func (t above) String() string { return fmt.Sprintf("above:%v", float32(t)) }
+
+func (t above) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	out := make([]compress.Compressed, len(w))
+	for i, x := range w {
+		if !x.Prunable() {
+			continue
+		}
+		var err error
+		data := x.Data.F32()
+		if out[i], err = compress.Mask(x.Dims, func(k int) bool { return max(data[k], -data[k]) > float32(t) }); err != nil {
+			return nil, err
+		}
+	}
+	return out, ctx.Err()
+}
+
+func (t above) Build(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode {
+	out := make([]compress.CompressedNode, len(w))
+	for i, x := range w {
+		out[i].Value = x.W
+		if x.Prunable() {
+			size := b.Abs(x.W)
+			out[i].Mask = b.Less(b.ConstLike(size, float64(t)), size)
+			out[i].Value = b.Mask(x.W, out[i].Mask)
+		}
+	}
+	return out
+}
+
+func ExampleGraphCompressor() {
+	show(above(3), kernel("fc1", 1, 4, 1, -8, 3, 5))
+	// Output: fc1 [0 -8 0 5]
+}
+
+func TestAbove(t *testing.T) { compresstest.Run(t, above(0.3), compresstest.Options{}) }

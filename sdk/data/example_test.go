@@ -270,3 +270,37 @@ func ExampleNewRandom() {
 	// Output:
 	// 98 68 12
 }
+
+func ExampleKnownSets() {
+	for _, known := range data.KnownSets() {
+		fmt.Println(known.Name, len(known.Augment))
+	}
+	// Output:
+	// cifar10 2
+	// fashion-mnist 2
+	// mnist 1
+	// shapes 0
+}
+
+// Fetch puts the files where MNIST looks for them.
+func ExampleMNIST() {
+	if err := data.Fetch(context.Background(), "mnist", "datasets", data.FetchOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	test, err := data.MNIST("datasets", data.Test)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(test.Len())
+}
+
+func ExampleFashionMNIST() {
+	if err := data.Fetch(context.Background(), "fashion-mnist", "datasets", data.FetchOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	train, err := data.FashionMNIST("datasets", data.Train)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(train.Classes())
+}

@@ -1,9 +1,13 @@
 package nn_test
 
 import (
+	"context"
 	"fmt"
 	"log"
+	"math/rand/v2"
 
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/backends/reference"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -125,23 +129,84 @@ func ExampleSequential() {
 	// Output: 0.weight 3.weight f32[N 10]
 }
 
-// Functions become layers by Func.
+// A new layer from a function: the sum of x and its square.
 func ExampleFunc() {
-	for _, f := range []nn.Func{nn.ReLU, nn.ReLU6, nn.GELU, nn.Sigmoid, nn.Tanh, nn.Flatten, nn.GlobalAvgPool} {
-		_, output, err := nn.Declare(f, graph.Batch(16, 4, 4))
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(output)
+	f := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node { return p.Add(x, p.Mul(x, x)) })
+	fmt.Println(apply(f, 1, 2, 3))
+	// Output: [2 6 12]
+}
+
+func ExampleReLU() {
+	fmt.Println(apply(nn.Func(nn.ReLU), -1, 0, 2))
+	// Output: [0 0 2]
+}
+
+func ExampleReLU6() {
+	fmt.Println(apply(nn.Func(nn.ReLU6), -1, 2, 8))
+	// Output: [0 2 6]
+}
+
+func ExampleGELU() {
+	fmt.Printf("%.4f\n", apply(nn.Func(nn.GELU), -1, 0, 1))
+	// Output: [-0.1587 0.0000 0.8413]
+}
+
+func ExampleSigmoid() {
+	fmt.Printf("%.4f\n", apply(nn.Func(nn.Sigmoid), -1, 0, 1))
+	// Output: [0.2689 0.5000 0.7311]
+}
+
+func ExampleTanh() {
+	fmt.Printf("%.4f\n", apply(nn.Func(nn.Tanh), -1, 0, 1))
+	// Output: [-0.7616 0.0000 0.7616]
+}
+
+func ExampleFlatten() {
+	_, output, err := nn.Declare(nn.Func(nn.Flatten), graph.Batch(16, 4, 4))
+	if err != nil {
+		log.Fatal(err)
 	}
-	// Output:
-	// f32[N 16 4 4]
-	// f32[N 16 4 4]
-	// f32[N 16 4 4]
-	// f32[N 16 4 4]
-	// f32[N 16 4 4]
-	// f32[N 256]
-	// f32[N 16]
+	fmt.Println(output)
+	// Output: f32[N 256]
+}
+
+func ExampleGlobalAvgPool() {
+	_, output, err := nn.Declare(nn.Func(nn.GlobalAvgPool), graph.Batch(16, 4, 4))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(output)
+	// Output: f32[N 16]
+}
+
+// apply returns the output of a model for a batch of one vector.
+func apply(m nn.Model, x ...float32) []float32 {
+	b := graph.NewBuilder()
+	p := nn.NewPass(b, nn.Infer)
+	b.Output("y", m.Forward(p, b.Input("x", array.F32, graph.Batch(len(x)))))
+	program, err := b.Program()
+	if err != nil {
+		log.Fatal(err)
+	}
+	input, err := array.FromF32(x, 1, len(x))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	session, err := reference.New().NewSession(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	executable, err := session.Compile(ctx, program, backends.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	out, err := executable.Run(ctx, []array.Tensor{input}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return out[0].F32()
 }
 
 // A convolution whose weights and bias begin as in torchvision's VGG.
@@ -157,4 +222,37 @@ func ExampleInit() {
 	}
 	fmt.Println(values["bias"].F32()[:3])
 	// Output: [0 0 0]
+}
+
+func ExampleConstant() {
+	fmt.Println(draw(nn.Constant(0.5), 3))
+	// Output: [0.5 0.5 0.5]
+}
+
+func ExampleUniform() {
+	fmt.Printf("%.4f\n", draw(nn.Uniform(0.1), 3))
+	// Output: [0.0353 -0.0077 0.0017]
+}
+
+func ExampleNormal() {
+	fmt.Printf("%.4f\n", draw(nn.Normal(0.01), 3))
+	// Output: [0.0197 -0.0043 0.0034]
+}
+
+// The weights of a convolution from 3 to 1 channels have fan-in 27 and fan-out 9.
+func ExampleKaimingUniform() {
+	fmt.Printf("%.4f\n", draw(nn.KaimingUniform, 1, 3, 3, 3)[:3])
+	// Output: [0.0679 -0.0149 0.0033]
+}
+
+func ExampleKaimingNormal() {
+	fmt.Printf("%.4f\n", draw(nn.KaimingNormal, 1, 3, 3, 3)[:3])
+	// Output: [0.9293 -0.2034 0.1593]
+}
+
+// draw returns initial values for a tensor of the given dimensions.
+func draw(init nn.Init, dims ...int) []float32 {
+	v := make([]float32, array.Count(dims))
+	init(rand.New(rand.NewPCG(1, 2)), dims, v)
+	return v
 }

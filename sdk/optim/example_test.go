@@ -171,3 +171,24 @@ func ExampleSchedule() {
 	fmt.Println(s, s.LR(optim.Progress{Epoch: 2, Epochs: 5}))
 	// Output: halving(0.1) 0.025
 }
+
+// shrink moves to (1-s)·θ.
+type shrink float64
+
+func (s shrink) String() string { return fmt.Sprintf("%g·θ", 1-float64(s)) }
+
+func (s shrink) Apply(b *graph.Builder, w optim.Weights, _ []optim.Grads) optim.Weights {
+	moved := append(optim.Weights(nil), w...)
+	for i := range moved {
+		moved[i].W = b.Scale(w[i].W, 1-float64(s))
+	}
+	return moved
+}
+
+// A method with a new move.
+func ExampleMove() {
+	m := optim.CrAMPlus(0, compress.TopK(0.9))
+	m.Points[1].Move = shrink(0.25)
+	fmt.Println(m)
+	// Output: cram+ 1·∇(θ) + 1·∇(C(0.75·θ)) C∈{topk:0.9}
+}

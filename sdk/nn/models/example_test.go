@@ -76,19 +76,16 @@ func ExampleMLP() {
 	// Output: 259
 }
 
+// A shallow network for images of 96×96 pixels.
 func ExampleMobileNet() {
-	m := models.MobileNetV1(0.25, 5)
+	m := models.MobileNet{Stem: 8, Widths: []int{16, 32, 32}, Strides: []int{1, 2, 1}, Classes: 5}
 	fmt.Println(count(m, graph.Batch(3, 96, 96)))
-	// Output: 214357
+	// Output: 2837
 }
 
-// ResNet-20 for CIFAR-10 and its variant without parameters in the shortcuts.
 func ExampleResNet20() {
 	fmt.Println(count(models.ResNet20(10), graph.Batch(3, 32, 32)))
-	fmt.Println(count(models.ResNet20A(10), graph.Batch(3, 32, 32)))
-	// Output:
-	// 272474
-	// 269722
+	// Output: 272474
 }
 
 // ResNet-50 with the names and shapes of torchvision.
@@ -114,4 +111,45 @@ func ExampleSmallCNN() {
 func ExampleLeNet300() {
 	fmt.Println(count(models.LeNet300(10), graph.Batch(1, 28, 28)))
 	// Output: 266610
+}
+
+func ExampleResNet20A() {
+	fmt.Println(count(models.ResNet20A(10), graph.Batch(3, 32, 32)))
+	// Output: 269722
+}
+
+func ExampleResNet32() {
+	fmt.Println(count(models.ResNet32(10), graph.Batch(3, 32, 32)))
+	// Output: 466906
+}
+
+func ExampleResNet56() {
+	fmt.Println(count(models.ResNet56(10), graph.Batch(3, 32, 32)))
+	// Output: 855770
+}
+
+func ExampleResNet18CIFAR() {
+	fmt.Println(count(models.ResNet18CIFAR(10), graph.Batch(3, 32, 32)))
+	// Output: 11173962
+}
+
+func ExampleResNet18() {
+	fmt.Println(count(models.ResNet18(1000), graph.Batch(3, 224, 224)))
+	// Output: 11689512
+}
+
+func ExampleResNet34() {
+	fmt.Println(count(models.ResNet34(1000), graph.Batch(3, 224, 224)))
+	// Output: 21797672
+}
+
+func ExampleVGG16BN() {
+	fmt.Println(count(models.VGG16BN(1000), graph.Batch(3, 224, 224)))
+	// Output: 138365992
+}
+
+// The narrowest published width.
+func ExampleMobileNetV1() {
+	fmt.Println(count(models.MobileNetV1(0.25, 1000), graph.Batch(3, 224, 224)))
+	// Output: 470072
 }
