@@ -275,7 +275,8 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// TestEnvironment holds that the plugin gets no other variables of the host than those of its command.
+// TestEnvironment holds that the plugin gets no other variables of the host than those of its
+// command.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("CRAM_TEST_SECRET", "the secret")
 	t.Setenv("CRAM_TEST_GIVEN", "what is given")

@@ -14,7 +14,8 @@ import (
 // unprintable changes what a terminal shows, and is long.
 var unprintable = "\x1b[2J\r\u202e" + strings.Repeat("x", 1<<20)
 
-// TestUnsupported holds that the missing ops are printable in an error, and not all of them are in it.
+// TestUnsupported holds that the missing ops are printable in an error, and not all of them are in
+// it.
 func TestUnsupported(t *testing.T) {
 	missing := make([]string, 10_000)
 	missing[0], missing[1] = "conv2d f64", unprintable
@@ -28,7 +29,8 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// TestPlanTexts holds that a plan crosses unchanged, and that a plan with an unprintable text is refused.
+// TestPlanTexts holds that a plan crosses unchanged, and that a plan with an unprintable text is
+// refused.
 func TestPlanTexts(t *testing.T) {
 	good := backends.Plan{
 		Device: "a processor", InstructionSet: "avx2", Threads: 2, Batch: 128,

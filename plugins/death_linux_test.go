@@ -17,8 +17,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestHeartbeat holds that a stopped plugin is killed and that the error of the running call has the
-// reason.
+// TestHeartbeat holds that a stopped plugin is killed and that the error of the running call has
+// the reason.
 func TestHeartbeat(t *testing.T) {
 	c := command("sleeps")
 	c.Heartbeat = 500 * time.Millisecond

@@ -25,8 +25,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Optional fields of the protocol: quantization, input moments, memory limit, plan. The tests run with a
-// plugin process, with a plugin in this process, and with a peer that does not know these fields.
+// Optional fields of the protocol: quantization, input moments, memory limit, plan. The tests run
+// with a plugin process, with a plugin in this process, and with a peer that does not know these
+// fields.
 
 // FieldPlugin is a plugin that reports the optional fields that it receives.
 var FieldPlugin = Plugin{Name: "fields", Version: "1", Compressor: momentUser{}, Backend: fieldBackend{}}
@@ -127,8 +128,8 @@ var optional = []protoreflect.FullName{
 	"cram.plugin.v1.CompileRequest.pin", "cram.plugin.v1.CompileReply.plan",
 }
 
-// removeOptional removes the optional fields of a message, as if an old peer had sent or read it, and
-// returns how many there were.
+// removeOptional removes the optional fields of a message, as if an old peer had sent or read it,
+// and returns how many there were.
 func removeOptional(m protoreflect.Message) (n int) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
@@ -148,8 +149,8 @@ func removeOptional(m protoreflect.Message) (n int) {
 	return n
 }
 
-// inMemory returns a client of a plugin that runs in this process. With old set, the optional fields do
-// not cross.
+// inMemory returns a client of a plugin that runs in this process. With old set, the optional
+// fields do not cross.
 func inMemory(t *testing.T, p Plugin, old bool) (*client, Info) {
 	t.Helper()
 	removed := 0
@@ -198,8 +199,8 @@ func inMemory(t *testing.T, p Plugin, old bool) (*client, Info) {
 	return c, info
 }
 
-// eachPeer runs a test with clients of FieldPlugin. With old set, the peer does not know the optional
-// fields.
+// eachPeer runs a test with clients of FieldPlugin. With old set, the peer does not know the
+// optional fields.
 func eachPeer(t *testing.T, test func(t *testing.T, c *client, info Info, old bool)) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -261,8 +262,8 @@ func TestQuantization(t *testing.T) {
 	})
 }
 
-// TestInputMoments holds that a compressor gets input moments when it asks for them and the host has
-// them.
+// TestInputMoments holds that a compressor gets input moments when it asks for them and the host
+// has them.
 func TestInputMoments(t *testing.T) {
 	weight := func(moments ...float32) []compress.Weight {
 		data, err := array.New(array.F32, 2, 3)
@@ -394,8 +395,8 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-// TestCloseSession holds that closing a session removes its executables at the plugin, and that of two
-// concurrent closes one succeeds.
+// TestCloseSession holds that closing a session removes its executables at the plugin, and that of
+// two concurrent closes one succeeds.
 func TestCloseSession(t *testing.T) {
 	c, info := inMemory(t, FieldPlugin, false)
 	s := openSession(t, c, info).(*session)

@@ -17,8 +17,8 @@ import (
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// role is the variable that makes the test binary a plugin: the plugins of the tests are processes of
-// this binary.
+// role is the variable that makes the test binary a plugin: the plugins of the tests are processes
+// of this binary.
 const role = "CRAM_TEST_ROLE"
 
 func TestMain(m *testing.M) {

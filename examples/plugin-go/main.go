@@ -1,10 +1,11 @@
-// Small is a compressor for cram in a process of its own: it zeroes the weights whose magnitude is below 0.01.
+// Small is a plugin for cram with one compressor, which sets weights with a magnitude below 0.01 to
+// zero.
 //
 //	go build -o small .
 //	cram plugin test ./small
 //	cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --levels plugin:./small --out net.cram
 //
-// In a program of yours it is a value: plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"}).
+// A Go program starts it with plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"}).
 package main
 
 import (
@@ -15,18 +16,22 @@ import (
 )
 
 func main() {
-	plugins.Serve(plugins.Plugin{Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01", zeroSmall)})
+	plugins.Serve(plugins.Plugin{
+		Name: "small", Version: "1.0.0", Compressor: compress.Func("small:0.01", zeroSmall),
+	})
 }
 
+// zeroSmall returns a mask for each weight that can be pruned.
 func zeroSmall(_ context.Context, weights []compress.Weight) (out []compress.Compressed, err error) {
 	out = make([]compress.Compressed, len(weights))
 	for i, w := range weights {
 		values := w.Data.F32()
 		if !w.Prunable() || values == nil {
-			continue // a bias or the like, or no f32: it stays as it is
+			continue // a bias, for example, or not f32: it is unchanged
 		}
-		out[i], err = compress.Mask(w.Dims, func(j int) bool { return !(-0.01 < values[j] && values[j] < 0.01) }) // so that NaN stays visible
-		if err != nil {
+		// The condition keeps NaN, so that a check finds it.
+		keep := func(j int) bool { return !(-0.01 < values[j] && values[j] < 0.01) }
+		if out[i], err = compress.Mask(w.Dims, keep); err != nil {
 			return nil, err
 		}
 	}

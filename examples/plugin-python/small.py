@@ -1,17 +1,18 @@
-"""A compressor for cram in a process of its own: it zeroes the weights whose magnitude is below a threshold.
+"""A plugin for cram with one compressor, which sets weights with a magnitude below a threshold to zero.
 
-Set it up, in this folder; the second command makes plugin_pb2.py and plugin_pb2_grpc.py from the protocol:
+To set it up in this directory (the second command generates plugin_pb2.py and plugin_pb2_grpc.py from the protocol):
 
     python3 -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python -m grpc_tools.protoc -I ../../plugins/protocol/v1 --python_out=. --grpc_python_out=. plugin.proto
 
-Use it wherever the command line takes a compressor, for example:
+To use it as a compressor on the command line:
 
     cram plugin test 'venv/bin/python?small.py&0.01'
-    cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --levels 'plugin:venv/bin/python?small.py&0.01' --out net.cram
+    cram train --model small-cnn --data shapes --method cram+ --rho 0.05 \
+        --levels 'plugin:venv/bin/python?small.py&0.01' --out net.cram
 
-With --stream behind the threshold the weights come over gRPC instead of shared memory; nothing else changes. All that is needed to
-write it stands in docs/plugins.md and plugins/protocol/v1/plugin.proto. numpy works in the shared memory itself: no weight is copied.
+With --stream after the threshold the weights cross in gRPC instead of shared memory; nothing else changes. The plugin
+follows docs/plugins.md and plugins/protocol/v1/plugin.proto. numpy uses the shared memory itself: no weight is copied.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import base64
 import concurrent.futures
 import contextlib
 import datetime
+import logging
 import mmap
 import os
 import shutil
@@ -42,7 +44,7 @@ CHUNK = 1 << 20
 
 
 class Regions(services.MemoryServicer):
-    """The regions by number, each an array of bytes: shared memory from standard input, or our own where the host calls Memory."""
+    """The regions by number, as arrays of bytes: shared memory from standard input, or copies for the service Memory."""
 
     def __init__(self):
         self.arrays = {}
@@ -50,29 +52,29 @@ class Regions(services.MemoryServicer):
 
     def put(self, number, array, replaced):
         with self.changed:
-            self.arrays.pop(replaced, None)  # unmapped as soon as no call looks at it any more
+            self.arrays.pop(replaced, None)  # unmapped when no call uses it any more
             if number:
                 self.arrays[number] = array
             self.changed.notify_all()
 
     def span(self, span):
-        """The bytes of a span. A call may come before its region: then wait."""
+        """Returns the bytes of a span. A call can arrive before its region, which it then waits for."""
         if not span.bytes:
             return numpy.empty(0, numpy.uint8)
         with self.changed:
             if not self.changed.wait_for(lambda: span.region in self.arrays, timeout=10):
-                raise LookupError(f"region {span.region} did not come")
+                raise LookupError(f"region {span.region} did not arrive")
             return self.arrays[span.region][span.offset : span.offset + span.bytes]
 
     def receive(self, stdin):
-        """Takes regions from standard input until the host is gone."""
+        """Reads regions from standard input until the host closes it."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(stdin, 24, 1)
             if not message:
                 return
             magic, version, direction, _, number, replaced, size = struct.unpack("<4sBBHIIQ", message)
             if magic != b"cram" or version != 1:
-                raise ValueError(f"expected a message of version 1, got {message!r}")
+                raise ValueError(f"want a message of version 1, got {message!r}")
             array = None
             if number:
                 access = mmap.PROT_READ if direction == 1 else mmap.PROT_READ | mmap.PROT_WRITE
@@ -112,24 +114,24 @@ class Small(services.PluginServicer, services.CompressorServicer):
 
     def Compress(self, request, context):
         with self.call(context):
-            return protocol.CompressReply(answers=[self.answer(w) for w in request.weights])
+            return protocol.CompressReply(results=[self.compress(w) for w in request.weights])
 
-    def answer(self, weight):
-        if not weight.HasField("keep") or weight.data.dtype != protocol.F32:
-            return protocol.Answer()  # a bias or the like, or no f32: it stays as it is
+    def compress(self, weight):
+        if not weight.HasField("mask") or weight.data.dtype != protocol.F32:
+            return protocol.Result()  # a bias, for example, or not f32: it is unchanged
         w = self.regions.span(weight.data.data).view("<f4")
-        keep = ~(numpy.abs(w) < numpy.float32(self.threshold))  # so that NaN stays visible
-        self.regions.span(weight.keep)[:] = numpy.packbits(keep, bitorder="little")
-        return protocol.Answer(keep=True)
+        mask = ~(numpy.abs(w) < numpy.float32(self.threshold))  # keeps NaN, so that a check finds it
+        self.regions.span(weight.mask)[:] = numpy.packbits(mask, bitorder="little")
+        return protocol.Result(mask=True)
 
     def Cancel(self, request, context):
-        return protocol.CancelReply()  # a call takes milliseconds: it ends by itself
+        return protocol.CancelReply()  # a call takes milliseconds: it is not stopped early
 
     @contextlib.contextmanager
     def call(self, context):
         with self.changed:
             if self.draining:
-                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "small is draining and takes no more calls")
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "small is draining and accepts no more calls")
             self.calls += 1
         try:
             yield
@@ -146,7 +148,7 @@ class Small(services.PluginServicer, services.CompressorServicer):
 
 
 def certificate():
-    """A key and a certificate for this run, both PEM, and the certificate again as the handshake wants it."""
+    """Returns a new key and its certificate, both PEM, and the certificate in the form of the handshake."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now, day = datetime.datetime.now(datetime.timezone.utc), datetime.timedelta(days=1)
@@ -163,7 +165,7 @@ def certificate():
 
 
 def listen(server):
-    """Opens the plugin's socket and returns its path and its certificate, "" where the host wants none."""
+    """Opens the plugin's socket and returns its path and its certificate, "" without TLS."""
     path = os.path.join(os.environ["PLUGIN_UNIX_SOCKET_DIR"], "small")
     host = os.environ.get("PLUGIN_CLIENT_CERT", "")
     if not host:
@@ -176,13 +178,14 @@ def listen(server):
 
 
 def main():
-    options = argparse.ArgumentParser(description="A compressor plugin: zeroes the weights below a threshold.")
+    options = argparse.ArgumentParser(description="A compressor plugin: sets weights below a threshold to zero.")
     options.add_argument("threshold", type=float)
-    options.add_argument("--stream", action="store_true", help="take the weights over gRPC, not in shared memory")
+    options.add_argument("--stream", action="store_true", help="get the weights in gRPC, not in shared memory")
     options = options.parse_args()
     if os.environ.get("CRAM_PLUGIN") != "e7c2a4d08f1b4c6f":
-        sys.exit("small.py is a plugin, which cram starts: cram plugin info 'venv/bin/python?small.py&0.01'")
+        sys.exit("small.py is a plugin and is started by cram: cram plugin info 'venv/bin/python?small.py&0.01'")
 
+    logging.basicConfig()  # gRPC logs exceptions of calls with their traceback
     regions = Regions()
     plugin = Small(options.threshold, regions, options.stream)
     alive = health.HealthServicer()
@@ -190,15 +193,15 @@ def main():
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 16 << 20)])
     services.add_PluginServicer_to_server(plugin, server)
     services.add_CompressorServicer_to_server(plugin, server)
-    services.add_MemoryServicer_to_server(regions, server)  # for a host that cannot share
+    services.add_MemoryServicer_to_server(regions, server)  # for a host without shared memory
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)
     path, encoded = listen(server)
     server.start()
     print(f"1|1|unix|{path}|grpc|{encoded}", flush=True)
 
     regions.receive(socket.socket(fileno=0))
-    shutil.rmtree(os.environ["PLUGIN_UNIX_SOCKET_DIR"], ignore_errors=True)  # a host that was killed could not
-    os._exit(0)  # calls under way have nobody to answer to
+    shutil.rmtree(os.environ["PLUGIN_UNIX_SOCKET_DIR"], ignore_errors=True)  # a killed host cannot remove it
+    os._exit(0)  # also ends running calls
 
 
 main()

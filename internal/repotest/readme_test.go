@@ -18,10 +18,10 @@ import (
 // whole file, "<!-- go: FILE#FUNC -->" for a function, or for the body of an Example.
 var snippet = regexp.MustCompile("(?s)(?:<!-- go: (\\S+) -->\n)?```go\n(.*?)```")
 
-// TestSnippets holds that every block of Go in README.md and docs/guide.md is the text of a file
-// that the tests compile. With -update it writes the blocks.
+// TestSnippets holds that every block of Go in README.md, docs/guide.md and docs/plugins.md is the
+// text of a file that the tests compile. With -update it writes the blocks.
 func TestSnippets(t *testing.T) {
-	for _, name := range []string{"../../README.md", "../../docs/guide.md"} {
+	for _, name := range []string{"../../README.md", "../../docs/guide.md", "../../docs/plugins.md"} {
 		text := read(t, name)
 		found := 0
 		got := snippet.ReplaceAllStringFunc(text, func(block string) string {

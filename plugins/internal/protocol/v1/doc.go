@@ -1,7 +1,6 @@
-// Package protocol is version 1 of the protocol between cram and its plugins: messages and services generated from
-// plugin.proto, whose comments are the documentation. A Go plugin needs none of it, package plugins speaks it for one;
-// a plugin in another language is written from plugin.proto and docs/plugins.md.
+// Package protocol contains the Go code of version 1 of the protocol between cram and its plugins.
+// It is generated from plugins/protocol/v1/plugin.proto, whose comments document it. Go plugins use
+// package plugins instead. Plugins in other languages use plugin.proto and docs/plugins.md.
 //
-// The file is released and grows only as its first comment says. Protoc and its two Go plugins write the .pb.go files;
-// .ci/protocol fetches them, in fixed versions, and regenerates.
+// .ci/protocol regenerates the code with fixed versions of protoc and its Go plugins.
 package protocol
