@@ -7,9 +7,13 @@ import (
 	"math"
 
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
 )
 
 // A plugin with a compressor that sets small weights to zero.
@@ -31,6 +35,28 @@ func ExampleServe() {
 		})})
 }
 
+// A training uses a plugin like a local compressor.
+func ExampleCompressor() {
+	ctx := context.Background()
+	c, err := plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	set, err := data.Shapes(1000, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	trainer := sdk.Trainer{Model: models.SmallCNN(10), Epochs: 1, Method: optim.CrAMPlus(0.05, c)}
+	net, err := trainer.Fit(ctx, set, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := net.Save("net.cram"); err != nil {
+		log.Fatal(err)
+	}
+}
+
 // A plugin is used like a local compressor. Here the program is the test binary, with the
 // compressor TopK(0.9).
 func ExampleLaunchCompressor() {
@@ -39,11 +65,11 @@ func ExampleLaunchCompressor() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	data, err := array.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
+	x, err := array.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
 	if err != nil {
 		log.Fatal(err)
 	}
-	w := []compress.Weight{{Meta: compress.Meta{Name: "fc.weight", Role: graph.Kernel, Dims: data.Dims}, Data: data}}
+	w := []compress.Weight{{Meta: compress.Meta{Name: "fc.weight", Role: graph.Kernel, Dims: x.Dims}, Data: x}}
 	out, err := c.Compress(context.Background(), w)
 	if err != nil {
 		log.Fatal(err)
