@@ -33,8 +33,8 @@ const (
 	ofLargest
 )
 
-// exact: moved, compared or correctly rounded (IEEE 754 asks this of + - · / √), hence equal. -0
-// equals 0.
+// exact is the bound of results that are moved, compared or rounded correctly, as IEEE 754 defines
+// + - · / √. -0 equals 0.
 var exact = bound{}
 
 // within returns the bound n·u relative to s.

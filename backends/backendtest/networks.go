@@ -18,8 +18,8 @@ type network struct {
 	steps   int
 }
 
-// trajectory bounds a network's results: each step's errors pass through the next, and
-// normalisation and roots amplify them.
+// trajectory bounds the results of a network. The errors of a step pass through the next one;
+// normalization and roots amplify them.
 var trajectory = within(4096, ofLargest)
 
 func (s *suite) testNetworks(t *testing.T) {

@@ -67,8 +67,8 @@ func same(p int) [4]int { return [4]int{p, p, p, p} }
 
 func stride(s int) [2]int { return [2]int{s, s} }
 
-// convs go through the shapes where blocked kernels have seams: channels around 16, one pixel, odd
-// widths, strides that do not divide, padding on some sides only, groups and depthwise.
+// convs are the shapes at which blocked kernels change their path: about 16 channels, one pixel,
+// odd widths, strides that do not divide, padding on some sides only, groups, depthwise.
 func convs() []convCase {
 	k := func(n int) [2]int { return [2]int{n, n} }
 	conv := func(stride [2]int, pad [4]int, groups int) graph.ConvAttr {

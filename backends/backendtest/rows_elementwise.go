@@ -12,10 +12,10 @@ import (
 // of work.
 var sizes = []int{1, 2, 7, 15, 16, 17, 31, 33, 64, 100, 1023, 70001}
 
-// elementwiseRows: what IEEE 754 rounds correctly is exact. exp, expm1, log, tanh, sigmoid and erf
-// are computed by polynomials, good to a few units; their gradients are short products and
-// differences of those results, which cancel (1 - y² where |y| is near 1), so they are held against
-// the largest.
+// elementwiseRows: IEEE 754 defines + - · / and √ exactly. exp, expm1, log, tanh, sigmoid and erf
+// are polynomials with an error of a few units. Their gradients are short products and differences
+// of the results, which cancel (1 - y² where |y| is near 1), so their bound is relative to the
+// largest element.
 func elementwiseRows() []row {
 	library, derivative := within(8, ofResult), within(16, ofLargest)
 	return []row{
@@ -42,7 +42,7 @@ func elementwiseRows() []row {
 		unaryRow(graph.OpErf, library, derivative, (*graph.Builder).Erf, wide, special),
 		unaryRow(graph.OpAbs, exact, exact, (*graph.Builder).Abs, coarse, special),
 		unaryRow(graph.OpRelu, exact, exact, (*graph.Builder).Relu, coarse, special),
-		// c need not be a float32: the reference multiplies by it in full, others by its rounding.
+		// The reference multiplies by c in float64, other backends by c rounded to float32.
 		unaryRow(graph.OpScale, within(2, ofResult), within(2, ofResult),
 			func(b *graph.Builder, x graph.Node) graph.Node { return b.Scale(x, 0.3) }, wide, special),
 		unaryRow(graph.OpShift, within(2, ofLargest), exact,
@@ -66,8 +66,8 @@ func draw(dims ...int) opCase {
 	}}
 }
 
-// unaryRow runs a function of one element over vectors of all sizes, and over special values,
-// forward only.
+// unaryRow runs a function of one element over vectors of all sizes and, forward only, over special
+// values.
 func unaryRow(op graph.Op, forward, backward bound, f func(*graph.Builder, graph.Node) graph.Node, fill, odd func(float64, int) float64) row {
 	build := func(b *graph.Builder, x []graph.Node) []graph.Node { return []graph.Node{f(b, x[0])} }
 	r := row{op, forward, backward, nil}
@@ -81,8 +81,8 @@ func unaryRow(op graph.Op, forward, backward bound, f func(*graph.Builder, graph
 	return r
 }
 
-// binaryRow runs a function of two elements over equal and broadcast shapes. Gradients of the
-// latter are sums, held by the sum's own row, so only equal shapes are differentiated here.
+// binaryRow runs a function of two elements over equal and broadcast shapes. It takes gradients of
+// equal shapes only: those of broadcast shapes are sums, which the row of sum covers.
 func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x, y graph.Node) graph.Node, fill func(float64, int) float64) row {
 	build := func(b *graph.Builder, x []graph.Node) []graph.Node { return []graph.Node{f(b, x[0], x[1])} }
 	r := row{op, forward, backward, nil}
@@ -99,7 +99,7 @@ func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x,
 	return r
 }
 
-// casts go between all types, with numbers that need rounding, truncating and clamping.
+// casts are between all types, with numbers that need rounding, truncation and clamping.
 func casts() []opCase {
 	var cs []opCase
 	to := func(d array.DType) func(b *graph.Builder, x []graph.Node) []graph.Node {

@@ -8,9 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// maskRows: masks compare and are exact to the bit, with ties, with NaN, and with everything or
-// nothing kept. Blocks are ranked by sums in double precision in order of index, so they are exact
-// too.
+// maskRows: masks are exact, with ties, with NaN, and when all or no elements are kept. The scores
+// of blocks are sums in float64 in order of index, so they are exact, too.
 func maskRows() []row {
 	withNaN := func(u float64, k int) float64 {
 		if k%5 == 2 {

@@ -6,10 +6,10 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// normRows: normalisations subtract a mean and divide by a root of a sum, and their gradients
-// subtract two more means, so an error of some units in any sum shows everywhere: results are held
-// against the largest of their tensor. Every channel has three elements or more: of two,
-// normalised, only rounding would be left of the gradient.
+// normRows: a normalization subtracts a mean and divides by the root of a sum, and its gradient
+// subtracts two more means. An error of some units in a sum changes every element, so the bound is
+// relative to the largest element of the tensor. Every channel has three elements or more, because
+// the gradient of two normalized elements is only rounding error.
 func normRows() []row {
 	forward, backward := within(128, ofLargest), within(512, ofLargest)
 	var batch, infer, layer, soft, xent []opCase

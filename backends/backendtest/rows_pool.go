@@ -6,8 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// poolRows: a maximum is one of its operands; its gradient is a sum where windows overlap, like the
-// mean and its gradient.
+// poolRows: a maximum is one of its operands. Its gradient is a sum where windows overlap, as are
+// the mean and its gradient.
 func poolRows() []row {
 	type poolCase struct {
 		dims [4]int

@@ -6,8 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// reduceRows: sums add in any order; a maximum is one of its operands, and equal maxima share the
-// gradient by one division.
+// reduceRows: the terms of a sum may be added in any order. A maximum is one of its operands, and
+// equal maxima share the gradient by one division.
 func reduceRows() []row {
 	type reduction struct {
 		dims []int

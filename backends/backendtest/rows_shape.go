@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// shapeRows: what only moves elements is exact in every type. The gradients of broadcast and gather
-// are sums.
+// shapeRows: an op that only moves elements is exact in every type. The gradients of broadcast and
+// gather are sums.
 func shapeRows() []row {
 	sums := within(32, ofTerms)
 	return []row{
@@ -56,8 +56,7 @@ func shapeRows() []row {
 	}
 }
 
-// moved is a case of an op that moves elements, with floats, integers and bits, which all must
-// arrive.
+// moved is a case of an op that moves elements, with floats, integers and bits.
 func moved(name string, dims []int, batch bool, f func(*graph.Builder, graph.Node) graph.Node) opCase {
 	in := []operand{float(dims...).with(special), ints(1000, dims...), bits(dims...), {dtype: array.I64, fill: integer, dims: dims}}
 	for i := range in {
@@ -72,7 +71,7 @@ func moved(name string, dims []int, batch bool, f func(*graph.Builder, graph.Nod
 	}}
 }
 
-// integer fills 64-bit integers that a double does not hold less than exactly, but a float32 would.
+// integer returns 64-bit integers that float64 represents exactly and float32 does not.
 func integer(u float64, _ int) float64 { return float64(int64((u - 0.5) * (1 << 50))) }
 
 func transposed(batch bool, dims []int, perm ...int) opCase {

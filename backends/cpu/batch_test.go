@@ -13,9 +13,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// shared computes outputs of a program over a batch that m machines share: each computes the
-// outputs for its images, with 8/m parts, and merge joins those of two neighbours, a machine and
-// the one step further on, until one is left.
+// shared computes the outputs of a program over a batch that m machines share. Each machine
+// computes the outputs for its images, with 8/m parts. merge joins the outputs of two machines; the
+// last pair gives the result.
 func shared(t *testing.T, isa string, m int, p *graph.Program, slots map[string]array.Tensor, in []array.Tensor,
 	merge func(a, b []array.Tensor)) []array.Tensor {
 	t.Helper()
@@ -109,8 +109,8 @@ func sameBits(t *testing.T, what string, names []graph.Port, got, want []array.T
 	}
 }
 
-// gradients builds the mean losses of a network on images [N 3 6 6], and their gradients:
-// convolutions planar, in blocks, in groups and depthwise, biases, a layer norm, products over [N
+// gradients builds the losses of a network on images [N 3 6 6] and their gradients. The network has
+// planar, blocked, grouped and depthwise convolutions, biases, a layer norm, and products over [N
 // C] and [N*T C].
 func gradients(t *testing.T) (p *graph.Program, slots map[string]array.Tensor) {
 	t.Helper()
@@ -167,8 +167,8 @@ func gradients(t *testing.T) (p *graph.Program, slots map[string]array.Tensor) {
 	return p, slots
 }
 
-// Two, four and eight machines that share a batch and add what they have as a tree get the bits of
-// one.
+// Two, four and eight machines that share a batch and add their results as a tree get the bits of
+// one machine.
 func TestMachinesAddAsOne(t *testing.T) {
 	p, slots := gradients(t)
 	r := rand.New(rand.NewPCG(5, 6))
@@ -196,8 +196,8 @@ func TestMachinesAddAsOne(t *testing.T) {
 	}
 }
 
-// The statistics of a batch norm are shared as pairs of mean and variance, and its gradients, at
-// shared statistics, as sums.
+// Machines combine the statistics of a batch norm as pairs of mean and variance, and add its
+// gradients at common statistics.
 func TestMachinesShareStatistics(t *testing.T) {
 	const batch, channels = 32, 20
 	r := rand.New(rand.NewPCG(7, 8))
@@ -217,7 +217,7 @@ func TestMachinesShareStatistics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The builder makes no batch_norm_grad by itself.
+	// The builder has no method for batch_norm_grad.
 	imagesOf := graph.Type{DType: array.F32, Shape: graph.Batch(channels, 5, 5)}
 	gradients := &graph.Program{
 		Types: []graph.Type{imagesOf, imagesOf, vector, vector, vector, imagesOf, vector, vector},

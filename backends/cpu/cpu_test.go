@@ -17,7 +17,7 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// levels returns the instruction sets that this processor and build offer.
+// instructionSets returns the instruction sets that this processor and build offer.
 func instructionSets() []string {
 	var names []string
 	for l := kernels.Portable; l <= kernels.Supported(); l++ {
@@ -76,8 +76,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// Every chunk of a job is run exactly once a run, whether helpers are early or late, awake or
-// asleep. The counts are plain integers: the race detector sees a run that ends before its chunks.
+// A run of a job runs every chunk exactly once, whether helpers are early or late, awake or asleep.
+// The counts are plain integers: the race detector finds a run that ends before its chunks.
 func TestPoolRunsEveryChunkOnce(t *testing.T) {
 	const times = 3
 	var chunks []int
@@ -95,8 +95,8 @@ func TestPoolRunsEveryChunkOnce(t *testing.T) {
 	}
 }
 
-// A CrAM+ step of ResNet-20 on 128 images keeps 28 tensors of 8 MiB and smaller ones for its two
-// backward passes, one pass at a time.
+// A CrAM+ step of ResNet-20 on 128 images has at most 28 tensors of 8 MiB at a time, and smaller
+// ones.
 func TestMemoryOfTraining(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a step of ResNet-20 on 128 images")
@@ -176,8 +176,7 @@ func TestProfileAccountsForTheStep(t *testing.T) {
 	}
 }
 
-// A limit holds for what Compile packs and for what a run computes between its inputs and its
-// outputs.
+// A limit includes what Compile packs, and what a run computes between its inputs and its outputs.
 func TestMemoryLimit(t *testing.T) {
 	s, err := open(t, cpu.Options{Threads: 1}).NewSession(t.Context())
 	if err != nil {

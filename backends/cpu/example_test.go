@@ -56,7 +56,7 @@ func ExampleNew() {
 	// Output: [2 3] [1 2 0 3 0 1]
 }
 
-// Where the time goes: a backend made with Profile keeps the time of every step.
+// A backend with Profile measures the time of every step.
 func ExampleProfiler() {
 	b := graph.NewBuilder()
 	x := b.Input("x", array.F32, graph.Batch(64))

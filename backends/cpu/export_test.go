@@ -6,9 +6,9 @@ import (
 	"github.com/compressaware/cram/backends"
 )
 
-// CheckMemory looks at the plan that an executable used last: no two buffers that a stage needs may
-// overlap, but for an operand that dies in the stage where its successor is written. It returns the
-// size of the arena in bytes.
+// CheckMemory checks the bound program that an executable used last: two buffers that one stage
+// uses do not overlap, except an operand at its last use and the result that takes its memory. It
+// returns the size of the arena in bytes.
 func CheckMemory(exe backends.Executable) (arena int, err error) {
 	e := exe.(*executable)
 	p := e.bounds[len(e.bounds)-1].bound

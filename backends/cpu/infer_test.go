@@ -12,8 +12,8 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// inference builds the inference program of a model for images [N 3 size size] and weights to
-// freeze it with.
+// inference builds the inference program of a model for images [N 3 size size], and weights that
+// can be its constants.
 func inference(tb testing.TB, m nn.Model, size int) (*graph.Program, map[string]array.Value) {
 	tb.Helper()
 	b := graph.NewBuilder()

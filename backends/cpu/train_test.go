@@ -148,11 +148,11 @@ func (t *trainer) step(tb testing.TB) float32 {
 	return out[0].F32()[0]
 }
 
-// smallResNet has every kind of block, and channels that fill no whole number of blocks.
+// smallResNet has every kind of block, and numbers of channels that are not multiples of 16.
 var smallResNet = models.ResNet{Blocks: []int{1, 2, 1}, Widths: []int{8, 24, 32}, Classes: 10}
 
-// The number of workers must change nothing: every slot and every loss agree bit for bit after
-// three CrAM+ steps.
+// The number of workers changes nothing: every slot and every loss have the same bits after three
+// CrAM+ steps.
 func TestThreadsDoNotMatter(t *testing.T) {
 	p := trainStep(t, smallResNet, 12, 4000)
 	tried := instructionSets()

@@ -42,5 +42,8 @@ func ExampleNew() {
 		}
 		fmt.Println(out[0].F32()[0])
 	}
-	// Output: 1 3 6.5
+	// Output:
+	// 1
+	// 3
+	// 6.5
 }
