@@ -48,7 +48,7 @@ func (c opCase) forward() (*graph.Program, []operand, error) {
 // backward returns the program of the gradients of Σ y·d, d being an operand that is added for
 // every result, and the operands it is fed. The program is nil where nothing is differentiable.
 func (c opCase) backward(op graph.Op) (*graph.Program, []operand, error) {
-	def, _ := graph.Lookup(op)
+	def, _ := op.Def()
 	if c.forwardOnly {
 		return nil, nil, nil
 	}

@@ -264,7 +264,7 @@ func (r *Reader) Int() int64 {
 	r.off--
 	x := r.Uint()
 	if r.err == nil && x > math.MaxInt64 {
-		r.Fail("want an integer of at most %d, got %d", math.MaxInt64, x)
+		r.Fail("want an integer of at most %d, got %d", int64(math.MaxInt64), x)
 		return 0
 	}
 	return int64(x)

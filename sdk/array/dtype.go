@@ -51,7 +51,7 @@ func ParseDType(s string) (DType, error) {
 			return d, nil
 		}
 	}
-	return InvalidDType, fmt.Errorf("array: unknown type of elements %q; want f32, f64, f16, bf16, i8, i32, i64 or bit", s)
+	return InvalidDType, fmt.Errorf("array: unknown dtype %q", s)
 }
 
 // Valid reports whether d is one of the element types.

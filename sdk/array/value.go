@@ -156,7 +156,7 @@ func spare(b []byte, n int) bool { return n%8 != 0 && b[n/8]>>(n%8) != 0 }
 
 func (v Value) checkStored(stored int) error {
 	if want := v.DType.Bytes(stored); len(v.Values) != want {
-		return v.wrong("the index names %d elements: want %d bytes, got %d", stored, want, len(v.Values))
+		return v.wrong("the index names %d elements, %d bytes, but there are %d", stored, want, len(v.Values))
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func (v Value) checkIndex16(n int) error {
 		for k, last := 0, -1; k < int(count); k++ {
 			o := int(binary.LittleEndian.Uint16(offsets[2*k:]))
 			if o <= last || o >= size {
-				return v.wrong("run %d: offset %d after %d, want ascending and below %d", r, o, last, size)
+				return v.wrong("run %d: offset %d after %d, want ascending below %d", r, o, last, size)
 			}
 			last = o
 		}
@@ -228,7 +228,7 @@ func (v Value) checkGroups(n int) error {
 		}
 		o := packedBits(v.Index, k*width, width)
 		if o <= last || o >= v.M {
-			return v.wrong("group %d: offset %d after %d, want ascending and below %d", k/v.N, o, last, v.M)
+			return v.wrong("group %d: offset %d after %d, want ascending below %d", k/v.N, o, last, v.M)
 		}
 		last = o
 	}

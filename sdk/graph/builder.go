@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-
-	"github.com/compressaware/cram/sdk/array"
 )
 
-// A Node is a value under construction. The zero Node is "none".
+// A Node is a value of a program that a [Builder] makes. The zero Node means "none".
 type Node struct {
 	b  *Builder
 	id ID
@@ -18,35 +16,30 @@ type Node struct {
 // None reports whether n is the zero Node.
 func (n Node) None() bool { return n.b == nil }
 
-// A Builder appends instructions to a program. The first mistake sticks: every later call is a no-op that returns a
-// Node, and [Builder.Program] returns the error. A nil Builder has made one already. A Builder is for one goroutine.
+// A Builder appends instructions to a program. After the first mistake every call does nothing but
+// return a Node, and [Builder.Program] returns the error. The zero value is an empty Builder. A
+// Builder is for one goroutine.
 type Builder struct {
 	p     Program
 	slots map[string]Node
 	err   error
 }
 
-// NewBuilder returns an empty builder, like new(Builder).
+// NewBuilder returns an empty Builder.
 func NewBuilder() *Builder { return &Builder{} }
 
-var errNoBuilder = errors.New("graph: the Builder is nil; make one with NewBuilder")
-
 // Err returns the first mistake, or nil.
-func (b *Builder) Err() error {
-	if b == nil {
-		return errNoBuilder
-	}
-	return b.err
-}
+func (b *Builder) Err() error { return b.err }
 
-// Fail records a mistake, unless there is one already, with the place outside this package that caused it.
+// Fail records a mistake, formatted as [fmt.Errorf] does, with the file and line of the caller
+// outside this package and package nn. It does nothing after the first mistake.
 func (b *Builder) Fail(format string, args ...any) {
-	if b.Err() == nil {
+	if b.err == nil {
 		b.err = fmt.Errorf("%w (at %s)", fmt.Errorf(format, args...), caller())
 	}
 }
 
-// caller returns file:line of the nearest frame that is neither in this package nor a layer of package nn.
+// caller returns file:line of the nearest frame that is neither in this package nor in package nn.
 func caller() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
@@ -62,10 +55,12 @@ func caller() string {
 	}
 }
 
-// Program verifies and returns what was built. The builder must not be used afterwards.
+// Program verifies the program and returns it, without the instructions and slots that neither an
+// output nor an update depends on. The builder must not be used afterwards. It returns an error
+// after a mistake, or if there is neither an output nor an update.
 func (b *Builder) Program() (*Program, error) {
-	if err := b.Err(); err != nil {
-		return nil, err
+	if b.err != nil {
+		return nil, b.err
 	}
 	if len(b.p.Outputs) == 0 && len(b.p.Updates) == 0 {
 		return nil, errors.New("graph: program has neither outputs nor updates; call Output or Update")
@@ -78,79 +73,18 @@ func (b *Builder) Program() (*Program, error) {
 	return &p, nil
 }
 
-// Type returns the type of n; the zero Type when n is none or foreign or the builder has failed.
+// Type returns the type of n. It is the zero Type if n is not a node of b, or after a mistake.
 func (b *Builder) Type(n Node) Type {
-	if n.b != b || b.Err() != nil {
+	if n.b != b || b.err != nil {
 		return Type{}
 	}
 	return b.p.Types[n.id]
 }
 
-// Shape returns the shape of n, like [Builder.Type].
+// Shape returns the shape of n. It is nil where [Builder.Type] returns the zero Type.
 func (b *Builder) Shape(n Node) Shape { return b.Type(n).Shape }
 
-// Input declares a tensor that is fed at each run.
-func (b *Builder) Input(name string, d array.DType, s Shape) Node {
-	if b.Err() != nil {
-		return Node{b, 0}
-	}
-	for _, in := range b.p.Inputs {
-		if in.Name == name {
-			b.Fail("graph: input %q is declared twice", name)
-		}
-	}
-	n := b.source(OpInput, SourceAttr{Name: name, DType: d, Shape: s})
-	if b.err == nil {
-		b.p.Inputs = append(b.p.Inputs, Port{name, n.id})
-	}
-	return n
-}
-
-// Slot declares a tensor that lives in the session and returns its value at the start of the run.
-// Declaring the same slot again, in the same way, returns the same node.
-func (b *Builder) Slot(s Slot) Node {
-	if b.Err() != nil {
-		return Node{b, 0}
-	}
-	if n, ok := b.slots[s.Name]; ok {
-		old, _ := b.p.Slot(s.Name)
-		if old.Kind != s.Kind || old.Role != s.Role || !old.Type.Equal(s.Type) {
-			b.Fail("graph: slot %q is declared as %v %v %v and again as %v %v %v", s.Name, old.Kind, old.Role, old.Type, s.Kind, s.Role, s.Type)
-		}
-		return n
-	}
-	if _, fixed := s.Shape.Dims(); !fixed {
-		b.Fail("graph: slot %q: shape %v must be constant", s.Name, s.Shape)
-	}
-	n := b.source(OpSlot, SourceAttr{Name: s.Name, DType: s.DType, Shape: s.Shape})
-	if b.err == nil {
-		if b.slots == nil {
-			b.slots = map[string]Node{}
-		}
-		b.slots[s.Name] = n
-		b.p.Slots = append(b.p.Slots, s)
-	}
-	return n
-}
-
-// Const returns a tensor whose every element is x.
-func (b *Builder) Const(d array.DType, x float64, s Shape) Node {
-	return b.emit1(OpConst, ConstAttr{DType: d, Shape: s, Value: x})
-}
-
-// ConstLike returns a tensor of n's type whose every element is x.
-func (b *Builder) ConstLike(n Node, x float64) Node {
-	t := b.Type(n)
-	return b.Const(t.DType, x, t.Shape)
-}
-
-// Uniform returns numbers drawn uniformly from [0, 1), a function of key and stream alone: element i is
-// [Uniform](key, stream, i). key is an I64 tensor of two elements, (seed, step). A program that draws twice uses two streams.
-func (b *Builder) Uniform(key Node, stream int, d array.DType, s Shape) Node {
-	return b.emit1(OpUniform, UniformAttr{Stream: stream, DType: d, Shape: s}, key)
-}
-
-// Output returns n to the caller of each run under the given name.
+// Output declares n as an output of the program.
 func (b *Builder) Output(name string, n Node) {
 	if !b.owns("output "+name, n) {
 		return
@@ -163,7 +97,8 @@ func (b *Builder) Output(name string, n Node) {
 	b.p.Outputs = append(b.p.Outputs, Port{name, n.id})
 }
 
-// Update writes n to the named slot, which must be declared and of n's type, at the end of each run.
+// Update declares that a run writes n, at its end, to the named slot. The slot must be declared, with
+// the type of n.
 func (b *Builder) Update(slot string, n Node) {
 	if !b.owns("update of "+slot, n) {
 		return
@@ -184,17 +119,10 @@ func (b *Builder) Update(slot string, n Node) {
 	b.p.Updates = append(b.p.Updates, Update{slot, n.id})
 }
 
-func (b *Builder) source(op Op, a SourceAttr) Node {
-	if a.Name == "" {
-		b.Fail("graph: %s needs a name", op)
-	}
-	return b.emit1(op, a)
-}
-
-// owns reports whether n is a value of b, failing with what otherwise.
+// owns reports whether n is a node of b, and fails with what if it is not.
 func (b *Builder) owns(what string, n Node) bool {
 	switch {
-	case b.Err() != nil:
+	case b.err != nil:
 		return false
 	case n.b == nil:
 		b.Fail("graph: %s: node is none", what)
@@ -206,14 +134,14 @@ func (b *Builder) owns(what string, n Node) bool {
 	return false
 }
 
-// emit appends an instruction; its shape rule checks the operands.
+// emit appends an instruction after its shape rule has checked the operands, and returns the results.
 func (b *Builder) emit(op Op, attr Attr, in ...Node) []Node {
 	def := table[op]
 	outs := make([]Node, def.Outs(len(in)))
 	for i := range outs {
 		outs[i] = Node{b, 0}
 	}
-	if b.Err() != nil {
+	if b.err != nil {
 		return outs
 	}
 	ids, types := make([]ID, len(in)), make([]Type, len(in))

@@ -2,48 +2,54 @@ package graph
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/compressaware/cram/internal/pack"
 )
 
-// version is that of the MessagePack form of programs. A decoder refuses every other.
+// version is the version of programs in MessagePack. Another one is an error.
 const version = 1
 
-// Bounds of a program's MessagePack form, so that what it unfolds to is bounded, too.
+// Bounds of a program in MessagePack. They also bound what it decodes to.
 const (
 	maxProgramBytes = 8 << 20
 	maxInstrs       = 1 << 16
-	maxOperands     = 1 << 17 // over all instructions
-	maxAxes         = 1 << 18 // over all values
+	maxOperands     = 1 << 17 // of all instructions
+	maxAxes         = 1 << 18 // of all values
 	maxConstants    = 1 << 26 // bytes of all constants, every symbol being 1
 	maxRank         = 16
-	maxExtent       = 1 << 31 // of one axis, and of any integer of an attribute: no shape rule can overflow
-	maxElements     = 1 << 46 // of one value, every symbol being 1
+	maxInt          = min(1<<31, math.MaxInt) // of a dimension or an attribute: no shape rule overflows
 )
 
-// Encode returns the program in its MessagePack form, the same bytes for equal programs. It verifies first.
+// Encode returns the program in MessagePack, the same bytes for equal programs. It verifies first.
 //
 //	{"version": 1,
 //	 "code":    [[op, [operand…], attribute or nil]…],
-//	 "inputs":  [name…],                  of every instruction "input", in the order in which a run is fed
+//	 "inputs":  [name…],                  of every instruction "input", in the order of a run's tensors
 //	 "slots":   [[name, kind, role]…],    of every instruction "slot"
 //	 "outputs": [[name, value]…],
 //	 "updates": [[slot name, value]…]}
 //
-// Ops are the texts of the constants of [Op]; [Ops] says what each takes and means. Operands, outputs and updates give values by number, and values are
-// numbered from 0 in the order in which the code computes them. An instruction computes one, but batch_norm, batch_norm_grad, layer_norm and
-// layer_norm_grad three, and topk_mask and block_mask one for each operand. Types are not written: they follow from the code. A kind is "param", "stat",
-// "moment" or "scratch", a role "other", "kernel", "embedding", "norm" or "bias".
+// An op is the text of a constant of [Op]; [Ops] has its operands and its meaning. Operands, outputs
+// and updates are numbers of values. Values are numbered from 0 in the order in which the code
+// computes them: one for each instruction, but three for batch_norm, batch_norm_grad, layer_norm and
+// layer_norm_grad, and one for each operand for topk_mask and block_mask. Types follow from the code
+// and are not stored. A kind is "param", "stat", "moment" or "scratch", a role "other", "kernel",
+// "embedding", "norm" or "bias".
 //
-// An attribute is a map of all fields of the op's struct, in order, with names in lower case and "_" before every capital but the first: TransA is
-// "trans_a", and only DType is "dtype". Floats have 64 bits, a DType is its text ("f32"), a Shape and a list of integers are arrays. An extent of a shape
-// is an integer, or [c, symbols] for c times the product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
+// An attribute is a map of all fields of the op's struct, in order. The name of a field is its graph
+// tag, or else its Go name in lower case with "_" before each capital but the first: TransA is
+// "trans_a"; DType is "dtype". Floats have 64 bits, a DType is its text ("f32"), a Shape and a list
+// of integers are arrays. A dimension of a shape is an integer, or [c, symbols] for c times the
+// product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
 //
-// Integers and lengths have their shortest form, those that are not negative an unsigned one. Names are 1 to 255 bytes of printable characters. A program
-// has at most 8 MiB, 65,536 instructions, 131,072 operands, 262,144 axes of values and 64 MiB of constants, a shape or list 16 entries, an integer a magnitude of 2³¹, a value 2⁴⁶ elements for N = 1.
+// Integers and lengths have their shortest form, an unsigned one unless they are negative. Names are
+// 1 to 255 bytes of printable characters. A program has at most 8 MiB, 65,536 instructions, 131,072
+// operands, 262,144 axes of values and, with every symbol 1, 64 MiB of constants and 2⁴⁶ elements in
+// a value. A shape or a list has at most 16 entries, and an integer a magnitude of at most 2³¹.
 func (p *Program) Encode() ([]byte, error) {
 	if err := p.Verify(); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
+		return nil, err
 	}
 	w := pack.NewWriter()
 	w.Map(6)
@@ -83,9 +89,9 @@ func (p *Program) Encode() ([]byte, error) {
 	for _, x := range p.Updates {
 		encodePort(w, x.Slot, x.ID)
 	}
-	// What decoding refuses (names that do not print, ranks and extents out of bounds) must not be written in the first place.
+	// Decode has further rules: names are printable, ranks and dimensions are bounded.
 	if _, err := Decode(w.Bytes()); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
+		return nil, err
 	}
 	return w.Bytes(), nil
 }
@@ -96,9 +102,9 @@ func encodePort(w *pack.Writer, name string, id ID) {
 	w.Int(int64(id))
 }
 
-// Decode is the inverse of [Program.Encode]. It is safe on bytes from anywhere: what it returns is bounded in size and
-// verified, everything else is an error that says at which byte, and bytes that Encode would not have written are refused.
-// A program has at most 8 MiB, 65,536 instructions, 131,072 operands, 262,144 axes of values and, for N = 1, 64 MiB of constants.
+// Decode is the inverse of [Program.Encode]. It is safe for bytes of any origin: the program that it
+// returns is verified and within the bounds that Encode states. Bytes that Encode does not write are
+// an error, which has their offset.
 func Decode(b []byte) (*Program, error) {
 	if len(b) > maxProgramBytes {
 		return nil, fmt.Errorf("graph: decode program: %d bytes, the limit is %d", len(b), maxProgramBytes)
@@ -108,7 +114,7 @@ func Decode(b []byte) (*Program, error) {
 	if err := d.r.End(); err != nil {
 		return nil, fmt.Errorf("graph: decode program: %w", err)
 	}
-	if err := d.p.Verify(); err != nil {
+	if err := d.p.verify(); err != nil {
 		return nil, fmt.Errorf("graph: decode program: %w", err)
 	}
 	return &d.p, nil
@@ -117,9 +123,9 @@ func Decode(b []byte) (*Program, error) {
 type decoder struct {
 	r             *pack.Reader
 	p             Program
-	operands      int           // so far
+	reads         int           // operands so far
 	axes          int           // of values so far
-	constants     int           // their bytes so far
+	constants     int64         // their bytes so far
 	inputs, slots map[string]ID // declared by the code
 }
 
@@ -167,7 +173,7 @@ func (d *decoder) program() {
 	}
 }
 
-// edges takes the beginning of a list of at most most entries.
+// edges takes the length of a list of at most most entries.
 func (d *decoder) edges(what string, most int) int {
 	n := d.r.Array()
 	if n > most {
@@ -217,23 +223,7 @@ func (d *decoder) instr() {
 	if !ok {
 		r.Fail("unknown op %.64q", i.Op)
 	}
-	n := r.Array()
-	if d.operands += n; d.operands > maxOperands {
-		r.Fail("more than %d operands", maxOperands)
-	}
-	if r.Err() != nil || def.Arity != Variadic && n != def.Arity || def.Arity == Variadic && n == 0 {
-		r.Fail("%s takes %d operands, got %d", i.Op, def.Arity, n)
-		return
-	}
-	i.In = make([]ID, n)
-	types := make([]Type, n)
-	for j := range types {
-		id := d.id()
-		if r.Err() != nil {
-			return
-		}
-		i.In[j], types[j] = id, p.Types[id]
-	}
+	types := d.operands(&i, def)
 	i.Attr = decodeAttr(r, def.Attr)
 	if r.Err() != nil {
 		return
@@ -245,19 +235,8 @@ func (d *decoder) instr() {
 	}
 	i.Out = make([]ID, len(out))
 	for j, t := range out {
-		if err := bounded(t.Shape); err != nil {
+		if err := d.admit(i.Op, t); err != nil {
 			r.Fail("%s%v: result %v: %v", i.Op, listed(types), t, err)
-			return
-		}
-		if d.axes += len(t.Shape); d.axes > maxAxes {
-			r.Fail("values of more than %d axes", maxAxes)
-			return
-		}
-		if i.Op == OpConst {
-			d.constants += t.DType.Bytes(t.Shape.Size().C)
-		}
-		if d.constants > maxConstants {
-			r.Fail("constants of more than %d bytes", maxConstants)
 			return
 		}
 		i.Out[j] = ID(len(p.Types))
@@ -276,21 +255,59 @@ func (d *decoder) instr() {
 	p.Code = append(p.Code, i)
 }
 
+// operands takes the operands of i, as many as def wants, and returns their types.
+func (d *decoder) operands(i *Instr, def Def) []Type {
+	n := d.r.Array()
+	if d.reads += n; d.reads > maxOperands {
+		d.r.Fail("more than %d operands", maxOperands)
+	}
+	if d.r.Err() != nil || def.Arity != variadic && n != def.Arity || def.Arity == variadic && n == 0 {
+		d.r.Fail("%s takes %d operands, got %d", i.Op, def.Arity, n)
+		return nil
+	}
+	i.In = make([]ID, n)
+	types := make([]Type, n)
+	for j := range types {
+		id := d.id()
+		if d.r.Err() != nil {
+			return nil
+		}
+		i.In[j], types[j] = id, d.p.Types[id]
+	}
+	return types
+}
+
+// admit returns an error if a result of type t exceeds a bound, alone or with the values before it.
+func (d *decoder) admit(op Op, t Type) error {
+	if err := bounded(t.Shape); err != nil {
+		return err
+	}
+	if d.axes += len(t.Shape); d.axes > maxAxes {
+		return fmt.Errorf("values of more than %d axes", maxAxes)
+	}
+	if op == OpConst {
+		d.constants += int64(t.DType.Bytes(t.Shape.Size().C))
+	}
+	if d.constants > maxConstants {
+		return fmt.Errorf("constants of more than %d bytes", maxConstants)
+	}
+	return nil
+}
+
 // bounded returns an error unless s is within the bounds of a decoded program.
 func bounded(s Shape) error {
 	if len(s) > maxRank {
 		return fmt.Errorf("rank %d, the limit is %d", len(s), maxRank)
 	}
-	n, symbols := 1, 0
+	symbols := 0
 	for i, d := range s {
-		if d.C < 1 || d.C > maxExtent || n > maxElements/d.C {
-			return fmt.Errorf("dimension %d of %v is out of range", i, s)
+		if d.C > maxInt {
+			return fmt.Errorf("shape %v: dimension %d is out of range", s, i)
 		}
-		n *= d.C
 		symbols += len(d.Sym)
 	}
 	if symbols > pack.MaxName {
 		return fmt.Errorf("%d bytes of symbols, the limit is %d", symbols, pack.MaxName)
 	}
-	return nil
+	return s.valid()
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// The attribute structs have fields of the kinds that are told apart here and in decodeField, nothing else; a test holds it.
+// The fields of attribute structs have the types that encodeField and decodeField distinguish, and a
+// test refuses any other.
 var (
 	dtypeType = reflect.TypeFor[array.DType]()
 	shapeType = reflect.TypeFor[Shape]()
@@ -53,7 +54,7 @@ func encodeField(w *pack.Writer, f reflect.Value) {
 	}
 }
 
-// encodeShape writes one entry an axis: an integer, or [c, "N*T"] for a symbolic extent.
+// encodeShape writes an array with an entry for each dimension: an integer, or [c, "N*T"].
 func encodeShape(w *pack.Writer, s Shape) {
 	w.Array(len(s))
 	for _, d := range s {
@@ -117,7 +118,7 @@ func decodeField(r *pack.Reader, f reflect.Value) {
 	}
 }
 
-func decodeInt(r *pack.Reader) int64 { return r.IntIn(-maxExtent, maxExtent) }
+func decodeInt(r *pack.Reader) int64 { return r.IntIn(-maxInt, maxInt) }
 
 func decodeDType(r *pack.Reader) array.DType {
 	d, err := array.ParseDType(r.String(pack.MaxName))
@@ -150,7 +151,7 @@ func decodeDim(r *pack.Reader) Dim {
 	if symbolic {
 		r.ArrayOf(2)
 	}
-	d := Dim{C: int(r.IntIn(1, maxExtent))}
+	d := Dim{C: int(r.IntIn(1, maxInt))}
 	if symbolic {
 		d.Sym = r.Name()
 		if err := checkSymbols(d.Sym); err != nil {

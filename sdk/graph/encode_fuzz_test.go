@@ -108,8 +108,8 @@ func (g *growing) number() int {
 	if g.tame > 0 {
 		return g.draw(g.tame)
 	}
-	few := []int{0, 1, 2, 3, 4, 5, 6, 8, 1, 2, 1, -1, 100, 1 << 16, 1 << 30, 1 << 31, -1 << 31, 1<<31 - 1}
-	return few[g.draw(len(few))]
+	few := []int64{0, 1, 2, 3, 4, 5, 6, 8, 1, 2, 1, -1, 100, 1 << 16, 1 << 30, 1 << 31, -1 << 31, 1<<31 - 1}
+	return int(few[g.draw(len(few))])
 }
 
 func (g *growing) instr(t *testing.T) {
@@ -119,7 +119,7 @@ func (g *growing) instr(t *testing.T) {
 		def = opNamed(ops, []graph.Op{graph.OpInput, graph.OpSlot}[g.draw(2)])
 	}
 	n := def.Arity
-	if n == graph.Variadic {
+	if n == -1 {
 		n = 1 + g.draw(3)
 	}
 	in := make([]int, n)

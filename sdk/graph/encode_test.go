@@ -230,7 +230,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"unprintable":     {text(list{source("input", "\x1b[2J", 1)}, list{"\x1b[2J"}, empty, empty, empty), "not printable"},
 		"twice":           {text(list{x, x}, list{"x"}, empty, empty, empty), "declared twice"},
 		"undeclared":      {text(list{x}, list{"z"}, empty, empty, empty), "not declared"},
-		"symbolic slot":   {text(list{source("slot", "s", list{1, "N"})}, empty, list{list{"s", "param", "other"}}, empty, empty), "must be constant"},
+		"symbolic slot":   {text(list{source("slot", "s", list{1, "N"})}, empty, list{list{"s", "param", "other"}}, empty, empty), "want a constant shape"},
 		"role":            {text(list{source("slot", "s", 2)}, empty, list{list{"s", "param", "boss"}}, empty, empty), `unknown word "boss"`},
 		"output":          {text(list{x}, list{"x"}, empty, list{list{"y", 9}}, empty), "from 0 to 0"},
 		"update":          {text(list{x, source("slot", "s", 2)}, list{"x"}, list{list{"s", "param", "other"}}, empty, list{list{"s", 0}}), "update of slot"},

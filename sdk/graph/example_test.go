@@ -103,8 +103,8 @@ func ExampleOps() {
 		}
 	}
 	// Output:
-	// relu: y = max(x, 0), NaN stays NaN (differentiable: true)
-	// topk_mask: bit masks of the keep largest |w| over all operands together; ties by lowest index, operands in order (differentiable: false)
+	// relu: y = max(x, 0), NaN where x is NaN (differentiable: true)
+	// topk_mask: bit masks of the k largest |w| over all operands together; ties by lowest index, operands in order (differentiable: false)
 }
 
 // Fed tensors decide the symbols of a program.

@@ -12,10 +12,10 @@ import (
 //
 //	w[o,…] ← w[o,…]·s[o]    b[o] ← (b[o]-mean[o])·s[o] + beta[o]    s[o] = gamma[o]/√(var[o]+eps)
 //
-// in float64, rounded once. The new w and b are dense and take the slots of w and beta; where
-// another instruction reads one of these, a new slot. A batch_norm_infer stays if something else
-// reads the result of the convolution, or if one of the tensors is missing in consts, is not float32
-// or does not fit its slot. p and consts are not changed.
+// in float64, rounded once. The new w and b are dense. They are the new constants of the slots of w
+// and beta, or of a new slot if another instruction reads the old one. A batch_norm_infer remains
+// if something else reads the result of the convolution, or if one of the tensors is not in consts,
+// is not float32 or does not fit its slot. p and consts are not changed.
 func (p *Program) FoldBatchNorm(consts map[string]array.Value) (*Program, map[string]array.Value, error) {
 	if p.Count(OpBatchNormInfer) == 0 {
 		return p, consts, nil

@@ -1,11 +1,12 @@
 package graph
 
-// A gradRule returns the gradient of each operand given the gradients d of the results (none where nothing flows);
-// none for operands without one.
+// A gradRule returns the gradient of each operand; none for an operand without one. d has the
+// gradients of the results; none where the loss does not depend on a result.
 type gradRule func(b *Builder, i Instr, in, out, d []Node) []Node
 
-// Grad appends the reverse-mode gradient of loss, a float scalar, with respect to each of wrt, which may be any values
-// the loss was computed from. A value the loss does not depend on gets zeros.
+// Grad appends the gradient of loss, a float scalar, with respect to each of wrt, by reverse-mode
+// differentiation. wrt may be any nodes of b. For one that loss does not depend on the gradient is
+// zeros.
 func (b *Builder) Grad(loss Node, wrt ...Node) []Node {
 	out := make([]Node, len(wrt))
 	for i := range out {
@@ -74,7 +75,7 @@ func (b *Builder) nodes(ids []ID) []Node {
 	return ns
 }
 
-// reaches marks every value that depends on one of wrt, themselves included.
+// reaches reports for each value whether it is one of wrt or depends on one.
 func (b *Builder) reaches(wrt []Node) []bool {
 	needs := make([]bool, len(b.p.Types))
 	for _, w := range wrt {

@@ -1,15 +1,14 @@
 package graph
 
-// Inline appends the instructions of p to b and returns its outputs, in order, and the value of
-// each of its updates by slot name. Nothing is declared as an output or an update of b.
+// Inline appends the instructions of p to b and returns the outputs of p, in order, and the values of
+// its updates by slot name. It declares no output and no update of b.
 //
-// inputs takes the place of the inputs of p, in order. slot is called once for each slot of p, in
-// the order of its code, and returns the node to read; with a nil slot, b gets the slots of p. The
-// nodes must have the types that p declares, symbols included. The streams of uniform stay those of
-// p, so give p another key than b uses elsewhere.
+// inputs has a node for each input of p, in order. slot is called once for each slot of p, in the
+// order of its code, and returns the node to read instead; nil declares the slot in b. The nodes
+// have the types that p declares, symbols included. The streams of uniform are those of p, so p
+// needs a key that b does not use elsewhere.
 //
-// A mistake is recorded as [Builder.Fail] does; the results are then nodes of b that must not be
-// used.
+// After a mistake, recorded with [Builder.Fail], the results are nodes of b without a meaning.
 func (b *Builder) Inline(p *Program, inputs []Node, slot func(Slot) Node) (outputs []Node, updates map[string]Node) {
 	outputs, updates = make([]Node, len(p.Outputs)), make(map[string]Node, len(p.Updates))
 	for k := range outputs {
@@ -21,7 +20,7 @@ func (b *Builder) Inline(p *Program, inputs []Node, slot func(Slot) Node) (outpu
 	if b.err != nil {
 		return outputs, updates
 	}
-	if err := p.Verify(); err != nil {
+	if err := p.verify(); err != nil {
 		b.Fail("graph: inline: %w", err)
 		return outputs, updates
 	}

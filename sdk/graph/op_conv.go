@@ -2,13 +2,13 @@ package graph
 
 import "fmt"
 
-// MatMul multiplies the matrices in the last two axes: [..., M, K] by [..., K, N] gives [..., M, N].
-// transA and transB say that x is stored [..., K, M] and y [..., N, K]. The leading axes must agree.
+// MatMul multiplies matrices: x [… M K] times y [… K N] is [… M N]. With transA x is [… K M], with
+// transB y is [… N K]. The leading axes of x and y are equal.
 func (b *Builder) MatMul(x, y Node, transA, transB bool) Node {
 	return b.emit1(OpMatMul, MatMulAttr{transA, transB}, x, y)
 }
 
-// Conv2D convolves x [N C H W] with w [O C/groups KH KW]. Zero values of a.Stride and a.Groups mean 1.
+// Conv2D convolves x [N C H W] with w [O C/groups KH KW]. A zero in a.Stride and a.Groups means 1.
 func (b *Builder) Conv2D(x, w Node, a ConvAttr) Node {
 	for i := range a.Stride {
 		if a.Stride[i] == 0 {
@@ -21,10 +21,12 @@ func (b *Builder) Conv2D(x, w Node, a ConvAttr) Node {
 	return b.emit1(OpConv2D, a, x, w)
 }
 
-// MaxPool takes the maximum of each window of x [N C H W]. A zero stride means the kernel's size.
+// MaxPool returns the maximum of each window of x [N C H W]. A zero in a.Stride means the size of the
+// kernel.
 func (b *Builder) MaxPool(x Node, a PoolAttr) Node { return b.emit1(OpMaxPool, a.defaults(), x) }
 
-// AvgPool takes the mean of each window of x [N C H W]. A zero stride means the kernel's size.
+// AvgPool returns the mean of each window of x [N C H W]. A zero in a.Stride means the size of the
+// kernel.
 func (b *Builder) AvgPool(x Node, a PoolAttr) Node { return b.emit1(OpAvgPool, a.defaults(), x) }
 
 func (a PoolAttr) defaults() PoolAttr {
@@ -55,7 +57,7 @@ func inferMatMul(in []Type, attr Attr) ([]Type, error) {
 		k2, n = n, k2
 	}
 	if k != k2 {
-		return nil, fmt.Errorf("inner extents differ: %v and %v (operands %v, %v; trans %v, %v)", k, k2, x, y, a.TransA, a.TransB)
+		return nil, fmt.Errorf("inner dimensions differ: %v and %v (operands %v, %v; trans %v, %v)", k, k2, x, y, a.TransA, a.TransB)
 	}
 	s := append(append(Shape(nil), x.Shape[:r-2]...), m, n)
 	return []Type{{x.DType, s}}, nil
@@ -75,7 +77,7 @@ func gradMatMul(b *Builder, i Instr, in, _, d []Node) []Node {
 	return []Node{dx, dy}
 }
 
-// image returns the channels and the constant height and width of t [N C H W].
+// image returns the channels, the height and the width of t [N C H W], which are constant.
 func image(what string, t Type) (c, h, w int, err error) {
 	if err := needFloat(t); err != nil {
 		return 0, 0, 0, fmt.Errorf("%s: %w", what, err)
@@ -85,21 +87,21 @@ func image(what string, t Type) (c, h, w int, err error) {
 	}
 	for i := 1; i < 4; i++ {
 		if !t.Shape[i].Fixed() {
-			return 0, 0, 0, fmt.Errorf("%s: axis %d of %v must be constant", what, i, t)
+			return 0, 0, 0, fmt.Errorf("%s: want constant channels, height and width, got axis %d of %v", what, i, t)
 		}
 	}
 	return t.Shape[1].C, t.Shape[2].C, t.Shape[3].C, nil
 }
 
-// window returns the output extents of windows k with the given stride and padding over an h×w image.
+// window returns the height and width of the result of windows k over an h×w image.
 func window(h, w int, k, stride [2]int, pad [4]int) (oh, ow int, err error) {
 	for _, p := range pad {
 		if p < 0 {
-			return 0, 0, fmt.Errorf("padding %v must not be negative", pad)
+			return 0, 0, fmt.Errorf("want a padding of 0 or more, got %v", pad)
 		}
 	}
 	if stride[0] < 1 || stride[1] < 1 || k[0] < 1 || k[1] < 1 {
-		return 0, 0, fmt.Errorf("kernel %v and stride %v must be at least 1", k, stride)
+		return 0, 0, fmt.Errorf("want a kernel and a stride of 1 or more, got %v and %v", k, stride)
 	}
 	ph, pw := h+pad[0]+pad[1], w+pad[2]+pad[3]
 	if k[0] > ph || k[1] > pw {
@@ -159,7 +161,7 @@ func inferConv2DDW(in []Type, attr Attr) ([]Type, error) {
 	return []Type{w}, sameConv(in[0], w, in[1], a)
 }
 
-// sameConv checks that the convolution of x with w has the type of y.
+// sameConv returns an error unless the convolution of x with w has the type y.
 func sameConv(x, w, y Type, a ConvAttr) error {
 	for _, t := range []Type{x, w} {
 		if err := t.Shape.valid(); err != nil {
@@ -222,7 +224,7 @@ func inferPool(in []Type, attr Attr) ([]Type, error) {
 	}
 	for i, p := range a.Pad {
 		if 2*p > a.Kernel[i/2] {
-			return nil, fmt.Errorf("padding %v must be at most half of the kernel %v", a.Pad, a.Kernel)
+			return nil, fmt.Errorf("want a padding of at most half of the kernel %[2]v, got %[1]v", a.Pad, a.Kernel)
 		}
 	}
 	oh, ow, err := window(h, w, a.Kernel, a.Stride, a.Pad)

@@ -51,7 +51,8 @@ func (b *Builder) Cast(x Node, d array.DType) Node {
 	return b.emit1(OpCast, CastAttr{d}, x)
 }
 
-// Add returns x + y. Like every binary method it broadcasts its operands to a common shape by NumPy's rule.
+// Add returns x + y. As all methods with operands x and y here it broadcasts them to a common shape by
+// the rules of NumPy (https://numpy.org/doc/stable/user/basics.broadcasting.html).
 func (b *Builder) Add(x, y Node) Node { return b.binary(OpAdd, x, y) }
 
 // Sub returns x - y.
@@ -63,13 +64,13 @@ func (b *Builder) Mul(x, y Node) Node { return b.binary(OpMul, x, y) }
 // Div returns x/y.
 func (b *Builder) Div(x, y Node) Node { return b.binary(OpDiv, x, y) }
 
-// Max returns the larger of x and y; x, with the whole gradient, where they are equal.
+// Max returns the larger of x and y. Where they are equal, x has the whole gradient.
 func (b *Builder) Max(x, y Node) Node { return b.binary(OpMax, x, y) }
 
-// Min returns the smaller of x and y; x, with the whole gradient, where they are equal.
+// Min returns the smaller of x and y. Where they are equal, x has the whole gradient.
 func (b *Builder) Min(x, y Node) Node { return b.binary(OpMin, x, y) }
 
-// Less returns the mask of x < y.
+// Less returns a mask (Bit) with ones where x < y.
 func (b *Builder) Less(x, y Node) Node { return b.binary(OpLess, x, y) }
 
 func (b *Builder) binary(op Op, x, y Node) Node {
@@ -114,37 +115,6 @@ func needSame(in []Type) error {
 		}
 	}
 	return nil
-}
-
-func inferSource(_ []Type, attr Attr) ([]Type, error) {
-	a := attr.(SourceAttr)
-	return checked(a.DType, a.Shape)
-}
-
-func inferConst(_ []Type, attr Attr) ([]Type, error) {
-	a := attr.(ConstAttr)
-	return checked(a.DType, a.Shape)
-}
-
-func inferUniform(in []Type, attr Attr) ([]Type, error) {
-	a := attr.(UniformAttr)
-	if want := (Type{array.I64, Of(2)}); !in[0].Equal(want) {
-		return nil, fmt.Errorf("key: want %v, got %v", want, in[0])
-	}
-	if !a.DType.Float() {
-		return nil, fmt.Errorf("want a float type, got %v", a.DType)
-	}
-	return checked(a.DType, a.Shape)
-}
-
-func checked(d array.DType, s Shape) ([]Type, error) {
-	if !d.Valid() {
-		return nil, fmt.Errorf("%v", d)
-	}
-	if err := s.valid(); err != nil {
-		return nil, err
-	}
-	return []Type{{d, append(Shape(nil), s...)}}, nil
 }
 
 func inferUnary(in []Type, _ Attr) ([]Type, error) {

@@ -6,26 +6,30 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TopKMask returns one mask for each of ws that together keep exactly the keep largest |w|;
-// ties go to the lowest index, counting through ws in order (paper §2, Global). NaN ranks above every number.
-func (b *Builder) TopKMask(keep int, ws ...Node) []Node {
-	return b.emit(OpTopKMask, TopKAttr{keep}, ws...)
+// TopKMask returns a mask for each of ws. Together they have exactly k ones, at the largest |w| of all
+// ws; of equal ones the first counts, in the order of ws. NaN ranks above every number. See "Global" in
+// section 2 of https://arxiv.org/abs/2207.14200.
+func (b *Builder) TopKMask(k int, ws ...Node) []Node {
+	return b.emit(OpTopKMask, TopKAttr{k}, ws...)
 }
 
-// NMMask keeps the n largest |w| of each m consecutive weights along axis (paper §2, N:M).
+// NMMask returns a mask with ones at the n largest |w| of each m consecutive weights along axis. See
+// "N:M" in section 2 of https://arxiv.org/abs/2207.14200.
 func (b *Builder) NMMask(w Node, n, m, axis int) Node {
 	return b.emit1(OpNMMask, NMAttr{n, m, axis}, w)
 }
 
-// BlockMask returns masks that together keep exactly the keep blocks with the largest Σ|w|, summed in float64 in order of index.
-// A block is size consecutive indices of axis 0 with all other indices fixed.
-func (b *Builder) BlockMask(keep, size int, ws ...Node) []Node {
-	return b.emit(OpBlockMask, BlockAttr{keep, size}, ws...)
+// BlockMask returns a mask for each of ws. Together they have ones in exactly k blocks, those with the
+// largest Σ|w|, summed in float64 in the order of indices. A block is size consecutive indices of axis
+// 0; its other indices are the same.
+func (b *Builder) BlockMask(k, size int, ws ...Node) []Node {
+	return b.emit(OpBlockMask, BlockAttr{k, size}, ws...)
 }
 
-// Keep returns x where mask is one and 0 elsewhere. A backend finds a sparse weight by this op, not by guessing at zeros.
+// Mask returns x where mask is one, and 0 elsewhere. By this op a backend recognises a sparse weight.
 func (b *Builder) Mask(x, mask Node) Node { return b.emit1(OpMask, nil, x, mask) }
 
+// masks returns the types of the masks of weights.
 func masks(in []Type) ([]Type, error) {
 	out := make([]Type, len(in))
 	for i, t := range in {
@@ -45,16 +49,17 @@ func inferTopK(in []Type, attr Attr) ([]Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, keepFits(attr.(TopKAttr).K, 1, in)
+	return out, checkK(attr.(TopKAttr).K, 1, in)
 }
 
-func keepFits(keep, block int, in []Type) error {
+// checkK returns an error unless the operands have k blocks or more, of so many elements.
+func checkK(k, block int, in []Type) error {
 	total := 0
 	for _, t := range in {
 		total += t.Shape.Size().C / block
 	}
-	if keep < 0 || keep > total {
-		return fmt.Errorf("keep is %d, must be 0 to %d", keep, total)
+	if k < 0 || k > total {
+		return fmt.Errorf("want a k of 0 to %d, got %d", total, k)
 	}
 	return nil
 }
@@ -83,7 +88,7 @@ func inferBlock(in []Type, attr Attr) ([]Type, error) {
 			return nil, fmt.Errorf("operand %d: blocks of %d do not fit axis 0 of %v", i, a.Size, t)
 		}
 	}
-	return out, keepFits(a.K, a.Size, in)
+	return out, checkK(a.K, a.Size, in)
 }
 
 func inferMask(in []Type, _ Attr) ([]Type, error) {

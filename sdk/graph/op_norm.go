@@ -6,14 +6,14 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// BatchNorm normalises x [N C …] by the mean and the biased variance of this batch, per channel. gamma and beta are [C].
-// It returns y and the two statistics [C]; gradients flow through y only.
+// BatchNorm normalises each channel of x [N C …] by its mean and biased variance in this batch. gamma
+// and beta are [C]. It returns y and the two statistics [C]. Gradients flow through y only.
 func (b *Builder) BatchNorm(x, gamma, beta Node, eps float64) (y, mean, variance Node) {
 	r := b.emit(OpBatchNorm, NormAttr{eps}, x, gamma, beta)
 	return r[0], r[1], r[2]
 }
 
-// BatchNormInfer normalises x [N C …] by given statistics [C].
+// BatchNormInfer normalises each channel of x [N C …] by the given statistics [C].
 func (b *Builder) BatchNormInfer(x, gamma, beta, mean, variance Node, eps float64) Node {
 	return b.emit1(OpBatchNormInfer, NormAttr{eps}, x, gamma, beta, mean, variance)
 }
@@ -26,12 +26,14 @@ func (b *Builder) LayerNorm(x, gamma, beta Node, eps float64) Node {
 // Softmax returns e^x/Σe^x over the last axis.
 func (b *Builder) Softmax(x Node) Node { return b.emit1(OpSoftmax, nil, x) }
 
-// CrossEntropy returns the loss [N] of logits [N C] against labels [N] (I32, in [0, C): another label is an error at run time).
+// CrossEntropy returns the loss [N] of logits [N C] for labels [N], which are I32. A label outside
+// [0, C) is an error of the run.
 func (b *Builder) CrossEntropy(logits, labels Node) Node {
 	return b.emit1(OpCrossEntropy, nil, logits, labels)
 }
 
-// perChannel checks that vectors are [C] of x's type, C being axis ax of x.
+// perChannel returns the type [C] of x's element type, where C is the size of axis ax of x. It returns
+// an error unless all vectors have that type.
 func perChannel(x Type, ax int, vectors ...Type) (Type, error) {
 	if err := needFloat(x); err != nil {
 		return Type{}, err
@@ -90,7 +92,7 @@ func inferLayerNormGrad(in []Type, _ Attr) ([]Type, error) {
 	return []Type{in[1], v, v}, nil
 }
 
-// onlyFirst fails unless the gradient reaches a normalisation through its first result alone.
+// onlyFirst fails if a gradient flows through the second or the third result of a normalisation.
 func onlyFirst(b *Builder, i Instr, d []Node) {
 	if !d[1].None() || !d[2].None() {
 		b.Fail("graph: gradient through the statistics of %s is not defined", i.Op)

@@ -7,22 +7,23 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Sum adds up x along axes (all when none are named); keep leaves them with extent 1.
-func (b *Builder) Sum(x Node, keep bool, axes ...int) Node {
-	return b.emit1(OpSum, b.axes(x, keep, axes), x)
+// Sum returns the sum of x along axes; no axes means all. keepDims leaves them with size 1.
+func (b *Builder) Sum(x Node, keepDims bool, axes ...int) Node {
+	return b.emit1(OpSum, b.axes(x, keepDims, axes), x)
 }
 
-// ReduceMax takes the maximum along axes (all when none are named); equal maxima share the gradient.
-func (b *Builder) ReduceMax(x Node, keep bool, axes ...int) Node {
-	return b.emit1(OpReduceMax, b.axes(x, keep, axes), x)
+// ReduceMax returns the maximum of x along axes, as [Builder.Sum] takes them. Equal maxima share the
+// gradient.
+func (b *Builder) ReduceMax(x Node, keepDims bool, axes ...int) Node {
+	return b.emit1(OpReduceMax, b.axes(x, keepDims, axes), x)
 }
 
-// Mean averages x along axes (all when none are named).
-func (b *Builder) Mean(x Node, keep bool, axes ...int) Node {
-	return b.Div(b.Sum(x, keep, axes...), b.Count(x, axes...))
+// Mean returns the mean of x along axes, as [Builder.Sum] takes them.
+func (b *Builder) Mean(x Node, keepDims bool, axes ...int) Node {
+	return b.Div(b.Sum(x, keepDims, axes...), b.Count(x, axes...))
 }
 
-// Count returns the number of elements along axes (all when none are named) as a scalar of x's type.
+// Count returns the number of elements along axes (none: all) as a scalar of x's element type.
 func (b *Builder) Count(x Node, axes ...int) Node {
 	return b.emit1(OpCount, b.axes(x, false, axes), x)
 }
@@ -30,7 +31,7 @@ func (b *Builder) Count(x Node, axes ...int) Node {
 // ArgMax returns the index of the first maximum along the last axis.
 func (b *Builder) ArgMax(x Node) Node { return b.emit1(OpArgMax, nil, x) }
 
-// Norm returns the Euclidean norm over all elements of all xs together, a scalar.
+// Norm returns the Euclidean norm of all elements of all xs, a scalar.
 func (b *Builder) Norm(xs ...Node) Node {
 	var total Node
 	for _, x := range xs {
@@ -43,7 +44,7 @@ func (b *Builder) Norm(xs ...Node) Node {
 	return b.Sqrt(total)
 }
 
-func (b *Builder) axes(x Node, keep bool, axes []int) ReduceAttr {
+func (b *Builder) axes(x Node, keepDims bool, axes []int) ReduceAttr {
 	axes = slices.Clone(axes)
 	if len(axes) == 0 {
 		for i := range b.Shape(x) {
@@ -51,7 +52,7 @@ func (b *Builder) axes(x Node, keep bool, axes []int) ReduceAttr {
 		}
 	}
 	slices.Sort(axes)
-	return ReduceAttr{axes, keep}
+	return ReduceAttr{axes, keepDims}
 }
 
 func (a ReduceAttr) check(x Type) error {
@@ -92,7 +93,7 @@ func inferArgMax(in []Type, _ Attr) ([]Type, error) {
 	return []Type{{array.I32, in[0].Shape[: r-1 : r-1]}}, needFloat(in[0])
 }
 
-// spread broadcasts y, a reduction of x by a, back to x's shape.
+// spread broadcasts y, a reduction of x by a, to x's shape.
 func (b *Builder) spread(y, x Node, a ReduceAttr) Node {
 	s := slices.Clone(b.Shape(x))
 	for _, ax := range a.Axes {

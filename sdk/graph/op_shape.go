@@ -7,7 +7,7 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Reshape returns the same elements with another shape. One extent may be Dim{} and is then computed.
+// Reshape returns the elements of x in another shape. One dimension of s may be Dim{}: it is computed.
 func (b *Builder) Reshape(x Node, s Shape) Node {
 	if !b.owns("reshape", x) {
 		return Node{b, 0}
@@ -21,7 +21,7 @@ func (b *Builder) Reshape(x Node, s Shape) Node {
 		}
 		d, ok := b.Shape(x).Size().div(rest)
 		if !ok {
-			b.Fail("graph: reshape %v to %v: the extents do not divide", b.Shape(x), s)
+			b.Fail("graph: reshape %v to %v: the dimensions do not divide", b.Shape(x), s)
 		}
 		s = slices.Replace(slices.Clone(s), i, i+1, d)
 	}
@@ -31,7 +31,7 @@ func (b *Builder) Reshape(x Node, s Shape) Node {
 	return b.emit1(OpReshape, ReshapeAttr{s}, x)
 }
 
-// Flatten returns x with all axes from the given one on merged into one.
+// Flatten returns x with the axes from axis on merged into one.
 func (b *Builder) Flatten(x Node, axis int) Node {
 	s := b.Shape(x)
 	if axis < 0 || axis > len(s) {
@@ -41,12 +41,12 @@ func (b *Builder) Flatten(x Node, axis int) Node {
 	return b.Reshape(x, append(slices.Clone(s[:axis]), s[axis:].Size()))
 }
 
-// Transpose permutes the axes: axis i of the result is axis perm[i] of x.
+// Transpose returns x with its axes permuted: axis i of the result is axis perm[i] of x.
 func (b *Builder) Transpose(x Node, perm ...int) Node {
 	return b.emit1(OpTranspose, TransposeAttr{slices.Clone(perm)}, x)
 }
 
-// Broadcast repeats x along axes of extent 1, and along new outer axes, to shape s.
+// Broadcast returns x repeated to shape s along axes of size 1 and along new outer axes.
 func (b *Builder) Broadcast(x Node, s Shape) Node {
 	if b.owns("broadcast", x) && b.Shape(x).Equal(s) {
 		return x
@@ -54,26 +54,27 @@ func (b *Builder) Broadcast(x Node, s Shape) Node {
 	return b.emit1(OpBroadcast, ReshapeAttr{s}, x)
 }
 
-// Slice takes begin, begin+step, … below end of every axis; see [SliceAttr].
+// Slice returns the elements begin, begin+step, … below end of each axis; see [SliceAttr].
 func (b *Builder) Slice(x Node, begin, end, step []int) Node {
 	return b.emit1(OpSlice, SliceAttr{slices.Clone(begin), slices.Clone(end), slices.Clone(step)}, x)
 }
 
-// Pad adds zeros before, after and between the elements of every axis; see [PadAttr].
+// Pad returns x with zeros before, after and between the elements of each axis; see [PadAttr].
 func (b *Builder) Pad(x Node, lo, hi, inner []int) Node {
 	return b.emit1(OpPad, PadAttr{slices.Clone(lo), slices.Clone(hi), slices.Clone(inner)}, x)
 }
 
-// Concat joins xs along axis; the other extents must agree.
+// Concat returns xs one after another along axis. Their other dimensions are equal.
 func (b *Builder) Concat(axis int, xs ...Node) Node {
 	return b.emit1(OpConcat, ConcatAttr{axis}, xs...)
 }
 
-// Gather picks rows of table by index (I32): the result's shape is index's followed by table's without its first axis.
-// An index out of range is an error at run time.
+// Gather returns the rows of table that index (I32) names. The shape of the result is that of index,
+// followed by that of table without its first axis. An index out of range is an error of the run.
 func (b *Builder) Gather(table, index Node) Node { return b.emit1(OpGather, nil, table, index) }
 
-// ScatterAdd adds the rows of src into a zero table of the given number of rows at index.
+// ScatterAdd returns a table of so many rows: zeros, to whose rows at index (I32) the rows of src are
+// added.
 func (b *Builder) ScatterAdd(src, index Node, rows int) Node {
 	return b.emit1(OpScatterAdd, ScatterAddAttr{rows}, src, index)
 }
@@ -266,7 +267,7 @@ func inferScatterAdd(in []Type, attr Attr) ([]Type, error) {
 		return nil, err
 	}
 	if idx.DType != array.I32 || len(src.Shape) < r || !src.Shape[:r].Equal(idx.Shape) {
-		return nil, fmt.Errorf("src %v must begin with the axes of the i32 index %v", src, idx)
+		return nil, fmt.Errorf("want src with the axes of the i32 index %[2]v first, got %[1]v", src, idx)
 	}
 	return checked(src.DType, append(Shape{{C: attr.(ScatterAddAttr).Rows}}, src.Shape[r:]...))
 }

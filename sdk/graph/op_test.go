@@ -219,7 +219,7 @@ func single(t *testing.T, c opCase) *graph.Program {
 		p.Code = append(p.Code, graph.Instr{Op: graph.OpInput, Attr: graph.SourceAttr{Name: name, DType: typ.DType, Shape: typ.Shape}, Out: []graph.ID{id}})
 		last.In = append(last.In, id)
 	}
-	def, ok := graph.Lookup(c.op)
+	def, ok := c.op.Def()
 	if !ok {
 		t.Fatalf("no op %q", c.op)
 	}

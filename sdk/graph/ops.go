@@ -6,10 +6,11 @@ import (
 	"reflect"
 )
 
-// An Op names an operation, a row of the table that [Ops] returns.
+// An Op is an operation: a row of the table that [Ops] returns. Its text is the name that programs in
+// files have.
 type Op string
 
-// The operations.
+// The operations. The name of a constant is that of its text without "_"; OpMask alone differs.
 const (
 	OpInput   Op = "input"
 	OpSlot    Op = "slot"
@@ -77,22 +78,22 @@ const (
 	OpMask      Op = "keep"
 )
 
-// Variadic is the arity of ops that take one operand or more.
-const Variadic = -1
+// variadic is the arity of ops with one operand or more.
+const variadic = -1
 
-// A Def is one row of the table.
+// A Def is a row of the table: the definition of an op.
 type Def struct {
 	Op    Op
-	Arity int    // number of operands, or Variadic
-	Attr  Attr   // zero value of the attribute struct, nil when the op has none
+	Arity int    // the number of operands; -1: one or more
+	Attr  Attr   // the zero value of the attribute struct; nil: the op has none
 	Doc   string // the formula, in index notation
-	outs  int    // number of results, 0: as many as operands
+	outs  int    // the number of results; 0: one for each operand
 
 	infer func(in []Type, attr Attr) ([]Type, error)
-	grad  gradRule
+	grad  gradRule // nil: no gradient flows through the op
 }
 
-// Outs returns the number of results, given the number of operands.
+// Outs returns the number of results for this number of operands.
 func (d Def) Outs(operands int) int {
 	if d.outs == 0 {
 		return operands
@@ -103,19 +104,20 @@ func (d Def) Outs(operands int) int {
 // Differentiable reports whether gradients flow through the op.
 func (d Def) Differentiable() bool { return d.grad != nil }
 
-// Infer is the op's shape rule: the types of the results, or what is wrong with the operands or the attribute.
+// Infer returns the types of the results by the op's shape rule. It returns an error if the operands
+// or the attribute do not fit.
 func (d Def) Infer(in []Type, attr Attr) ([]Type, error) {
-	if d.Arity == Variadic && len(in) == 0 {
+	if d.Arity == variadic && len(in) == 0 {
 		return nil, errors.New("takes one operand or more, got none")
 	}
-	if d.Arity != Variadic && len(in) != d.Arity {
+	if d.Arity != variadic && len(in) != d.Arity {
 		return nil, fmt.Errorf("takes %d operands, got %d", d.Arity, len(in))
 	}
 	if reflect.TypeOf(attr) != reflect.TypeOf(d.Attr) {
 		return nil, fmt.Errorf("takes attribute %T, got %T", d.Attr, attr)
 	}
 	if d.infer == nil {
-		return nil, errors.New("is in no table; take it from Ops")
+		return nil, errors.New("has no shape rule; take the Def from Ops")
 	}
 	out, err := d.infer(in, attr)
 	if err != nil {
@@ -132,13 +134,13 @@ func (d Def) Infer(in []Type, attr Attr) ([]Type, error) {
 // Ops returns the table, in a fixed order.
 func Ops() []Def { return append([]Def(nil), rows...) }
 
-// Lookup returns the row of op.
-func Lookup(op Op) (Def, bool) {
+// Def returns the row of op in the table.
+func (op Op) Def() (Def, bool) {
 	d, ok := table[op]
 	return d, ok
 }
 
-// rows is filled by init, because gradient rules refer to builder methods, which refer to the table.
+// init fills rows, because gradient rules call methods of Builder, which read the table.
 var (
 	rows  []Def
 	table map[Op]Def
@@ -160,7 +162,7 @@ func init() {
 		{OpSigmoid, 1, nil, "y = 1/(1+e^-x)", 1, inferUnary, gradSigmoid},
 		{OpErf, 1, nil, "y = erf x", 1, inferUnary, gradErf},
 		{OpAbs, 1, nil, "y = |x|", 1, inferUnary, gradAbs},
-		{OpRelu, 1, nil, "y = max(x, 0), NaN stays NaN", 1, inferUnary, gradRelu},
+		{OpRelu, 1, nil, "y = max(x, 0), NaN where x is NaN", 1, inferUnary, gradRelu},
 		{OpReluGrad, 2, nil, "dx = dy where y > 0, else 0; operands dy, y", 1, inferBinary, gradReluGrad},
 		{OpScale, 1, ScalarAttr{}, "y = c·x", 1, inferUnary, gradScale},
 		{OpShift, 1, ScalarAttr{}, "y = x + c", 1, inferUnary, gradShift},
@@ -178,21 +180,21 @@ func init() {
 		{OpConv2D, 2, ConvAttr{}, "y[n,o,i,j] = Σ_c,p,q x[n,c,i·s+p-top,j·s+q-left]·w[o,c,p,q], zeros outside", 1, inferConv2D, gradConv2D},
 		{OpConv2DDX, 2, ConvAttr{}, "gradient of conv2d with respect to x; operands dy, w; size = H, W of x", 1, inferConv2DDX, gradConv2DDX},
 		{OpConv2DDW, 2, ConvAttr{}, "gradient of conv2d with respect to w; operands x, dy; size = KH, KW of w", 1, inferConv2DDW, gradConv2DDW},
-		{OpMaxPool, 1, PoolAttr{}, "y = max over the window, NaN if any is; padding never wins", 1, inferPool, gradMaxPool},
+		{OpMaxPool, 1, PoolAttr{}, "y = max over the window without padding, NaN if any is", 1, inferPool, gradMaxPool},
 		{OpMaxPoolGrad, 2, PoolAttr{}, "operands dy, x: dy goes to the first maximum of its window in row-major order", 1, inferMaxPoolGrad, nil},
 		{OpAvgPool, 1, PoolAttr{}, "y = mean over the window, counting padding when count_pad", 1, inferPool, gradAvgPool},
 		{OpAvgPoolGrad, 1, PoolAttr{}, "gradient of avg_pool; operand dy; size = H, W of x", 1, inferAvgPoolGrad, gradAvgPoolGrad},
 
 		{OpReshape, 1, ReshapeAttr{}, "same elements in the same order, another shape", 1, inferReshape, gradReshape},
 		{OpTranspose, 1, TransposeAttr{}, "y.shape[i] = x.shape[perm[i]]", 1, inferTranspose, gradTranspose},
-		{OpBroadcast, 1, ReshapeAttr{}, "axes of extent 1 repeat; missing outer axes are added", 1, inferBroadcast, gradBroadcast},
+		{OpBroadcast, 1, ReshapeAttr{}, "axes of size 1 repeat; missing outer axes are added", 1, inferBroadcast, gradBroadcast},
 		{OpSlice, 1, SliceAttr{}, "y[i] = x[begin + i·step], i·step < end - begin; end -1 means to the end", 1, inferSlice, gradSlice},
 		{OpPad, 1, PadAttr{}, "zeros: lo before, hi after, inner between neighbours", 1, inferPad, gradPad},
-		{OpConcat, Variadic, ConcatAttr{}, "operands one after another along an axis", 1, inferConcat, gradConcat},
+		{OpConcat, variadic, ConcatAttr{}, "operands one after another along an axis", 1, inferConcat, gradConcat},
 		{OpGather, 2, nil, "y[i…,j…] = table[index[i…],j…]; operands table, index (i32)", 1, inferGather, gradGather},
 		{OpScatterAdd, 2, ScatterAddAttr{}, "table[r,j…] = Σ_{i: index[i]=r} src[i,j…] in order of i; operands src, index (i32)", 1, inferScatterAdd, gradScatterAdd},
 
-		{OpSum, 1, ReduceAttr{}, "y = Σ over axes; keep leaves them with extent 1", 1, inferReduce, gradSum},
+		{OpSum, 1, ReduceAttr{}, "y = Σ over axes; keep leaves them with size 1", 1, inferReduce, gradSum},
 		{OpReduceMax, 1, ReduceAttr{}, "y = max over axes, NaN if any is", 1, inferReduce, gradReduceMax},
 		{OpArgMax, 1, nil, "y[…] = index of the first NaN, else of the first maximum, along the last axis (i32)", 1, inferArgMax, nil},
 		{OpCount, 1, ReduceAttr{}, "y = number of elements along axes, a scalar of x's type", 1, inferCount, gradZero},
@@ -206,9 +208,9 @@ func init() {
 		{OpCrossEntropy, 2, nil, "operands logits[n,c], labels[n] (i32); loss[n] = ln Σ_c e^logits[n,c] - logits[n,labels[n]]", 1, inferCrossEntropy, gradCrossEntropy},
 		{OpCrossEntropyGrad, 3, nil, "operands logits, labels, dloss[n]; (softmax - onehot)·dloss", 1, inferCrossEntropyGrad, nil},
 
-		{OpTopKMask, Variadic, TopKAttr{}, "bit masks of the keep largest |w| over all operands together; ties by lowest index, operands in order", 0, inferTopK, nil},
+		{OpTopKMask, variadic, TopKAttr{}, "bit masks of the k largest |w| over all operands together; ties by lowest index, operands in order", 0, inferTopK, nil},
 		{OpNMMask, 1, NMAttr{}, "bit mask of the n largest |w| in each m consecutive along axis; ties by lowest index", 1, inferNM, nil},
-		{OpBlockMask, Variadic, BlockAttr{}, "bit masks of the keep blocks (size consecutive of axis 0, all else fixed) with the largest Σ|w|; ties by lowest index", 0, inferBlock, nil},
+		{OpBlockMask, variadic, BlockAttr{}, "bit masks of the k blocks (size consecutive of axis 0, all else fixed) with the largest Σ|w|; ties by lowest index", 0, inferBlock, nil},
 		{OpMask, 2, nil, "y = x where the bit is 1, else 0; operands x, mask", 1, inferMask, gradMask},
 	}
 	table = make(map[Op]Def, len(rows))

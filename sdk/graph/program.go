@@ -1,17 +1,16 @@
 package graph
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// An ID names one value of a program, an index into Program.Types.
+// An ID identifies a value of a program. It is an index of Program.Types.
 type ID int32
 
-// A Type is what is known of a value before a run: element type and shape.
+// A Type is the element type and the shape of a value.
 type Type struct {
 	DType array.DType
 	Shape Shape
@@ -22,26 +21,28 @@ func (t Type) String() string { return t.DType.String() + t.Shape.String() }
 // Equal reports whether both types are the same.
 func (t Type) Equal(u Type) bool { return t.DType == u.DType && t.Shape.Equal(u.Shape) }
 
-// An Instr computes the values Out from the values In. Attr is nil or the attribute struct of the op's row in the table.
+// An Instr computes the values Out from the values In.
 type Instr struct {
 	Op   Op
-	Attr Attr
+	Attr Attr // nil, or the attribute struct of the op's row in the table
 	In   []ID
 	Out  []ID
 }
 
-// A SlotKind says what a slot is for, and with it who saves it.
+// A SlotKind is what a slot is for. It decides what saves the slot: a checkpoint has parameters and
+// statistics, a training that can be resumed has optimizer state as well.
 type SlotKind uint8
 
 // The kinds of slots.
 const (
 	Param          SlotKind = iota // a trained weight
 	Stat                           // a running statistic of batch normalisation
-	OptimizerState                 // state of an update rule or of a compressor's reused masks
-	Scratch                        // lives between the segments of one step, never saved
+	OptimizerState                 // state of an optimizer, or a mask that a compressor reuses
+	Scratch                        // set and read within one training step, never saved
 	numKinds
 )
 
+// String returns the name that files store: "param", "stat", "moment" (OptimizerState), "scratch".
 func (k SlotKind) String() string {
 	if k >= numKinds {
 		return fmt.Sprintf("slotkind(%d)", uint8(k))
@@ -49,19 +50,20 @@ func (k SlotKind) String() string {
 	return [...]string{"param", "stat", "moment", "scratch"}[k]
 }
 
-// A Role says what a parameter is, so that compressors and rules need not guess from rank or order.
+// A Role is what a parameter is. Compressors and optimizers choose parameters by it.
 type Role uint8
 
 // The roles.
 const (
-	Other     Role = iota // not a parameter, or none of the below
+	Other     Role = iota // not a parameter, or none of the roles below
 	Kernel                // weights of a convolution [O I H W] or a linear layer [O I]
-	Embedding             // rows that are looked up
+	Embedding             // a table whose rows are looked up
 	Norm                  // scale or shift of a normalisation
-	Bias
+	Bias                  // a vector that a layer adds
 	numRoles
 )
 
+// String returns the name that files store: "other", "kernel", "embedding", "norm", "bias".
 func (r Role) String() string {
 	if r >= numRoles {
 		return fmt.Sprintf("role(%d)", uint8(r))
@@ -69,7 +71,7 @@ func (r Role) String() string {
 	return [...]string{"other", "kernel", "embedding", "norm", "bias"}[r]
 }
 
-// A Slot is a tensor that lives in a session between runs. Its shape is constant.
+// A Slot is a tensor of constant shape that a backend's session keeps between runs.
 type Slot struct {
 	Name string
 	Kind SlotKind
@@ -77,20 +79,21 @@ type Slot struct {
 	Type
 }
 
-// A Port is a named value at the edge of a program: an input to feed or an output to fetch.
+// A Port is an input of a program, which a run is fed, or an output, which a run returns.
 type Port struct {
 	Name string
 	ID   ID
 }
 
-// An Update writes a value to a slot once everything else of the run is done.
+// An Update writes a value to a slot at the end of a run.
 type Update struct {
 	Slot string
 	ID   ID
 }
 
-// A Program is a straight line of instructions. Inputs are fed each run, slots are read, outputs are returned
-// and updates are written last, all together: a run that fails changes no slot. A nil Program has nothing in it and passes no check.
+// A Program is a sequence of instructions without control flow. A run is fed the inputs, reads the
+// slots, returns the outputs, and writes all updates together at its end: a run that fails changes
+// no slot.
 type Program struct {
 	Code    []Instr
 	Types   []Type // by ID
@@ -100,13 +103,8 @@ type Program struct {
 	Updates []Update
 }
 
-var errNoProgram = errors.New("graph: the Program is nil; make one with a Builder, or Decode")
-
 // Slot returns the declaration of the named slot.
 func (p *Program) Slot(name string) (Slot, bool) {
-	if p == nil {
-		return Slot{}, false
-	}
 	for _, s := range p.Slots {
 		if s.Name == name {
 			return s, true
@@ -115,13 +113,11 @@ func (p *Program) Slot(name string) (Slot, bool) {
 	return Slot{}, false
 }
 
-// Bind checks the tensors fed to the inputs, in order, and solves the symbols of the program from them.
+// Bind checks the tensors that a run is fed, one for each input in order, and returns the sizes of
+// the program's symbols.
 func (p *Program) Bind(in []array.Tensor) (Sizes, error) {
-	if p == nil {
-		return nil, errNoProgram
-	}
 	if len(in) != len(p.Inputs) {
-		return nil, fmt.Errorf("graph: program has %d inputs %v, got %d tensors", len(p.Inputs), p.Inputs, len(in))
+		return nil, fmt.Errorf("graph: want a tensor for each of the %d inputs %v, got %d", len(p.Inputs), p.Inputs, len(in))
 	}
 	sizes := Sizes{}
 	for i, t := range in {
@@ -139,13 +135,11 @@ func (p *Program) Bind(in []array.Tensor) (Sizes, error) {
 	return sizes, nil
 }
 
-// BindOutputs returns the tensors that a run with these sizes puts its outputs in: the caller's out, checked, or new ones where out is nil.
+// BindOutputs returns the tensors for the outputs of a run with these sizes, in order: those of out
+// after a check of their types, or new ones if out is nil.
 func (p *Program) BindOutputs(sizes Sizes, out []array.Tensor) ([]array.Tensor, error) {
-	if p == nil {
-		return nil, errNoProgram
-	}
 	if out != nil && len(out) != len(p.Outputs) {
-		return nil, fmt.Errorf("graph: program has %d outputs, got %d tensors to put them in", len(p.Outputs), len(out))
+		return nil, fmt.Errorf("graph: want a tensor for each of the %d outputs, got %d", len(p.Outputs), len(out))
 	}
 	ready := make([]array.Tensor, len(p.Outputs))
 	for i, o := range p.Outputs {
@@ -173,9 +167,6 @@ func (p *Program) BindOutputs(sizes Sizes, out []array.Tensor) ([]array.Tensor, 
 
 // Count returns how many instructions have the given op.
 func (p *Program) Count(op Op) int {
-	if p == nil {
-		return 0
-	}
 	n := 0
 	for _, i := range p.Code {
 		if i.Op == op {

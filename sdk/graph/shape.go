@@ -5,17 +5,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/compressaware/cram/sdk/array"
 )
 
-// A Dim is one extent of a shape: a constant C, or C times a product of named symbols.
-// Symbols stand for what is known only when a program runs: the batch "N", a length "T".
-// Sym is empty for a constant, a name, or names sorted and joined by "*".
+// A Dim is one dimension of a shape: a constant C, or C times a product of symbols. A symbol is a
+// size that is known only when a program runs: "N" of the batch, "T" of a text.
 type Dim struct {
 	C   int
-	Sym string
+	Sym string // "" for a constant; else names of symbols, sorted and joined by "*"
 }
 
-// A Shape is the extents of a tensor, outermost first. A nil Shape is a scalar.
+// A Shape is the dimensions of a tensor, outermost first. A nil Shape is that of a scalar.
 type Shape []Dim
 
 // Of returns a constant shape.
@@ -27,10 +28,10 @@ func Of(dims ...int) Shape {
 	return s
 }
 
-// Batch returns the shape (N, dims...), N being the symbol of the batch.
+// Batch returns the shape (N, dims...), where N is the symbol of the batch size.
 func Batch(dims ...int) Shape { return append(Shape{Sym("N")}, Of(dims...)...) }
 
-// Sym returns the extent named s.
+// Sym returns the dimension that is the symbol s.
 func Sym(s string) Dim { return Dim{C: 1, Sym: s} }
 
 // Fixed reports whether d is a constant.
@@ -43,7 +44,7 @@ func (d Dim) Mul(e Dim) Dim {
 	return Dim{C: d.C * e.C, Sym: strings.Join(syms, "*")}
 }
 
-// div returns d/e when it is exact.
+// div returns d/e, and whether the division is exact.
 func (d Dim) div(e Dim) (Dim, bool) {
 	if e.C == 0 || d.C%e.C != 0 {
 		return Dim{}, false
@@ -84,7 +85,7 @@ func (s Shape) String() string {
 	return "[" + strings.Join(parts, " ") + "]"
 }
 
-// Equal reports whether both shapes have the same extents.
+// Equal reports whether both shapes have the same dimensions.
 func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
 
 // Size returns the number of elements, 1 for a scalar.
@@ -96,7 +97,7 @@ func (s Shape) Size() Dim {
 	return n
 }
 
-// Dims returns the extents of a constant shape; ok is false when one is symbolic.
+// Dims returns the dimensions of a constant shape. ok is false if one is symbolic.
 func (s Shape) Dims() (dims []int, ok bool) {
 	dims = make([]int, len(s))
 	for i, d := range s {
@@ -108,36 +109,34 @@ func (s Shape) Dims() (dims []int, ok bool) {
 	return dims, true
 }
 
-// Sizes gives the symbols of a program their values for one run.
+// Sizes has the size of each symbol of a program in one run.
 type Sizes map[string]int
 
-// Bind returns the dimensions of s under sizes. A symbol without a size, a dimension below 1 and a tensor of more than
-// 1<<46 elements are errors.
+// Bind returns the dimensions of s for these sizes. A symbol without a size and dimensions that
+// [array.CheckDims] refuses are errors.
 func (s Shape) Bind(sizes Sizes) ([]int, error) {
 	dims := make([]int, len(s))
-	count := 1
 	for i, d := range s {
-		v := d.C
+		factors := []int{d.C}
 		for _, name := range d.symbols() {
 			n, ok := sizes[name]
 			if !ok {
 				return nil, fmt.Errorf("graph: shape %v: no size for symbol %q", s, name)
 			}
-			if v < 1 || n < 1 || n > maxElements/v {
-				return nil, fmt.Errorf("graph: shape %v: dimension %d is out of range with %s = %d", s, i, name, n)
-			}
-			v *= n
+			factors = append(factors, n)
 		}
-		if v < 1 || count > maxElements/v {
-			return nil, fmt.Errorf("graph: shape %v: dimension %d is out of range: want at most %d elements", s, i, maxElements)
+		if err := array.CheckDims(factors); err != nil {
+			return nil, fmt.Errorf("graph: shape %v: dimension %d: %w", s, i, err)
 		}
-		count *= v
-		dims[i] = v
+		dims[i] = array.Count(factors)
+	}
+	if err := array.CheckDims(dims); err != nil {
+		return nil, fmt.Errorf("graph: shape %v: %w", s, err)
 	}
 	return dims, nil
 }
 
-// match solves the symbols of s from the extents dims, adding to sizes.
+// match compares s with dims and adds to sizes the symbols that are not there yet.
 func (s Shape) match(dims []int, sizes Sizes) error {
 	if len(dims) != len(s) {
 		return fmt.Errorf("want shape %v, got %v", s, dims)
@@ -160,14 +159,14 @@ func (s Shape) match(dims []int, sizes Sizes) error {
 	return nil
 }
 
-// valid bounds the extents from below and, every symbol being 1, the number of elements from above.
+// valid returns an error if the dimensions of s are out of range when every symbol is 1.
 func (s Shape) valid() error {
-	n := 1
+	dims := make([]int, len(s))
 	for i, d := range s {
-		if d.C < 1 || n > maxElements/d.C {
-			return fmt.Errorf("shape %v: dimension %d is out of range", s, i)
-		}
-		n *= d.C
+		dims[i] = d.C
+	}
+	if err := array.CheckDims(dims); err != nil {
+		return fmt.Errorf("shape %v: %w", s, err)
 	}
 	return nil
 }

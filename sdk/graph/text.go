@@ -6,13 +6,10 @@ import (
 	"strings"
 )
 
-// String prints the program, one instruction a line:
+// String returns the program as text, one instruction in each line, and then the outputs and updates:
 //
 //	%3 f32[N 10] = matmul %1 %2 {trans_a=false trans_b=true}
 func (p *Program) String() string {
-	if p == nil {
-		return ""
-	}
 	var b strings.Builder
 	for _, i := range p.Code {
 		for j, o := range i.Out {
@@ -48,8 +45,9 @@ func attrText(a Attr) string {
 	return "{" + strings.Join(parts, " ") + "}"
 }
 
-// fieldName returns the name of an attribute's field in the text and MessagePack forms: its graph tag, or its Go name in
-// lower case with "_" before every capital but the first. TransA is trans_a, and only DType is dtype.
+// fieldName returns the name of an attribute's field in texts and in MessagePack: its graph tag, or
+// its Go name in lower case with "_" before every capital but the first. TransA is trans_a. The one
+// exception is DType, which is dtype.
 func fieldName(f reflect.StructField) string {
 	if tag := f.Tag.Get("graph"); tag != "" {
 		return tag

@@ -56,6 +56,7 @@ func TestUniformStatistics(t *testing.T) {
 	if chi > 45 { // 15 degrees of freedom: above 45 in fewer than 1 of 10,000 seeds
 		t.Errorf("χ² over 16 bins is %.1f: %v", chi, bins)
 	}
+	far := int64(1) << 40
 	for name, other := range map[string]func(i int) float64{
 		"next seed":    func(i int) float64 { return Uniform([2]int64{11, 3}, 0, i) },
 		"high seed":    func(i int) float64 { return Uniform([2]int64{10 + 1<<32, 3}, 0, i) },
@@ -64,7 +65,7 @@ func TestUniformStatistics(t *testing.T) {
 		"next stream":  func(i int) float64 { return Uniform([2]int64{10, 3}, 1, i) },
 		"next element": func(i int) float64 { return base(i + 1) },
 		"next block":   func(i int) float64 { return base(i + 4) },
-		"far away":     func(i int) float64 { return base(i + 1<<40) },
+		"far away":     func(i int) float64 { return base(i + int(far)) },
 	} {
 		r := 0.0
 		for i := range n {
