@@ -81,6 +81,7 @@ func kinds(t testing.TB) map[string]*File {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scalar.F32()[0] = 1.5
 	oddGroups, err := decoded(t, few).EncodeNM(7, 8, 1)
 	if err != nil {
 		t.Fatal(err)
