@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-var attacks = flag.String("attacks", "", "write the files that tests want refused to this folder")
+var attacks = flag.String("attacks", "", "write the files that tests want refused to this directory")
 
-// writeAttack writes a file, named for what it does, and beside it the reason for which it is refused.
+// writeAttack writes a file, named for what is wrong, and a file with the error of its reader.
 func writeAttack(t *testing.T, name string, b []byte) {
 	t.Helper()
 	path := filepath.Join(*attacks, "v2-"+strings.NewReplacer(" ", "-", ",", "", ":", "-", "³²", "32", "'", "").Replace(name))
@@ -21,7 +21,8 @@ func writeAttack(t *testing.T, name string, b []byte) {
 	}
 }
 
-// TestAttacks holds that every committed attack is refused, for the reason that stands beside it, by whoever reads it and without much memory.
+// TestAttacks holds that every committed attack is refused with the committed error, by all ways to
+// read it, within the limit of memory.
 func TestAttacks(t *testing.T) {
 	files, err := filepath.Glob("testdata/attacks/*.cram")
 	if err != nil || len(files) == 0 {
@@ -37,8 +38,13 @@ func TestAttacks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var bad *FormatError
-		err = readAll(b)
-		if !errors.As(err, &bad) || err.Error() != strings.TrimSpace(string(reason)) {
+		if err = readAll(b); err == nil {
+			t.Errorf("%s is accepted, want %s", path, reason)
+			continue
+		}
+		got, _, _ := strings.Cut(err.Error(), " array: ") // the words of package array may change
+		want, _, _ := strings.Cut(strings.TrimSpace(string(reason)), " array: ")
+		if !errors.As(err, &bad) || got != want {
 			t.Errorf("%s: error %v, want %s", path, err, reason)
 		}
 		if withinBound(t, path, b) == nil {

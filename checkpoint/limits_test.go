@@ -130,9 +130,9 @@ func (d *draft) bytes(t testing.TB) []byte {
 
 // few returns the index and the values of an index16 of n elements that stores one.
 func few(dtype array.DType, n, stored int) (index, values []byte) {
-	index = make([]byte, (n+runLength-1)/runLength*4)
-	binary.LittleEndian.PutUint32(index[stored/runLength*4:], 1)
-	return binary.LittleEndian.AppendUint16(index, uint16(stored%runLength)), bytes.Repeat([]byte{1}, dtype.Bytes(1))
+	index = make([]byte, (n+blockLength-1)/blockLength*4)
+	binary.LittleEndian.PutUint32(index[stored/blockLength*4:], 1)
+	return binary.LittleEndian.AppendUint16(index, uint16(stored%blockLength)), bytes.Repeat([]byte{1}, dtype.Bytes(1))
 }
 
 // claim returns a file of one tensor of n elements and a few bytes.

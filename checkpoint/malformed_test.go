@@ -204,8 +204,8 @@ func TestMalformedParts(t *testing.T) {
 		"a zero in a stack":     {1, half, append(make([]byte, 4), halfValues[4:]...), "stores a zero"},
 		"a zero at its bottom":  {0, thin, append(make([]byte, 4), thinValues[4:]...), "stores a zero"},
 		"an element twice":      {1, withBit(half, int(thin[4])), halfValues, "store element"},
-		"an offset out of run":  {0, append(bytes.Clone(thin[:len(thin)-2]), 48, 0), thinValues, "ascending below 48"},
-		"a count that is wrong": {0, append([]byte{9, 0, 0, 0}, thin[4:]...), thinValues, "holds 9"},
+		"an offset out of run":  {0, append(bytes.Clone(thin[:len(thin)-2]), 48, 0), thinValues, "ascending and below 48"},
+		"a count that is wrong": {0, append([]byte{9, 0, 0, 0}, thin[4:]...), thinValues, "count 9"},
 	} {
 		q, err := newWriting(f)
 		if err != nil {

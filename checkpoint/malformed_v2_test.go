@@ -41,7 +41,7 @@ func TestMalformedFields(t *testing.T) {
 		"two inputs of a name":            {func(h *header) { h.info.Inputs[1].Name = "x" }, `two inputs have the name "x"`},
 		"two outputs of a name":           {func(h *header) { h.info.Outputs[1].Name = "logits" }, `two outputs have the name "logits"`},
 		"a port without a name":           {func(h *header) { h.info.Outputs[1].Name = "" }, "want 1 to 255"},
-		"a port of no dtype":              {func(h *header) { h.info.Outputs[1].DType = array.InvalidDType }, "dtype"},
+		"a port of no dtype":              {func(h *header) { h.info.Outputs[1].DType = array.InvalidDType }, `"invalid"`},
 		"a class too few":                 {func(h *header) { h.info.Outputs[0].Classes = h.info.Outputs[0].Classes[1:] }, "3 classes"},
 		"classes of a vector":             {func(h *header) { h.info.Outputs[0].Shape = graph.Shape{n} }, "4 classes"},
 		"an output with mean and no std":  {func(h *header) { h.info.Outputs[1].Std = nil }, "std has 0"},
