@@ -67,7 +67,7 @@ func (c *Reader) checkNoZeros(v array.Value, p part) error {
 	return nil
 }
 
-func (s *stack) len() int  { return s.tensor.len() }
+func (s *stack) len() int    { return s.tensor.len() }
 func (s *stack) blocks() int { return (s.len() + blockLength - 1) / blockLength }
 
 // next puts the next block together and returns its number of elements.
