@@ -79,6 +79,15 @@ func (isa InstructionSet) convBand(b *convBand, pixels, tiles int) {
 		b.srcRow-cols*b.kind.unit(), b.floor, next, end)
 }
 
+// weights returns the number of weights of the band.
+func (band *convBand) weights() int {
+	each := band.run * band.blocks
+	if band.kind == convPaired {
+		each = 3
+	}
+	return band.entries() * band.chans * each * Block
+}
+
 // convGrad adds a tile to its sums. The expressions that are assigned to _ are bounds checks.
 func (isa InstructionSet) convGrad(t *convGradTile) {
 	a := convAssemblyOf(isa)

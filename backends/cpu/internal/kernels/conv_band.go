@@ -94,15 +94,6 @@ func (band *convBand) entries() int {
 	return len(band.offsets)
 }
 
-// weights returns the number of weights of the band.
-func (band *convBand) weights() int {
-	each := band.run * band.blocks
-	if band.kind == convPaired {
-		each = 3
-	}
-	return band.entries() * band.chans * each * Block
-}
-
 // work returns the number of multiply-adds of cols columns, in blocks of 16.
 func (band *convBand) work(cols int) int {
 	return band.rows * cols * band.blocks * band.entries() * band.chans * band.run

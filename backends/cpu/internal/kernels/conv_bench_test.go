@@ -38,7 +38,7 @@ func square(c, size, o, kernel, stride int) ConvShape {
 
 func planar(s ConvShape) ConvShape { s.Planar = true; return s }
 
-// benchConv times one pass on one thread, including packing, padding and merging, and compares it
+// benchConv times one pass on one thread, including packing and padding, and compares it
 // with the peak of the core.
 func benchConv(b *testing.B, plan func(isa InstructionSet, s ConvShape, n int) (func(), error)) {
 	isa := Supported()
@@ -90,14 +90,12 @@ func BenchmarkConvWeightGrad(b *testing.B) {
 			return nil, err
 		}
 		x, dy, dw := Floats(n*s.InLen()), Floats(n*s.OutLen()), Floats(s.WeightLen())
-		k := g.Chunks(n)
-		partials, scratch := Floats(k*g.PartialLen()), Floats(g.ScratchLen())
+		sum, other, scratch := Floats(g.PartialLen()), Floats(g.PartialLen()), Floats(g.ScratchLen())
 		return func() {
-			for i := range k {
-				n0, n1 := g.Chunk(i, n)
-				g.Compute(partials[i*g.PartialLen():], x, dy, scratch, g.All(n0, n1))
-			}
-			g.Merge(dw, partials, k)
+			g.Compute(sum, x, dy, scratch, g.All(0, n/2))
+			g.Compute(other, x, dy, scratch, g.All(n/2, n))
+			isa.Add(sum, sum, other)
+			g.Unpack(dw, sum, g.All(0, 0))
 		}, nil
 	})
 }

@@ -224,13 +224,7 @@ func TestConvWeightGrad(t *testing.T) {
 			x = block(c.x, c.n, s.C, s.H*s.W)
 		}
 		dy := block(c.dy, c.n, s.O, s.OutH()*s.OutW())
-		k := g.Chunks(c.n)
-		partials, dw := dirty(k*g.PartialLen()), dirty(len(c.w))
-		for i := range k {
-			n0, n1 := g.Chunk(i, c.n)
-			g.Compute(partials[i*g.PartialLen():], x, dy, dirty(g.ScratchLen()), g.All(n0, n1))
-		}
-		g.Merge(dw, partials, k)
+		dw := weightGradByImage(isa, g, x, dy, c.n, dirty)
 		for i := range dw {
 			checkNear(t, fmt.Sprintf("dw[%d]", i), dw[i], c.dw[i], c.dwMag[i])
 		}
@@ -244,6 +238,24 @@ func TestConvWeightGrad(t *testing.T) {
 		}
 		checkSame(t, split, whole)
 	})
+}
+
+// weightGradByImage returns dw as the sum of partial sums of one image each. It unpacks panel by
+// panel.
+func weightGradByImage(isa InstructionSet, g *ConvWeightGrad, x, dy []float32, n int, buffer func(n int) []float32) []float32 {
+	sum, other, dw := buffer(g.PartialLen()), buffer(g.PartialLen()), buffer(g.Shape().WeightLen())
+	g.Compute(sum, x, dy, buffer(g.ScratchLen()), g.All(0, 1))
+	for i := 1; i < n; i++ {
+		g.Compute(other, x, dy, buffer(g.ScratchLen()), g.All(i, i+1))
+		for p := range g.Panels() {
+			from, to := g.Panel(p)
+			isa.Add(sum[from:to], sum[from:to], other[from:to])
+		}
+	}
+	for p := range g.Panels() {
+		g.Unpack(dw, sum, ConvPart{P0: p, P1: p + 1})
+	}
+	return dw
 }
 
 // splitConv divides a part into unequal parts, by images, rows and panels.
@@ -323,11 +335,7 @@ func TestConvGuards(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				partials := buffer(2 * w.PartialLen())
-				for i := range 2 {
-					w.Compute(partials[i*w.PartialLen():], x, y, buffer(w.ScratchLen()), w.All(i, i+1))
-				}
-				w.Merge(buffer(s.WeightLen()), partials, 2)
+				weightGradByImage(isa, w, x, y, 2, buffer)
 
 				s := s
 				s.Planar = false
@@ -387,7 +395,7 @@ func checkConv(t *testing.T, isa InstructionSet, c *convCase) {
 	}
 	partial, dw := dirty(g.PartialLen()), dirty(len(c.w))
 	g.Compute(partial, x, dy, dirty(g.ScratchLen()), g.All(0, c.n))
-	g.Merge(dw, partial, 1)
+	g.Unpack(dw, partial, g.All(0, 0))
 	for i := range dw {
 		checkNear(t, fmt.Sprintf("%s[%d]", what("dw"), i), dw[i], c.dw[i], c.dwMag[i])
 	}
@@ -416,7 +424,7 @@ func TestConvAllocs(t *testing.T) {
 				f.Pack(packed, dw)
 				f.Compute(y, x, packed, nil, false, scratch, f.All(2))
 				w.Compute(partial, x, y, scratch, w.All(0, 2))
-				w.Merge(dw, partial, 1)
+				w.Unpack(dw, partial, w.All(0, 0))
 			}); n != 0 {
 				t.Errorf("%s, %s: %v allocations", s.name(), isa, n)
 			}

@@ -29,20 +29,20 @@ type ConvWeightGrad struct {
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights. It returns an
 // error if the shape is not valid.
 //
-// The gradient is a sum over images. It is made of partial sums over fixed chunks of images, which
-// are added in order, so the result does not depend on the number of workers:
+// The gradient is a sum over images. Compute sets a partial sum, the sum over a range of images, in
+// a layout of its own. The caller adds partial sums element by element, and Unpack writes the sum
+// as dw:
 //
 //	g, err := isa.ConvWeightGrad(shape)
-//	k := g.Chunks(n)
-//	partials := Floats(k * g.PartialLen())
-//	for i := range k {                  // in any order; concurrently with one scratch each
-//		n0, n1 := g.Chunk(i, n)
-//		g.Compute(partials[i*g.PartialLen():][:g.PartialLen()], x, dy, scratch, g.All(n0, n1))
-//	}
-//	g.Merge(dw, partials, k)
+//	sum, other := Floats(g.PartialLen()), Floats(g.PartialLen())
+//	scratch := Floats(g.ScratchLen())
+//	g.Compute(sum, x, dy, scratch, g.All(0, n/2))
+//	g.Compute(other, x, dy, scratch, g.All(n/2, n))
+//	isa.Add(sum, sum, other)
+//	g.Unpack(dw, sum, g.All(0, 0))
 //
-// If there are few chunks, because a partial sum is large, a caller can also split the panels of
-// output channels over workers.
+// If the caller chooses ranges that do not depend on the number of workers, nor does dw. A caller
+// can also split the panels of output channels over workers.
 func (isa InstructionSet) ConvWeightGrad(s ConvShape) (*ConvWeightGrad, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -135,23 +135,6 @@ func (g *ConvWeightGrad) ScratchLen() int { return g.planes.len() }
 
 // Panels returns the number of panels of output channels.
 func (g *ConvWeightGrad) Panels() int { return len(g.panels) }
-
-const (
-	convMostPartials     = 8       // partial sums of a batch
-	convMostPartialBytes = 8 << 20 // of all partial sums
-)
-
-// Chunks returns the number of partial sums for a batch of n images. It depends on n and the shape
-// only.
-func (g *ConvWeightGrad) Chunks(n int) int {
-	return max(1, min(n, convMostPartials, convMostPartialBytes/(4*g.partialLen)))
-}
-
-// Chunk returns the range n0 ≤ image < n1 of partial sum i of a batch of n images.
-func (g *ConvWeightGrad) Chunk(i, n int) (n0, n1 int) {
-	k := g.Chunks(n)
-	return i * n / k, (i + 1) * n / k
-}
 
 // All returns the part with all panels of the images n0 ≤ n < n1. [ConvWeightGrad.Compute] ignores
 // the rows of a part.
@@ -265,18 +248,8 @@ func (g *ConvWeightGrad) addRuns(t convGradTile, partial, planes []float32, ahea
 	}
 }
 
-// Merge sets dw, [O, C/Groups, KH, KW], to the sum of the first k partial sums, added in order. It
-// overwrites the first partial sum.
-func (g *ConvWeightGrad) Merge(dw, partials []float32, k int) {
-	dw, partials = dw[:g.shape.WeightLen()], partials[:k*g.partialLen]
-	sum := partials[:g.partialLen]
-	for i := 1; i < k; i++ {
-		g.isa.Add(sum, sum, partials[i*g.partialLen:][:g.partialLen])
-	}
-	g.Unpack(dw, sum, g.All(0, 0))
-}
-
-// Unpack writes dw, [O, C/Groups, KH, KW], of the part's panels from a sum of partial sums.
+// Unpack writes the weights of the panels of a part to dw, [O, C/Groups, KH, KW], from a sum of
+// partial sums. It ignores the images and rows of the part.
 func (g *ConvWeightGrad) Unpack(dw, sum []float32, part ConvPart) {
 	for i := part.P0; i < part.P1; i++ {
 		p := g.panels[i]
@@ -286,7 +259,7 @@ func (g *ConvWeightGrad) Unpack(dw, sum []float32, part ConvPart) {
 	}
 }
 
-// Panel returns the elements from ≤ i < to of a partial sum that belong to panel p.
+// Panel returns the range from ≤ i < to of the elements of a partial sum that belong to panel p.
 func (g *ConvWeightGrad) Panel(p int) (from, to int) {
 	return g.starts[p], g.starts[p] + g.panels[p].blocks*g.blockLen(g.panels[p])
 }

@@ -17,8 +17,12 @@ type MatMul struct {
 	LDA, LDB, LDC  int
 	TransA, TransB bool
 	Accumulate     bool
-	EachRow        bool // a row of C does not depend on M, bit for bit
-	Packed         bool // an element of C does not depend on M, bit for bit: never by dot products in place
+
+	// EachRow and Packed choose the order of summation for a product with TransB and without
+	// TransA. By default it depends on M. With EachRow the product is always computed as dot
+	// products, with Packed, if EachRow is not set, always in packed blocks. Then the bits of a row
+	// of C do not depend on the number of rows.
+	EachRow, Packed bool
 }
 
 // Tile is a part of C: the rows I0 ≤ i < I1 and the columns J0 ≤ j < J1. A caller that splits C

@@ -77,6 +77,25 @@ func TestMatMul(t *testing.T) {
 	})
 }
 
+// TestMatMulRowsDoNotDependOnM tests that with EachRow and with Packed a row of C has the same bits
+// in products of any number of rows.
+func TestMatMulRowsDoNotDependOnM(t *testing.T) {
+	const most, n, k = 60, 45, 300
+	a, b := random(1, most*k), random(2, n*k)
+	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
+		for _, m := range []MatMul{{EachRow: true}, {Packed: true}} {
+			m.M, m.N, m.K, m.LDA, m.LDB, m.LDC, m.TransB = most, n, k, k, k, n, true
+			whole := make([]float32, most*n)
+			isa.MatMul(m, whole, a, b, Floats(m.Scratch()), m.Whole())
+			for _, m.M = range []int{1, 2, fewRows, fewRows + 1} {
+				c := make([]float32, m.M*n)
+				isa.MatMul(m, c, a, b, Floats(m.Scratch()), m.Whole())
+				sameBits(t, fmt.Sprintf("EachRow=%v Packed=%v M=%d", m.EachRow, m.Packed, m.M), c, whole[:len(c)])
+			}
+		}
+	})
+}
+
 func TestMatMulStaysInside(t *testing.T) {
 	eachInstructionSet(t, func(t *testing.T, isa InstructionSet) {
 		for _, end := range []bool{false, true} {
