@@ -160,10 +160,10 @@ func TestTo(t *testing.T) {
 	expect(t, x, 2, 3)
 	for _, dims := range [][]int{nil, {}, {0}, {2, 0, 3}, {-2, -3}, {7}, {1 << 40, 1 << 40}} {
 		if _, err := To(dims, data); err == nil {
-			t.Errorf("dims %v over 6 values: expected an error", dims)
+			t.Errorf("dims %v over 6 values: want an error", dims)
 		}
 	}
 	if _, err := To([]int{1}, nil); err == nil {
-		t.Error("dims [1] over no values: expected an error")
+		t.Error("dims [1] over no values: want an error")
 	}
 }

@@ -30,7 +30,7 @@ type origin struct {
 	extra        int // bytes too many
 	fail         int // number of responses with failStatus; -1: all of them
 	failStatus   int
-	wrongRange   bool // says it sends from another byte than asked for
+	wrongRange   bool // its response begins at another byte than requested
 	hang         chan struct{}
 	ranges       []string // the Range header of each request
 	served, asks int
@@ -135,7 +135,7 @@ func TestFetchFile(t *testing.T) {
 			o := c.origin
 			o.content = content
 			path, err := fetchOne(t, t.Context(), &o, dir, content, time.Minute)
-			if c.served == -1 { // can never succeed: what is there must be no final file
+			if c.served == -1 { // it never succeeds, so there is no final file
 				if _, statErr := os.Stat(path); err == nil || statErr == nil {
 					t.Fatalf("error %v, final file %v", err, statErr)
 				}
@@ -362,7 +362,7 @@ func TestPublishedFiles(t *testing.T) {
 				t.Error(err)
 			}
 			if file.sha256 != "" && fileSize(path) != file.size {
-				t.Errorf("%s: %d bytes, the table says %d", path, fileSize(path), file.size)
+				t.Errorf("%s: %d bytes, want %d as in the table", path, fileSize(path), file.size)
 			}
 		}
 	}

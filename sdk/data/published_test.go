@@ -19,8 +19,8 @@ func TestPublishedSets(t *testing.T) {
 		mean, std []float64 // nil if there is no published value
 	}
 	for _, c := range []struct {
-		name, folder string
-		split        data.Split
+		name, directory string
+		split           data.Split
 		facts
 	}{
 		{"cifar10", "cifar-10-batches-bin", data.Train, facts{50000, 5000, []int{6, 9, 9, 4, 1, 1, 2, 7, 8, 3},
@@ -32,7 +32,7 @@ func TestPublishedSets(t *testing.T) {
 		{"fashion-mnist", "fashion-mnist", data.Test, facts{10000, 1000, []int{9, 2, 1, 1, 6, 1, 4, 6, 5, 7}, nil, nil}},
 	} {
 		t.Run(c.name+" "+c.split.String(), func(t *testing.T) {
-			dir := testdata.Dir(t, c.folder)
+			dir := testdata.Dir(t, c.directory)
 			known, err := data.Lookup(c.name)
 			if err != nil {
 				t.Fatal(err)

@@ -83,9 +83,9 @@ func TestRandomUniform(t *testing.T) {
 func TestRandomEdges(t *testing.T) {
 	r := NewRandom(0)
 	if r.IntN(0) != 0 || r.IntN(-3) != 0 || r.IntN(1) != 0 {
-		t.Error("IntN of 0, -3 and 1 must be 0")
+		t.Error("IntN of 0, -3 and 1: want 0")
 	}
 	if len(r.Perm(-1)) != 0 {
-		t.Error("Perm of a negative length must be empty")
+		t.Error("Perm of a negative length: want an empty slice")
 	}
 }
