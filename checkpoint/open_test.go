@@ -13,7 +13,7 @@ import (
 // BenchmarkOpen reads a ResNet-50 of random weights, dense and pruned, from a file in the system's
 // cache: opened for each reading, and opened once.
 func BenchmarkOpen(b *testing.B) {
-	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Batch(3, 224, 224))
+	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Floats("x", 3, 224, 224))
 	if err != nil {
 		b.Fatal(err)
 	}

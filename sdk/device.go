@@ -5,7 +5,7 @@ import (
 	"github.com/compressaware/cram/backends/cpu"
 )
 
-// device is the backend that something runs on: the caller's, which stays open, or one of our own.
+// A device is a backend: the caller's, which is not closed, or one that was opened here.
 type device struct {
 	backends.Backend
 	owned bool

@@ -1,8 +1,8 @@
 package sdk_test
 
 import (
-	"bytes"
-	_ "embed"
+	"context"
+	"embed"
 	"fmt"
 	"log"
 
@@ -10,11 +10,11 @@ import (
 )
 
 //go:embed testdata/shapes.cram
-var network []byte
+var networks embed.FS
 
-// A program that carries its network in itself.
-func ExampleLoadSparseFrom() {
-	p, err := sdk.LoadSparseFrom(bytes.NewReader(network), int64(len(network)), sdk.Level("topk:0.9"))
+// A network that is part of the program: an embed.FS, which may hold several files.
+func ExampleLoadSparseFS() {
+	p, err := sdk.LoadSparseFS(context.Background(), networks, "testdata/shapes.cram", sdk.PredictorOptions{Level: "topk:0.9"})
 	if err != nil {
 		log.Fatal(err)
 	}

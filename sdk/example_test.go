@@ -1,7 +1,6 @@
 package sdk_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -13,12 +12,12 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/backends/cpu"
-	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/metric"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 	"github.com/compressaware/cram/sdk/optim"
@@ -63,7 +62,7 @@ func Example() {
 	}
 
 	// In a service that knows nothing of the model's code.
-	p := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
+	p := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "topk:0.9"}))
 	defer p.Close()
 	x := tensor.New(tensor.WithShape(4, 3, 24, 24), tensor.Of(tensor.Float32))
 	y := must(p.Predict(ctx, x))
@@ -175,13 +174,6 @@ func ExampleOpen() {
 	// Output: [dense topk:0.9] [3 24 24] <nil>
 }
 
-// As for LoadSparseFrom, the bytes may have come into the program by go:embed.
-func ExampleOpenFrom() {
-	net, err := sdk.OpenFrom(bytes.NewReader(network), int64(len(network)))
-	fmt.Println(net.Levels(), err)
-	// Output: [dense topk:0.9] <nil>
-}
-
 func ExampleOpenFS() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
@@ -194,9 +186,9 @@ func ExampleOpenFS() {
 func ExampleLoadSparse() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	_, err := sdk.LoadSparse(path)
+	_, err := sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{})
 	fmt.Println("an error:", err != nil)
-	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
+	p, err := sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "topk:0.9"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -207,35 +199,16 @@ func ExampleLoadSparse() {
 	// topk:0.9 [disc ring square]
 }
 
-// A file may store weights in 16 bits, as cram convert --dtype f16 has it. They are computed with as float32, and who opens the file can see which.
-func ExampleNetwork_Widened() {
-	path := halvedFile()
-	defer os.RemoveAll(filepath.Dir(path))
-	net := must(sdk.Open(path))
-	widened, err := net.Widened("topk:0.9")
-	fmt.Println(widened, err)
-	// Output: map[fc.weight:f16] <nil>
-}
-
-func ExamplePredictor_Widened() {
-	path := halvedFile()
-	defer os.RemoveAll(filepath.Dir(path))
-	p := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
-	defer p.Close()
-	fmt.Println(p.Widened())
-	// Output: map[fc.weight:f16]
-}
-
-// A service replaces its model while it answers: what begins before the swap ends on the old one.
+// A service replaces its model while it runs. A call that begins before the swap ends on the old one.
 func ExampleLive() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
 	var live sdk.Live
 	defer live.Close()
 	for _, level := range []string{"dense", "topk:0.9"} {
-		p, err := sdk.LoadSparse(path, sdk.Level(level))
+		p, err := sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: level})
 		if err != nil {
-			log.Fatal(err) // a service would log it and go on with the one before
+			log.Fatal(err) // a service would log it and keep the one before
 		}
 		if err := live.Swap(p); err != nil {
 			log.Fatal(err)
@@ -254,13 +227,13 @@ func ExampleLive() {
 	// topk:0.9 (1, 10)
 }
 
-// Beside the newest checkpoint, the last two and the best epoch's are kept.
+// The last two checkpoints and that of the best epoch are kept in addition to the newest.
 func ExampleCheckpointOptions_best() {
 	dir := must(os.MkdirTemp("", "cram"))
 	defer os.RemoveAll(dir)
 	t := sdk.Trainer{
 		Model: models.SmallCNN(10), Epochs: 3, Batch: 50,
-		Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(dir, "net.part"), KeepLast: 2, Best: sdk.LowLoss},
+		Checkpoint: sdk.CheckpointOptions{Path: filepath.Join(dir, "net.part"), KeepLast: 2, Best: metric.CrossEntropy{}},
 	}
 	set := must(data.Shapes(100, 1))
 	if _, err := t.Fit(context.Background(), set, set); err != nil {
@@ -280,11 +253,10 @@ func ExampleCheckpointOptions_best() {
 func ExamplePredictor_Predict() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	p := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
+	p := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "topk:0.9"}))
 	defer p.Close()
 
-	image := make([]float32, 3*24*24)
-	must(must(data.Shapes(1, 5)).Read(0, image))
+	image := must(data.ReadExample(must(data.Shapes(1, 5)), 0)).Inputs[0].F32()
 	y, err := p.Predict(context.Background(), tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.WithBacking(image)))
 	if err != nil {
 		log.Fatal(err)
@@ -294,35 +266,35 @@ func ExamplePredictor_Predict() {
 	fmt.Println(err)
 	// Output:
 	// (1, 10) 10
-	// sdk: Predict: want a batch of shape [n [3 24 24]], got [1 3 32 32]
+	// sdk: Predict: graph: input "x": want shape [N 3 24 24], got [1 3 32 32] (dimension 2)
 }
 
 // NaN is refused, with the place where it is, unless it is allowed.
-func ExampleAllowNonFinite() {
+func ExamplePredictorOptions_allowNonFinite() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
 	image := make([]float32, 3*24*24)
 	image[7] = float32(math.NaN())
 	x := tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.WithBacking(image))
-	for _, options := range [][]sdk.Option{{sdk.Level("dense")}, {sdk.Level("dense"), sdk.AllowNonFinite()}} {
-		p := must(sdk.LoadSparse(path, options...))
+	for _, options := range []sdk.PredictorOptions{{Level: "dense"}, {Level: "dense", AllowNonFinite: true}} {
+		p := must(sdk.LoadSparse(context.Background(), path, options))
 		_, err := p.Predict(context.Background(), x)
 		fmt.Println(err)
 		p.Close()
 	}
 	// Output:
-	// sdk: Predict: element 7 of example 0 is NaN; clean the input or allow it with sdk.AllowNonFinite()
+	// sdk: Predict: input x: element 7 of example 0 is NaN; clean the input or set PredictorOptions.AllowNonFinite
 	// <nil>
 }
 
-// A backend of one's own making, here the CPU with one thread, can serve several predictors.
-func ExampleOn() {
+// One backend, here the CPU with one thread, can run several predictors.
+func ExamplePredictorOptions_backend() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
 	backend := must(cpu.New(cpu.Options{Threads: 1}))
 	defer backend.Close()
 	for _, level := range []string{"dense", "topk:0.9"} {
-		p := must(sdk.LoadSparse(path, sdk.Level(level), sdk.On(backend)))
+		p := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: level, Backend: backend}))
 		fmt.Println(p.Level(), "on", p.Backend().Name, "with", p.Backend().Threads, "thread")
 		p.Close()
 	}
@@ -331,14 +303,14 @@ func ExampleOn() {
 	// topk:0.9 on cpu with 1 thread
 }
 
-// The kernels that one process chose can be fixed in another, so that both answer alike.
-func ExamplePin() {
+// The kernels that one process chose can be fixed in another, so that both return the same bits.
+func ExamplePredictorOptions_pin() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	first := must(sdk.LoadSparse(path, sdk.Level("topk:0.9")))
+	first := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "topk:0.9"}))
 	defer first.Close()
 	plan := first.Plan()
-	second := must(sdk.LoadSparse(path, sdk.Level("topk:0.9"), sdk.Pin(plan)))
+	second := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "topk:0.9", Pin: plan}))
 	defer second.Close()
 	fmt.Println(len(plan.Choices), reflect.DeepEqual(plan, second.Plan()))
 	// Output: 3 true
@@ -347,14 +319,15 @@ func ExamplePin() {
 func ExamplePredictor_Evaluate() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))
-	p := must(sdk.LoadSparse(path, sdk.Level("dense")))
+	p := must(sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "dense"}))
 	defer p.Close()
 	score, err := p.Evaluate(context.Background(), must(data.Shapes(50, 1)), 16)
-	fmt.Println(score.Examples, score.Accuracy >= 0 && score.Accuracy <= 1, err)
+	accuracy := score.Values["accuracy"]
+	fmt.Println(score.Examples, accuracy >= 0 && accuracy <= 1, err)
 	// Output: 50 true <nil>
 }
 
-// Weights that were trained elsewhere come in by name.
+// Weights that were trained elsewhere are passed by name.
 func ExampleFromWeights() {
 	model := models.MLP{Hidden: []int{2}, Classes: 2}
 	ones := func(dims ...int) array.Tensor {
@@ -371,14 +344,14 @@ func ExampleFromWeights() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	p := must(net.Predictor(context.Background()))
+	p := must(net.Predictor(context.Background(), sdk.PredictorOptions{}))
 	defer p.Close()
 	y := must(p.Predict(context.Background(), tensor.New(tensor.WithShape(1, 3), tensor.WithBacking([]float32{1, 2, 3}))))
 	fmt.Println(y.Float32s())
 	// Output: [15 15]
 }
 
-// A network of one's own: a function over layers. The names become the names of the weights.
+// A model can be a function over layers. The names become the names of the weights.
 func ExampleModel() {
 	var model sdk.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 		x = nn.ReLU(p, p.Apply("conv", nn.Conv2D{Out: 8, Kernel: 3, Stride: 2}, x))
@@ -391,7 +364,7 @@ func ExampleModel() {
 	// Output: [dense] <nil>
 }
 
-// exampleFile saves a network of two levels in a folder of its own.
+// exampleFile saves a network of two levels in a temporary directory.
 func exampleFile() string {
 	ctx, train := context.Background(), must(data.Shapes(64, 0))
 	net := must(exampleTrainer().Fit(ctx, train, nil))
@@ -403,17 +376,48 @@ func exampleFile() string {
 	return path
 }
 
-// halvedFile is exampleFile with the weights of its last layer in 16 bits.
-func halvedFile() string {
+// Classify returns class names with probabilities, and PredictFloats the logits, for plain slices.
+func ExamplePredictor_Classify() {
 	path := exampleFile()
-	r := must(checkpoint.Open(path))
-	f := must(r.File())
-	r.Close()
-	for _, l := range f.Levels {
-		l.Tensors["fc.weight"] = must(l.Tensors["fc.weight"].Cast(array.F16))
-	}
-	if err := checkpoint.Save(path, f); err != nil {
+	defer os.RemoveAll(filepath.Dir(path))
+	p, err := sdk.LoadSparse(context.Background(), path, sdk.PredictorOptions{Level: "dense"})
+	if err != nil {
 		log.Fatal(err)
 	}
-	return path
+	defer p.Close()
+	images := make([]float32, 2*3*24*24) // two black images
+	rows, err := p.Classify(context.Background(), images, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	logits, err := p.PredictFloats(context.Background(), images)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(rows), "images,", len(rows[0]), "classes each;", len(logits), "logits")
+	// Output: 2 images, 3 classes each; 20 logits
+}
+
+// The network of a file can be trained again without code of the model.
+func ExampleNetwork_Model() {
+	path := exampleFile()
+	defer os.RemoveAll(filepath.Dir(path))
+	net, err := sdk.Open(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	t := exampleTrainer()
+	if t.Model, err = net.Model(); err != nil {
+		log.Fatal(err)
+	}
+	train, err := data.Shapes(64, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	again, err := t.Fit(context.Background(), train, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(again.Levels(), again.Info().Input().Example())
+	// Output: [dense] [3 24 24]
 }

@@ -12,21 +12,22 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
 )
 
-// A door is a way to read one file.
-type door struct {
+// A source is a way to read one file.
+type source struct {
 	file string // its name in errors
-	load func(...sdk.Option) (*sdk.Predictor, error)
+	load func(sdk.PredictorOptions) (*sdk.Predictor, error)
 	open func() (*sdk.Network, error)
 }
 
-// doors returns all doors to a file that holds b.
-func doors(t *testing.T, b []byte) map[string]door {
+// sources returns all ways to read a file that holds b.
+func sources(t *testing.T, b []byte) map[string]source {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "net.cram")
 	if err := os.WriteFile(path, b, 0o666); err != nil {
@@ -46,40 +47,37 @@ func doors(t *testing.T, b []byte) map[string]door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := func(fsys fs.FS) door {
-		return door{"net.cram",
-			func(opts ...sdk.Option) (*sdk.Predictor, error) { return sdk.LoadSparseFS(fsys, "net.cram", opts...) },
+	in := func(fsys fs.FS) source {
+		return source{"net.cram",
+			func(o sdk.PredictorOptions) (*sdk.Predictor, error) {
+				return sdk.LoadSparseFS(t.Context(), fsys, "net.cram", o)
+			},
 			func() (*sdk.Network, error) { return sdk.OpenFS(fsys, "net.cram") }}
 	}
-	return map[string]door{
+	return map[string]source{
 		"path": {path,
-			func(opts ...sdk.Option) (*sdk.Predictor, error) { return sdk.LoadSparse(path, opts...) },
+			func(o sdk.PredictorOptions) (*sdk.Predictor, error) { return sdk.LoadSparse(t.Context(), path, o) },
 			func() (*sdk.Network, error) { return sdk.Open(path) }},
-		"bytes": {"",
-			func(opts ...sdk.Option) (*sdk.Predictor, error) {
-				return sdk.LoadSparseFrom(bytes.NewReader(b), int64(len(b)), opts...)
-			},
-			func() (*sdk.Network, error) { return sdk.OpenFrom(bytes.NewReader(b), int64(len(b))) }},
-		"folder": in(os.DirFS(filepath.Dir(path))), "memory": in(fstest.MapFS{"net.cram": {Data: b}}), "zip archive": in(zipped),
+		"directory": in(os.DirFS(filepath.Dir(path))), "memory": in(fstest.MapFS{"net.cram": {Data: b}}), "zip archive": in(zipped),
 	}
 }
 
-// TestDoors: a path, bytes and file systems, also a zip archive, whose files have no ReadAt, hold the same network, and refuse the
-// same files.
-func TestDoors(t *testing.T) {
+// TestSources holds that a path and file systems, also a zip archive, whose files have no ReadAt, hold
+// the same network, and refuse the same files.
+func TestSources(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
 	b := saved(t, net)
-	level := sdk.Level("topk:0.9")
+	level := sdk.PredictorOptions{Level: "topk:0.9"}
 	x := images(pixels(t, 5))
 	want := predict(t, predictor(t, net, level), x)
-	for name, d := range doors(t, b) {
+	for name, d := range sources(t, b) {
 		p, err := d.load(level)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got := predict(t, p, x); !slices.Equal(got, want) {
-			t.Errorf("%s answers otherwise", name)
+			t.Errorf("%s: other outputs", name)
 		}
 		p.Close()
 		opened, err := d.open()
@@ -87,18 +85,16 @@ func TestDoors(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !bytes.Equal(saved(t, opened), b) {
-			t.Errorf("%s: what is opened is another network", name)
+			t.Errorf("%s: another network is opened", name)
 		}
 		var no *checkpoint.LevelError
-		if _, err := d.load(); !errors.As(err, &no) {
+		if _, err := d.load(sdk.PredictorOptions{}); !errors.As(err, &no) {
 			t.Errorf("%s: no level: %v", name, err)
 		} else {
 			wantError(t, err, "sdk: LoadSparse", d.file, "dense, topk:0.9")
 		}
-		_, err = d.load(nil)
-		wantError(t, err, "sdk: LoadSparse", "option 0", "nil")
 	}
-	for name, d := range doors(t, b[:len(b)-9]) {
+	for name, d := range sources(t, b[:len(b)-9]) {
 		var bad *checkpoint.FormatError
 		if _, err := d.load(level); !errors.As(err, &bad) {
 			t.Errorf("%s: loading a cut file: %v", name, err)
@@ -111,15 +107,11 @@ func TestDoors(t *testing.T) {
 			wantError(t, err, "sdk: Open", d.file)
 		}
 	}
-	if _, err := sdk.LoadSparseFS(fstest.MapFS{}, "net.cram"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := sdk.LoadSparseFS(t.Context(), fstest.MapFS{}, "net.cram", sdk.PredictorOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
-	_, err := sdk.LoadSparseFS(nil, "net.cram")
+	_, err := sdk.LoadSparseFS(t.Context(), nil, "net.cram", sdk.PredictorOptions{})
 	wantError(t, err, "LoadSparseFS", "nil")
-	_, err = sdk.LoadSparseFrom(nil, 10)
-	wantError(t, err, "LoadSparseFrom", "nil")
-	_, err = sdk.OpenFrom(bytes.NewReader(b), -1)
-	wantError(t, err, "OpenFrom", "-1")
 }
 
 // A recorder records what is read: offsets and lengths.
@@ -136,6 +128,23 @@ func (r *recorder) ReadAt(b []byte, at int64) (int, error) {
 	return r.Reader.ReadAt(b, at)
 }
 
+// recorded is a file system of one file, whose reads are recorded.
+type recorded struct {
+	*recorder
+	size int64
+}
+
+func (r recorded) Open(string) (fs.File, error) { return r, nil }
+func (r recorded) Stat() (fs.FileInfo, error)   { return r, nil }
+func (r recorded) Close() error                 { return nil }
+func (r recorded) Read(b []byte) (int, error)   { return 0, errors.New("not read from the start") }
+func (r recorded) Name() string                 { return "net.cram" }
+func (r recorded) Size() int64                  { return r.size }
+func (r recorded) Mode() fs.FileMode            { return 0o444 }
+func (r recorded) ModTime() time.Time           { return time.Time{} }
+func (r recorded) IsDir() bool                  { return false }
+func (r recorded) Sys() any                     { return nil }
+
 // TestLoadSparseReadsALevel: for each level of an elastic ResNet-20, serving reads the header, the program infer and the level, whose
 // bytes the tests of package checkpoint count, no byte twice and none beside.
 func TestLoadSparseReadsALevel(t *testing.T) {
@@ -146,7 +155,7 @@ func TestLoadSparseReadsALevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := saved(t, net)
-	if f := fileOf(t, b); f.Programs["tune"] == nil || f.Programs["reset"] == nil {
+	if f := fileOf(t, b); f.Programs["train"] == nil || f.Programs["reset"] == nil {
 		t.Fatal("the file has no programs but infer: nothing to leave out")
 	}
 	for _, name := range net.Levels() {
@@ -162,7 +171,7 @@ func TestLoadSparseReadsALevel(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := &recorder{Reader: *bytes.NewReader(b)}
-		p, err := sdk.LoadSparseFrom(got, int64(len(b)), sdk.Level(name), sdk.On(onCPU(t, 1)))
+		p, err := sdk.LoadSparseFS(t.Context(), recorded{got, int64(len(b))}, "net.cram", sdk.PredictorOptions{Level: name, Backend: onCPU(t, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,73 +11,77 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/internal/step"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// fit is a training in progress: what does not change first, then where it stands.
-type fit struct {
+// training is a training in progress: first what does not change, then its state.
+type training struct {
 	Trainer
 	loader     data.Loader
 	validation data.Set
-	recipe     *recipe
+	recipe     *step.Recipe
 	programs   programs
 	info       Info
 	device     device
 	session    backends.Session
-	runner     *runner
+	runner     *step.Runner
 	infer      backends.Executable
-	drawer     *drawer
+	drawer     *step.Drawer
 
 	position
-	saved position // what the checkpoint holds
+	saved position // of the checkpoint
 	best  *Score   // of the checkpoint at BestPath; nil: there is none
 }
 
-// position is where a training stands, beside its slots.
+// position states how far a training is.
 type position struct {
 	epoch, batch, step int
 	lossSum            float64 // of this epoch, weighted by examples
 	examples           int     // in this epoch so far
 }
 
-// prepare checks the fields, fills in defaults, and sets the session up with initial weights.
-func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit, error) {
+// prepare checks the fields, fills in defaults, and opens the session with initial weights.
+func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*training, error) {
 	if err := t.defaults(); err != nil {
 		return nil, err
 	}
-	if err := t.Checkpoint.check(validation != nil); err != nil {
+	f := &training{Trainer: t, validation: validation}
+	f.loader = data.Loader{Set: train, Batch: t.Batch, Transforms: t.Augment, Shuffle: true, Seed: t.Seed}
+	inputs, err := f.loader.Inputs()
+	if err != nil {
+		return nil, fmt.Errorf("training set: %w", err)
+	}
+	if err := f.checkTargets(); err != nil {
 		return nil, err
 	}
-	f := &fit{Trainer: t, validation: validation}
-	f.loader = data.Loader{Set: train, Batch: t.Batch, Transforms: t.Augment, Shuffle: true, Seed: t.Seed}
-	example, err := f.loader.Shape()
-	if err != nil {
-		return nil, fmt.Errorf("sdk: training set: %w", err)
-	}
-	if err := fits(validation, example); err != nil {
-		return nil, fmt.Errorf("sdk: validation set: %w", err)
+	if err := f.checkValidation(inputs); err != nil {
+		return nil, err
 	}
 	if s, ok := t.Schedule.(interface{ Check(optim.Progress) error }); ok {
 		if err := s.Check(optim.Progress{Epochs: t.Epochs, Steps: t.Epochs * f.loader.Batches()}); err != nil {
-			return nil, fmt.Errorf("sdk: Trainer.Schedule: %w", err)
+			return nil, fmt.Errorf("Trainer.Schedule: %w", err)
 		}
 	}
-	if _, err := t.Normalize.Shape(example); len(t.Normalize.Mean) > 0 && err != nil {
-		return nil, fmt.Errorf("sdk: %w", err)
-	}
-	model := normalized{t.Model, t.Normalize.Mean, t.Normalize.Std}
-	input := graph.Batch(example...)
-	if f.recipe, err = newRecipe(t, model, input); err != nil {
+	if err := t.checkNormalize(inputs[0]); err != nil {
 		return nil, err
 	}
-	if f.programs, err = trace(model, input, f.recipe.stats); err != nil {
+	f.recipe = &step.Recipe{
+		Model: normalized{t.Model, t.Normalize.Mean, t.Normalize.Std}, Loss: t.Loss,
+		Inputs: inputs, Targets: train.Targets(),
+		Method: t.Method, Optimizer: t.Optimizer,
+	}
+	if err := f.recipe.Complete(t.Freeze); err != nil {
+		return nil, err
+	}
+	if f.programs, err = trace(f.recipe.Model, inputs, f.recipe.Stats); err != nil {
 		return nil, err
 	}
 	if f.device, err = openDevice(t.Backend); err != nil {
-		return nil, fmt.Errorf("sdk: Trainer.Backend: %w", err)
+		return nil, fmt.Errorf("Trainer.Backend: %w", err)
 	}
-	if f.info, err = f.describe(example); err != nil {
+	if f.info, err = f.describe(); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := f.open(ctx); err != nil {
@@ -86,30 +90,18 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*fit,
 	return f, nil
 }
 
-// fits returns an error unless a validation set, if there is one, has examples of the shape that the model is trained on.
-func fits(validation data.Set, example []int) error {
-	if validation == nil {
-		return nil
-	}
-	shape, err := data.Loader{Set: validation, Batch: 1}.Shape()
-	if err == nil && !slices.Equal(shape, example) {
-		err = fmt.Errorf("want examples of shape %v, as the training set's after Augment, got %v", example, shape)
-	}
-	return err
-}
-
-// defaults replaces zero fields by what their comments say.
+// defaults replaces zero fields by what their comments state.
 func (t *Trainer) defaults() error {
 	switch {
 	case t.Model == nil:
-		return errors.New("sdk: Trainer.Model is nil: give it a network, for example models.ResNet20(10)")
+		return errors.New("Trainer.Model: want a network, for example models.ResNet20(10), got nil")
 	case t.Epochs < 1:
-		return fmt.Errorf("sdk: Trainer.Epochs is %d, must be at least 1", t.Epochs)
+		return fmt.Errorf("Trainer.Epochs: want at least 1, got %d", t.Epochs)
 	case t.Batch < 1:
-		return fmt.Errorf("sdk: Trainer.Batch is %d, must be at least 1", t.Batch)
+		return fmt.Errorf("Trainer.Batch: want at least 1, got %d", t.Batch)
 	}
 	if t.Loss == nil {
-		t.Loss = nn.CrossEntropy
+		t.Loss = nn.CrossEntropy{}
 	}
 	if len(t.Method.Points) == 0 {
 		t.Method = optim.Plain()
@@ -121,69 +113,95 @@ func (t *Trainer) defaults() error {
 		t.Schedule = optim.Cosine{Peak: 0.1}
 	}
 	if err := t.Method.Check(); err != nil {
-		return fmt.Errorf("sdk: Trainer.Method: %w", err)
+		return fmt.Errorf("Trainer.Method: %w", err)
 	}
 	if o, ok := t.Optimizer.(interface{ Check() error }); ok {
 		if err := o.Check(); err != nil {
-			return fmt.Errorf("sdk: Trainer.Optimizer: %w", err)
+			return fmt.Errorf("Trainer.Optimizer: %w", err)
 		}
 	}
 	return nil
 }
 
-func newRecipe(t Trainer, model nn.Model, input graph.Shape) (*recipe, error) {
-	decls, _, err := nn.Declare(model, input)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: model: %w", err)
-	}
-	r := &recipe{model: model, loss: t.Loss, input: input, method: t.Method, optimizer: t.Optimizer, float: array.F32}
-	r.params, r.stats = split(decls)
-	for i, d := range r.params {
-		if t.Freeze == nil || !t.Freeze(d.Name) {
-			r.train = append(r.train, i)
+// checkTargets returns an error if the default loss does not suit the training set.
+func (f *training) checkTargets() error {
+	targets := f.loader.Set.Targets()
+	if _, ok := f.Loss.(nn.CrossEntropy); ok {
+		want := graph.Type{DType: array.I32}
+		if len(targets) == 0 || !targets[0].Type.Equal(want) {
+			return fmt.Errorf("Trainer.Loss: %v wants a class index, %v, as the main target, the training set has %s; set another loss, for example nn.MSE{}",
+				f.Loss, want, describeFields(targets))
 		}
 	}
-	if len(r.train) == 0 {
-		return nil, errors.New("sdk: nothing to train: the model has no parameters, or Freeze accepts them all")
-	}
-	slots := make([]graph.Slot, len(r.params))
-	for i, d := range r.params {
-		slots[i] = d.Slot
-	}
-	r.metas = weightMetas(slots)
-	return r, nil
+	return nil
 }
 
-// open makes the session and gives every parameter and statistic its initial value.
-func (f *fit) open(ctx context.Context) error {
+// checkValidation returns an error unless the validation set, if there is one, has examples of the
+// training set's kind, and completes the metrics.
+func (f *training) checkValidation(inputs []graph.Field) error {
+	if f.validation != nil {
+		got, err := data.Loader{Set: f.validation, Batch: 1}.Inputs()
+		if err == nil {
+			err = checkInputs(inputs, got)
+		}
+		if err != nil {
+			return fmt.Errorf("validation set: %w", err)
+		}
+		if f.Metrics == nil {
+			f.Metrics = metricsFor(f.validation.Targets())
+		}
+	}
+	if err := checkMetrics(f.Metrics); err != nil {
+		return fmt.Errorf("Trainer.Metrics: %w", err)
+	}
+	return f.Checkpoint.check(f.validation != nil, f.Metrics)
+}
+
+// checkNormalize returns an error unless Normalize is zero or suits the main input.
+func (t Trainer) checkNormalize(main graph.Field) error {
+	if len(t.Normalize.Mean) == 0 && len(t.Normalize.Std) == 0 {
+		return nil
+	}
+	dims, constant := main.Shape.Dims()
+	if main.DType != array.F32 || !constant {
+		return fmt.Errorf("Trainer.Normalize: want a main input f32 of constant shape, got %s %v", main.Name, main.Type)
+	}
+	if _, err := t.Normalize.Shape(dims); err != nil {
+		return fmt.Errorf("Trainer.Normalize: %w", err)
+	}
+	return nil
+}
+
+// open opens the session and gives every parameter and statistic its initial value.
+func (f *training) open(ctx context.Context) error {
 	var err error
 	if f.session, err = f.device.NewSession(ctx); err != nil {
-		return fmt.Errorf("sdk: %w", err)
+		return err
 	}
-	decls := slices.Concat(f.recipe.params, f.recipe.stats)
+	decls := slices.Concat(f.recipe.Params, f.recipe.Stats)
 	initial, err := nn.Initial(decls, f.Seed)
 	if err != nil {
-		return fmt.Errorf("sdk: %w", err)
+		return err
 	}
 	if f.Init != nil {
 		if initial, err = f.Init.initial(decls); err != nil {
-			return fmt.Errorf("sdk: initial weights: %w", err)
+			return fmt.Errorf("initial weights: %w", err)
 		}
 	}
 	for _, d := range decls {
 		if err := f.session.Set(ctx, d.Name, array.DenseValue(initial[d.Name])); err != nil {
-			return fmt.Errorf("sdk: %s: %w", d.Name, err)
+			return fmt.Errorf("%s: %w", d.Name, err)
 		}
 	}
 	if f.infer, err = f.session.Compile(ctx, f.programs.infer, backends.Options{}); err != nil {
-		return fmt.Errorf("sdk: inference program: %w", err)
+		return fmt.Errorf("inference program: %w", err)
 	}
-	f.runner = newRunner(f.recipe, f.session)
-	f.drawer = newDrawer(f.Method, f.Seed)
+	f.runner = step.NewRunner(f.recipe, f.session)
+	f.drawer = step.NewDrawer(f.Method, f.Seed)
 	return nil
 }
 
-func (f *fit) close() error {
+func (f *training) close() error {
 	var err error
 	if f.session != nil {
 		err = f.session.Close()
@@ -191,27 +209,28 @@ func (f *fit) close() error {
 	return errors.Join(err, f.device.close())
 }
 
-// runEpoch trains from where the position is to the end of the epoch.
-func (f *fit) runEpoch(ctx context.Context) error {
+// run resumes from the checkpoint, if there is one, and trains to the end.
+func (f *training) run(ctx context.Context) (*Network, error) {
+	if err := f.resume(ctx); err != nil {
+		return nil, err
+	}
+	for f.epoch < f.Epochs {
+		if err := f.runEpoch(ctx); err != nil {
+			return nil, errors.Join(err, f.interrupted(ctx, err))
+		}
+	}
+	return f.network(ctx)
+}
+
+// runEpoch trains from the current position to the end of the epoch.
+func (f *training) runEpoch(ctx context.Context) error {
 	for batch, err := range f.loader.Epoch(ctx, f.epoch, f.batch) {
 		if err != nil {
-			return fmt.Errorf("sdk: %w", err)
+			return err
 		}
-		v := f.drawer.next()
-		s := Step{
-			Progress:   f.progress(f.step),
-			Examples:   len(batch.Y),
-			Compressor: v.describe(f.Method),
-		}
-		if s.LR = f.Schedule.LR(s.Progress); !(s.LR >= 0 && s.LR <= math.MaxFloat32) {
-			return fmt.Errorf("sdk: epoch %d, step %d: schedule %v gives the learning rate %g, want a number of 0 or more", f.epoch, f.step, f.Schedule, s.LR)
-		}
-		if s.Loss, err = f.trainStep(ctx, v, batch, s.LR); err != nil {
+		s, err := f.trainStep(ctx, batch)
+		if err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", f.epoch, f.step, err)
-		}
-		if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-			return fmt.Errorf("sdk: epoch %d, step %d: %w: the loss is %v at learning rate %g; lower the rate, clip the gradient (optim.Clip), or look for NaN in the data",
-				f.epoch, f.step, ErrDiverged, s.Loss, s.LR)
 		}
 		f.lossSum += s.Loss * float64(s.Examples)
 		f.examples += s.Examples
@@ -231,40 +250,39 @@ func (f *fit) runEpoch(ctx context.Context) error {
 	return f.endEpoch(ctx)
 }
 
-// due reports whether a checkpoint is due after this step; the one after an epoch comes when that is validated.
-func (f *fit) due() bool {
-	every := f.Checkpoint.Every
-	return every > 0 && f.step%every == 0 && f.batch > 0 && f.batch < f.loader.Batches()
+// trainStep trains on one batch.
+func (f *training) trainStep(ctx context.Context, batch *data.Batch) (Step, error) {
+	v := f.drawer.Next()
+	s := Step{Progress: f.progress(f.step), Examples: batch.Len(), Compressor: v.Describe(f.Method)}
+	if s.LR = f.Schedule.LR(s.Progress); !(s.LR >= 0 && s.LR <= math.MaxFloat32) {
+		return s, fmt.Errorf("schedule %v: want a learning rate of 0 or more, got %g", f.Schedule, s.LR)
+	}
+	feed, err := f.recipe.Feed(batch.Inputs, batch.Targets, s.LR, f.step, f.Seed)
+	if err != nil {
+		return s, err
+	}
+	if s.Loss, err = f.runner.Run(ctx, v, feed); err != nil {
+		return s, fmt.Errorf("training step: %w", err)
+	}
+	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+		return s, fmt.Errorf("%w: the loss is %v at learning rate %g; lower the rate, clip the gradient (optim.Clip), or look for NaN in the data",
+			ErrDiverged, s.Loss, s.LR)
+	}
+	return s, nil
 }
 
-// progress is what a schedule is told of a step of this epoch.
-func (f *fit) progress(step int) optim.Progress {
+// progress returns what a schedule is given for a step of this epoch.
+func (f *training) progress(step int) optim.Progress {
 	return optim.Progress{Epoch: f.epoch, Epochs: f.Epochs, Step: step, Steps: f.Epochs * f.loader.Batches()}
 }
 
-func (f *fit) trainStep(ctx context.Context, v variant, batch *data.Batch, lr float64) (float64, error) {
-	x, err := array.FromF32(batch.X, batch.Shape...)
-	if err != nil {
-		return 0, err
-	}
-	y, err := array.FromI32(batch.Y)
-	if err != nil {
-		return 0, err
-	}
-	feed, err := f.recipe.feed(x, y, lr, f.step, f.Seed)
-	if err != nil {
-		return 0, err
-	}
-	return f.runner.run(ctx, v, feed)
-}
-
-// endEpoch validates, reports, and moves on to the next epoch.
-func (f *fit) endEpoch(ctx context.Context) error {
+// endEpoch validates, reports, and advances to the next epoch.
+func (f *training) endEpoch(ctx context.Context) error {
 	e := Epoch{Epoch: f.epoch, Epochs: f.Epochs, LR: f.Schedule.LR(f.progress(f.step - 1)), Loss: f.lossSum / float64(f.examples)}
 	if f.validation != nil {
-		score, err := evaluate(ctx, f.infer, f.validation, f.Batch)
+		score, err := evaluate(ctx, f.infer, f.validation, f.Batch, f.Metrics)
 		if err != nil {
-			return fmt.Errorf("sdk: validation: %w", err)
+			return fmt.Errorf("validation: %w", err)
 		}
 		e.Validation = &score
 	}
@@ -273,7 +291,7 @@ func (f *fit) endEpoch(ctx context.Context) error {
 		return err
 	}
 	if f.Log != nil {
-		f.Log.InfoContext(ctx, "epoch", e.attrs()...)
+		f.Log.InfoContext(ctx, "epoch", f.attrs(e)...)
 	}
 	if f.OnEpoch != nil {
 		return f.OnEpoch(e)
@@ -281,27 +299,26 @@ func (f *fit) endEpoch(ctx context.Context) error {
 	return nil
 }
 
-func (e Epoch) attrs() []any {
+// attrs returns an epoch as attributes of a log record.
+func (f *training) attrs(e Epoch) []any {
 	attrs := []any{"epoch", e.Epoch + 1, "epochs", e.Epochs, "lr", e.LR, "loss", e.Loss}
 	if e.Validation != nil {
-		attrs = append(attrs, "val_accuracy", e.Validation.Accuracy, "val_loss", e.Validation.Loss)
+		for _, m := range f.Metrics {
+			attrs = append(attrs, "val_"+m.String(), e.Validation.Values[m.String()])
+		}
 	}
 	return attrs
 }
 
-// feed names the tensors of one step: batch, learning rate, and the key of its random numbers.
-func (r *recipe) feed(x, y array.Tensor, lr float64, step int, seed uint64) (map[string]array.Tensor, error) {
-	rate, err := array.Scalar(r.float, lr)
-	if err != nil {
-		return nil, err
+// network reads the trained weights and statistics back.
+func (f *training) network(ctx context.Context) (*Network, error) {
+	tensors := map[string]array.Value{}
+	for _, d := range slices.Concat(f.recipe.Params, f.recipe.Stats) {
+		t, err := f.session.Get(ctx, d.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Name, err)
+		}
+		tensors[d.Name] = array.DenseValue(t)
 	}
-	count, err := array.Scalar(r.float, float64(step+1))
-	if err != nil {
-		return nil, err
-	}
-	key, err := array.FromI64([]int64{int64(seed), int64(step)})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]array.Tensor{inputX: x, inputY: y, inputLR: rate, inputStep: count, inputKey: key}, nil
+	return newNetwork(f.info, f.programs, tensors), nil
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/compressaware/cram/backends"
 )
 
-// A Live is the Predictor of a service that changes its model while it answers: [Live.Swap] puts another in its place without a gap.
-// Every call is answered by one Predictor from beginning to end, the one that was in place when it began, which is closed when the
-// last such call is done. The zero value has no Predictor yet, nil never will. It is safe for concurrent use.
+// A Live holds the Predictor of a service that replaces its model while it runs: [Live.Swap] does so
+// without a gap. Each call uses one Predictor from beginning to end, the current one when it began;
+// a replaced Predictor is closed once its last call is done. The zero value has no Predictor yet. A
+// Live is safe for concurrent use.
 //
 //	var live sdk.Live
 //	err := live.Swap(first)
 //	…
-//	next, err := sdk.LoadSparse("net.cram") // an error leaves the first in place
+//	next, err := sdk.LoadSparse(ctx, "net.cram", sdk.PredictorOptions{}) // an error changes nothing
 //	err = live.Swap(next)
 type Live struct {
 	mu      sync.RWMutex // guards what follows
@@ -29,14 +30,14 @@ type Live struct {
 // served is a Predictor with the calls that use it.
 type served struct {
 	*Predictor
-	calls sync.WaitGroup // Add only under Live.mu, while it is current
+	calls sync.WaitGroup // Add only under Live.mu, and only while it is current
 }
 
-// Use calls do with the Predictor in place, which stays open until do returns: what it answers and what it says about itself belong
-// together. do must not swap or close the Live, which would wait for itself.
+// Use calls do with the current Predictor, which remains open until do returns. do must not call Swap
+// or Close, which would wait for it.
 func (l *Live) Use(do func(*Predictor) error) error {
 	if do == nil {
-		return errors.New("sdk: Live.Use: the function is nil")
+		return errors.New("sdk: Live.Use: want a function, got nil")
 	}
 	s, err := l.enter()
 	if err != nil {
@@ -47,22 +48,19 @@ func (l *Live) Use(do func(*Predictor) error) error {
 }
 
 func (l *Live) enter() (*served, error) {
-	if l == nil {
-		return nil, errNoLive
-	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	switch {
 	case l.closed:
 		return nil, fmt.Errorf("sdk: Live: %w", backends.ErrClosed)
 	case l.current == nil:
-		return nil, errors.New("sdk: Live has no Predictor yet; give it one with Swap")
+		return nil, errors.New("sdk: Live: want a Predictor, got none yet; call Swap first")
 	}
 	l.current.calls.Add(1)
 	return l.current, nil
 }
 
-// Predict is [Predictor.Predict] of the Predictor in place.
+// Predict is [Predictor.Predict] of the current Predictor.
 func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, err error) {
 	err = l.Use(func(p *Predictor) error {
 		y, err = p.Predict(ctx, x)
@@ -71,11 +69,12 @@ func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, e
 	return y, err
 }
 
-// Swap puts p in place at once, then waits for the calls that the one before still answers and closes it. From then on p is the Live's to
-// close. An error means that p was not taken and what answered still does, unless it wraps [ErrRetired].
+// Swap makes p the current Predictor at once, then waits for the calls of the one before and closes
+// it. The Live closes p from then on. After an error that does not wrap [ErrRetired], p was not taken
+// and the current Predictor is the same as before.
 func (l *Live) Swap(p *Predictor) error {
-	if p.empty() {
-		return fmt.Errorf("sdk: Live.Swap: %w", errEmpty)
+	if p == nil || p.exec == nil {
+		return errors.New("sdk: Live.Swap: want a Predictor, got none")
 	}
 	old, err := l.replace(p)
 	if err != nil {
@@ -84,28 +83,24 @@ func (l *Live) Swap(p *Predictor) error {
 	return old.retire()
 }
 
-// ErrRetired is what the error of Swap wraps when the new Predictor is in place and closing the old one failed.
+// ErrRetired is returned (wrapped) by Swap and Close when closing the replaced Predictor failed. After
+// Swap the new one is current all the same.
 var ErrRetired = errors.New("closing the Predictor that was replaced")
 
-var errNoLive = errors.New("sdk: the Live is nil; make one with new(sdk.Live)")
-
 func (l *Live) replace(p *Predictor) (old *served, err error) {
-	if l == nil {
-		return nil, errNoLive
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
 		return nil, fmt.Errorf("sdk: Live.Swap: %w", backends.ErrClosed)
 	case l.current != nil && l.current.Predictor == p:
-		return nil, errors.New("sdk: Live.Swap: this Predictor is in place already")
+		return nil, errors.New("sdk: Live.Swap: want another Predictor than the current one")
 	}
 	old, l.current = l.current, &served{Predictor: p}
 	return old, nil
 }
 
-// retire waits for the calls and closes the Predictor. Nobody can enter any more.
+// retire waits for the calls and closes the Predictor, which is no longer current.
 func (s *served) retire() error {
 	if s == nil {
 		return nil
@@ -117,11 +112,9 @@ func (s *served) retire() error {
 	return nil
 }
 
-// Close waits for the calls in flight and closes the Predictor in place. Calls after it return backends.ErrClosed.
+// Close waits for the calls in flight and closes the current Predictor. Calls after it return
+// backends.ErrClosed.
 func (l *Live) Close() error {
-	if l == nil {
-		return nil
-	}
 	l.mu.Lock()
 	old := l.current
 	l.current, l.closed = nil, true

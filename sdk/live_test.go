@@ -56,7 +56,7 @@ func TestLiveSwaps(t *testing.T) {
 	}
 
 	var live sdk.Live
-	if err := live.Swap(load(t, files[0], sdk.Pin(plans[0]))); err != nil {
+	if err := live.Swap(load(t, files[0], sdk.PredictorOptions{Pin: plans[0]})); err != nil {
 		t.Fatal(err)
 	}
 	heap, resident := heapInUse(), int64(0) // with one model, before anybody asks
@@ -88,11 +88,11 @@ func TestLiveSwaps(t *testing.T) {
 	defer stop.Store(true)
 	for k := 1; k <= swaps; k++ {
 		if k%7 == 0 {
-			if p, err := sdk.LoadSparse(damaged); err == nil {
+			if p, err := sdk.LoadSparse(t.Context(), damaged, sdk.PredictorOptions{}); err == nil {
 				t.Fatal("the damaged file loads", p.Close())
 			}
 		}
-		if err := live.Swap(load(t, files[k%2], sdk.Pin(plans[k%2]))); err != nil {
+		if err := live.Swap(load(t, files[k%2], sdk.PredictorOptions{Pin: plans[k%2]})); err != nil {
 			t.Fatal(err)
 		}
 		if k == swaps/10 {
@@ -124,9 +124,14 @@ func TestLiveSwaps(t *testing.T) {
 	}
 }
 
-func load(t testing.TB, file string, opts ...sdk.Option) *sdk.Predictor {
+// first returns the options given, or the zero ones.
+func first(options []sdk.PredictorOptions) sdk.PredictorOptions {
+	return append(options, sdk.PredictorOptions{})[0]
+}
+
+func load(t testing.TB, file string, options ...sdk.PredictorOptions) *sdk.Predictor {
 	t.Helper()
-	p, err := sdk.LoadSparse(file, opts...)
+	p, err := sdk.LoadSparse(t.Context(), file, first(options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +168,7 @@ func residentMemory(t *testing.T) int64 {
 func TestLiveWaits(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
-	first, second := predictor(t, net, sdk.Level("dense")), predictor(t, net, sdk.Level("topk:0.9"))
+	first, second := predictor(t, net, sdk.PredictorOptions{Level: "dense"}), predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9"})
 	x := pixels(t, 1)
 	var live sdk.Live
 	if err := live.Swap(first); err != nil {
@@ -199,23 +204,22 @@ func TestLiveWaits(t *testing.T) {
 	}
 }
 
-// TestLiveRefuses: what cannot answer is not put in place.
+// TestLiveRefuses holds that a refused Predictor changes nothing.
 func TestLiveRefuses(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
-	p, other := predictor(t, net, sdk.Level("dense")), predictor(t, net, sdk.Level("dense"))
+	p, other := predictor(t, net, sdk.PredictorOptions{Level: "dense"}), predictor(t, net, sdk.PredictorOptions{Level: "dense"})
 	x := images(pixels(t, 1))
 	var live sdk.Live
 	_, err := live.Predict(t.Context(), x)
-	wantError(t, err, "no Predictor yet", "Swap")
-	wantError(t, live.Use(nil), "function is nil")
-	wantError(t, (*sdk.Live)(nil).Swap(p), "Live is nil")
+	wantError(t, err, "want a Predictor", "Swap")
+	wantError(t, live.Use(nil), "want a function")
 	if err := live.Swap(p); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, live.Swap(nil), "empty", "LoadSparse")
-	wantError(t, live.Swap(new(sdk.Predictor)), "empty")
-	wantError(t, live.Swap(p), "in place already")
+	wantError(t, live.Swap(nil), "want a Predictor, got none")
+	wantError(t, live.Swap(new(sdk.Predictor)), "want a Predictor, got none")
+	wantError(t, live.Swap(p), "want another Predictor")
 	if _, err := live.Predict(t.Context(), x); err != nil {
 		t.Errorf("after what was refused: %v", err)
 	}

@@ -10,58 +10,106 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/internal/step"
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// A Network is a trained model without its code: programs, and one level or more, each the weights as one compressor
-// leaves them with batch-norm statistics of its own.
+// A Network is a trained model without its code: programs, and at least one level. Each level holds the
+// weights as one compressor leaves them, with batch-norm statistics of its own.
 //
-// Fit returns one with the single level "dense", [Compress] one with a level for each compressor, [Open] what a file
-// holds. A Network never changes and is safe for concurrent use. The zero Network, and nil, have no levels and answer with errors.
+// Fit returns a Network with the single level "dense", [Compress] one with a level for each
+// compressor, and [Open] what a file holds. A Network does not change and is safe for concurrent use.
 type Network struct {
 	info     Info
 	programs programs
 	levels   []level
 }
 
-// Dense is the name of the level that no compressor has touched.
+// Dense is the name of the level that no compressor has changed.
 const Dense = "dense"
 
-// Info is what a network says about itself; it travels in its file.
+// Info describes a network and is stored in its file.
 type Info = checkpoint.Info
 
-// Port is one named tensor that a network takes or returns, a part of [Info].
+// Port describes one named tensor that a network takes or returns, a part of [Info].
 type Port = checkpoint.Port
 
-var errNoNetwork = errors.New("the Network is empty; make one with Open, Trainer.Fit, Compress or FromWeights")
-
-func (n *Network) empty() bool { return n == nil || n.programs.infer == nil }
+var errNoNetwork = errors.New("want a network, got an empty one; make it with Open, Trainer.Fit, Compress or FromWeights")
 
 // A level holds a value for every parameter and statistic of the programs.
 type level struct {
 	name    string
 	tensors map[string]array.Value
-	report  compress.Report        // empty for dense and for what comes from a file
-	widened map[string]array.DType // tensors that the file stores in 16 bits
-	notes   map[string]string      // which weights the compressor left dense, and why
+	report  compress.Report   // empty for dense and for a level of a file
+	notes   map[string]string // the weights that the compressor left dense, and why
 
-	programs    map[string]*graph.Program // replace those of the network
-	activations map[string]array.Quantization
+	programs    map[string]*graph.Program     // replace those of the network
+	activations map[string]array.Quantization // by name
 }
 
-// Info returns what the network says about itself. The result must not be changed.
-func (n *Network) Info() Info {
-	if n.empty() {
-		return Info{}
+// newNetwork makes a network of the single level dense.
+func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network {
+	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
+}
+
+// FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and
+// running statistic of the model by its name, float32, in the model's shapes, and nothing else.
+//
+// info.Inputs needs the shape [N, one example] of every input. A name left empty is "x", a type
+// float32; the model fills in what else its ports leave empty.
+func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
+	n, err := fromWeights(model, info, weights)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: FromWeights: %w", err)
 	}
-	return n.info
+	return n, nil
 }
+
+func fromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
+	if model == nil {
+		return nil, errors.New("want a model, got nil")
+	}
+	inputs := make([]graph.Field, len(info.Inputs))
+	for i, p := range info.Inputs {
+		if len(p.Shape) == 0 || p.Shape[0] != graph.Sym("N") {
+			return nil, fmt.Errorf("input %d of Info: want a shape [N …], got %v", i, p.Shape)
+		}
+		inputs[i] = graph.Field{Name: p.Name, Type: graph.Type{DType: p.DType, Shape: p.Shape[1:]}}
+		if p.Name == "" {
+			inputs[i].Name = "x"
+		}
+		if p.DType == array.InvalidDType {
+			inputs[i].DType = array.F32
+		}
+	}
+	m := normalized{model, info.Input().Mean, info.Input().Std}
+	decls, _, err := nn.Declare(m, inputs...)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	values := make(map[string]array.Value, len(weights))
+	for name, t := range weights {
+		if err := t.Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		values[name] = array.DenseValue(t.Clone())
+	}
+	if err := matches(decls, values); err != nil {
+		return nil, err
+	}
+	_, stats := step.Split(decls)
+	p, err := trace(m, inputs, stats)
+	if err != nil {
+		return nil, err
+	}
+	return newNetwork(p.describe(info), p, values), nil
+}
+
+// Info returns the description of the network. The result must not be changed.
+func (n *Network) Info() Info { return n.info }
 
 // Levels returns the names of the levels.
 func (n *Network) Levels() []string {
-	if n.empty() {
-		return nil
-	}
 	names := make([]string, len(n.levels))
 	for i, l := range n.levels {
 		names[i] = l.name
@@ -69,8 +117,8 @@ func (n *Network) Levels() []string {
 	return names
 }
 
-// Report says what the level's compressor did to each weight. It is empty for the dense level and for a network that was opened
-// from a file.
+// Report returns what the level's compressor did to each weight. It is empty for the dense level and
+// for a network that was opened from a file.
 func (n *Network) Report(levelName string) (compress.Report, error) {
 	l, err := n.level(levelName)
 	if err != nil {
@@ -79,9 +127,9 @@ func (n *Network) Report(levelName string) (compress.Report, error) {
 	return l.report, nil
 }
 
-// level finds a level by name; "" is the only one there is.
+// level returns the level of a name; "" is the only one there is.
 func (n *Network) level(name string) (level, error) {
-	if n.empty() {
+	if n.programs.infer == nil {
 		return level{}, errNoNetwork
 	}
 	if name == "" && len(n.levels) == 1 {
@@ -93,6 +141,14 @@ func (n *Network) level(name string) (level, error) {
 		}
 	}
 	return level{}, &checkpoint.LevelError{Want: name, Have: n.Levels()}
+}
+
+// main returns the dense level, or the only one there is.
+func (n *Network) main() (level, error) {
+	if len(n.levels) == 1 {
+		return n.level("")
+	}
+	return n.level(Dense)
 }
 
 // decode returns the level's tensors as plain ones.
@@ -108,12 +164,7 @@ func (l level) decode() (map[string]array.Tensor, error) {
 	return out, nil
 }
 
-// newNetwork makes a network of the single level dense.
-func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network {
-	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
-}
-
-// initial returns the dense tensors for the given declarations, to begin another training with.
+// initial returns the dense tensors for the given declarations, as initial values of a training.
 func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	dense, err := n.level(Dense)
 	if err != nil {
@@ -125,38 +176,8 @@ func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	return dense.decode()
 }
 
-// FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and running statistic of the
-// model by its name, float32, in the model's shapes, and nothing else. info.Inputs[0] needs the shape [N, one example];
-// what else its ports leave empty is filled in from the model.
-func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
-	if model == nil {
-		return nil, errors.New("sdk: FromWeights: the model is nil")
-	}
-	input := info.Input().Shape
-	m := normalized{model, info.Input().Mean, info.Input().Std}
-	decls, _, err := nn.Declare(m, input)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: model: %w", err)
-	}
-	values := make(map[string]array.Value, len(weights))
-	for name, t := range weights {
-		if err := t.Check(); err != nil {
-			return nil, fmt.Errorf("sdk: FromWeights: %s: %w", name, err)
-		}
-		values[name] = array.DenseValue(t.Clone())
-	}
-	if err := matches(decls, values); err != nil {
-		return nil, fmt.Errorf("sdk: FromWeights: %w", err)
-	}
-	_, stats := split(decls)
-	p, err := trace(m, input, stats)
-	if err != nil {
-		return nil, err
-	}
-	return newNetwork(p.describe(info), p, values), nil
-}
-
-// matches checks that tensors holds exactly what is declared, and lists every name that is missing, unexpected or of another shape.
+// matches returns an error unless tensors holds exactly what is declared. It lists every name that is
+// missing, unexpected or of another shape.
 func matches(decls []nn.Decl, tensors map[string]array.Value) error {
 	var wrong []error
 	known := map[string]bool{}
@@ -180,16 +201,4 @@ func matches(decls []nn.Decl, tensors map[string]array.Value) error {
 		return fmt.Errorf("weights do not fit the model: %w", errors.Join(wrong...))
 	}
 	return nil
-}
-
-// split parts declarations into parameters and statistics.
-func split(decls []nn.Decl) (params, stats []nn.Decl) {
-	for _, d := range decls {
-		if d.Kind == graph.Stat {
-			stats = append(stats, d)
-		} else {
-			params = append(params, d)
-		}
-	}
-	return params, stats
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// normalized puts (x - mean)/std in front of a model, so that a program takes raw values in [0, 1] and preprocessing
-// cannot be forgotten at serving time.
+// normalized computes (x − mean)/std in front of a model, so that its programs take raw values in
+// [0, 1] and preprocessing cannot be forgotten at serving time.
 type normalized struct {
 	nn.Model
 	mean, std []float32
@@ -19,7 +19,7 @@ func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
 		return m.Model.Forward(p, x)
 	}
 	if s := p.Shape(x); len(s) < 2 || s[1].C != len(m.mean) || len(m.mean) != len(m.std) {
-		p.Fail("normalisation has %d means and %d standard deviations for input %v: want one of each a channel", len(m.mean), len(m.std), s)
+		p.Fail("normalisation: want a mean and a standard deviation for each channel of the input %v, got %d and %d", s, len(m.mean), len(m.std))
 		return x
 	}
 	channels := func(values []float32) graph.Node {

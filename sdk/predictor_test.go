@@ -32,9 +32,9 @@ func sparse(t testing.TB) *sdk.Network {
 	return net
 }
 
-func predictor(t testing.TB, net *sdk.Network, opts ...sdk.Option) *sdk.Predictor {
+func predictor(t testing.TB, net *sdk.Network, options ...sdk.PredictorOptions) *sdk.Predictor {
 	t.Helper()
-	p, err := net.Predictor(t.Context(), opts...)
+	p, err := net.Predictor(t.Context(), first(options))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +48,11 @@ func pixels(t testing.TB, n int) []float32 {
 	x := make([]float32, n*3*24*24)
 	set := shapes(t, n, 9)
 	for i := range n {
-		if _, err := set.Read(i, x[i*3*24*24:][:3*24*24]); err != nil {
+		e, err := data.ReadExample(set, i)
+		if err != nil {
 			t.Fatal(err)
 		}
+		copy(x[i*3*24*24:], e.Inputs[0].F32())
 	}
 	return x
 }
@@ -74,7 +76,7 @@ func TestBatchSizes(t *testing.T) {
 	const n, size = 37, 3 * 24 * 24
 	x := pixels(t, n)
 	for _, level := range net.Levels() {
-		p := predictor(t, net, sdk.Level(level), sdk.On(onCPU(t, 2)))
+		p := predictor(t, net, sdk.PredictorOptions{Level: level, Backend: onCPU(t, 2)})
 		var one []float32
 		for i := range n {
 			one = append(one, predict(t, p, images(x[i*size:][:size]))...)
@@ -104,9 +106,9 @@ func TestBatchSizes(t *testing.T) {
 func TestPredictorsAgree(t *testing.T) {
 	net := sparse(t)
 	x := pixels(t, 5)
-	want := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(reference.New())), images(x))
-	one := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(onCPU(t, 1))), images(x))
-	three := predict(t, predictor(t, net, sdk.Level("topk:0.9"), sdk.On(onCPU(t, 3))), images(x))
+	want := predict(t, predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: reference.New()}), images(x))
+	one := predict(t, predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: onCPU(t, 1)}), images(x))
+	three := predict(t, predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: onCPU(t, 3)}), images(x))
 	if !slices.Equal(one, three) {
 		t.Error("3 threads answer otherwise than 1")
 	}
@@ -124,7 +126,7 @@ func TestConcurrentPredict(t *testing.T) {
 	const n, size = 32, 3 * 24 * 24
 	x := pixels(t, n)
 	backend := onCPU(t, 2)
-	dense, small := predictor(t, net, sdk.Level("dense"), sdk.On(backend)), predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
+	dense, small := predictor(t, net, sdk.PredictorOptions{Level: "dense", Backend: backend}), predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: backend})
 	want := map[*sdk.Predictor][]float32{dense: predict(t, dense, images(x)), small: predict(t, small, images(x))}
 	var wg sync.WaitGroup
 	for g := range 16 {
@@ -149,7 +151,7 @@ func TestConcurrentPredict(t *testing.T) {
 
 // TestPredictRefuses: whatever comes, an error that says what was wanted, never a panic.
 func TestPredictRefuses(t *testing.T) {
-	p := predictor(t, sparse(t), sdk.Level("dense"))
+	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const size = 3 * 24 * 24
 	with := func(at int, v float32) *tensor.Dense {
 		x := pixels(t, 2)
@@ -165,7 +167,7 @@ func TestPredictRefuses(t *testing.T) {
 		"empty":       {new(tensor.Dense), []string{"Predict", "without a type"}},
 		"scalar":      {tensor.New(tensor.FromScalar(float32(1))), []string{"scalar"}},
 		"float64":     {tensor.New(tensor.WithShape(1, 3, 24, 24), tensor.Of(tensor.Float64)), []string{"float32", "float64"}},
-		"shape":       {tensor.New(tensor.WithShape(1, 3, 24, 23), tensor.Of(tensor.Float32)), []string{"[n [3 24 24]]", "[1 3 24 23]"}},
+		"shape":       {tensor.New(tensor.WithShape(1, 3, 24, 23), tensor.Of(tensor.Float32)), []string{"want shape [N 3 24 24]", "[1 3 24 23]"}},
 		"axes":        {tensor.New(tensor.WithShape(1, 1, 3, 24, 24), tensor.Of(tensor.Float32)), []string{"[1 1 3 24 24]"}},
 		"vector":      {tensor.New(tensor.WithShape(size), tensor.Of(tensor.Float32)), []string{"[1728]"}},
 		"NaN":         {with(size+5, nan), []string{"element 5 of example 1 is NaN", "AllowNonFinite"}},
@@ -177,15 +179,7 @@ func TestPredictRefuses(t *testing.T) {
 			wantError(t, err, c.says...)
 		})
 	}
-	var empty sdk.Predictor
-	if i := empty.Info(); i.Model != "" || empty.Level() != "" || empty.Backend() != (backends.Info{}) || empty.Plan() != nil || empty.Widened() != nil {
-		t.Error("an empty Predictor has something to say")
-	}
-	_, err := empty.Predict(t.Context(), images(pixels(t, 1)))
-	wantError(t, err, "Predict", "LoadSparse")
-	_, err = empty.Evaluate(t.Context(), shapes(t, 1, 0), 1)
-	wantError(t, err, "Evaluate", "LoadSparse")
-	lenient := predictor(t, sparse(t), sdk.Level("dense"), sdk.AllowNonFinite())
+	lenient := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense", AllowNonFinite: true})
 	y := predict(t, lenient, with(size+5, nan))
 	if good := predict(t, lenient, images(pixels(t, 2))); !slices.Equal(y[:10], good[:10]) {
 		t.Error("a NaN in one example changes another")
@@ -194,7 +188,7 @@ func TestPredictRefuses(t *testing.T) {
 
 // TestOtherLayouts: a tensor of other strides means what it says, and is not changed.
 func TestOtherLayouts(t *testing.T) {
-	p := predictor(t, sparse(t), sdk.Level("dense"))
+	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const n, size = 4, 3 * 24 * 24
 	x := pixels(t, n)
 	want := predict(t, p, images(x))
@@ -251,7 +245,7 @@ func TestPredictorClose(t *testing.T) {
 	net := sparse(t)
 	x := pixels(t, 4)
 	for range 5 {
-		p := predictor(t, net, sdk.Level("topk:0.9"))
+		p := predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9"})
 		want := predict(t, p, images(x))
 		var wg sync.WaitGroup
 		begun := make(chan struct{}, 8)
@@ -298,30 +292,28 @@ func TestPredictorOptions(t *testing.T) {
 	net := sparse(t)
 	x := images(pixels(t, 2))
 	backend := onCPU(t, 2)
-	p := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend))
+	p := predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: backend})
 	want := predict(t, p, x)
 	if len(p.Plan().Choices) == 0 || p.Level() != "topk:0.9" || p.Backend().Threads != 2 || p.Info().Output().Classes[0] != "disc" {
 		t.Errorf("plan %v, level %s, backend %v, info %v", p.Plan(), p.Level(), p.Backend(), p.Info())
 	}
-	pinned := predictor(t, net, sdk.Level("topk:0.9"), sdk.On(backend), sdk.Pin(p.Plan()))
+	pinned := predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: backend, Pin: p.Plan()})
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := predict(t, pinned, x); !slices.Equal(got, want) {
 		t.Error("the pinned plan answers otherwise")
 	}
-	_, err := net.Predictor(t.Context(), sdk.Level("dense"), sdk.Pin(&backends.Plan{Choices: []backends.Choice{{Name: "nothing", Kernel: "direct"}}}))
+	_, err := net.Predictor(t.Context(), sdk.PredictorOptions{Level: "dense", Pin: &backends.Plan{Choices: []backends.Choice{{Name: "nothing", Kernel: "direct"}}}})
 	wantError(t, err, "level dense", "nothing")
-	_, err = net.Predictor(t.Context())
+	_, err = net.Predictor(t.Context(), sdk.PredictorOptions{})
 	wantError(t, err, "dense, topk:0.9")
-	_, err = net.Predictor(t.Context(), sdk.Level("topk:0.7"))
+	_, err = net.Predictor(t.Context(), sdk.PredictorOptions{Level: "topk:0.7"})
 	wantError(t, err, "topk:0.7", "dense, topk:0.9")
-	_, err = net.Predictor(t.Context(), nil)
-	wantError(t, err, "option 0", "nil")
 	if err := backend.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = net.Predictor(t.Context(), sdk.Level("dense"), sdk.On(backend))
+	_, err = net.Predictor(t.Context(), sdk.PredictorOptions{Level: "dense", Backend: backend})
 	if !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("got %v, want ErrClosed", err)
 	}
@@ -329,7 +321,7 @@ func TestPredictorOptions(t *testing.T) {
 
 // TestEvaluate counts by hand what Evaluate says, in batches that do not divide the set.
 func TestEvaluate(t *testing.T) {
-	p := predictor(t, sparse(t), sdk.Level("dense"))
+	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const n = 23
 	logits := predict(t, p, images(pixels(t, n)))
 	correct, loss := 0, 0.0
@@ -348,19 +340,19 @@ func TestEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Examples != n || got.Accuracy != float64(correct)/n || math.Abs(got.Loss-loss) > 1e-6 {
+	if got.Examples != n || got.Values["accuracy"] != float64(correct)/n || math.Abs(got.Values["cross_entropy"]-loss) > 1e-6 {
 		t.Errorf("got %+v, want %d correct of %d, loss %v", got, correct, n, loss)
 	}
 	_, err = p.Evaluate(t.Context(), nil, 7)
 	wantError(t, err, "Evaluate", "nil")
 	_, err = p.Evaluate(t.Context(), shapes(t, n, 9), 0)
-	wantError(t, err, "Evaluate", "Batch is 0")
+	wantError(t, err, "Evaluate", "Loader.Batch", "got 0")
 	many, err := data.FromSlices([]int{3, 24, 24}, make([]float32, 3*24*24), []int{10}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.Evaluate(t.Context(), many, 1)
-	wantError(t, err, "label 10", "10 classes")
+	wantError(t, err, "want a class from 0 to 9, got 10")
 	if array.Count(p.Info().Input().Example()) != 3*24*24 {
 		t.Errorf("input shape %v", p.Info().Input().Example())
 	}

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,42 +11,215 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// programs are what a network carries, so that neither serving nor later compression needs model code.
+// programs are the programs of a network, so that serving, compression and further training need no
+// model code.
 type programs struct {
-	infer *graph.Program // input x, raw examples; output logits, by the running statistics
-	tune  *graph.Program // inputs x and key: a training pass whose one effect is to move the running statistics; nil when there are none
-	reset *graph.Program // gives the running statistics their initial values; nil when there are none
+	// infer takes the inputs, raw examples, and returns the outputs, by the running statistics.
+	infer *graph.Program
+	// train takes the inputs and a key of random numbers. It returns the outputs of a training pass
+	// and updates the running statistics. Nil in files of version 1.
+	train *graph.Program
+	// tune is train without outputs; nil if there are no statistics.
+	tune *graph.Program
+	// reset gives the running statistics their initial values; nil if there are none.
+	reset *graph.Program
 }
 
-const outputLogits = "logits"
+// Names of the programs in a file. Files of version 1 have tune instead of train.
+const (
+	programInfer = "infer"
+	programTrain = "train"
+	programTune  = "tune"
+	programReset = "reset"
+)
 
-// check returns an error unless the programs, which may come from a file, are what programs says.
-func (p programs) check(input Port) error {
-	want := graph.Type{DType: array.F32, Shape: input.Shape}
-	switch i := p.infer; {
-	case len(i.Inputs) != 1 || len(i.Outputs) != 1 || len(i.Updates) != 0:
-		return fmt.Errorf("program %q has %d inputs, %d outputs and %d updates, want 1, 1 and none", programInfer, len(i.Inputs), len(i.Outputs), len(i.Updates))
-	case !i.Types[i.Inputs[0].ID].Equal(want):
-		return fmt.Errorf("program %q wants input %v, the file says %v", programInfer, i.Types[i.Inputs[0].ID], want)
-	case i.Types[i.Outputs[0].ID].DType != array.F32:
-		return fmt.Errorf("program %q answers with %v, want f32", programInfer, i.Types[i.Outputs[0].ID])
+const (
+	outputMain = "output" // the main output of the programs that this package traces
+	inputKey   = "key"    // the key of random numbers
+)
+
+// trace builds the programs of a model.
+func trace(model nn.Model, inputs []graph.Field, stats []nn.Decl) (programs, error) {
+	var p programs
+	var err error
+	if p.infer, err = build(model, inputs, nn.Infer); err != nil {
+		return p, err
+	}
+	if p.train, err = build(model, inputs, nn.Train); err != nil || len(stats) == 0 {
+		return p, err
+	}
+	if p.tune, err = onlyUpdates(p.train); err != nil {
+		return p, err
+	}
+	p.reset, err = reset(stats)
+	return p, err
+}
+
+// build traces a model in one mode.
+func build(model nn.Model, inputs []graph.Field, mode nn.Mode) (*graph.Program, error) {
+	b := graph.NewBuilder()
+	pass := nn.NewPass(b, mode)
+	pass.Inputs = map[string]graph.Node{}
+	for _, f := range inputs {
+		t := f.Batch()
+		pass.Inputs[f.Name] = b.Input(f.Name, t.DType, t.Shape)
+	}
+	if mode == nn.Train {
+		pass.Key = b.Input(inputKey, array.I64, graph.Of(2))
+	}
+	main := model.Forward(pass, pass.Inputs[inputs[0].Name])
+	if _, ok := pass.Outputs[outputMain]; ok {
+		b.Fail("want an output with another name than %q, which the main output has", outputMain)
+	}
+	b.Output(outputMain, main)
+	for _, name := range slices.Sorted(maps.Keys(pass.Outputs)) {
+		b.Output(name, pass.Outputs[name])
+	}
+	for _, slot := range slices.Sorted(maps.Keys(pass.Stats)) {
+		b.Update(slot, pass.Stats[slot])
+	}
+	p, err := b.Program()
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return p, nil
+}
+
+// onlyUpdates returns p without its outputs and what they alone need; nil if p updates nothing.
+func onlyUpdates(p *graph.Program) (*graph.Program, error) {
+	if len(p.Updates) == 0 {
+		return nil, nil
+	}
+	b := graph.NewBuilder()
+	inputs := make([]graph.Node, len(p.Inputs))
+	for i, in := range p.Inputs {
+		t := p.Types[in.ID]
+		inputs[i] = b.Input(in.Name, t.DType, t.Shape)
+	}
+	_, updates := b.Inline(p, inputs, nil)
+	for _, u := range p.Updates {
+		b.Update(u.Slot, updates[u.Slot])
+	}
+	return b.Program()
+}
+
+// reset builds the program that gives statistics the values of their Init, each of which must be one
+// number throughout.
+func reset(stats []nn.Decl) (*graph.Program, error) {
+	stats = slices.Clone(stats)
+	for i := range stats {
+		stats[i].Initial = array.Tensor{}
+	}
+	initial, err := nn.Initial(stats, 0)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	b := graph.NewBuilder()
+	for _, d := range stats {
+		v := initial[d.Name].F32()
+		if slices.ContainsFunc(v, func(x float32) bool { return x != v[0] }) {
+			return nil, fmt.Errorf("model: statistic %s: want one initial value throughout (nn.Constant)", d.Name)
+		}
+		b.Slot(d.Slot)
+		b.Update(d.Name, b.Const(d.DType, float64(v[0]), d.Shape))
+	}
+	return b.Program()
+}
+
+// replaced returns p with the programs of a level, by name, in place of its own.
+func (p programs) replaced(by map[string]*graph.Program) (programs, error) {
+	if q := by[programInfer]; q != nil {
+		p.infer = q
+	}
+	if q := by[programReset]; q != nil {
+		p.reset = q
+	}
+	if q := by[programTune]; q != nil {
+		p.tune = q
+	}
+	if q := by[programTrain]; q != nil {
+		var err error
+		p.train = q
+		if p.tune, err = onlyUpdates(q); err != nil {
+			return p, fmt.Errorf("program %q: %w", programTrain, err)
+		}
+	}
+	return p, nil
+}
+
+// check returns an error unless the programs, which may come from a file, have the interfaces that
+// their comments state.
+func (p programs) check() error {
+	if len(p.infer.Inputs) == 0 || len(p.infer.Outputs) == 0 || len(p.infer.Updates) != 0 {
+		return fmt.Errorf("program %q: want inputs, outputs and no update, got %d, %d and %d",
+			programInfer, len(p.infer.Inputs), len(p.infer.Outputs), len(p.infer.Updates))
 	}
 	if (p.tune == nil) != (p.reset == nil) {
-		return fmt.Errorf("want both or none of the programs %q and %q", programTune, programReset)
+		return errors.New("want both or neither of a program that updates the statistics and one that resets them")
 	}
-	if t := p.tune; t != nil && (len(t.Inputs) != 2 || !t.Types[t.Inputs[0].ID].Equal(want)) {
-		return fmt.Errorf("program %q has inputs %v, want x %v and a key", programTune, t.Inputs, want)
+	if p.reset != nil && (len(p.reset.Inputs) != 0 || len(p.reset.Outputs) != 0) {
+		return fmt.Errorf("program %q: want no inputs and no outputs, got %d and %d", programReset, len(p.reset.Inputs), len(p.reset.Outputs))
+	}
+	if p.train != nil {
+		if err := checkTraining(programTrain, p.train, p.infer, p.infer.Outputs); err != nil {
+			return err
+		}
+	}
+	if p.tune != nil {
+		return checkTraining(programTune, p.tune, p.infer, nil)
 	}
 	return nil
 }
 
-// describe returns info with ports for all inputs and outputs of the program infer. What a port of
-// info leaves empty is the program's.
-func (p programs) describe(info Info) Info {
-	if p.infer != nil {
-		info.Inputs = ports(info.Inputs, p.infer, p.infer.Inputs)
-		info.Outputs = ports(info.Outputs, p.infer, p.infer.Outputs)
+// checkTraining returns an error unless p has the inputs of infer and a key, and the given outputs of
+// infer.
+func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) error {
+	key := graph.Type{DType: array.I64, Shape: graph.Of(2)}
+	if n := len(infer.Inputs); len(p.Inputs) != n+1 || !p.Types[p.Inputs[n].ID].Equal(key) {
+		return fmt.Errorf("program %q: want the inputs of %q and a key %v, got %v", name, programInfer, key, p.Inputs)
 	}
+	for i, in := range infer.Inputs {
+		if got := p.Inputs[i]; got.Name != in.Name || !p.Types[got.ID].Equal(infer.Types[in.ID]) {
+			return fmt.Errorf("program %q: want the input %s %v, got %s %v", name, in.Name, infer.Types[in.ID], got.Name, p.Types[got.ID])
+		}
+	}
+	if len(p.Outputs) != len(outputs) {
+		return fmt.Errorf("program %q: want %d outputs, got %d", name, len(outputs), len(p.Outputs))
+	}
+	for i, out := range outputs {
+		if got := p.Outputs[i]; got.Name != out.Name || !p.Types[got.ID].Equal(infer.Types[out.ID]) {
+			return fmt.Errorf("program %q: want the output %s %v, got %s %v", name, out.Name, infer.Types[out.ID], got.Name, p.Types[got.ID])
+		}
+	}
+	return nil
+}
+
+// checkPorts returns an error unless info, which may come from a file, describes the inputs and
+// outputs of the program infer.
+func (p programs) checkPorts(info Info) error {
+	for _, side := range []struct {
+		what      string
+		described []Port
+		ports     []graph.Port
+	}{{"inputs", info.Inputs, p.infer.Inputs}, {"outputs", info.Outputs, p.infer.Outputs}} {
+		if len(side.described) != len(side.ports) {
+			return fmt.Errorf("program %q has %d %s, the file describes %d", programInfer, len(side.ports), side.what, len(side.described))
+		}
+		for i, q := range side.ports {
+			d, t := side.described[i], p.infer.Types[q.ID]
+			if d.Name != q.Name || !t.Equal(graph.Type{DType: d.DType, Shape: d.Shape}) {
+				return fmt.Errorf("program %q has among its %s %s %v, the file describes %s %v%v", programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
+			}
+		}
+	}
+	return nil
+}
+
+// describe returns info with ports for all inputs and outputs of the program infer. The program fills
+// in what a port of info leaves empty.
+func (p programs) describe(info Info) Info {
+	info.Inputs = ports(info.Inputs, p.infer, p.infer.Inputs)
+	info.Outputs = ports(info.Outputs, p.infer, p.infer.Outputs)
 	return info
 }
 
@@ -69,19 +243,10 @@ func ports(given []Port, p *graph.Program, of []graph.Port) []Port {
 	return out
 }
 
-// replaced returns p with the given programs of a level, by name, in place of its own.
-func (p programs) replaced(by map[string]*graph.Program) programs {
-	for name, to := range map[string]**graph.Program{programInfer: &p.infer, programTune: &p.tune, programReset: &p.reset} {
-		if q := by[name]; q != nil {
-			*to = q
-		}
-	}
-	return p
-}
-
-// fit returns an error unless tensors, which may come from a file, hold a value for every slot of the programs.
-func (p programs) fit(tensors map[string]array.Value) error {
-	for _, program := range []*graph.Program{p.infer, p.tune, p.reset} {
+// checkTensors returns an error unless tensors, which may come from a file, hold a value for every
+// slot of the programs.
+func (p programs) checkTensors(tensors map[string]array.Value) error {
+	for _, program := range []*graph.Program{p.infer, p.train, p.tune, p.reset} {
 		if program == nil {
 			continue
 		}
@@ -95,56 +260,15 @@ func (p programs) fit(tensors map[string]array.Value) error {
 	return nil
 }
 
-func trace(model nn.Model, input graph.Shape, stats []nn.Decl) (programs, error) {
-	var p programs
-	var err error
-	if p.infer, err = build(model, input, nn.Infer); err != nil || len(stats) == 0 {
-		return p, err
-	}
-	if p.tune, err = build(model, input, nn.Train); err != nil {
-		return p, err
-	}
-	p.reset, err = reset(stats)
-	return p, err
-}
-
-// reset builds the program that gives statistics their initial values, each of which must be one number throughout.
-func reset(stats []nn.Decl) (*graph.Program, error) {
-	initial, err := nn.Initial(stats, 0)
-	if err != nil {
-		return nil, fmt.Errorf("sdk: model: %w", err)
-	}
-	b := graph.NewBuilder()
-	for _, d := range stats {
-		v := initial[d.Name].F32()
-		if slices.ContainsFunc(v, func(x float32) bool { return x != v[0] }) {
-			return nil, fmt.Errorf("sdk: model: statistic %s must begin as one number throughout (nn.Constant)", d.Name)
+// fields returns the inputs of the program infer as fields of examples.
+func (p programs) fields() []graph.Field {
+	fields := make([]graph.Field, len(p.infer.Inputs))
+	for i, in := range p.infer.Inputs {
+		t := p.infer.Types[in.ID]
+		if len(t.Shape) > 0 {
+			t.Shape = t.Shape[1:]
 		}
-		b.Slot(d.Slot)
-		b.Update(d.Name, b.Const(d.DType, float64(v[0]), d.Shape))
+		fields[i] = graph.Field{Name: in.Name, Type: t}
 	}
-	return b.Program()
-}
-
-func build(model nn.Model, input graph.Shape, mode nn.Mode) (*graph.Program, error) {
-	b := graph.NewBuilder()
-	x := b.Input(inputX, array.F32, input)
-	pass := nn.NewPass(b, mode)
-	if mode == nn.Train {
-		pass.Key = b.Input(inputKey, array.I64, graph.Of(2))
-	}
-	y := model.Forward(pass, x)
-	if mode == nn.Infer {
-		b.Output(outputLogits, y)
-	}
-	if mode == nn.Train {
-		for _, slot := range slices.Sorted(maps.Keys(pass.Stats)) {
-			b.Update(slot, pass.Stats[slot])
-		}
-	}
-	p, err := b.Program()
-	if err != nil {
-		return nil, fmt.Errorf("sdk: model: %w", err)
-	}
-	return p, nil
+	return fields
 }

@@ -258,7 +258,7 @@ func TestResumeRefuses(t *testing.T) {
 		change change
 		says   []string
 	}{
-		"seed":         {func(tr *sdk.Trainer) { tr.Seed = 8 }, []string{"another training", "seed 7", "seed 8"}},
+		"seed":         {func(tr *sdk.Trainer) { tr.Seed = 8 }, []string{"another training", "want seed 8", "got 7"}},
 		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.2, compress.TopK(.5), compress.TopK(.9)) }, []string{"θ+0.1·g", "θ+0.2·g"}},
 		"compressors":  {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.1, compress.TopK(.5)) }, []string{"{topk:0.5, topk:0.9}", "{topk:0.5}"}},
 		"rule":         {func(tr *sdk.Trainer) { tr.Optimizer = optim.Adam{} }, []string{"sgd(momentum=0.9", "adam("}},
@@ -269,10 +269,13 @@ func TestResumeRefuses(t *testing.T) {
 		"normalisation": {func(tr *sdk.Trainer) {
 			tr.Normalize = data.Normalize{Mean: []float32{1, 1, 1}, Std: []float32{1, 1, 1}}
 		}, []string{"another training"}},
-		"frozen":       {func(tr *sdk.Trainer) { tr.Freeze = func(n string) bool { return n == "bn1.bias" } }, []string{"frozen bn1.bias"}},
+		"frozen": {func(tr *sdk.Trainer) { tr.Freeze = func(n string) bool { return n == "bn1.bias" } }, []string{"frozen bn1.bias"}},
+		"loss": {func(tr *sdk.Trainer) {
+			tr.Loss = nn.LossFunc("doubled", func(p *nn.Pass, o, t graph.Node) graph.Node { return p.Scale(nn.CrossEntropy{}.Loss(p, o, t), 2) })
+		}, []string{"loss cross_entropy", "loss doubled"}},
 		"start":        {func(tr *sdk.Trainer) { tr.Init = start }, []string{"initial weights "}},
-		"model's name": {func(tr *sdk.Trainer) { tr.Info.Model = "tinier" }, []string{`model "tiny"`, `model "tinier"`}},
-		"data's name":  {func(tr *sdk.Trainer) { tr.Info.Data = "forms" }, []string{`data "shapes"`, `data "forms"`}},
+		"model's name": {func(tr *sdk.Trainer) { tr.Info.Model = "tinier" }, []string{`got "tiny"`, `want model "tinier"`}},
+		"data's name":  {func(tr *sdk.Trainer) { tr.Info.Data = "forms" }, []string{`got "shapes"`, `want data "forms"`}},
 		"model, of one name and other shapes": {func(tr *sdk.Trainer) { tr.Model = models.CNN{Widths: []int{8, 8}, Classes: 10} },
 			[]string{"another model", "stride=[2 2]", "stride=[1 1]"}},
 		"model, of one name and equal shapes": {func(tr *sdk.Trainer) {
@@ -319,7 +322,7 @@ func TestResumeRefuses(t *testing.T) {
 	}{{"epoch", 1 << 40}, {"epoch", -1}, {"batch", 4}, {"step", 1 << 40}, {"examples", 1}} {
 		f := fileOf(t, good)
 		f.State.Ints[c.what] = c.value
-		refused("a wrong "+c.what, bytesOf(t, f), "no place of 3 epochs of 3 batches")
+		refused("a wrong "+c.what, bytesOf(t, f), "want a position within 3 epochs of 3 batches")
 	}
 	f := fileOf(t, good)
 	f.State.Tensors["loss"] = f.Levels[0].Tensors["fc.bias"]

@@ -3,112 +3,118 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/metric"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model, Epochs and Batch are
-// required; the zero value of every other field has a documented meaning. A Trainer is a value: Fit does not change it.
+// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model, Epochs
+// and Batch are required; the zero value of every other field has a documented meaning. A Trainer is a
+// value: Fit does not change it.
 //
-// Equal fields, data and seed give bit-equal results on the same backend, whatever the number of threads and however
-// often the training was interrupted.
+// Equal fields, data and seed give bit-equal results on the same backend, whatever the number of
+// threads and however often the training was interrupted.
 type Trainer struct {
-	Model     nn.Model
-	Loss      nn.Loss         // nil: nn.CrossEntropy
-	Method    optim.Method    // zero: optim.Plain()
-	Optimizer optim.Optimizer // nil: optim.SGD{Momentum: 0.9}
-	Schedule  optim.Schedule  // nil: optim.Cosine{Peak: 0.1}
-	Epochs    int
-	Batch     int    // examples a step; the last batch of an epoch may be smaller
-	Seed      uint64 // of initial weights, data order, augmentation, dropout and the draw of compressors
+	// Model is the network to train.
+	Model nn.Model
 
-	Augment   []data.Transform       // applied to training examples, in the data set's raw unit
-	Normalize data.Normalize         // becomes part of the trained programs; zero: none
-	Init      *Network               // initial weights and statistics; nil: the model's initialisation
-	Freeze    func(name string) bool // parameters that stay as they are; nil: none
+	// Loss is minimised. Nil: nn.CrossEntropy{}, which needs a class index as the main target.
+	Loss nn.Loss
 
-	Backend    backends.Backend // nil: backends/cpu on all cores
+	// Method states where gradients are taken, for example optim.CrAMPlus(0.2, compress.TopK(0.9)).
+	// Zero: optim.Plain(), one gradient at the weights.
+	Method optim.Method
+
+	// Optimizer turns the gradient into the next weights. Nil: optim.SGD{Momentum: 0.9}.
+	Optimizer optim.Optimizer
+
+	// Schedule is the learning rate over the training. Nil: optim.Cosine{Peak: 0.1}.
+	Schedule optim.Schedule
+
+	// Epochs is the number of passes over the training set, at least 1.
+	Epochs int
+
+	// Batch is the number of examples in a step, at least 1. The last batch of an epoch may be smaller.
+	Batch int
+
+	// Seed determines initial weights, data order, augmentation, dropout and the draw of compressors.
+	Seed uint64
+
+	// Augment transforms the main input of training examples, in the data set's raw unit.
+	Augment []data.Transform
+
+	// Normalize becomes part of the trained programs. Zero: none.
+	Normalize data.Normalize
+
+	// Init holds initial weights and statistics. Nil: the model's own initialisation.
+	Init *Network
+
+	// Freeze reports which parameters stay as they are, by name. Nil: none.
+	Freeze func(name string) bool
+
+	// Metrics are measured on the validation set. Nil: those that suit the main target, accuracy and
+	// cross-entropy of a class index, otherwise the mean squared error.
+	Metrics []metric.Metric
+
+	// Backend runs the training and remains the caller's to close. Nil: a CPU backend on all cores.
+	Backend backends.Backend
+
+	// Checkpoint states where and how often the training is saved. Zero: never.
 	Checkpoint CheckpointOptions
-	OnStep     func(Step) error  // called after each step; an error ends the training with it
-	OnEpoch    func(Epoch) error // called after each epoch; an error ends the training with it
-	Log        *slog.Logger      // told of each epoch, and of a checkpoint that the training goes on from; nil: silent
-	Info       Info              // what the network shall say about itself; Fit fills in Recipe, Seed, Versions and Input
+
+	// OnStep is called after each step. An error ends the training and is returned by Fit.
+	OnStep func(Step) error
+
+	// OnEpoch is called after each epoch. An error ends the training and is returned by Fit.
+	OnEpoch func(Epoch) error
+
+	// Log receives each epoch, and a checkpoint from which the training resumes. Nil: no log.
+	Log *slog.Logger
+
+	// Info becomes the description of the network. Fit fills in Recipe, Seed, Versions, Inputs and
+	// Outputs.
+	Info Info
 }
 
-// CheckpointOptions says where a training that is interrupted goes on from, and which checkpoints are kept beside that. When Path exists, Fit
-// resumes from it, and refuses one written by another recipe, or on another backend or instruction set.
-type CheckpointOptions struct {
-	Path     string              // of the newest checkpoint; "": none
-	Every    int                 // steps between checkpoints; 0: once an epoch
-	KeepLast int                 // how many checkpoints to keep as well, each at "Path.stepN" after N steps; 0: the one at Path alone
-	Best     func(Score) float64 // of the epochs' validation, Accuracy or LowLoss or your own: the first largest is kept at BestPath; nil: none
-
-	// AnyBackend resumes from a checkpoint of another backend or instruction set, whose sums round otherwise: the network is
-	// then no longer bit-equal to that of an uninterrupted training. Info.Versions["backend"] lists what it was trained on.
-	AllowOtherBackend bool
-}
-
-// A Step is what a Trainer tells after each step. Steps and epochs count from 0.
+// A Step describes a step to [Trainer].OnStep. Steps and epochs count from 0.
 type Step struct {
 	optim.Progress
-	LR         float64
+	LR         float64 // learning rate
 	Loss       float64 // at the weights before the step
 	Examples   int     // in this batch
-	Compressor string  // what was drawn, "" for none
+	Compressor string  // the compressor that was drawn; "" for none
 }
 
-// An Epoch is what a Trainer tells after each epoch.
+// An Epoch describes an epoch to [Trainer].OnEpoch.
 type Epoch struct {
 	Epoch, Epochs int
-	LR            float64
+	LR            float64 // learning rate of the last step
 	Loss          float64 // mean over the epoch's steps, weighted by examples
 	Validation    *Score  // nil without a validation set
 }
 
-// ErrDiverged is what the error of a training wraps whose loss is no longer a finite number.
+// ErrDiverged is returned (wrapped) by Fit when the loss is NaN or infinite.
 var ErrDiverged = errors.New("the training diverged")
 
-// Fit trains on train and, when validation is not nil, evaluates on it after every epoch. It ends early with the error of
-// the context, a callback, a data set or a compressor, and then checkpoints what it has reached first, so that the same
-// call goes on from there; only a loss that is not finite ([ErrDiverged]) leaves the checkpoint before it. A finished
-// training leaves its checkpoint, so that nothing is lost before the network is saved: remove the file then.
+// Fit trains on train and, if validation is not nil, evaluates on it after every epoch.
+//
+// It ends early with the error of the context, a callback, a data set or a compressor. It then saves
+// the checkpoint first, so that the same call resumes from there; only after [ErrDiverged] the
+// checkpoint before it remains. A finished training leaves its checkpoint, so that nothing is lost
+// before the network is saved: remove the file then.
 func (t Trainer) Fit(ctx context.Context, train, validation data.Set) (*Network, error) {
 	f, err := t.prepare(ctx, train, validation)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sdk: %w", err)
 	}
 	net, err := f.run(ctx)
-	return net, errors.Join(err, f.close())
-}
-
-func (f *fit) run(ctx context.Context) (*Network, error) {
-	if err := f.resume(ctx); err != nil {
-		return nil, err
+	if err := errors.Join(err, f.close()); err != nil {
+		return nil, fmt.Errorf("sdk: %w", err)
 	}
-	for f.epoch < f.Epochs {
-		if err := f.runEpoch(ctx); err != nil {
-			return nil, errors.Join(err, f.interrupted(ctx, err))
-		}
-	}
-	return f.network(ctx)
-}
-
-// interrupted checkpoints a training that ends early, unless there is nothing new or the weights are no good.
-func (f *fit) interrupted(ctx context.Context, why error) error {
-	if f.Checkpoint.Path == "" || f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
-		return nil
-	}
-	ctx = context.WithoutCancel(ctx)
-	if f.due() {
-		return f.checkpoint(ctx, nil)
-	}
-	file, err := f.file(ctx)
-	if err != nil {
-		return err
-	}
-	return f.save(file)
+	return net, nil
 }

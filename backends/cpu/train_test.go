@@ -25,7 +25,7 @@ func trainStep(tb testing.TB, m nn.Model, size, keep int) *graph.Program {
 	labels := b.Input("labels", array.I32, graph.Batch())
 	lr := b.Input("lr", array.F32, nil)
 	pass := nn.NewPass(b, nn.Train)
-	loss := nn.CrossEntropy(b, m.Forward(pass, x), labels)
+	loss := nn.CrossEntropy{}.Loss(pass, m.Forward(pass, x), labels)
 	var w optim.Weights
 	var at []graph.Node
 	for _, d := range pass.Decls() {
@@ -74,7 +74,7 @@ func cramPlus(b *graph.Builder, m nn.Model, x, labels graph.Node, w optim.Weight
 		}
 		pass.Weights[p.Name] = at[i]
 	}
-	second := b.Grad(nn.CrossEntropy(b, m.Forward(pass, x), labels), at...)
+	second := b.Grad(nn.CrossEntropy{}.Loss(pass, m.Forward(pass, x), labels), at...)
 	k = 0
 	for i, p := range moved {
 		if p.Prunable() {

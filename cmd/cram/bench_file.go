@@ -142,11 +142,11 @@ func (f benchFileFlags) check() error {
 
 // random returns a model for 1,000 classes with random initial weights.
 func random(name string) (*sdk.Network, error) {
-	m, shape, err := models.New(name, 1000)
+	m, input, err := models.New(name, 1000)
 	if err != nil {
 		return nil, err
 	}
-	decls, _, err := nn.Declare(m, shape)
+	decls, _, err := nn.Declare(m, input)
 	if err != nil {
 		return nil, err
 	}
@@ -154,5 +154,5 @@ func random(name string) (*sdk.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sdk.FromWeights(m, sdk.Info{Model: name, Recipe: "random weights", Inputs: []sdk.Port{{Shape: shape}}}, weights)
+	return sdk.FromWeights(m, sdk.Info{Model: name, Recipe: "random weights", Inputs: []sdk.Port{{Shape: input.Batch().Shape}}}, weights)
 }

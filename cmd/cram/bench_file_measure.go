@@ -115,11 +115,11 @@ func (b benchFiles) read() (float64, error) {
 }
 
 func (b benchFiles) repack() (float64, error) {
-	return b.ready(func() (*sdk.Predictor, error) { return b.level.Predictor(b.ctx) })
+	return b.ready(func() (*sdk.Predictor, error) { return b.level.Predictor(b.ctx, sdk.PredictorOptions{}) })
 }
 
 func (b benchFiles) serve() (float64, error) {
-	return b.ready(func() (*sdk.Predictor, error) { return sdk.LoadSparse(b.ours) })
+	return b.ready(func() (*sdk.Predictor, error) { return sdk.LoadSparse(b.ctx, b.ours, sdk.PredictorOptions{}) })
 }
 
 // ready returns the time to make a Predictor.

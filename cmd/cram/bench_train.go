@@ -82,14 +82,11 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 		return err
 	}
 	const classes = 10
-	model, shape, err := models.New(f.model, classes)
+	model, input, err := models.New(f.model, classes)
 	if err != nil {
 		return err
 	}
-	example := make([]int, len(shape)-1)
-	for i := range example {
-		example[i] = shape[i+1].C
-	}
+	example, _ := input.Shape.Dims()
 	set, err := noise(example, f.batch, f.warmup+f.steps, classes)
 	if err != nil {
 		return err

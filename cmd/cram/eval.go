@@ -103,7 +103,7 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 
 // measure evaluates one level.
 func measure(ctx context.Context, net *sdk.Network, level string, backend backends.Backend, set data.Set, batch int) (score, error) {
-	p, err := net.Predictor(ctx, sdk.Level(level), sdk.On(backend))
+	p, err := net.Predictor(ctx, sdk.PredictorOptions{Level: level, Backend: backend})
 	if err != nil {
 		return score{}, err
 	}
@@ -115,7 +115,7 @@ func measure(ctx context.Context, net *sdk.Network, level string, backend backen
 	}
 	info := p.Backend()
 	return score{
-		Level: level, Accuracy: s.Accuracy, Loss: s.Loss, Examples: s.Examples,
+		Level: level, Accuracy: s.Values["accuracy"], Loss: s.Values["cross_entropy"], Examples: s.Examples,
 		PerSecond: float64(s.Examples) / time.Since(start).Seconds(),
 		Backend:   info.Name, InstructionSet: info.InstructionSet, Threads: info.Threads,
 	}, nil

@@ -67,7 +67,7 @@ func claim(f *checkpoint.File, canary string) {
 
 // rename renames every tensor of f.
 func rename(f *checkpoint.File, renamed func(tensor string) string) {
-	for _, name := range []string{"infer", "tune", "reset"} {
+	for _, name := range []string{"infer", "train", "reset"} {
 		p := f.Programs[name]
 		for i := range p.Code {
 			if s, ok := p.Code[i].Attr.(graph.SourceAttr); ok && p.Code[i].Op == graph.OpSlot {
@@ -185,7 +185,7 @@ func TestTextsAreNotPaths(t *testing.T) {
 		t.Error("the training did not resume from the checkpoint")
 	}
 	var live sdk.Live // as in a service
-	p, err := sdk.LoadSparse(file, sdk.Level(levels[5]))
+	p, err := sdk.LoadSparse(t.Context(), file, sdk.PredictorOptions{Level: levels[5]})
 	if err == nil {
 		err = live.Swap(p)
 	}

@@ -79,17 +79,19 @@ func photographs(t *testing.T, from string, side int) imageSet {
 // read sets x to the first n images of a set and returns their labels.
 func (a *imageSet) read(t *testing.T, set data.Set, n int) (labels []int) {
 	t.Helper()
-	x, err := array.New(array.F32, append([]int{n}, set.Shape()...)...)
+	shape, _ := set.Inputs()[0].Shape.Dims()
+	x, err := array.New(array.F32, append([]int{n}, shape...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := x.Len() / n
 	for i := range n {
-		label, err := set.Read(i, x.F32()[i*one:][:one])
+		e, err := data.ReadExample(set, i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		labels = append(labels, label)
+		copy(x.F32()[i*one:], e.Inputs[0].F32())
+		labels = append(labels, int(e.Targets[0].I32()[0]))
 	}
 	a.x = x
 	return labels
@@ -136,12 +138,12 @@ func draw(t *testing.T, dir string, n int) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	side := set.Shape()[1]
-	x := make([]float32, 3*side*side)
 	for i := range n {
-		if _, err := set.Read(i, x); err != nil {
+		e, err := data.ReadExample(set, i)
+		if err != nil {
 			t.Fatal(err)
 		}
+		x, side := e.Inputs[0].F32(), e.Inputs[0].Dims[1]
 		drawn := image.NewRGBA(image.Rect(0, 0, side, side))
 		for k := range side * side {
 			part := func(channel int) uint8 { return uint8(255*x[channel*side*side+k] + 0.5) }

@@ -108,7 +108,7 @@ func (a *app) runImport(file string, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	shape := []int{published[1].C, published[2].C, published[3].C}
+	shape, _ := published.Shape.Dims()
 	if f.size > 0 {
 		shape[1], shape[2] = f.size, f.size
 	}
@@ -185,7 +185,7 @@ func parseLabels(content []byte) ([]string, error) {
 // readWeights reads the weights of a model from a safetensors file with the names of any known
 // library. Shape is that of one example.
 func readWeights(file string, model nn.Model, shape []int) (map[string]array.Tensor, naming.Report, error) {
-	decls, _, err := nn.Declare(model, graph.Batch(shape...))
+	decls, _, err := nn.Declare(model, graph.Floats("x", shape...))
 	if err != nil {
 		return nil, naming.Report{}, err
 	}

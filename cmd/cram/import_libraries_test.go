@@ -40,7 +40,7 @@ func TestLogitsOfLibraries(t *testing.T) {
 				t.Fatal(err)
 			}
 			x, want := tensors["in:x"], tensors["out:logits"].F32()
-			p, err := sdk.LoadSparse(net)
+			p, err := sdk.LoadSparse(t.Context(), net, sdk.PredictorOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func writeSafetensors(t *testing.T, path string, tensors map[string]array.Tensor
 }
 
 func TestImport(t *testing.T) {
-	decls, _, err := nn.Declare(models.SmallCNN(10), graph.Batch(3, 24, 24))
+	decls, _, err := nn.Declare(models.SmallCNN(10), graph.Floats("x", 3, 24, 24))
 	if err != nil {
 		t.Fatal(err)
 	}

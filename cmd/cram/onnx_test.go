@@ -75,7 +75,7 @@ func writeONNX(t *testing.T, stem, net string, a imageSet, dense, pruned string)
 	levels := filepath.Join(t.TempDir(), "levels.cram")
 	must(t, append([]string{"compress", net, "--with", dense + "," + pruned, "--out", levels}, a.tune...)...)
 	for name, level := range map[string]string{"dense": dense, "pruned": pruned} {
-		p, err := sdk.LoadSparse(levels, sdk.Level(level))
+		p, err := sdk.LoadSparse(t.Context(), levels, sdk.PredictorOptions{Level: level})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func writeRandom(t *testing.T, path, name string) (side int) {
 		}
 	}
 	writeSafetensors(t, path, weights)
-	return input[2].C
+	return input.Shape[1].C
 }
 
 // rectangle returns rows of labels as a tensor. The last label of a shorter row is repeated.

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/data"
@@ -72,7 +69,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 		return err
 	}
 	defer backend.Close()
-	p, err := sdk.LoadSparse(file, sdk.Level(f.level), sdk.On(backend))
+	p, err := sdk.LoadSparse(ctx, file, sdk.PredictorOptions{Level: f.level, Backend: backend})
 	if err != nil {
 		return err
 	}
@@ -81,54 +78,30 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 		return err
 	}
 	for _, name := range images {
-		guesses, err := classify(ctx, p, name)
+		guesses, err := classify(ctx, p, name, f.top)
 		if err != nil {
 			return err
 		}
-		if err := a.print(prediction{name, p.Level(), guesses[:min(f.top, len(guesses))]}); err != nil {
+		if err := a.print(prediction{name, p.Level(), guesses}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// classify returns all classes of one image, the most probable first.
-func classify(ctx context.Context, p *sdk.Predictor, image string) ([]guess, error) {
-	example, classes := p.Info().Input().Example(), p.Info().Output().Classes
-	x, err := data.Image(image, example)
+// classify returns the top classes of one image, the most probable first.
+func classify(ctx context.Context, p *sdk.Predictor, image string, top int) ([]guess, error) {
+	x, err := data.Image(image, p.Info().Input().Example())
 	if err != nil {
 		return nil, err
 	}
-	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(append([]int{1}, example...)...), tensor.WithBacking(x)))
+	rows, err := p.Classify(ctx, x, top)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", image, err)
 	}
-	logits, ok := y.Data().([]float32)
-	if !ok || len(y.Shape()) != 2 {
-		return nil, fmt.Errorf("%s: want float32 logits of one image from the network, got %v %v", image, y.Dtype(), y.Shape())
+	guesses := make([]guess, len(rows[0]))
+	for i, c := range rows[0] {
+		guesses[i] = guess{cmp.Or(c.Name, fmt.Sprint(c.Index)), c.Index, c.Probability}
 	}
-	guesses := make([]guess, len(logits))
-	for label, probability := range softmax(logits) {
-		name := fmt.Sprint(label)
-		if label < len(classes) {
-			name = classes[label]
-		}
-		guesses[label] = guess{name, label, probability}
-	}
-	slices.SortStableFunc(guesses, func(a, b guess) int { return cmp.Compare(b.Probability, a.Probability) })
 	return guesses, nil
-}
-
-// softmax returns e^x[i] / Σ_j e^x[j].
-func softmax(x []float32) []float64 {
-	top, sum := float64(slices.Max(x)), 0.0
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = math.Exp(float64(v) - top)
-		sum += out[i]
-	}
-	for i := range out {
-		out[i] /= sum
-	}
-	return out
 }

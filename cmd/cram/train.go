@@ -16,6 +16,7 @@ import (
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/metric"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 	"github.com/compressaware/cram/sdk/progress"
@@ -154,7 +155,8 @@ func (a *app) fit(ctx context.Context, t sdk.Trainer, train, test data.Set, resu
 	t.OnStep = show.Step
 	t.OnEpoch = func(e sdk.Epoch) error {
 		show.Epoch(e)
-		result.Loss, result.Accuracy = &e.Loss, &e.Validation.Accuracy
+		accuracy := e.Validation.Values["accuracy"]
+		result.Loss, result.Accuracy = &e.Loss, &accuracy
 		if a.json {
 			return a.print(newEpochResult(e))
 		}
@@ -227,7 +229,7 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 		Augment: set.Augment, Normalize: set.Normalize,
 		Checkpoint: sdk.CheckpointOptions{
 			Path: f.out + ".part", Every: f.checkpointEvery, KeepLast: f.keepLast, AllowOtherBackend: f.anyBackend,
-			Best: map[string]func(sdk.Score) float64{"accuracy": sdk.Accuracy, "loss": sdk.LowLoss}[f.best],
+			Best: map[string]metric.Metric{"accuracy": metric.Accuracy{}, "loss": metric.CrossEntropy{}}[f.best],
 		},
 		Info: sdk.Info{Model: f.model},
 	}
@@ -250,19 +252,19 @@ func (f trainFlags) trainer() (t sdk.Trainer, train, test data.Set, err error) {
 			return fail(err)
 		}
 	}
-	if t.Freeze, err = f.frozen(t.Model, train.Shape()); err != nil {
+	if t.Freeze, err = f.frozen(t.Model, train.Inputs()); err != nil {
 		return fail(err)
 	}
 	return t, train, test, nil
 }
 
 // frozen returns the function for Trainer.Freeze, nil without --freeze. It is an error if a pattern
-// matches no parameter of the model, whose examples have the given shape.
-func (f trainFlags) frozen(model nn.Model, example []int) (func(name string) bool, error) {
+// matches no parameter of the model.
+func (f trainFlags) frozen(model nn.Model, inputs []graph.Field) (func(name string) bool, error) {
 	if len(f.freeze) == 0 {
 		return nil, nil
 	}
-	decls, _, err := nn.Declare(model, graph.Batch(example...))
+	decls, _, err := nn.Declare(model, inputs...)
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +297,7 @@ type epochResult struct {
 }
 
 func newEpochResult(e sdk.Epoch) epochResult {
-	return epochResult{e.Epoch + 1, e.Epochs, e.LR, e.Loss, e.Validation.Accuracy, e.Validation.Loss}
+	return epochResult{e.Epoch + 1, e.Epochs, e.LR, e.Loss, e.Validation.Values["accuracy"], e.Validation.Values["cross_entropy"]}
 }
 
 func (r epochResult) text() string {

@@ -109,7 +109,7 @@ func shape(t *testing.T, dir string, i int) string {
 // labelOf returns the label that level topk:0.5 of the network gives to test image i.
 func labelOf(t *testing.T, file string, i int) int {
 	t.Helper()
-	p, err := sdk.LoadSparse(file, sdk.Level("topk:0.5"))
+	p, err := sdk.LoadSparse(t.Context(), file, sdk.PredictorOptions{Level: "topk:0.5"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,10 +139,9 @@ func example(t *testing.T, i int) (x []float32, side int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	side = set.Shape()[1]
-	x = make([]float32, 3*side*side)
-	if _, err := set.Read(i, x); err != nil {
+	e, err := data.ReadExample(set, i)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return x, side
+	return e.Inputs[0].F32(), e.Inputs[0].Dims[1]
 }

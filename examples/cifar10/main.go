@@ -134,7 +134,7 @@ func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test d
 	}
 	var row []float64
 	for _, level := range pruned.Levels() {
-		p, err := pruned.Predictor(ctx, sdk.Level(level))
+		p, err := pruned.Predictor(ctx, sdk.PredictorOptions{Level: level})
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test d
 		if err != nil {
 			return nil, err
 		}
-		row = append(row, score.Accuracy)
+		row = append(row, score.Values["accuracy"])
 		if err := p.Close(); err != nil {
 			return nil, err
 		}

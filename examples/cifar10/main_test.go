@@ -37,7 +37,7 @@ func TestRunWithoutData(t *testing.T) {
 // TestTable measures an untrained network on drawn images, and prints a table.
 func TestTable(t *testing.T) {
 	model := models.SmallCNN(10)
-	decls, _, err := nn.Declare(model, graph.Batch(3, 24, 24))
+	decls, _, err := nn.Declare(model, graph.Floats("x", 3, 24, 24))
 	if err != nil {
 		t.Fatal(err)
 	}

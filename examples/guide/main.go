@@ -13,8 +13,6 @@ import (
 	"net/http"
 	"os"
 
-	"gorgonia.org/tensor"
-
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/data"
 )
@@ -45,7 +43,7 @@ func (s *server) routes() http.Handler {
 // load reads the file and makes its network the one that answers. After an error the network before
 // it goes on answering.
 func (s *server) load(ctx context.Context) error {
-	p, err := sdk.LoadSparse(s.file, sdk.Level(s.level))
+	p, err := sdk.LoadSparse(ctx, s.file, sdk.PredictorOptions{Level: s.level})
 	if err != nil {
 		return err
 	}
@@ -65,25 +63,20 @@ func (s *server) predict(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	var answer []float32
+	var classes [][]sdk.Class
 	err = s.live.Use(func(p *sdk.Predictor) error {
-		shape := p.Info().Input().Example()
-		x, err := data.DecodeImage(bytes.NewReader(body), shape)
+		x, err := data.DecodeImage(bytes.NewReader(body), p.Info().Input().Example())
 		if err != nil {
 			return err
 		}
-		y, err := p.Predict(r.Context(), tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x)))
-		if err != nil {
-			return err
-		}
-		answer = y.Float32s()
-		return nil
+		classes, err = p.Classify(r.Context(), x, 3)
+		return err
 	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return
 	}
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
+	if err := json.NewEncoder(w).Encode(classes[0]); err != nil {
 		log.Print(err)
 	}
 }

@@ -75,9 +75,9 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	post("/reload", nil, http.StatusInternalServerError)
-	var answer []float32
-	if err := json.Unmarshal(post("/predict", picture, http.StatusOK).Bytes(), &answer); err != nil || len(answer) != 10 {
-		t.Errorf("answer %v, %v: want 10 numbers", answer, err)
+	var classes []sdk.Class
+	if err := json.Unmarshal(post("/predict", picture, http.StatusOK).Bytes(), &classes); err != nil || len(classes) != 3 {
+		t.Errorf("answer %v, %v: want 3 classes", classes, err)
 	}
 }
 
@@ -108,10 +108,11 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	const side = 24
-	x := make([]float32, 3*side*side)
-	if _, err := set.Read(0, x); err != nil {
+	example, err := data.ReadExample(set, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
+	x := example.Inputs[0].F32()
 	if *update {
 		p := image.NewNRGBA(image.Rect(0, 0, side, side))
 		at := func(channel, i int) uint8 { return uint8(x[channel*side*side+i]*255 + 0.5) }

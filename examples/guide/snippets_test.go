@@ -43,7 +43,7 @@ func compareLevels(ctx context.Context, trained *sdk.Network, train, test data.S
 		return nil, err
 	}
 	for _, level := range pruned.Levels() {
-		p, err := pruned.Predictor(ctx, sdk.Level(level))
+		p, err := pruned.Predictor(ctx, sdk.PredictorOptions{Level: level})
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func compareLevels(ctx context.Context, trained *sdk.Network, train, test data.S
 		if err != nil {
 			return nil, err
 		}
-		fmt.Printf("%-30s %.1f %%\n", level, 100*score.Accuracy)
+		fmt.Printf("%-30s %.1f %%\n", level, 100*score.Values["accuracy"])
 		if err := p.Close(); err != nil {
 			return nil, err
 		}

@@ -104,7 +104,7 @@ func train(ctx context.Context, out string, epochs int) error {
 		return err
 	}
 	for _, level := range small.Levels() {
-		p, err := small.Predictor(ctx, sdk.Level(level))
+		p, err := small.Predictor(ctx, sdk.PredictorOptions{Level: level})
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func train(ctx context.Context, out string, epochs int) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-9s %.1f %%\n", level, 100*score.Accuracy)
+		fmt.Printf("%-9s %.1f %%\n", level, 100*score.Values["accuracy"])
 		if err := p.Close(); err != nil {
 			return err
 		}

@@ -14,8 +14,6 @@ import (
 	"os/signal"
 	"path/filepath"
 
-	"gorgonia.org/tensor"
-
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
@@ -111,7 +109,7 @@ func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.S
 func accuracies(ctx context.Context, path string, test data.Set) ([]float64, error) {
 	var row []float64
 	for _, level := range levels {
-		p, err := sdk.LoadSparse(path, sdk.Level(level.String()))
+		p, err := sdk.LoadSparse(ctx, path, sdk.PredictorOptions{Level: level.String()})
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +117,7 @@ func accuracies(ctx context.Context, path string, test data.Set) ([]float64, err
 		if err != nil {
 			return nil, err
 		}
-		row = append(row, score.Accuracy)
+		row = append(row, score.Values["accuracy"])
 		if err := p.Close(); err != nil {
 			return nil, err
 		}
@@ -145,36 +143,23 @@ func printTable(w io.Writer, table map[string][]float64) {
 // predict classifies three test images with the sparsest level of a file. It needs no code of the
 // model.
 func predict(ctx context.Context, path string, test data.Set, w io.Writer) error {
-	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
+	p, err := sdk.LoadSparse(ctx, path, sdk.PredictorOptions{Level: "topk:0.9"})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	const n = 3
-	shape := p.Info().Input().Example()
-	size := shape[0] * shape[1] * shape[2]
-	x := make([]float32, n*size)
-	var want [n]int
-	for i := range n {
-		if want[i], err = test.Read(i, x[i*size:][:size]); err != nil {
+	fmt.Fprintf(w, "\n%s at %s:\n", path, p.Level())
+	for i := range 3 {
+		example, err := data.ReadExample(test, i)
+		if err != nil {
 			return err
 		}
-	}
-	y, err := p.Predict(ctx, tensor.New(tensor.WithShape(n, shape[0], shape[1], shape[2]), tensor.WithBacking(x)))
-	if err != nil {
-		return err
-	}
-	classes := p.Info().Output().Classes
-	fmt.Fprintf(w, "\n%s at %s:\n", path, p.Level())
-	for i := range n {
-		logits := y.Float32s()[i*len(classes):][:len(classes)]
-		best := 0
-		for c, v := range logits {
-			if v > logits[best] {
-				best = c
-			}
+		classes, err := p.Classify(ctx, example.Inputs[0].F32(), 1)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(w, "  a %s is taken for a %s\n", classes[want[i]], classes[best])
+		want := test.Classes()[example.Targets[0].I32()[0]]
+		fmt.Fprintf(w, "  a %s is taken for a %s\n", want, classes[0][0].Name)
 	}
 	return nil
 }

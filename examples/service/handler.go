@@ -2,22 +2,18 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/data"
@@ -143,27 +139,23 @@ func answerWith(p *sdk.Predictor, r *http.Request, body []byte) (answer, error) 
 	if err != nil {
 		return answer{}, badRequest{err}
 	}
-	y, err := p.Predict(r.Context(), x)
+	rows, err := p.Classify(r.Context(), x, top)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Model: info.Model, Level: p.Level()}
-	n := x.Shape()[0]
-	logits := y.Float32s()
-	for i := range n {
-		a.Examples = append(a.Examples, best(logits[i*len(logits)/n:(i+1)*len(logits)/n], info.Output().Classes, top))
+	a := answer{Model: info.Model, Level: p.Level(), Examples: make([][]class, len(rows))}
+	for i, row := range rows {
+		for _, c := range row {
+			a.Examples[i] = append(a.Examples[i], class{c.Index, c.Name, c.Probability})
+		}
 	}
 	return a, nil
 }
 
 // input reads a batch of examples of the given shape.
-func input(contentType string, content []byte, shape []int) (*tensor.Dense, error) {
+func input(contentType string, content []byte, shape []int) ([]float32, error) {
 	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/json" {
-		x, err := data.DecodeImage(bytes.NewReader(content), shape)
-		if err != nil {
-			return nil, err
-		}
-		return tensor.New(tensor.WithShape(append([]int{1}, shape...)...), tensor.WithBacking(x)), nil
+		return data.DecodeImage(bytes.NewReader(content), shape)
 	}
 	var body struct {
 		Shape []int     `json:"shape"` // [n, shape of one example]
@@ -182,23 +174,5 @@ func input(contentType string, content []byte, shape []int) (*tensor.Dense, erro
 	if len(body.Data) != count {
 		return nil, fmt.Errorf("shape %v has %d elements, got %d", body.Shape, count, len(body.Data))
 	}
-	return tensor.New(tensor.WithShape(body.Shape...), tensor.WithBacking(body.Data)), nil
-}
-
-// best returns the top classes of one example, best first. Of equal classes the lower index is first.
-func best(logits []float32, names []string, top int) []class {
-	highest := float64(slices.Max(logits))
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - highest)
-	}
-	classes := make([]class, len(logits))
-	for i, v := range logits {
-		classes[i] = class{Label: i, Score: math.Exp(float64(v)-highest) / sum}
-		if i < len(names) {
-			classes[i].Name = names[i]
-		}
-	}
-	slices.SortStableFunc(classes, func(a, b class) int { return cmp.Compare(b.Score, a.Score) })
-	return classes[:min(top, len(classes))]
+	return body.Data, nil
 }

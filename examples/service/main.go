@@ -78,7 +78,7 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	background, stop := context.WithCancel(context.Background())
 	defer stop()
 	var watching sync.WaitGroup
-	w := watcher{file: c.file, options: []sdk.Option{sdk.Level(c.level)}, live: &s.live, log: log}
+	w := watcher{file: c.file, options: sdk.PredictorOptions{Level: c.level}, live: &s.live, log: log}
 	watching.Go(func() { w.watch(background, c.poll) })
 	serving := make(chan error, 1)
 	go func() { serving <- server.Serve(listener) }()

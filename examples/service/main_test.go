@@ -21,8 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"gorgonia.org/tensor"
-
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
@@ -32,7 +30,7 @@ import (
 func network(t *testing.T, path string, seed uint64, x []float32) []class {
 	t.Helper()
 	model := nn.Sequential{nn.Func(nn.Flatten), nn.Linear{Out: 3}}
-	decls, _, err := nn.Declare(model, graph.Batch(3, 8, 8))
+	decls, _, err := nn.Declare(model, graph.Floats("x", 3, 8, 8))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,16 +46,20 @@ func network(t *testing.T, path string, seed uint64, x []float32) []class {
 	if err := net.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	p, err := net.Predictor(t.Context())
+	p, err := net.Predictor(t.Context(), sdk.PredictorOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	y, err := p.Predict(t.Context(), tensor.New(tensor.WithShape(1, 3, 8, 8), tensor.WithBacking(x)))
+	rows, err := p.Classify(t.Context(), x, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return best(y.Float32s(), names, 5)
+	classes := make([]class, len(rows[0]))
+	for i, c := range rows[0] {
+		classes[i] = class{c.Index, c.Name, c.Probability}
+	}
+	return classes
 }
 
 // picture returns an image of 8×8 pixels, which needs no resizing, and its tensor.

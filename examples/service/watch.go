@@ -14,7 +14,7 @@ import (
 // answers.
 type watcher struct {
 	file    string
-	options []sdk.Option
+	options sdk.PredictorOptions
 	live    *sdk.Live
 	log     *slog.Logger
 
@@ -47,7 +47,7 @@ func (w *watcher) look(ctx context.Context) {
 	}
 	var p *sdk.Predictor
 	if err == nil {
-		p, err = sdk.LoadSparse(w.file, w.options...)
+		p, err = sdk.LoadSparse(ctx, w.file, w.options)
 	}
 	if err != nil {
 		w.failed(ctx, err)

@@ -50,7 +50,7 @@ func train(ctx context.Context, path string) error {
 
 // evaluate needs the file, and no code of the model.
 func evaluate(ctx context.Context, path string) error {
-	p, err := sdk.LoadSparse(path, sdk.Level("topk:0.9"))
+	p, err := sdk.LoadSparse(ctx, path, sdk.PredictorOptions{Level: "topk:0.9"})
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,6 @@ func evaluate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %.0f %% of %d test images are right\n", p.Level(), 100*score.Accuracy, score.Examples)
+	fmt.Printf("%s: %.0f %% of %d test images are right\n", p.Level(), 100*score.Values["accuracy"], score.Examples)
 	return nil
 }

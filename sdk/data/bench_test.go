@@ -36,7 +36,7 @@ func benchmarkLoader(b *testing.B, l data.Loader) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			images += len(batch.Y)
+			images += batch.Len()
 		}
 	}
 	b.ReportMetric(float64(images)/b.Elapsed().Seconds(), "images/s")

@@ -40,7 +40,7 @@ func CIFAR10(dir string, split Split) (Set, error) {
 			return nil, err
 		}
 	}
-	return set, nil
+	return FromLabeled(set)
 }
 
 const (

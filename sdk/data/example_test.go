@@ -40,13 +40,13 @@ func ExampleLoader() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(batch.Shape, len(batch.Y))
+		fmt.Println(batch.Inputs[0].Dims, batch.Targets[0].Dims)
 	}
 	// Output:
-	// [64 3 24 24] 64
-	// [64 3 24 24] 64
-	// [64 3 24 24] 64
-	// [8 3 24 24] 8
+	// [64 3 24 24] [64]
+	// [64 3 24 24] [64]
+	// [64 3 24 24] [64]
+	// [8 3 24 24] [8]
 }
 
 // A training that stopped before batch 2 of epoch 5 resumes with this batch.
@@ -60,7 +60,7 @@ func ExampleLoader_Epoch_resume() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(batch.Y)
+		fmt.Println(batch.Targets[0].I32())
 		break // this also ends the background goroutines
 	}
 	// Output:
@@ -72,12 +72,12 @@ func ExampleShapes() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	image := make([]float32, 3*24*24)
-	label, err := set.Read(123, image)
+	example, err := data.ReadExample(set, 123)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(set.Len(), set.Shape(), set.Classes()[label])
+	label := example.Targets[0].I32()[0]
+	fmt.Println(set.Len(), example.Inputs[0].Dims, set.Classes()[label])
 	// Output:
 	// 1000 [3 24 24] frame
 }
@@ -88,12 +88,12 @@ func ExampleFromSlices() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	point := make([]float32, 2)
-	label, err := xor.Read(2, point)
+	example, err := data.ReadExample(xor, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(point, xor.Classes()[label])
+	label := example.Targets[0].I32()[0]
+	fmt.Println(example.Inputs[0].F32(), xor.Classes()[label])
 	// Output:
 	// [1 0] different
 }
@@ -104,7 +104,7 @@ func ExampleFromTensor() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(set.Len(), set.Shape())
+	fmt.Println(set.Len(), set.Inputs()[0].Shape)
 	// Output:
 	// 4 [1 8 8]
 }
@@ -206,7 +206,7 @@ func ExampleFolder() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(set.Classes(), batch.Shape)
+		fmt.Println(set.Classes(), batch.Inputs[0].Dims)
 	}
 	// Output: [cat dog] [3 3 224 224]
 }

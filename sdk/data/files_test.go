@@ -67,8 +67,8 @@ func TestCIFAR10Files(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if set.Len() != 10000 || !slices.Equal(set.Shape(), []int{3, 32, 32}) {
-			t.Errorf("%d examples of shape %v", set.Len(), set.Shape())
+		if set.Len() != 10000 || !slices.Equal(shape(set), []int{3, 32, 32}) {
+			t.Errorf("%d examples of shape %v", set.Len(), shape(set))
 		}
 	}
 	_, err := data.CIFAR10(parent, data.Train)
@@ -143,8 +143,8 @@ func TestMNISTFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, label := read(t, set, 0)
-		if want := []float32{0, .2, .4, .6, .8, 1}; !slices.Equal(set.Shape(), []int{1, 2, 3}) || !slices.Equal(x, want) || label != 9 {
-			t.Errorf("shape %v, example 0 is %v, %d", set.Shape(), x, label)
+		if want := []float32{0, .2, .4, .6, .8, 1}; !slices.Equal(shape(set), []int{1, 2, 3}) || !slices.Equal(x, want) || label != 9 {
+			t.Errorf("shape %v, example 0 is %v, %d", shape(set), x, label)
 		}
 	}
 	for _, c := range []struct {
@@ -228,8 +228,8 @@ func TestFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(set.Classes(), []string{"a", "b"}) || set.Len() != 4 || !slices.Equal(set.Shape(), []int{3, 2, 2}) {
-		t.Fatalf("classes %v, %d examples of shape %v", set.Classes(), set.Len(), set.Shape())
+	if !slices.Equal(set.Classes(), []string{"a", "b"}) || set.Len() != 4 || !slices.Equal(shape(set), []int{3, 2, 2}) {
+		t.Fatalf("classes %v, %d examples of shape %v", set.Classes(), set.Len(), shape(set))
 	}
 	checkBounds(t, set)
 	for i, c := range []struct {
@@ -283,7 +283,7 @@ func TestFolderErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"0.png", "1.png", "2.png", "3.png"} {
-		_, err := set.Read(i, make([]float32, 3*8*8))
+		_, err := readInto(set, i, make([]float32, 3*8*8))
 		wantFileError(t, name, err, name, -1)
 		if name == "3.png" && !strings.Contains(err.Error(), "pixels") {
 			t.Errorf("an image of 268 megapixels: got %v, want its size refused", err)

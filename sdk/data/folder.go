@@ -51,7 +51,7 @@ func Folder(dir string, size int) (Set, error) {
 	if len(set.classes) == 0 {
 		return nil, &FileError{File: dir, Offset: -1, Reason: "there is no subdirectory", Remedy: remedy}
 	}
-	return set, nil
+	return FromLabeled(set)
 }
 
 type folder struct {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -9,75 +10,95 @@ import (
 	"sync"
 
 	"github.com/compressaware/cram/internal/gorgonia"
+	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Loader cuts a set into batches, prepared in the background while the last one is in use.
+// Loader divides a set into batches, prepared in the background while the previous one is in use.
 //
-// What batch k of epoch e holds depends on the fields, e and k alone: neither on Workers, nor on what was read before.
-// A training run therefore resumes bit for bit by asking for the batch it had come to. A Loader holds no state; copy
-// it, share it, run several epochs at once.
+// The content of batch k of epoch e depends on the fields, e and k alone: neither on Workers nor on
+// what was read before. A training therefore resumes bit for bit when it asks for the batch it had
+// reached. A Loader holds no state: it may be copied and shared, and several epochs may run at once.
 type Loader struct {
 	Set        Set
-	Batch      int         // examples in a batch
-	Transforms []Transform // applied to each example, in order
+	Batch      int         // examples in a batch, at least 1
+	Transforms []Transform // applied to the main input of each example, in order; it is then f32
 	Shuffle    bool        // a new order every epoch; otherwise the set's own
 	DropLast   bool        // leave out an incomplete last batch
 	Seed       uint64      // of the order and of the transforms
-	Workers    int         // background goroutines, each up to two batches ahead; 0 means one a core, four at most
+	Workers    int         // background goroutines, each up to two batches ahead; 0 means one a core, at most 4
 }
 
-// Batch is some examples and their labels. It is valid until the iteration that yielded it ends: then the memory is
-// filled with another batch. Keep what is needed longer by copying it.
+// A Batch holds some examples: one tensor [n, shape of the field] for each field of the set, in
+// order. Where the shape of a field has a symbol, shorter examples are padded with zeros to the
+// longest of the batch. A Batch is valid until the iteration that yielded it ends; then its memory is
+// filled with another one. Copy what is needed longer.
 type Batch struct {
-	Shape []int     // [n, C, H, W]: n, then the shape of one example
-	X     []float32 // the examples, row-major
-	Y     []int32   // n labels
+	Inputs, Targets []array.Tensor
 }
 
-// Shape returns the dimensions of one example after the transforms. It is an error if a field of the Loader is unfit;
-// a Loader that answers Shape without error fails later only where reading an example does.
-func (l Loader) Shape() ([]int, error) {
+// Len returns the number of examples.
+func (b *Batch) Len() int { return b.Inputs[0].Dims[0] }
+
+// Inputs returns the fields that a network is fed, after the transforms. It is an error if a field of
+// the Loader is unfit; a Loader for which Inputs returns no error fails later only where an example
+// cannot be read.
+func (l Loader) Inputs() ([]graph.Field, error) {
 	shapes, err := l.shapes()
 	if err != nil {
 		return nil, err
 	}
-	return shapes[len(shapes)-1], nil
+	inputs := slices.Clone(l.Set.Inputs())
+	if len(l.Transforms) > 0 {
+		inputs[0].Shape = graph.Of(shapes[len(shapes)-1]...)
+	}
+	return inputs, nil
 }
 
-// shapes returns the dimensions before and after each transform.
+// shapes checks the Loader and returns the dimensions of the main input before and after each
+// transform; nil where there is no transform.
 func (l Loader) shapes() ([][]int, error) {
 	switch {
 	case l.Set == nil:
-		return nil, fmt.Errorf("data: Loader.Set is nil: give it a data set")
+		return nil, errors.New("data: Loader.Set: want a data set, got nil")
 	case l.Set.Len() < 1:
-		return nil, fmt.Errorf("data: Loader.Set is empty")
+		return nil, errors.New("data: Loader.Set: want at least one example, got none")
 	case l.Batch < 1:
-		return nil, fmt.Errorf("data: Loader.Batch is %d, expected at least 1", l.Batch)
+		return nil, fmt.Errorf("data: Loader.Batch: want at least 1, got %d", l.Batch)
 	case l.Workers < 0:
-		return nil, fmt.Errorf("data: Loader.Workers is %d, expected 0 or more", l.Workers)
+		return nil, fmt.Errorf("data: Loader.Workers: want 0 or more, got %d", l.Workers)
 	case l.Batches() == 0:
-		return nil, fmt.Errorf("data: DropLast leaves no batch of %d in a set of %d examples", l.Batch, l.Set.Len())
+		return nil, fmt.Errorf("data: Loader.DropLast leaves no batch of %d in a set of %d examples", l.Batch, l.Set.Len())
 	}
-	shapes := [][]int{slices.Clone(l.Set.Shape())}
+	if err := checkFields(l.Set.Inputs(), l.Set.Targets()); err != nil {
+		return nil, fmt.Errorf("data: Loader.Set: %w", err)
+	}
+	if len(l.Transforms) == 0 {
+		return nil, nil
+	}
+	main := l.Set.Inputs()[0]
+	dims, constant := main.Shape.Dims()
+	if main.DType != array.F32 || !constant {
+		return nil, fmt.Errorf("data: Loader.Transforms: want a main input of type f32 and constant shape, got %q %v", main.Name, main.Type)
+	}
+	shapes := [][]int{dims}
 	for i, t := range l.Transforms {
 		if t == nil {
-			return nil, fmt.Errorf("data: Loader.Transforms[%d] is nil", i)
+			return nil, fmt.Errorf("data: Loader.Transforms[%d]: want a Transform, got nil", i)
 		}
 		out, err := t.Shape(shapes[i])
 		if err != nil {
 			return nil, fmt.Errorf("data: Loader.Transforms[%d]: %w", i, err)
 		}
-		shapes = append(shapes, out)
-	}
-	for _, shape := range shapes {
-		if _, err := gorgonia.Elements(shape); err != nil {
-			return nil, fmt.Errorf("data: Loader: shape of one example: %w", err)
+		if _, err := gorgonia.Elements(out); err != nil {
+			return nil, fmt.Errorf("data: Loader.Transforms[%d]: shape of one example: %w", i, err)
 		}
+		shapes = append(shapes, out)
 	}
 	return shapes, nil
 }
 
-// Batches returns the number of batches in an epoch, 0 if Set is nil or Batch below one.
+// Batches returns the number of batches in an epoch; 0 if Set is nil or Batch is below 1.
 func (l Loader) Batches() int {
 	if l.Set == nil || l.Batch < 1 {
 		return 0
@@ -97,13 +118,14 @@ func (l Loader) Batches() int {
 //		…
 //	}
 //
-// An error (an unfit field, an example that cannot be read, a context that ended) comes with a nil batch and is the
-// last thing yielded. Leaving the loop early stops the background work: no goroutine outlives the loop.
+// An error (an unfit field, an example that cannot be read, a context that ended) is yielded with a
+// nil batch and ends the sequence. Leaving the loop early stops the background work: no goroutine
+// outlives the loop.
 func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		shapes, err := l.shapes()
 		if err == nil && (epoch < 0 || first < 0 || first > l.Batches()) {
-			err = fmt.Errorf("data: epoch %d from batch %d: expected an epoch of 0 or more and a batch from 0 to %d", epoch, first, l.Batches())
+			err = fmt.Errorf("data: want an epoch of 0 or more and a batch from 0 to %d, got epoch %d and batch %d", l.Batches(), epoch, first)
 		}
 		if err != nil {
 			yield(nil, err)
@@ -113,10 +135,10 @@ func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, e
 	}
 }
 
-// run deals the batches out to the workers in turn and collects them in the same turn.
+// run distributes the batches over the workers in turn and collects them in the same order.
 //
-// Each worker fills two batches alternately and hands them over an unbuffered channel. When it has handed one over,
-// the consumer has come back for more, so that the other one is free again.
+// Each worker fills two batches alternately and sends them on an unbuffered channel. Once one is
+// received, the consumer is done with the one before, so that its memory is free again.
 func (l Loader) run(ctx context.Context, shapes [][]int, epoch, first int, yield func(*Batch, error) bool) {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -130,7 +152,14 @@ func (l Loader) run(ctx context.Context, shapes [][]int, epoch, first int, yield
 		out := make(chan result)
 		handover[w] = out
 		running.Go(func() {
-			a := newAssembler(l, shapes, epoch)
+			a, err := newAssembler(l, shapes, epoch)
+			if err != nil {
+				select {
+				case out <- result{nil, err}:
+				case <-ctx.Done():
+				}
+				return
+			}
 			for k := first + w; k < last; k += len(handover) {
 				batch, err := a.assemble(ctx, order[k*l.Batch:min((k+1)*l.Batch, len(order))])
 				if err != nil {
@@ -191,72 +220,111 @@ func (l Loader) workers() int {
 	return min(runtime.GOMAXPROCS(0), 4)
 }
 
-// assembler is one worker's memory: two batches, and room for an example between two transforms.
+// assembler holds the memory of one worker: two batches, and space for an example between transforms.
 type assembler struct {
 	Loader
-	classes []string
-	shapes  [][]int
-	sizes   []int // values in an example before and after each transform
+	fields  []graph.Field // of the set: inputs, then targets
+	inputs  int           // how many of fields are inputs
+	shapes  [][]int       // of the main input before and after each transform
 	epoch   int
-	batches [2]Batch
+	batches [2][]array.Tensor // for each field of constant shape, at full size
 	stages  [2][]float32
 }
 
-func newAssembler(l Loader, shapes [][]int, epoch int) *assembler {
-	a := &assembler{Loader: l, classes: l.Set.Classes(), shapes: shapes, epoch: epoch}
-	for _, shape := range shapes {
-		size, _ := gorgonia.Elements(shape) // shapes has checked it
-		a.sizes = append(a.sizes, size)
+func newAssembler(l Loader, shapes [][]int, epoch int) (*assembler, error) {
+	a := &assembler{Loader: l, inputs: len(l.Set.Inputs()), shapes: shapes, epoch: epoch}
+	a.fields = slices.Concat(l.Set.Inputs(), l.Set.Targets())
+	if len(shapes) > 0 {
+		a.fields[0].Shape = graph.Of(shapes[len(shapes)-1]...)
+		largest := 0
+		for _, shape := range shapes {
+			largest = max(largest, array.Count(shape))
+		}
+		a.stages = [2][]float32{make([]float32, largest), make([]float32, largest)}
 	}
-	n, largest := min(l.Batch, l.Set.Len()), slices.Max(a.sizes)
-	for i := range a.batches {
-		a.batches[i].X = make([]float32, n*a.sizes[len(l.Transforms)])
-		a.batches[i].Y = make([]int32, n)
-		a.stages[i] = make([]float32, largest)
+	n := min(l.Batch, l.Set.Len())
+	for b := range a.batches {
+		a.batches[b] = make([]array.Tensor, len(a.fields))
+		for k, f := range a.fields {
+			dims, constant := f.Shape.Dims()
+			if !constant {
+				continue
+			}
+			t, err := array.New(f.DType, append([]int{n}, dims...)...)
+			if err != nil {
+				return nil, fmt.Errorf("data: field %q: batch of %d: %w", f.Name, n, err)
+			}
+			a.batches[b][k] = t
+		}
 	}
-	return a
+	return a, nil
 }
 
 // assemble fills the batch that is free.
 func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error) {
 	a.batches[0], a.batches[1] = a.batches[1], a.batches[0]
-	n, last := len(indices), len(a.Transforms)
-	b := &Batch{
-		Shape: append([]int{n}, a.shapes[last]...),
-		X:     a.batches[0].X[:n*a.sizes[last]],
-		Y:     a.batches[0].Y[:n],
-	}
+	full := a.batches[0]
+	ragged := make([][]array.Tensor, len(a.fields)) // by field of symbolic shape, then by example
 	for at, i := range indices {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		label, err := a.example(b.X[at*a.sizes[last]:][:a.sizes[last]], i)
-		if err == nil {
-			err = checkLabel(label, a.classes)
+		tensors := make([]array.Tensor, len(a.fields))
+		for k, t := range full {
+			if !t.None() {
+				tensors[k] = row(t, at)
+			}
 		}
-		if err != nil {
+		if err := a.example(tensors, i); err != nil {
 			return nil, fmt.Errorf("example %d: %w", i, err)
 		}
-		b.Y[at] = int32(label)
+		for k, t := range full {
+			if t.None() {
+				ragged[k] = append(ragged[k], tensors[k])
+			}
+		}
 	}
-	return b, nil
+	batch := make([]array.Tensor, len(a.fields))
+	for k, t := range full {
+		if !t.None() {
+			batch[k] = rows(t, len(indices))
+		}
+	}
+	if err := pad(batch, a.fields, ragged); err != nil {
+		return nil, err
+	}
+	return &Batch{Inputs: batch[:a.inputs:a.inputs], Targets: batch[a.inputs:]}, nil
 }
 
-// example reads example i and writes what the transforms make of it to dst.
-func (a *assembler) example(dst []float32, i int) (label int, err error) {
-	// stage is where the example lies before transform t, in dst once no transform is left.
+// example reads example i and transforms its main input. Tensors of fields of constant shape share
+// the memory of the batch; those of other fields are none and are set.
+func (a *assembler) example(tensors []array.Tensor, i int) error {
+	// stage is the memory of the main input before transform t: that of the batch after the last one.
 	stage := func(t int) []float32 {
 		if t == len(a.Transforms) {
-			return dst
+			return tensors[0].F32()
 		}
-		return a.stages[t%2][:a.sizes[t]]
+		return a.stages[t%2][:array.Count(a.shapes[t])]
 	}
-	if label, err = a.Set.Read(i, stage(0)); err != nil {
-		return 0, err
+	read := slices.Clone(tensors)
+	if len(a.Transforms) > 0 {
+		first, err := array.FromF32(stage(0), a.shapes[0]...)
+		if err != nil {
+			return err
+		}
+		read[0] = first
+	}
+	if err := a.Set.Read(i, Example{Inputs: read[:a.inputs:a.inputs], Targets: read[a.inputs:]}); err != nil {
+		return err
 	}
 	r := NewRandom(streamAugment, a.Seed, uint64(a.epoch), uint64(i))
 	for t, transform := range a.Transforms {
 		transform.Apply(stage(t+1), stage(t), a.shapes[t], r)
 	}
-	return label, nil
+	for k := range tensors {
+		if tensors[k].None() {
+			tensors[k] = read[k]
+		}
+	}
+	return nil
 }

@@ -36,28 +36,45 @@ func (s numbered) Read(i int, dst []float32) (int, error) {
 	return i, nil
 }
 
-// collect copies the batches of an epoch.
-func collect(t *testing.T, l data.Loader, epoch, first int) []data.Batch {
+// batch is a copy of a batch of a labelled set.
+type batch struct {
+	shape []int
+	x     []float32
+	y     []int32
+}
+
+// labeled returns a labelled collection as a set.
+func labeled(t *testing.T, l data.Labeled) data.Set {
 	t.Helper()
-	var batches []data.Batch
+	s, err := data.FromLabeled(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// collect copies the batches of an epoch.
+func collect(t *testing.T, l data.Loader, epoch, first int) []batch {
+	t.Helper()
+	var batches []batch
 	for b, err := range l.Epoch(t.Context(), epoch, first) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		batches = append(batches, data.Batch{Shape: slices.Clone(b.Shape), X: slices.Clone(b.X), Y: slices.Clone(b.Y)})
+		batches = append(batches, batch{shape: b.Inputs[0].Dims, x: slices.Clone(b.Inputs[0].F32()), y: slices.Clone(b.Targets[0].I32())})
 	}
 	return batches
 }
 
-func sameBatches(a, b []data.Batch) bool {
-	return slices.EqualFunc(a, b, func(a, b data.Batch) bool {
-		return slices.Equal(a.Shape, b.Shape) && slices.Equal(a.X, b.X) && slices.Equal(a.Y, b.Y)
+func sameBatches(a, b []batch) bool {
+	return slices.EqualFunc(a, b, func(a, b batch) bool {
+		return slices.Equal(a.shape, b.shape) && slices.Equal(a.x, b.x) && slices.Equal(a.y, b.y)
 	})
 }
 
-func labels(batches []data.Batch) (all []int32) {
+func labels(batches []batch) (all []int32) {
 	for _, b := range batches {
-		all = append(all, b.Y...)
+		all = append(all, b.y...)
 	}
 	return all
 }
@@ -74,22 +91,22 @@ func TestEpochHoldsEveryExampleOnce(t *testing.T) {
 		{3, 8, false, []int{3}},
 		{1, 1, false, []int{1}},
 	} {
-		l := data.Loader{Set: numbered{n: c.n}, Batch: c.batch, DropLast: c.dropLast, Shuffle: true, Seed: 3}
+		l := data.Loader{Set: labeled(t, numbered{n: c.n}), Batch: c.batch, DropLast: c.dropLast, Shuffle: true, Seed: 3}
 		batches := collect(t, l, 0, 0)
 		if len(batches) != len(c.sizes) || l.Batches() != len(c.sizes) {
 			t.Fatalf("%+v: got %d batches, Batches says %d, want %d", c, len(batches), l.Batches(), len(c.sizes))
 		}
 		seen := make(map[int32]bool)
 		for k, b := range batches {
-			if n := c.sizes[k]; !slices.Equal(b.Shape, []int{n, 1, 2, 2}) || len(b.Y) != n || len(b.X) != 4*n {
-				t.Errorf("%+v: batch %d has shape %v, %d values, %d labels; want %d examples", c, k, b.Shape, len(b.X), len(b.Y), n)
+			if n := c.sizes[k]; !slices.Equal(b.shape, []int{n, 1, 2, 2}) || len(b.y) != n || len(b.x) != 4*n {
+				t.Errorf("%+v: batch %d has shape %v, %d values, %d labels; want %d examples", c, k, b.shape, len(b.x), len(b.y), n)
 			}
-			for at, label := range b.Y {
+			for at, label := range b.y {
 				if seen[label] {
 					t.Errorf("%+v: example %d came twice", c, label)
 				}
 				seen[label] = true
-				for _, v := range b.X[4*at:][:4] {
+				for _, v := range b.x[4*at:][:4] {
 					if v != float32(label) {
 						t.Errorf("%+v: label %d came with the values of example %v", c, label, v)
 					}
@@ -100,7 +117,7 @@ func TestEpochHoldsEveryExampleOnce(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	l := data.Loader{Set: numbered{n: 100}, Batch: 7}
+	l := data.Loader{Set: labeled(t, numbered{n: 100}), Batch: 7}
 	inOrder := labels(collect(t, l, 4, 0))
 	if !slices.IsSorted(inOrder) {
 		t.Errorf("without Shuffle the order is %v", inOrder)
@@ -148,12 +165,12 @@ func TestResume(t *testing.T) {
 // TestAugmentationFollowsTheExample checks that what the transforms draw depends on the example,
 // not on its place.
 func TestAugmentationFollowsTheExample(t *testing.T) {
-	l := data.Loader{Set: numbered{n: 40}, Batch: 8, Seed: 1, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
+	l := data.Loader{Set: labeled(t, numbered{n: 40}), Batch: 8, Seed: 1, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
 	pictures := func() map[int32]string {
 		byLabel := make(map[int32]string)
 		for _, b := range collect(t, l, 0, 0) {
-			for at, label := range b.Y {
-				byLabel[label] = fmt.Sprint(b.X[4*at:][:4])
+			for at, label := range b.y {
+				byLabel[label] = fmt.Sprint(b.x[4*at:][:4])
 			}
 		}
 		return byLabel
@@ -169,11 +186,11 @@ func TestAugmentationFollowsTheExample(t *testing.T) {
 
 // TestAugmentationVaries checks that examples of a batch, epochs and seeds each draw their own.
 func TestAugmentationVaries(t *testing.T) {
-	l := data.Loader{Set: numbered{n: 20}, Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
+	l := data.Loader{Set: labeled(t, numbered{n: 20}), Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
 	// windows tells which pixels of each example the crop left on the image; example 0 is black all
 	// over.
 	windows := func(l data.Loader, epoch int) (all []string) {
-		x := collect(t, l, epoch, 0)[0].X
+		x := collect(t, l, epoch, 0)[0].x
 		for k := 4; k < len(x); k += 4 {
 			all = append(all, fmt.Sprint(x[k] > 0, x[k+1] > 0, x[k+2] > 0, x[k+3] > 0))
 		}
@@ -196,7 +213,7 @@ func TestAugmentationVaries(t *testing.T) {
 // not change.
 func TestBatchStaysValid(t *testing.T) {
 	var reads atomic.Int64
-	set := numbered{n: 64, read: func(int) error { reads.Add(1); return nil }}
+	set := labeled(t, numbered{n: 64, read: func(int) error { reads.Add(1); return nil }})
 	for _, workers := range []int{1, 2, 3} {
 		reads.Store(0)
 		l := data.Loader{Set: set, Batch: 4, Workers: workers}
@@ -212,8 +229,8 @@ func TestBatchStaysValid(t *testing.T) {
 			if reads.Load() < ahead {
 				t.Fatalf("%d workers, batch %d: %d examples read ahead, want %d", workers, k, reads.Load(), ahead)
 			}
-			for at, label := range b.Y {
-				if want := int32(4*k + at); label != want || b.X[4*at] != float32(want) {
+			for at, label := range b.Targets[0].I32() {
+				if want := int32(4*k + at); label != want || b.Inputs[0].F32()[4*at] != float32(want) {
 					t.Fatalf("%d workers, batch %d: example %d became %d", workers, k, want, label)
 				}
 			}
@@ -228,7 +245,7 @@ func TestBatchStaysValid(t *testing.T) {
 func TestLeavingEarlyStopsTheWork(t *testing.T) {
 	before := runtime.NumGoroutine()
 	var reads atomic.Int64
-	l := data.Loader{Set: numbered{n: 1 << 20, read: func(int) error { reads.Add(1); return nil }}, Batch: 4, Workers: 3}
+	l := data.Loader{Set: labeled(t, numbered{n: 1 << 20, read: func(int) error { reads.Add(1); return nil }}), Batch: 4, Workers: 3}
 	for range 50 {
 		for _, err := range l.Epoch(t.Context(), 0, 0) {
 			if err != nil {
@@ -259,7 +276,7 @@ func TestCancel(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	l := data.Loader{Set: numbered{n: 1000}, Batch: 4}
+	l := data.Loader{Set: labeled(t, numbered{n: 1000}), Batch: 4}
 	batches, last := 0, error(nil)
 	for b, err := range l.Epoch(ctx, 0, 0) {
 		if last != nil {
@@ -281,12 +298,12 @@ func TestCancel(t *testing.T) {
 
 func TestReadErrorEndsTheEpoch(t *testing.T) {
 	broken := errors.New("broken")
-	l := data.Loader{Batch: 4, Workers: 2, Set: numbered{n: 40, read: func(i int) error {
+	l := data.Loader{Batch: 4, Workers: 2, Set: labeled(t, numbered{n: 40, read: func(i int) error {
 		if i == 18 {
 			return broken
 		}
 		return nil
-	}}}
+	}})}
 	batches, last := 0, error(nil)
 	for _, err := range l.Epoch(t.Context(), 6, 0) {
 		if last = err; err == nil {
@@ -309,10 +326,10 @@ type misnamed struct{ numbered }
 func (misnamed) Classes() []string { return []string{"zero", "one"} }
 
 func TestUnfitLoaders(t *testing.T) {
-	fit := data.Loader{Set: numbered{n: 10}, Batch: 4}
+	fit := data.Loader{Set: labeled(t, numbered{n: 10}), Batch: 4}
 	for name, change := range map[string]func(*data.Loader) (epoch, first int){
 		"no set":           func(l *data.Loader) (int, int) { l.Set = nil; return 0, 0 },
-		"empty set":        func(l *data.Loader) (int, int) { l.Set = numbered{}; return 0, 0 },
+		"empty set":        func(l *data.Loader) (int, int) { l.Set = labeled(t, numbered{}); return 0, 0 },
 		"no batch":         func(l *data.Loader) (int, int) { l.Batch = 0; return 0, 0 },
 		"negative batch":   func(l *data.Loader) (int, int) { l.Batch = -4; return 0, 0 },
 		"negative workers": func(l *data.Loader) (int, int) { l.Workers = -1; return 0, 0 },
@@ -322,7 +339,7 @@ func TestUnfitLoaders(t *testing.T) {
 			l.Transforms = []data.Transform{data.CenterCrop{Height: 9, Width: 9}}
 			return 0, 0
 		},
-		"label without a name": func(l *data.Loader) (int, int) { l.Set = misnamed{numbered{n: 10}}; return 0, 0 },
+		"label without a name": func(l *data.Loader) (int, int) { l.Set = labeled(t, misnamed{numbered{n: 10}}); return 0, 0 },
 		"negative epoch":       func(l *data.Loader) (int, int) { return -1, 0 },
 		"negative first":       func(l *data.Loader) (int, int) { return 0, -1 },
 		"first past the end":   func(l *data.Loader) (int, int) { return 0, 4 },
@@ -337,13 +354,13 @@ func TestUnfitLoaders(t *testing.T) {
 			t.Errorf("%s: %d yields, failed %v; want one error", name, yields, failed)
 		}
 	}
-	if shape, err := fit.Shape(); err != nil || !slices.Equal(shape, []int{1, 2, 2}) {
-		t.Errorf("Shape of a fit loader: %v, %v", shape, err)
+	if inputs, err := fit.Inputs(); err != nil || len(inputs) != 1 || fmt.Sprint(inputs[0].Shape) != "[1 2 2]" {
+		t.Errorf("Inputs of a fit loader: %v, %v", inputs, err)
 	}
 	if (data.Loader{}).Batches() != 0 {
 		t.Error("Batches of the zero Loader must be 0")
 	}
-	if _, err := (data.Loader{}).Shape(); err == nil {
-		t.Error("Shape of the zero Loader must be an error")
+	if _, err := (data.Loader{}).Inputs(); err == nil {
+		t.Error("Inputs of the zero Loader must be an error")
 	}
 }

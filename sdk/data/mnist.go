@@ -60,7 +60,7 @@ func openIDX(name, dir string, split Split, classes []string) (Set, error) {
 				Reason: fmt.Sprintf("want a label from 0 to %d, got %d", len(classes)-1, label)}
 		}
 	}
-	return &pixels{shape: []int{1, dims[1], dims[2]}, x: x, labels: labels, classes: classes}, nil
+	return FromLabeled(&pixels{shape: []int{1, dims[1], dims[2]}, x: x, labels: labels, classes: classes})
 }
 
 // readIDX reads a gzipped idx file of unsigned bytes. It consists of two zero bytes, the type code

@@ -74,13 +74,13 @@ func TestPublishedSets(t *testing.T) {
 // channel.
 func classesAndMoments(t *testing.T, set data.Set) (count []int, mean, squares []float64) {
 	t.Helper()
-	shape := set.Shape()
+	shape := shape(set)
 	plane := shape[1] * shape[2]
 	x := make([]float32, shape[0]*plane)
 	count = make([]int, len(set.Classes()))
 	mean, squares = make([]float64, shape[0]), make([]float64, shape[0])
 	for i := range set.Len() {
-		label, err := set.Read(i, x)
+		label, err := readInto(set, i, x)
 		if err != nil {
 			t.Fatal(err)
 		}

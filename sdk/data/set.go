@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -8,27 +9,94 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/compressaware/cram/internal/gorgonia"
+	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Set is a finite, indexable collection of labelled examples. All methods are safe for concurrent use.
+// A Set is a finite, indexable collection of examples. Its methods are safe for concurrent use.
+//
+// A set of one float32 tensor and one class index for each example is written more shortly as a
+// [Labeled].
 type Set interface {
 	// Len returns the number of examples.
 	Len() int
-	// Shape returns the dimensions of one example, [C,H,W] for images. The caller must not change it.
-	Shape() []int
-	// Classes returns the class names by label, or nil if they have none. The caller must not change it.
+	// Inputs describes the tensors that a network is fed, the main one first. The caller must not
+	// change the result.
+	Inputs() []graph.Field
+	// Targets describes the tensors that a loss compares the outputs with, the main one first: a
+	// class index is an I32 scalar. It is empty for a set without targets. The caller must not
+	// change the result.
+	Targets() []graph.Field
+	// Classes returns the names of the values of a class index, or of the elements of a multi-label
+	// target; nil if they have none. The caller must not change the result.
 	Classes() []string
-	// Read writes example i to dst, whose length is the product of Shape, and returns its label. Values are in the
-	// set's raw unit, [0,1] for images; channels come before rows, rows before columns.
+	// Read writes example i to e, which holds one tensor for each field, in order. The tensor of a
+	// field of constant shape is allocated: fill it. The tensor of any other field is none: store
+	// one there. Values are in the set's raw unit, [0, 1] for images.
+	Read(i int, e Example) error
+}
+
+// An Example holds the tensors of one example, in the order of the set's fields.
+type Example struct{ Inputs, Targets []array.Tensor }
+
+// A Labeled is a collection of examples that have one float32 tensor and one class index each.
+// [FromLabeled] makes a [Set] of it. Its methods are safe for concurrent use.
+type Labeled interface {
+	// Len returns the number of examples.
+	Len() int
+	// Shape returns the dimensions of one example, [C, H, W] for images. The caller must not change
+	// the result.
+	Shape() []int
+	// Classes returns the class names by label; nil if they have none. The caller must not change
+	// the result.
+	Classes() []string
+	// Read writes example i to dst, whose length is the product of Shape, and returns its label.
 	Read(i int, dst []float32) (label int, err error)
 }
 
-// Split tells the two halves of a published data set apart.
+// FromLabeled returns l as a [Set] with the input "x" (f32, the shape of l) and the target "y" (i32,
+// the label). Read returns an error for a label that is negative or has no class name.
+func FromLabeled(l Labeled) (Set, error) {
+	if l == nil {
+		return nil, errors.New("data: want a Labeled, got nil")
+	}
+	shape := l.Shape()
+	if _, err := gorgonia.Elements(shape); err != nil {
+		return nil, fmt.Errorf("data: shape of one example: %w", err)
+	}
+	return labeled{l, graph.Type{DType: array.F32, Shape: graph.Of(shape...)}}, nil
+}
+
+// labeled is a Labeled as a Set.
+type labeled struct {
+	Labeled
+	input graph.Type
+}
+
+func (l labeled) Inputs() []graph.Field { return []graph.Field{{Name: "x", Type: l.input}} }
+
+func (l labeled) Targets() []graph.Field {
+	return []graph.Field{{Name: "y", Type: graph.Type{DType: array.I32}}}
+}
+
+func (l labeled) Read(i int, e Example) error {
+	label, err := l.Labeled.Read(i, e.Inputs[0].F32())
+	if err == nil {
+		err = checkLabel(label, l.Classes())
+	}
+	if err != nil {
+		return err
+	}
+	e.Targets[0].I32()[0] = int32(label)
+	return nil
+}
+
+// A Split is one of the two parts of a published data set.
 type Split int
 
 const (
-	Train Split = iota // the examples to train on
-	Test               // the examples to judge by
+	Train Split = iota // the examples for training
+	Test               // the examples for evaluation
 )
 
 // String returns "train" or "test".
@@ -44,48 +112,51 @@ func (s Split) String() string {
 
 func (s Split) check() error {
 	if s != Train && s != Test {
-		return fmt.Errorf("data: expected split data.Train or data.Test, got %v", s)
+		return fmt.Errorf("data: want data.Train or data.Test, got %v", s)
 	}
 	return nil
 }
 
-// FromSlices returns a set over examples held in memory: x is row-major with shape [len(labels), shape...], labels
-// count from 0, classes (may be nil) names them. The slices are aliased, not copied: change them no more.
+// FromSlices returns a set of examples in memory: x is row-major with shape [len(labels), shape...],
+// labels count from 0, and classes (may be nil) names them. The slices are aliased, not copied: the
+// caller must not change them afterwards.
 //
-// It is an error if there are no examples, the lengths disagree, or a label is negative or has no name.
+// It is an error if there are no examples, the lengths disagree, or a label is negative or has no
+// name.
 func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, error) {
 	n, err := gorgonia.Elements(shape)
 	if err != nil {
 		return nil, fmt.Errorf("data: shape of one example: %w", err)
 	}
 	if len(labels) == 0 {
-		return nil, fmt.Errorf("data: expected at least one example, got no labels")
+		return nil, errors.New("data: want at least one example, got no labels")
 	}
 	if len(x)%n != 0 || len(x)/n != len(labels) {
-		return nil, fmt.Errorf("data: %d labels of examples of shape %v need %d times %d values, got %d", len(labels), shape, len(labels), n, len(x))
+		return nil, fmt.Errorf("data: want %d values for %d labels of examples of shape %v, got %d", len(labels)*n, len(labels), shape, len(x))
 	}
 	for i, label := range labels {
 		if err := checkLabel(label, classes); err != nil {
 			return nil, fmt.Errorf("data: example %d: %w", i, err)
 		}
 	}
-	return &memory{shape: slices.Clone(shape), x: x, labels: labels, classes: classes}, nil
+	return FromLabeled(&memory{shape: slices.Clone(shape), x: x, labels: labels, classes: classes})
 }
 
-// FromTensor returns a set over a Float32 tensor of shape [N, ...], one label for each of its N examples. It keeps to
-// the rules of [FromSlices]; a tensor that is contiguous and row-major is aliased, any other is copied.
+// FromTensor returns a set of the examples of a Float32 tensor of shape [N, ...], with one label for
+// each. The rules of [FromSlices] apply. A contiguous, row-major tensor is aliased; any other is
+// copied.
 func FromTensor(x *tensor.Dense, labels []int) (Set, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if len(dims) < 2 {
-		return nil, fmt.Errorf("data: expected a tensor of shape [N, ...] with at least two dimensions, got %v", dims)
+		return nil, fmt.Errorf("data: want a tensor of shape [N, ...] with at least two dimensions, got %v", dims)
 	}
 	return FromSlices(dims[1:], values, labels, nil)
 }
 
-// memory is a set of float32 examples in memory.
+// memory holds float32 examples in memory.
 type memory struct {
 	shape   []int
 	x       []float32
@@ -106,31 +177,32 @@ func (m *memory) Read(i int, dst []float32) (int, error) {
 	return m.labels[i], nil
 }
 
-// Subset returns the examples of set at the given indices, in that order; an index may repeat. Use it to hold out a
-// validation part or to shorten a run. It is an error if indices is empty or one is out of range.
+// Subset returns the examples of set at the given indices, in that order; an index may repeat. It
+// serves to hold out a validation part or to shorten a run. It is an error if indices is empty or an
+// index is out of range.
 func Subset(set Set, indices []int) (Set, error) {
 	if set == nil {
-		return nil, fmt.Errorf("data: subset of a nil Set")
+		return nil, errors.New("data: Subset: want a Set, got nil")
 	}
 	if len(indices) == 0 {
-		return nil, fmt.Errorf("data: expected at least one index, got none")
+		return nil, errors.New("data: Subset: want at least one index, got none")
 	}
 	for at, i := range indices {
 		if i < 0 || i >= set.Len() {
-			return nil, fmt.Errorf("data: indices[%d] is %d, expected 0 to %d", at, i, set.Len()-1)
+			return nil, fmt.Errorf("data: Subset: indices[%d] is %d, want 0 to %d", at, i, set.Len()-1)
 		}
 	}
 	return &subset{Set: set, indices: slices.Clone(indices)}, nil
 }
 
-// Sample returns n examples of set drawn without replacement, a function of the seed. It is an error if n is below
-// one or above the number of examples.
+// Sample returns n examples of set, drawn without replacement as a function of the seed. It is an
+// error if n is below 1 or above the number of examples.
 func Sample(set Set, n int, seed uint64) (Set, error) {
 	if set == nil {
-		return nil, fmt.Errorf("data: sample of a nil Set")
+		return nil, errors.New("data: Sample: want a Set, got nil")
 	}
 	if n < 1 || n > set.Len() {
-		return nil, fmt.Errorf("data: sample of %d examples from a set of %d: expected 1 to %d", n, set.Len(), set.Len())
+		return nil, fmt.Errorf("data: Sample: want 1 to %d examples, got %d", set.Len(), n)
 	}
 	return Subset(set, NewRandom(streamSample, seed).Perm(set.Len())[:n])
 }
@@ -142,14 +214,14 @@ type subset struct {
 
 func (s *subset) Len() int { return len(s.indices) }
 
-func (s *subset) Read(i int, dst []float32) (int, error) {
+func (s *subset) Read(i int, e Example) error {
 	if i < 0 || i >= len(s.indices) {
-		return 0, fmt.Errorf("data: example %d of %d", i, len(s.indices))
+		return fmt.Errorf("data: want an example from 0 to %d, got %d", len(s.indices)-1, i)
 	}
-	return s.Set.Read(s.indices[i], dst)
+	return s.Set.Read(s.indices[i], e)
 }
 
-// pixels is a set of 8-bit images in memory, channels before rows before columns.
+// pixels holds 8-bit images in memory, channels before rows before columns.
 type pixels struct {
 	shape   []int
 	x       []byte
@@ -187,20 +259,47 @@ func scalePixels(dst []float32, src []byte) {
 
 func checkRead(i, n, got, size int) error {
 	if i < 0 || i >= n {
-		return fmt.Errorf("data: example %d: expected an index from 0 to %d", i, n-1)
+		return fmt.Errorf("data: want an example from 0 to %d, got %d", n-1, i)
 	}
 	if got != size {
-		return fmt.Errorf("data: example %d: expected room for %d values, got %d", i, size, got)
+		return fmt.Errorf("data: example %d: want %d values of space, got %d", i, size, got)
 	}
 	return nil
 }
 
 func checkLabel(label int, classes []string) error {
 	if label < 0 || label > math.MaxInt32 {
-		return fmt.Errorf("label is %d, expected 0 or more", label)
+		return fmt.Errorf("want a label of 0 or more, got %d", label)
 	}
 	if classes != nil && label >= len(classes) {
-		return fmt.Errorf("label is %d, expected 0 to %d (%d classes)", label, len(classes)-1, len(classes))
+		return fmt.Errorf("want a label from 0 to %d (%d classes), got %d", len(classes)-1, len(classes), label)
 	}
 	return nil
+}
+
+// ReadExample returns example i of a set in memory of its own.
+func ReadExample(set Set, i int) (Example, error) {
+	if set == nil {
+		return Example{}, errors.New("data: ReadExample: want a Set, got nil")
+	}
+	e := Example{make([]array.Tensor, len(set.Inputs())), make([]array.Tensor, len(set.Targets()))}
+	for k, f := range slices.Concat(set.Inputs(), set.Targets()) {
+		dims, constant := f.Shape.Dims()
+		if !constant {
+			continue
+		}
+		t, err := array.New(f.DType, dims...)
+		if err != nil {
+			return Example{}, fmt.Errorf("data: field %q: %w", f.Name, err)
+		}
+		if k < len(e.Inputs) {
+			e.Inputs[k] = t
+		} else {
+			e.Targets[k-len(e.Inputs)] = t
+		}
+	}
+	if err := set.Read(i, e); err != nil {
+		return Example{}, err
+	}
+	return e, nil
 }

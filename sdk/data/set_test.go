@@ -6,38 +6,54 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/data"
 )
 
 // read returns example i of a set.
 func read(t *testing.T, set data.Set, i int) (x []float32, label int) {
 	t.Helper()
-	n := 1
-	for _, d := range set.Shape() {
-		n *= d
-	}
-	x = make([]float32, n)
-	label, err := set.Read(i, x)
+	e, err := data.ReadExample(set, i)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return x, label
+	return e.Inputs[0].F32(), int(e.Targets[0].I32()[0])
+}
+
+// shape returns the dimensions of the main input of a set.
+func shape(set data.Set) []int {
+	dims, _ := set.Inputs()[0].Shape.Dims()
+	return dims
+}
+
+// readInto reads example i of a labelled set into x.
+func readInto(set data.Set, i int, x []float32) (label int, err error) {
+	in, err := array.FromF32(x)
+	if err != nil {
+		return 0, err
+	}
+	y, err := array.New(array.I32)
+	if err != nil {
+		return 0, err
+	}
+	err = set.Read(i, data.Example{Inputs: []array.Tensor{in}, Targets: []array.Tensor{y}})
+	return int(y.I32()[0]), err
 }
 
 // checkBounds asks a set for what it does not have.
 func checkBounds(t *testing.T, set data.Set) {
 	t.Helper()
 	x, _ := read(t, set, 0)
-	if _, err := set.Read(-1, x); err == nil {
+	if _, err := readInto(set, -1, x); err == nil {
 		t.Error("example -1: expected an error")
 	}
-	if _, err := set.Read(set.Len(), x); err == nil {
+	if _, err := readInto(set, set.Len(), x); err == nil {
 		t.Error("example past the end: expected an error")
 	}
-	if _, err := set.Read(0, x[1:]); err == nil {
+	if _, err := readInto(set, 0, x[1:]); err == nil {
 		t.Error("too little room: expected an error")
 	}
-	if _, err := set.Read(0, append(x, 0)); err == nil {
+	if _, err := readInto(set, 0, append(x, 0)); err == nil {
 		t.Error("too much room: expected an error")
 	}
 }
@@ -96,7 +112,7 @@ func TestFromDense(t *testing.T) {
 }
 
 func TestSubset(t *testing.T) {
-	set, err := data.Subset(numbered{n: 10}, []int{7, 0, 7})
+	set, err := data.Subset(labeled(t, numbered{n: 10}), []int{7, 0, 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +121,11 @@ func TestSubset(t *testing.T) {
 			t.Errorf("example %d is %d, want %d", i, label, want)
 		}
 	}
-	if _, err := set.Read(3, make([]float32, 4)); err == nil || set.Len() != 3 {
+	if _, err := readInto(set, 3, make([]float32, 4)); err == nil || set.Len() != 3 {
 		t.Errorf("length %d, error past the end %v", set.Len(), err)
 	}
 	for _, indices := range [][]int{nil, {10}, {-1}} {
-		if _, err := data.Subset(numbered{n: 10}, indices); err == nil {
+		if _, err := data.Subset(labeled(t, numbered{n: 10}), indices); err == nil {
 			t.Errorf("indices %v of 10: expected an error", indices)
 		}
 	}
@@ -120,7 +136,7 @@ func TestSubset(t *testing.T) {
 
 func TestSample(t *testing.T) {
 	draw := func(n int, seed uint64) []int {
-		set, err := data.Sample(numbered{n: 100}, n, seed)
+		set, err := data.Sample(labeled(t, numbered{n: 100}), n, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +156,7 @@ func TestSample(t *testing.T) {
 		t.Error("a sample must not repeat an example")
 	}
 	for _, n := range []int{0, -1, 101} {
-		if _, err := data.Sample(numbered{n: 100}, n, 1); err == nil {
+		if _, err := data.Sample(labeled(t, numbered{n: 100}), n, 1); err == nil {
 			t.Errorf("sample of %d from 100: expected an error", n)
 		}
 	}

@@ -18,7 +18,7 @@ func Shapes(n int, seed uint64) (Set, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("data: Shapes: n is %d, want at least 1", n)
 	}
-	return &shapes{n: n, seed: seed}, nil
+	return FromLabeled(&shapes{n: n, seed: seed})
 }
 
 // openShapes returns the splits of the set that Lookup finds as "shapes".

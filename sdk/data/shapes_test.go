@@ -93,7 +93,7 @@ func TestShapesReadConcurrently(t *testing.T) {
 		running.Go(func() {
 			x := make([]float32, 3*24*24)
 			for i := range want {
-				if _, err := set.Read(i, x); err != nil || !slices.Equal(x, want[i]) {
+				if _, err := readInto(set, i, x); err != nil || !slices.Equal(x, want[i]) {
 					t.Errorf("image %d differs when read concurrently (error %v)", i, err)
 				}
 			}

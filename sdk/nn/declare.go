@@ -11,19 +11,29 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Declare returns the parameters and statistics of a model that is fed float32 tensors of the given shape, in order of
-// first use, and the type of its output. It builds throw-away passes in both modes and runs nothing.
-func Declare(m Model, input graph.Shape) ([]Decl, graph.Type, error) {
-	if m == nil {
-		return nil, graph.Type{}, errors.New("nn: the Model is nil")
+// Declare returns the parameters and statistics of a model that is fed the given inputs, the main one
+// first, in order of first use, and the type of its main output. It builds throw-away passes in both
+// modes and runs nothing. For one float32 input: Declare(m, graph.Floats("x", 3, 32, 32)).
+func Declare(m Model, inputs ...graph.Field) ([]Decl, graph.Type, error) {
+	switch {
+	case m == nil:
+		return nil, graph.Type{}, errors.New("nn: Declare: want a Model, got nil")
+	case len(inputs) == 0:
+		return nil, graph.Type{}, errors.New("nn: Declare: want at least one input, got none")
 	}
 	var out graph.Type
 	shared := &declarations{index: map[string]int{}}
 	for _, mode := range []Mode{Train, Infer} {
-		p := NewPass(graph.NewBuilder(), mode)
-		p.Key = p.Input("key", array.I64, graph.Of(2))
+		b := graph.NewBuilder()
+		p := NewPass(b, mode)
 		p.declared = shared
-		y := m.Forward(p, p.Input("x", array.F32, input))
+		p.Inputs = map[string]graph.Node{}
+		for _, f := range inputs {
+			t := f.Batch()
+			p.Inputs[f.Name] = b.Input(f.Name, t.DType, t.Shape)
+		}
+		p.Key = b.Input("key", array.I64, graph.Of(2))
+		y := m.Forward(p, p.Inputs[inputs[0].Name])
 		if err := p.Err(); err != nil {
 			return nil, graph.Type{}, err
 		}
@@ -34,8 +44,9 @@ func Declare(m Model, input graph.Shape) ([]Decl, graph.Type, error) {
 	return shared.decls, out, nil
 }
 
-// Initial returns the initial value of every declaration, by name. A value is a function of seed and name alone, the same on
-// every platform; adding a layer does not change the others.
+// Initial returns the initial value of every declaration, by name. A value that Init draws is a
+// function of seed and name alone, the same on every platform; adding a layer does not change the
+// others.
 func Initial(decls []Decl, seed uint64) (map[string]array.Tensor, error) {
 	values := make(map[string]array.Tensor, len(decls))
 	for _, d := range decls {
@@ -47,7 +58,11 @@ func Initial(decls []Decl, seed uint64) (map[string]array.Tensor, error) {
 		if err != nil {
 			return nil, fmt.Errorf("nn: %s: %w", d.Name, err)
 		}
-		d.Init(random(seed, d.Name), dims, t.F32())
+		if d.Initial.None() {
+			d.Init(random(seed, d.Name), dims, t.F32())
+		} else {
+			copy(t.Data, d.Initial.Data)
+		}
 		values[d.Name] = t
 	}
 	return values, nil

@@ -80,8 +80,9 @@ func TestDropout(t *testing.T) {
 }
 
 func TestDropoutWithoutKey(t *testing.T) {
-	p := nn.NewPass(graph.NewBuilder(), nn.Train)
-	p.Apply("drop", nn.Dropout{P: 0.5}, p.Input("x", array.F32, graph.Batch(2)))
+	b := graph.NewBuilder()
+	p := nn.NewPass(b, nn.Train)
+	p.Apply("drop", nn.Dropout{P: 0.5}, b.Input("x", array.F32, graph.Batch(2)))
 	if p.Err() == nil {
 		t.Error("no error")
 	}

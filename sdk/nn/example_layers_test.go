@@ -16,7 +16,7 @@ import (
 // The 3×3 convolution with stride 2 that halves an image.
 func ExampleConv2D() {
 	layer := nn.Conv2D{Out: 16, Kernel: 3, Stride: 2, Padding: 1, NoBias: true}
-	decls, output, err := nn.Declare(layer, graph.Batch(3, 32, 32))
+	decls, output, err := nn.Declare(layer, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func ExampleConv2D() {
 }
 
 func ExampleLinear() {
-	decls, output, err := nn.Declare(nn.Linear{Out: 10}, graph.Batch(64))
+	decls, output, err := nn.Declare(nn.Linear{Out: 10}, graph.Floats("x", 64))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func ExampleLinear() {
 
 // The statistics are part of the declarations.
 func ExampleBatchNorm() {
-	decls, _, err := nn.Declare(nn.BatchNorm{}, graph.Batch(16, 8, 8))
+	decls, _, err := nn.Declare(nn.BatchNorm{}, graph.Floats("x", 16, 8, 8))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func ExampleBatchNorm() {
 }
 
 func ExampleLayerNorm() {
-	_, output, err := nn.Declare(nn.LayerNorm{}, graph.Batch(12, 64))
+	_, output, err := nn.Declare(nn.LayerNorm{}, graph.Floats("x", 12, 64))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func ExampleEmbedding() {
 	model := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 		return p.Apply("table", nn.Embedding{Rows: 1000, Dim: 64}, p.Cast(x, array.I32))
 	})
-	decls, output, err := nn.Declare(model, graph.Batch(12))
+	decls, output, err := nn.Declare(model, graph.Floats("x", 12))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func ExampleEmbedding() {
 }
 
 func ExampleMaxPool() {
-	_, output, err := nn.Declare(nn.MaxPool{Kernel: 3, Stride: 2, Padding: 1}, graph.Batch(64, 112, 112))
+	_, output, err := nn.Declare(nn.MaxPool{Kernel: 3, Stride: 2, Padding: 1}, graph.Floats("x", 64, 112, 112))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func ExampleMaxPool() {
 }
 
 func ExampleAvgPool() {
-	_, output, err := nn.Declare(nn.AvgPool{Kernel: 2}, graph.Batch(64, 8, 8))
+	_, output, err := nn.Declare(nn.AvgPool{Kernel: 2}, graph.Floats("x", 64, 8, 8))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func ExampleAvgPool() {
 // A multilayer perceptron with dropout.
 func ExampleDropout() {
 	model := nn.Sequential{nn.Linear{Out: 100}, nn.Func(nn.ReLU), nn.Dropout{P: 0.5}, nn.Linear{Out: 10}}
-	decls, output, err := nn.Declare(model, graph.Batch(784))
+	decls, output, err := nn.Declare(model, graph.Floats("x", 784))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func ExampleSequential() {
 		nn.Func(nn.GlobalAvgPool),
 		nn.Linear{Out: 10},
 	}
-	decls, output, err := nn.Declare(model, graph.Batch(3, 32, 32))
+	decls, output, err := nn.Declare(model, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func ExampleTanh() {
 }
 
 func ExampleFlatten() {
-	_, output, err := nn.Declare(nn.Func(nn.Flatten), graph.Batch(16, 4, 4))
+	_, output, err := nn.Declare(nn.Func(nn.Flatten), graph.Floats("x", 16, 4, 4))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func ExampleFlatten() {
 }
 
 func ExampleGlobalAvgPool() {
-	_, output, err := nn.Declare(nn.Func(nn.GlobalAvgPool), graph.Batch(16, 4, 4))
+	_, output, err := nn.Declare(nn.Func(nn.GlobalAvgPool), graph.Floats("x", 16, 4, 4))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func apply(m nn.Model, x ...float32) []float32 {
 // A convolution whose weights and bias begin as in torchvision's VGG.
 func ExampleInit() {
 	layer := nn.Conv2D{Out: 64, Kernel: 3, Padding: 1, Init: nn.KaimingNormal, BiasInit: nn.Constant(0)}
-	decls, _, err := nn.Declare(layer, graph.Batch(3, 32, 32))
+	decls, _, err := nn.Declare(layer, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (n tiny) Forward(p *nn.Pass, x graph.Node) graph.Node {
 }
 
 func ExampleModel() {
-	decls, output, err := nn.Declare(tiny{classes: 10}, graph.Batch(3, 32, 32))
+	decls, output, err := nn.Declare(tiny{classes: 10}, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,10 +43,10 @@ func ExampleModel() {
 
 // The error of Declare names the layer and the line of the mistake.
 func ExampleDeclare() {
-	_, _, err := nn.Declare(nn.Sequential{nn.Func(nn.Flatten), nn.Conv2D{Out: 8, Kernel: 3}}, graph.Batch(3, 32, 32))
+	_, _, err := nn.Declare(nn.Sequential{nn.Func(nn.Flatten), nn.Conv2D{Out: 8, Kernel: 3}}, graph.Floats("x", 3, 32, 32))
 	fmt.Println(err != nil)
 
-	decls, output, err := nn.Declare(nn.Sequential{nn.Func(nn.Flatten), nn.Linear{Out: 8}}, graph.Batch(3, 32, 32))
+	decls, output, err := nn.Declare(nn.Sequential{nn.Func(nn.Flatten), nn.Linear{Out: 8}}, graph.Floats("x", 3, 32, 32))
 	fmt.Println(decls[0].Name, decls[1].Name, output, err)
 	// Output:
 	// true
@@ -54,7 +54,7 @@ func ExampleDeclare() {
 }
 
 func ExampleInitial() {
-	decls, _, err := nn.Declare(tiny{classes: 10}, graph.Batch(3, 32, 32))
+	decls, _, err := nn.Declare(tiny{classes: 10}, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func ExamplePass_Param() {
 	gain := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 		return p.Mul(x, p.Param("gain", graph.Norm, nn.Constant(1), p.Shape(x)[1].C))
 	})
-	decls, _, err := nn.Declare(nn.Sequential{nn.Linear{Out: 4}, gain}, graph.Batch(3))
+	decls, _, err := nn.Declare(nn.Sequential{nn.Linear{Out: 4}, gain}, graph.Floats("x", 3))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func ExampleNewPass() {
 	b := graph.NewBuilder()
 	x, y := b.Input("x", array.F32, graph.Batch(3, 32, 32)), b.Input("y", array.I32, graph.Batch())
 	p := nn.NewPass(b, nn.Train)
-	loss := nn.CrossEntropy(b, tiny{classes: 10}.Forward(p, x), y)
+	loss := nn.CrossEntropy{}.Loss(p, tiny{classes: 10}.Forward(p, x), y)
 	for slot, next := range p.Stats {
 		b.Update(slot, next)
 	}

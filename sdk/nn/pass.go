@@ -2,6 +2,8 @@ package nn
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
@@ -44,18 +46,34 @@ func (m Mode) String() string {
 	return fmt.Sprintf("mode(%d)", uint8(m))
 }
 
-// A Pass is one forward pass: a [graph.Builder] that also knows parameters and statistics by name. The exported fields
-// are set before the model's Forward is called; [Pass.At] hands them on. [NewPass] makes one: an empty one fails.
+// A Pass is one forward pass: a [graph.Builder] that also resolves parameters, statistics, inputs and
+// outputs by name. [NewPass] makes one. The exported fields are set before the model's Forward is
+// called; [Pass.At] copies them.
 //
-// A pass never writes anything: next values of statistics gather in Stats, and who made the pass commits them with
-// [graph.Builder.Update] or drops them.
+// A pass writes nothing: the next values of statistics are collected in Stats, and the maker of the
+// pass commits them with [graph.Builder.Update] or drops them.
 type Pass struct {
 	*graph.Builder
 
 	Mode Mode
 
-	// Key seeds dropout: an I64 tensor [2], (seed, step). A model without dropout needs none. Two passes with the same
-	// key drop the same units, so both gradients of a CrAM step are of one function.
+	// Inputs holds the inputs by name, as [Pass.Input] returns them. The main one is also the
+	// argument of Forward.
+	Inputs map[string]graph.Node
+
+	// Outputs holds the further outputs of the model by name. [Pass.Output] fills it in.
+	Outputs map[string]graph.Node
+
+	// Targets holds the targets by name, as [Pass.Target] returns them to a loss.
+	Targets map[string]graph.Node
+
+	// Clean is the main output of the first, clean pass of a training step, for the loss of a later
+	// one: distillation. It is none in the first pass.
+	Clean graph.Node
+
+	// Key seeds dropout: an I64 tensor [2], (seed, step). A model without dropout needs none. Two
+	// passes with the same key drop the same units, so that both gradients of a CrAM step are of one
+	// function.
 	Key graph.Node
 
 	// Weights gives parameters and statistics, by full name, other values than those of their slots.
@@ -75,10 +93,12 @@ type declarations struct {
 	streams int            // of random numbers in use
 }
 
-// A Decl is a parameter or a statistic of a model: the slot it lives in, named in full, and how it begins.
+// A Decl is a parameter or a statistic of a model: the slot that holds it, under its full name, and its
+// initial value.
 type Decl struct {
 	graph.Slot // Kind is graph.Param or graph.Stat
 	Init       Init
+	Initial    array.Tensor // initial value in place of what Init draws; none: Init
 }
 
 // NewPass returns a pass that appends to b, with parameters and statistics in slots of their own.
@@ -86,6 +106,7 @@ func NewPass(b *graph.Builder, mode Mode) *Pass {
 	return &Pass{
 		Builder:  b,
 		Mode:     mode,
+		Outputs:  map[string]graph.Node{},
 		Stats:    map[string]graph.Node{},
 		declared: &declarations{index: map[string]int{}},
 	}
@@ -147,6 +168,27 @@ func (p *Pass) Stat(name string, init Init, dims ...int) graph.Node {
 	return n
 }
 
+// SetInitial gives a parameter or statistic of this name in this scope, which the pass has declared, an
+// initial value in place of what its Init draws: one that was trained before.
+func (p *Pass) SetInitial(name string, value array.Tensor) {
+	full := p.full(name)
+	if !p.made() || p.Err() != nil {
+		return
+	}
+	i, ok := p.declared.index[full]
+	if !ok {
+		p.Fail("nn: SetInitial: want a parameter or statistic of this pass, got %s", full)
+		return
+	}
+	d := &p.declared.decls[i]
+	dims, _ := d.Shape.Dims()
+	if value.DType != d.DType || !slices.Equal(value.Dims, dims) || value.Check() != nil {
+		p.Fail("nn: SetInitial: %s: want %v, got %v%v", full, d.Type, value.DType, value.Dims)
+		return
+	}
+	d.Initial = value
+}
+
 // SetStat moves a statistic that [Pass.Stat] has declared: it records next as its value after the pass.
 func (p *Pass) SetStat(name string, next graph.Node) {
 	if !p.made() {
@@ -168,6 +210,30 @@ func (p *Pass) SetStat(name string, next graph.Node) {
 	p.Stats[full] = next
 }
 
+// Input returns the input of this name: a field of the examples besides the main one, which is the
+// argument of Forward. Scopes do not apply to it.
+func (p *Pass) Input(name string) graph.Node { return p.named("input", name, p.Inputs) }
+
+// Target returns the target of this name, for a loss that compares with more than the main one.
+func (p *Pass) Target(name string) graph.Node { return p.named("target", name, p.Targets) }
+
+func (p *Pass) named(kind, name string, nodes map[string]graph.Node) graph.Node {
+	n, ok := nodes[name]
+	if !ok {
+		p.Fail("nn: want the %s %q, the examples have %q", kind, name, slices.Sorted(maps.Keys(nodes)))
+	}
+	return n
+}
+
+// Output adds an output to the main one, which Forward returns. Scopes do not apply to its name.
+func (p *Pass) Output(name string, n graph.Node) {
+	if _, ok := p.Outputs[name]; ok || name == "" {
+		p.Fail("nn: want outputs of different names, got %q twice or empty", name)
+		return
+	}
+	p.Outputs[name] = n
+}
+
 // Decls returns the parameters and statistics that the pass asked for, in order of first use.
 func (p *Pass) Decls() []Decl {
 	if p.declared == nil {
@@ -181,7 +247,7 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 		return graph.Node{}
 	}
 	full := p.full(name)
-	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, init}
+	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, init, array.Tensor{}}
 	switch {
 	case name == "":
 		p.Fail("nn: a %v in scope %q has no name", kind, p.scope)

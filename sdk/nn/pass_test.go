@@ -49,7 +49,7 @@ func TestDeclare(t *testing.T) {
 		}
 		return p.Apply("fc", nn.Linear{Out: 3, NoBias: true}, nn.GlobalAvgPool(p, x))
 	})
-	decls, out, err := nn.Declare(m, graph.Batch(1, 5, 6))
+	decls, out, err := nn.Declare(m, graph.Floats("x", 1, 5, 6))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestWeights(t *testing.T) {
 
 // TestMistakes: what is wrong with a model comes out once, with the layer's name and the line of the model.
 func TestMistakes(t *testing.T) {
-	image, vector := graph.Batch(3, 8, 8), graph.Batch(4)
+	image, vector := graph.Floats("x", 3, 8, 8), graph.Floats("x", 4)
 	apply := func(m nn.Model) nn.Model {
 		return nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			y := p.At("net").Apply("layer", m, x)
@@ -131,10 +131,10 @@ func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		model nn.Model
-		input graph.Shape
+		input graph.Field
 		want  string
 	}{
-		{"nil model", nil, image, "the Model is nil"},
+		{"nil model", nil, image, "want a Model, got nil"},
 		{"nil layer", apply(nil), image, "net.layer is a nil Model"},
 		{"nil function", apply(nn.Func(nil)), image, "net.layer (Func): the function is nil"},
 		{"conv of a vector", apply(nn.Conv2D{Out: 1, Kernel: 1}), vector, "net.layer (Conv2D): want x of rank 4, got f32[N 4]"},
@@ -145,9 +145,9 @@ func TestMistakes(t *testing.T) {
 		{"conv padding", apply(nn.Conv2D{Out: 4, Kernel: 1, Padding: -1}), image, "padding"},
 		{"conv too large", apply(nn.Conv2D{Out: 4, Kernel: 9}), image, "larger than the padded image"},
 		{"linear out", apply(nn.Linear{}), vector, "net.layer (Linear): Out is 0"},
-		{"linear of a symbolic axis", apply(nn.Linear{Out: 2}), graph.Shape{graph.Sym("N"), graph.Sym("T")}, "axis 1 of x must be a constant extent"},
-		{"linear of a scalar", apply(nn.Linear{Out: 2}), nil, "net.layer (Linear): axis 0"},
-		{"batchnorm of rank 1", apply(nn.BatchNorm{}), graph.Batch(), "net.layer (BatchNorm): axis 1"},
+		{"linear of a symbolic axis", apply(nn.Linear{Out: 2}), graph.Field{Name: "x", Type: graph.Type{DType: array.F32, Shape: graph.Shape{graph.Sym("T")}}}, "axis 1 of x must be a constant extent"},
+		{"linear of a scalar", apply(nn.Linear{Out: 2}), graph.Floats("x"), "net.layer (Linear): axis 0"},
+		{"batchnorm of rank 1", apply(nn.BatchNorm{}), graph.Floats("x"), "net.layer (BatchNorm): axis 1"},
 		{"batchnorm momentum", apply(nn.BatchNorm{Momentum: 2}), image, "Momentum is 2"},
 		{"batchnorm eps", apply(nn.BatchNorm{Eps: -1}), image, "Eps is -1"},
 		{"layernorm eps", apply(nn.LayerNorm{Eps: -1}), vector, "Eps is -1"},
@@ -183,7 +183,7 @@ func TestMistakes(t *testing.T) {
 		}), image, "s: want f32[2], got f32[N 3 8 8]"},
 		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "returns no value of its pass"},
 		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
-			return graph.NewBuilder().Input("x", array.F32, image)
+			return graph.NewBuilder().Input("x", array.F32, image.Batch().Shape)
 		}), image, "returns no value of its pass"},
 		{"weights of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Weights = map[string]graph.Node{"w": x}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/nn"
 )
 
 // A Method defines the gradient of a training step: a weighted sum of gradients of the loss at
@@ -40,6 +41,9 @@ type Point struct {
 	// this compressor; in between, its last masks are reused. 0 means 1: at every use. Larger
 	// values save the time of the ranking and train with slightly older masks.
 	Refresh int
+	// Loss is the loss of this gradient. It may compare with the output of the first point, the
+	// field Clean of [nn.Pass]. Nil: the loss of the training.
+	Loss nn.Loss
 	// DenseGradient computes the gradient for all weights. By default the gradient at a compressed
 	// point is multiplied by the mask of the compressor.
 	DenseGradient bool
@@ -264,6 +268,9 @@ func (m Method) String() string {
 			if p.DenseGradient {
 				set += " dense gradient"
 			}
+		}
+		if p.Loss != nil {
+			set += fmt.Sprintf(" loss %v", p.Loss)
 		}
 		terms = append(terms, fmt.Sprintf("%g·∇(%s)%s", m.Mix[i], at, set))
 	}

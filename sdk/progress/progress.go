@@ -3,7 +3,9 @@ package progress
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +88,9 @@ func describe(e sdk.Epoch, imagesPerSecond float64) []field {
 		{"loss", fmt.Sprintf("%.4f", e.Loss)},
 	}
 	if v := e.Validation; v != nil {
-		line = append(line, field{"val_accuracy", fmt.Sprintf("%.4f", v.Accuracy)}, field{"val_loss", fmt.Sprintf("%.4f", v.Loss)})
+		for _, name := range slices.Sorted(maps.Keys(v.Values)) {
+			line = append(line, field{"val_" + name, fmt.Sprintf("%.4f", v.Values[name])})
+		}
 	}
 	if imagesPerSecond > 0 {
 		line = append(line, field{"images_per_s", fmt.Sprintf("%.0f", imagesPerSecond)})

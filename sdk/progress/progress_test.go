@@ -20,7 +20,7 @@ func step(i int) sdk.Step {
 	return sdk.Step{Progress: optim.Progress{Epoch: i / 10, Epochs: 2, Step: i, Steps: 20}, LR: 0.1, Loss: 1.5, Examples: 64}
 }
 
-var epoch = sdk.Epoch{Epoch: 0, Epochs: 2, LR: 0.1, Loss: 1.25, Validation: &sdk.Score{Accuracy: 0.5, Loss: 1.75}}
+var epoch = sdk.Epoch{Epoch: 0, Epochs: 2, LR: 0.1, Loss: 1.25, Validation: &sdk.Score{Values: map[string]float64{"accuracy": 0.5, "cross_entropy": 1.75}}}
 
 // TestLines runs an epoch of ten steps of 4 s and requires lines after 12, 24 and 36 s and one for
 // the epoch.
@@ -45,7 +45,7 @@ func TestLines(t *testing.T) {
 		`INFO msg=step epoch=1/2 step=3/20 lr=0.1 loss=1.5000 images_per_s=16`,
 		`INFO msg=step epoch=1/2 step=6/20 lr=0.1 loss=1.5000 images_per_s=16`,
 		`INFO msg=step epoch=1/2 step=9/20 lr=0.1 loss=1.5000 images_per_s=16`,
-		`INFO msg=epoch epoch=1/2 lr=0.1 loss=1.2500 val_accuracy=0.5000 val_loss=1.7500 images_per_s=16`,
+		`INFO msg=epoch epoch=1/2 lr=0.1 loss=1.2500 val_accuracy=0.5000 val_cross_entropy=1.7500 images_per_s=16`,
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
@@ -87,7 +87,7 @@ func TestBar(t *testing.T) {
 		parts := strings.Split(out.String(), "\r")
 		return parts[len(parts)-1]
 	}
-	if want := "epoch 1/2  lr 0.1  loss 1.2500  val_accuracy 0.5000  val_loss 1.7500  images_per_s 64\n"; last() != want {
+	if want := "epoch 1/2  lr 0.1  loss 1.2500  val_accuracy 0.5000  val_cross_entropy 1.7500  images_per_s 64\n"; last() != want {
 		t.Errorf("the epoch's line is %q, want %q", last(), want)
 	}
 	d.Step(step(10))

@@ -10,7 +10,7 @@ import (
 )
 
 // count returns the number of parameters of a model.
-func count(m nn.Model, input graph.Shape) (params int) {
+func count(m nn.Model, input graph.Field) (params int) {
 	decls, _, err := nn.Declare(m, input)
 	if err != nil {
 		log.Fatal(err)
@@ -28,12 +28,12 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(input, count(m, input))
+	fmt.Println(input.Name, input.Type, count(m, input))
 
 	_, _, err = models.New("resnet49", 1000)
 	fmt.Println(err)
 	// Output:
-	// [N 3 224 224] 25557032
+	// x f32[3 224 224] 25557032
 	// models: unknown model "resnet49"; want one of mlp, small-cnn, resnet20, resnet20a, resnet32, resnet56, resnet18-cifar, vgg16-bn-cifar, resnet18, resnet34, resnet50, vgg16-bn, mobilenet_v1_0.25, mobilenet_v1_0.5, mobilenet_v1_0.75, mobilenet_v1_1.0
 }
 
@@ -46,51 +46,51 @@ func ExampleNames() {
 		fmt.Println(name, input, count(m, input))
 	}
 	// Output:
-	// mlp [N 1 28 28] 266610
-	// small-cnn [N 3 24 24] 14746
-	// resnet20 [N 3 32 32] 272474
+	// mlp f32[1 28 28] 266610
+	// small-cnn f32[3 24 24] 14746
+	// resnet20 f32[3 32 32] 272474
 }
 
 // A wider, shallower member of the family, for images of another size.
 func ExampleResNet() {
 	m := models.ResNet{Blocks: []int{1, 1, 1}, Widths: []int{32, 64, 128}, Classes: 10}
-	fmt.Println(count(m, graph.Batch(1, 28, 28)))
+	fmt.Println(count(m, graph.Floats("x", 1, 28, 28)))
 	// Output: 308074
 }
 
 func ExampleVGG() {
 	m := models.VGG{Widths: [][]int{{32}, {64}, {128, 128}}, Classes: 10}
-	fmt.Println(count(m, graph.Batch(3, 32, 32)))
+	fmt.Println(count(m, graph.Floats("x", 3, 32, 32)))
 	// Output: 242826
 }
 
 func ExampleCNN() {
 	m := models.CNN{Widths: []int{8, 16}, Classes: 4}
-	fmt.Println(count(m, graph.Batch(1, 16, 16)))
+	fmt.Println(count(m, graph.Floats("x", 1, 16, 16)))
 	// Output: 1340
 }
 
 func ExampleMLP() {
 	m := models.MLP{Hidden: []int{32}, Classes: 3}
-	fmt.Println(count(m, graph.Batch(4)))
+	fmt.Println(count(m, graph.Floats("x", 4)))
 	// Output: 259
 }
 
 // A shallow network for images of 96×96 pixels.
 func ExampleMobileNet() {
 	m := models.MobileNet{Stem: 8, Widths: []int{16, 32, 32}, Strides: []int{1, 2, 1}, Classes: 5}
-	fmt.Println(count(m, graph.Batch(3, 96, 96)))
+	fmt.Println(count(m, graph.Floats("x", 3, 96, 96)))
 	// Output: 2837
 }
 
 func ExampleResNet20() {
-	fmt.Println(count(models.ResNet20(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet20(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 272474
 }
 
 // ResNet-50 with the names and shapes of torchvision.
 func ExampleResNet50() {
-	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Batch(3, 224, 224))
+	decls, _, err := nn.Declare(models.ResNet50(1000), graph.Floats("x", 3, 224, 224))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func ExampleResNet50() {
 }
 
 func ExampleVGG16BNCIFAR() {
-	fmt.Println(count(models.VGG16BNCIFAR(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.VGG16BNCIFAR(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 14728266
 }
 
@@ -109,47 +109,47 @@ func ExampleSmallCNN() {
 }
 
 func ExampleLeNet300() {
-	fmt.Println(count(models.LeNet300(10), graph.Batch(1, 28, 28)))
+	fmt.Println(count(models.LeNet300(10), graph.Floats("x", 1, 28, 28)))
 	// Output: 266610
 }
 
 func ExampleResNet20A() {
-	fmt.Println(count(models.ResNet20A(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet20A(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 269722
 }
 
 func ExampleResNet32() {
-	fmt.Println(count(models.ResNet32(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet32(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 466906
 }
 
 func ExampleResNet56() {
-	fmt.Println(count(models.ResNet56(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet56(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 855770
 }
 
 func ExampleResNet18CIFAR() {
-	fmt.Println(count(models.ResNet18CIFAR(10), graph.Batch(3, 32, 32)))
+	fmt.Println(count(models.ResNet18CIFAR(10), graph.Floats("x", 3, 32, 32)))
 	// Output: 11173962
 }
 
 func ExampleResNet18() {
-	fmt.Println(count(models.ResNet18(1000), graph.Batch(3, 224, 224)))
+	fmt.Println(count(models.ResNet18(1000), graph.Floats("x", 3, 224, 224)))
 	// Output: 11689512
 }
 
 func ExampleResNet34() {
-	fmt.Println(count(models.ResNet34(1000), graph.Batch(3, 224, 224)))
+	fmt.Println(count(models.ResNet34(1000), graph.Floats("x", 3, 224, 224)))
 	// Output: 21797672
 }
 
 func ExampleVGG16BN() {
-	fmt.Println(count(models.VGG16BN(1000), graph.Batch(3, 224, 224)))
+	fmt.Println(count(models.VGG16BN(1000), graph.Floats("x", 3, 224, 224)))
 	// Output: 138365992
 }
 
 // The narrowest published width.
 func ExampleMobileNetV1() {
-	fmt.Println(count(models.MobileNetV1(0.25, 1000), graph.Batch(3, 224, 224)))
+	fmt.Println(count(models.MobileNetV1(0.25, 1000), graph.Floats("x", 3, 224, 224)))
 	// Output: 470072
 }

@@ -55,17 +55,17 @@ func Names() []string {
 	return names
 }
 
-// New returns the network of the given name for a number of classes, and the shape [N C H W] of the
-// images that it was published for. Residual networks, MobileNets and the small CNN accept images
-// of other sizes, too. An unknown name is an error that lists the names.
-func New(name string, classes int) (nn.Model, graph.Shape, error) {
+// New returns the network of the given name for a number of classes, and its input: "x",
+// images of shape [C H W] as it was published for. Residual networks, MobileNets and the small CNN
+// accept images of other sizes, too. An unknown name is an error that lists the names.
+func New(name string, classes int) (nn.Model, graph.Field, error) {
 	if classes < 1 {
-		return nil, nil, fmt.Errorf("models: %s: want at least 1 class, got %d", name, classes)
+		return nil, graph.Field{}, fmt.Errorf("models: %s: want at least 1 class, got %d", name, classes)
 	}
 	for _, e := range entries() {
 		if e.name == name {
-			return e.build(classes), graph.Batch(e.channels, e.side, e.side), nil
+			return e.build(classes), graph.Floats("x", e.channels, e.side, e.side), nil
 		}
 	}
-	return nil, nil, fmt.Errorf("models: unknown model %q; want one of %s", name, strings.Join(Names(), ", "))
+	return nil, graph.Field{}, fmt.Errorf("models: unknown model %q; want one of %s", name, strings.Join(Names(), ", "))
 }

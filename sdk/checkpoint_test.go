@@ -13,6 +13,7 @@ import (
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/backends/reference"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/metric"
 )
 
 // folder returns the files of a folder by name.
@@ -34,16 +35,20 @@ func folder(t testing.TB, dir string) map[string][]byte {
 // TestRetention: the last n checkpoints and the best are kept, each of them resumes, and a training in pieces keeps the same files.
 func TestRetention(t *testing.T) {
 	train, validation := shapes(t, 40, 0), shapes(t, 20, 1)
-	for name, metric := range map[string]func(sdk.Score) float64{"accuracy": sdk.Accuracy, "loss": sdk.LowLoss} {
+	for name, m := range map[string]metric.Metric{"accuracy": metric.Accuracy{}, "loss": metric.CrossEntropy{}} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			tr := tinyTrainer()
 			tr.Backend = onCPU(t, 1)
-			tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "part.cram"), Every: 2, KeepLast: 3, Best: metric}
+			tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "part.cram"), Every: 2, KeepLast: 3, Best: m}
 			var best []byte // the checkpoint of the first epoch of the best score
 			highest := 0.0
 			tr.OnEpoch = func(e sdk.Epoch) error {
-				if value := metric(*e.Validation); best == nil || value > highest {
+				value := e.Validation.Values[m.String()]
+				if !m.HigherIsBetter() {
+					value = -value
+				}
+				if best == nil || value > highest {
 					highest, best = value, folder(t, dir)["part.cram"]
 				}
 				return nil
@@ -111,9 +116,9 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 
 func TestRetentionRefuses(t *testing.T) {
 	for says, c := range map[string]sdk.CheckpointOptions{
-		"Keep is -1":              {Path: "x", KeepLast: -1},
-		"has no Path":             {KeepLast: 1},
-		"Best needs a validation": {Path: "x", Best: sdk.Accuracy},
+		"KeepLast: want 0 or more, got -1": {Path: "x", KeepLast: -1},
+		"want a Path":                      {KeepLast: 1},
+		"Best: want a validation set":      {Path: "x", Best: metric.Accuracy{}},
 	} {
 		tr := tinyTrainer()
 		tr.Checkpoint = c
@@ -149,7 +154,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 	}
 	tr.Backend = reference.New()
 	_, err = tr.Fit(t.Context(), train, nil)
-	wantError(t, err, "cpu portable", "reference go", "AnyBackend", tr.Checkpoint.Path)
+	wantError(t, err, "cpu portable", "reference go", "AllowOtherBackend", tr.Checkpoint.Path)
 	if !errors.Is(err, sdk.ErrOtherBackend) {
 		t.Errorf("%v is no ErrOtherBackend", err)
 	}

@@ -1,4 +1,4 @@
-package sdk
+package step
 
 import (
 	"context"
@@ -26,10 +26,10 @@ func TestRhoZero(t *testing.T) {
 		"cram, no C": {optim.CrAM(0), optim.Plain()},
 		"cram+":      {optim.CrAMPlus(0, compress.Identity{}), doubled},
 	} {
-		for _, rule := range []optim.Optimizer{testSGD, optim.AdamW{WeightDecay: 0.05}} {
-			t.Run(name+" "+rule.String(), func(t *testing.T) {
-				got := runGolden(t, goldenVariant{pair[0], rule, 0.05, nil}, array.F32, 10, nil)
-				want := runGolden(t, goldenVariant{pair[1], rule, 0.05, nil}, array.F32, 10, nil)
+		for _, optimizer := range []optim.Optimizer{testSGD, optim.AdamW{WeightDecay: 0.05}} {
+			t.Run(name+" "+optimizer.String(), func(t *testing.T) {
+				got := runGolden(t, goldenVariant{pair[0], optimizer, 0.05, nil}, array.F32, 10, nil)
+				want := runGolden(t, goldenVariant{pair[1], optimizer, 0.05, nil}, array.F32, 10, nil)
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
@@ -46,8 +46,8 @@ func TestRhoZero(t *testing.T) {
 func TestGradientEvaluations(t *testing.T) {
 	topk := compress.TopK(.5)
 	for name, c := range map[string]struct {
-		estimator optim.Method
-		want      int
+		method optim.Method
+		want   int
 	}{
 		"plain":        {optim.Plain(), 1},
 		"sam":          {optim.SAM(.05), 2},
@@ -58,9 +58,9 @@ func TestGradientEvaluations(t *testing.T) {
 		"cram+ reused": {optim.CrAMPlus(.05, topk), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGoldenRun(t, goldenVariant{c.estimator, testSGD, 0.05, nil}, array.F32)
-			points := len(c.estimator.Points)
-			v := variant{make([]int, points), make([]bool, points)}
+			g := newGoldenRun(t, goldenVariant{c.method, testSGD, 0.05, nil}, array.F32)
+			points := len(c.method.Points)
+			v := Variant{make([]int, points), make([]bool, points)}
 			for i := range v.fresh {
 				v.fresh[i] = name != "cram+ reused"
 			}

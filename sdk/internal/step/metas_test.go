@@ -1,4 +1,4 @@
-package sdk
+package step
 
 import (
 	"testing"
@@ -36,10 +36,10 @@ func TestWeightMetas(t *testing.T) {
 		{Name: "fc.weight", Role: graph.Kernel, Dims: []int{5, 8}, Last: true},
 		{Name: "fc.bias", Role: graph.Bias, Dims: []int{5}},
 	}
-	if diff := cmp.Diff(want, weightMetas(p.Slots)); diff != "" {
+	if diff := cmp.Diff(want, Metas(p.Slots)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := weightMetas(nil); len(got) != 0 {
+	if got := Metas(nil); len(got) != 0 {
 		t.Errorf("no slots: got %v", got)
 	}
 }

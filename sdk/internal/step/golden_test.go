@@ -1,4 +1,4 @@
-package sdk
+package step
 
 import (
 	"compress/gzip"
@@ -53,8 +53,8 @@ func goldenInitial(d nn.Decl, k int) []float64 {
 }
 
 type goldenVariant struct {
-	estimator optim.Method
-	rule      optim.Optimizer
+	method    optim.Method
+	optimizer optim.Optimizer
 	lr        float64
 	frozen    []string
 }
@@ -62,22 +62,22 @@ type goldenVariant struct {
 func goldenVariants() map[string]goldenVariant {
 	sgd := optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
 	plus := func(rho float64, cs ...compress.Compressor) goldenVariant {
-		return goldenVariant{estimator: optim.CrAMPlus(rho, cs...), rule: sgd, lr: 0.1}
+		return goldenVariant{method: optim.CrAMPlus(rho, cs...), optimizer: sgd, lr: 0.1}
 	}
 	infrequent := plus(0.1, compress.TopK(.5), compress.TopK(.9))
-	infrequent.estimator.Points[1].Refresh = 4
+	infrequent.method.Points[1].Refresh = 4
 	dense := plus(0.1, compress.TopK(.7))
-	dense.estimator.Points[1].DenseGradient = true
+	dense.method.Points[1].DenseGradient = true
 	normalized := plus(0.1, compress.TopK(.7))
-	normalized.estimator.Points[1].Move = optim.Ascend{Rho: 0.1, Normalize: true}
+	normalized.method.Points[1].Move = optim.Ascend{Rho: 0.1, Normalize: true}
 	adamw := plus(0.1, compress.TopK(.7))
-	adamw.rule, adamw.lr = optim.AdamW{WeightDecay: 0.05}, 0.01
+	adamw.optimizer, adamw.lr = optim.AdamW{WeightDecay: 0.05}, 0.01
 	clip := plus(0.1, compress.TopK(.7))
-	clip.rule = optim.Clip{MaxNorm: 0.05, Optimizer: sgd}
+	clip.optimizer = optim.Clip{MaxNorm: 0.05, Optimizer: sgd}
 	frozen := plus(0.1, compress.NM{N: 2, M: 4})
 	frozen.frozen = []string{"conv2.weight", "bn2.bias"}
 	groups := plus(0.1, compress.TopK(.7))
-	groups.rule = optim.Groups{
+	groups.optimizer = optim.Groups{
 		{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 0.01}},
 		{Name: "rest", Optimizer: optim.SGD{Momentum: 0.9}},
 	}
@@ -195,9 +195,9 @@ func compare(t *testing.T, got, want trajectory, tolerance float64) {
 func runGolden(t *testing.T, v goldenVariant, dtype array.DType, steps int, wrap func(compress.Compressor) compress.Compressor) trajectory {
 	t.Helper()
 	if wrap != nil {
-		for i, p := range v.estimator.Points {
+		for i, p := range v.method.Points {
 			for j, c := range p.Compress {
-				v.estimator.Points[i].Compress[j] = wrap(c)
+				v.method.Points[i].Compress[j] = wrap(c)
 			}
 		}
 	}
@@ -218,16 +218,19 @@ func runGolden(t *testing.T, v goldenVariant, dtype array.DType, steps int, wrap
 type goldenRun struct {
 	t *testing.T
 	goldenVariant
-	*runner
+	*Runner
 	at   int
 	uses map[int]int
 }
 
 func newGoldenRun(t *testing.T, v goldenVariant, dtype array.DType) *goldenRun {
 	t.Helper()
-	trainer := Trainer{Method: v.estimator, Optimizer: v.rule, Loss: nn.CrossEntropy, Freeze: func(name string) bool { return slices.Contains(v.frozen, name) }}
-	r, err := newRecipe(trainer, goldenNet{}, graph.Batch(3, goldenSide, goldenSide))
-	if err != nil {
+	r := &Recipe{
+		Model: goldenNet{}, Loss: nn.CrossEntropy{}, Method: v.method, Optimizer: v.optimizer,
+		Inputs:  []graph.Field{graph.Floats("x", 3, goldenSide, goldenSide)},
+		Targets: []graph.Field{{Name: "y", Type: graph.Type{DType: array.I32}}},
+	}
+	if err := r.Complete(func(name string) bool { return slices.Contains(v.frozen, name) }); err != nil {
 		t.Fatal(err)
 	}
 	r.float = dtype
@@ -235,10 +238,10 @@ func newGoldenRun(t *testing.T, v goldenVariant, dtype array.DType) *goldenRun {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, d := range r.params {
+	for k, d := range r.Params {
 		set(t, session, d.Name, dtype, goldenInitial(d, k), d.Shape)
 	}
-	for _, d := range r.stats {
+	for _, d := range r.Stats {
 		start := make([]float64, d.Shape.Size().C)
 		for i := range start {
 			if strings.HasSuffix(d.Name, "running_var") {
@@ -247,7 +250,7 @@ func newGoldenRun(t *testing.T, v goldenVariant, dtype array.DType) *goldenRun {
 		}
 		set(t, session, d.Name, dtype, start, d.Shape)
 	}
-	return &goldenRun{t: t, goldenVariant: v, runner: newRunner(r, session), uses: map[int]int{}}
+	return &goldenRun{t: t, goldenVariant: v, Runner: NewRunner(r, session), uses: map[int]int{}}
 }
 
 const (
@@ -257,8 +260,8 @@ const (
 
 func (g *goldenRun) step() (float64, error) {
 	g.t.Helper()
-	v := variant{make([]int, len(g.estimator.Points)), make([]bool, len(g.estimator.Points))}
-	for i, p := range g.estimator.Points {
+	v := Variant{make([]int, len(g.method.Points)), make([]bool, len(g.method.Points))}
+	for i, p := range g.method.Points {
 		if n := len(p.Compress); n > 0 {
 			d := (5*g.at + 2) % n
 			v.draw[i], v.fresh[i] = d, g.uses[d]%max(p.Refresh, 1) == 0
@@ -274,19 +277,19 @@ func (g *goldenRun) step() (float64, error) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	feed, err := g.recipe.feed(x, y, g.lr, g.at, 0)
+	feed, err := g.recipe.Feed([]array.Tensor{x}, []array.Tensor{y}, g.lr, g.at, 0)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	g.at++
-	return g.run(g.t.Context(), v, feed)
+	return g.Run(g.t.Context(), v, feed)
 }
 
 // slots returns every parameter and statistic.
 func (g *goldenRun) slots() map[string][]float64 {
 	g.t.Helper()
 	out := map[string][]float64{}
-	for _, d := range slices.Concat(g.recipe.params, g.recipe.stats) {
+	for _, d := range slices.Concat(g.recipe.Params, g.recipe.Stats) {
 		got, err := g.session.Get(g.t.Context(), d.Name)
 		if err != nil {
 			g.t.Fatal(err)

@@ -1,0 +1,116 @@
+package sdk
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/compressaware/cram/backends"
+)
+
+// describe returns the description of the network in training. A training resumes only from a
+// checkpoint with the same one.
+func (f *training) describe() (Info, error) {
+	recipe := []string{
+		f.Method.String(), f.Optimizer.String(), f.Schedule.String(), "loss " + f.Loss.String(),
+		fmt.Sprintf("%d epochs of %d batches of %d", f.Epochs, f.loader.Batches(), f.Batch),
+	}
+	for _, t := range f.Augment {
+		recipe = append(recipe, fmt.Sprintf("augment %T%+v", t, t))
+	}
+	if frozen := f.recipe.Frozen(); len(frozen) > 0 {
+		recipe = append(recipe, "frozen "+strings.Join(frozen, " "))
+	}
+	for _, n := range []struct {
+		what string
+		net  *Network
+	}{{"initial weights", f.Init}, {"network", networkOf(f.Model)}} {
+		if n.net == nil {
+			continue
+		}
+		digest, err := n.net.digest()
+		if err != nil {
+			return Info{}, fmt.Errorf("%s: %w", n.what, err)
+		}
+		recipe = append(recipe, n.what+" "+digest)
+	}
+	info := f.Info
+	info.Recipe = strings.Join(recipe, "; ")
+	info.Seed = f.Seed
+	info.Versions = map[string]string{"cram": version(), "go": runtime.Version(), versionBackend: backendOf(f.device.Info())}
+	info.Inputs, info.Outputs = []Port{{Mean: f.Normalize.Mean, Std: f.Normalize.Std}}, []Port{{Classes: f.loader.Set.Classes()}}
+	if net := networkOf(f.Model); net != nil && len(f.Normalize.Mean) == 0 {
+		was := net.info.Input()
+		info.Inputs[0].Mean, info.Inputs[0].Std = was.Mean, was.Std
+	}
+	return f.programs.describe(info), nil
+}
+
+// digest returns a text that identifies the weights that the network begins a training with.
+func (n *Network) digest() (string, error) {
+	l, err := n.main()
+	if err != nil {
+		return "", err
+	}
+	tensors, err := l.decode()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		t := tensors[name]
+		fmt.Fprintf(h, "%q %v%v\n", name, t.DType, t.Dims)
+		h.Write(t.Data)
+	}
+	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
+}
+
+// versionBackend is the entry of Info.Versions for what the bits of a training depend on in addition
+// to its recipe.
+const versionBackend = "backend"
+
+// backendOf names a backend as far as it changes bits: its name, its instruction set or device, and
+// the architecture, since portable code rounds differently where the compiler fuses multiplication
+// and addition.
+func backendOf(i backends.Info) string {
+	return i.Name + " " + i.InstructionSet + " " + runtime.GOARCH
+}
+
+// ErrOtherBackend is returned (wrapped) by Fit when the checkpoint was written on another backend or
+// instruction set and [CheckpointOptions].AllowOtherBackend is false.
+var ErrOtherBackend = errors.New("the checkpoint is of another backend or instruction set, whose sums round differently")
+
+// sameBackend returns an error unless the checkpoint was last trained on this backend, or any is
+// allowed: then it adds this one to the list.
+func (f *training) sameBackend(was Info) error {
+	const then = ", then "
+	list, now := was.Versions[versionBackend], f.info.Versions[versionBackend]
+	switch {
+	case list == now || strings.HasSuffix(list, then+now):
+	case !f.Checkpoint.AllowOtherBackend:
+		return fmt.Errorf("%w: want %q, got %q; resume where it began (CRAM_CPU names a lower instruction set of the same processor family), "+
+			"or set CheckpointOptions.AllowOtherBackend and give up bit equality with an uninterrupted training", ErrOtherBackend, list, now)
+	default:
+		list += then + now
+	}
+	f.info.Versions[versionBackend] = list
+	return nil
+}
+
+// version returns the version of this module as it is built in; "devel" if the build has none.
+func version() string {
+	const module = "github.com/compressaware/cram"
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range append([]*debug.Module{&b.Main}, b.Deps...) {
+			if m.Path == module && m.Version != "" {
+				return m.Version
+			}
+		}
+	}
+	return "devel"
+}

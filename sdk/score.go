@@ -1,0 +1,93 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/metric"
+)
+
+// A Score is the result of an evaluation.
+type Score struct {
+	// Examples is the number of examples.
+	Examples int
+	// Values holds the value of each metric by its name, such as "accuracy".
+	Values map[string]float64
+}
+
+// metricsFor returns the metrics that suit the main target: accuracy and cross-entropy of a class
+// index, otherwise the mean squared error.
+func metricsFor(targets []graph.Field) []metric.Metric {
+	if len(targets) > 0 && targets[0].DType == array.I32 && len(targets[0].Shape) == 0 {
+		return []metric.Metric{metric.Accuracy{}, metric.CrossEntropy{}}
+	}
+	return []metric.Metric{metric.MSE{}}
+}
+
+// checkMetrics returns an error unless every metric can be the key of a score.
+func checkMetrics(metrics []metric.Metric) error {
+	seen := map[string]bool{}
+	for i, m := range metrics {
+		if m == nil {
+			return fmt.Errorf("metric %d: want a Metric, got nil", i)
+		}
+		if seen[m.String()] {
+			return fmt.Errorf("want metrics of different names, got %q twice", m)
+		}
+		seen[m.String()] = true
+	}
+	return nil
+}
+
+// evaluate runs an inference program over a set, in order, batch by batch.
+func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batch int, metrics []metric.Metric) (Score, error) {
+	meters := make([]metric.Meter, len(metrics))
+	for i, m := range metrics {
+		meters[i] = m.Start()
+	}
+	s := Score{Values: map[string]float64{}}
+	for b, err := range (data.Loader{Set: set, Batch: batch}).Epoch(ctx, 0, 0) {
+		if err != nil {
+			return Score{}, err
+		}
+		out, err := infer.Run(ctx, b.Inputs, nil)
+		if err != nil {
+			return Score{}, err
+		}
+		for _, m := range meters {
+			if err := m.Add(out, b.Targets); err != nil {
+				return Score{}, err
+			}
+		}
+		s.Examples += b.Len()
+	}
+	for i, m := range metrics {
+		s.Values[m.String()] = meters[i].Value()
+	}
+	return s, nil
+}
+
+// checkInputs returns an error unless the examples of a set have the inputs that a network takes.
+func checkInputs(want, got []graph.Field) error {
+	same := slices.EqualFunc(want, got, func(a, b graph.Field) bool { return a.Name == b.Name && a.Type.Equal(b.Type) })
+	if !same {
+		return fmt.Errorf("want examples with the inputs %s, got %s", describeFields(want), describeFields(got))
+	}
+	return nil
+}
+
+func describeFields(fields []graph.Field) string {
+	s := ""
+	for i, f := range fields {
+		if i > 0 {
+			s += ", "
+		}
+		s += f.Name + " " + f.Type.String()
+	}
+	return s
+}
