@@ -93,8 +93,8 @@ func convGradPortable(tile *convGradTile) {
 	}
 }
 
-// addChannels adds the products of one pixel of dy and the channels of one pixel of x, for all blocks.
-// The sums of block 0 begin at index at of acc.
+// addChannels adds the products of one pixel of dy and the channels of one pixel of x, for all
+// blocks. The sums of block 0 begin at index at of acc.
 func (tile *convGradTile) addChannels(at int, dy, x []float32) {
 	for b := range tile.blocks {
 		lanes := (*[Block]float32)(dy[b*tile.dyBlock:])

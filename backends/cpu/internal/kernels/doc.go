@@ -1,5 +1,5 @@
 // Package kernels contains the computational kernels of the CPU backend: convolution, matrix
-// product, normalisation, pooling, elementwise arithmetic and changes of layout. They work on
+// product, normalization, pooling, elementwise arithmetic and changes of layout. They work on
 // slices of float32.
 //
 // # Instruction sets
@@ -35,8 +35,8 @@
 //	pixel (1,0) c0 c1 c2 … c15              pixel (1,0) c16 c17 c18 c19 0 0 … 0
 //	  …                                       …
 //
-// The lanes that pad the last block contain zeros. Convolution, normalisation and pooling write zeros
-// to the padded lanes of their results. All other tensors are row-major.
+// The lanes that pad the last block contain zeros. Convolution, normalization and pooling write
+// zeros to the padded lanes of their results. All other tensors are row-major.
 //
 // # Convolution
 //
@@ -45,15 +45,13 @@
 //
 //	result of one image               sum of one panel
 //
-//	      panel 0      panel 1           chunk 0               chunk 1
-//	      +----+----+  +----+----+       +-------+-------+--   +-------+--
-//	rows  |    |    |  |    |    |       | entry | entry | …   | entry | …
-//	      |    strip 0      |    |       +-------+-------+--   +-------+--
-//	      +----+----+  +----+----+
-//	      |    strip 1      |    |
-//	      |    |    |  |    |    |
-//	      +----+----+  +----+----+
-//	      block 0,1    block 2,3
+//	           panel 0       panel 1      chunk 0                 chunk 1
+//	          block 0   1   block 2   3   +-------+-------+---    +-------+---
+//	          +-----+-----+-----+-----+   | entry | entry | …     | entry | …
+//	strip 0   |rows |     |     |     |   +-------+-------+---    +-------+---
+//	          +-----+-----+-----+-----+
+//	strip 1   |     |     |     |     |
+//	          +-----+-----+-----+-----+
 //
 //	strip  result rows whose source rows fit the second-level cache: for each strip they are copied
 //	       to padded planes in scratch
@@ -62,9 +60,9 @@
 //	entry  one block of 16 source channels, and one run
 //	chunk  entries whose packed weights fit the first-level cache
 //
-// The packed weights are [panel][chunk][entry][source channel][tap][block][lane]: the order in which
-// the inner loops read them. For an entry of a run of 3 taps in a panel of 2 blocks, with the 16
-// weights of a block in each field:
+// The packed weights are [panel][chunk][entry][source channel][tap][block][lane]: the order in
+// which the inner loops read them. For an entry of a run of 3 taps in a panel of 2 blocks, with the
+// 16 weights of a block in each field:
 //
 //	channel 0                                           channel 1
 //	tap 0           tap 1           tap 2               tap 0           …

@@ -30,7 +30,7 @@ func ExampleInstructionSet_MatMul() {
 	// Output: [1 6]
 }
 
-// Batch normalisation in training: first the statistics, then the normalisation.
+// Batch normalization in training: first the statistics, then the normalization.
 func ExampleInstructionSet_Normalize() {
 	const n, c, pixels = 2, 1, 2 // images, channels, pixels
 	isa := kernels.Portable

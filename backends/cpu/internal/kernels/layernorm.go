@@ -1,6 +1,6 @@
 package kernels
 
-// Layer normalisation of the rows i of x[rows, cols], with scale gamma[j] and shift beta[j]:
+// Layer normalization of the rows i of x[rows, cols], with scale gamma[j] and shift beta[j]:
 //
 //	xhat[i,j]  = (x[i,j] - mean[i]) · invstd[i]
 //	y[i,j]     = xhat[i,j] · gamma[j] + beta[j]

@@ -2,7 +2,7 @@ package kernels
 
 import "math"
 
-// Batch normalisation of blocked tensors. For each channel, with sums over the M = images·pixels
+// Batch normalization of blocked tensors. For each channel, with sums over the M = images·pixels
 // values of the channel in a batch:
 //
 //	mean     = Σ x / M
@@ -34,18 +34,18 @@ const (
 	GradPart    = 2 * Block // of NormGradSums: Σg, Σg·(x-mean)
 )
 
-// Affine is a normalisation y = (x-Mean)·Scale + Shift. Its fields are vectors over channels.
+// Affine is a normalization y = (x-Mean)·Scale + Shift. Its fields are vectors over channels.
 type Affine struct{ Mean, Scale, Shift []float32 }
 
-// InputGrad contains the coefficients of the input gradient of a normalisation,
+// InputGrad contains the coefficients of the input gradient of a normalization,
 //
 //	dx = Scale · (dy - MeanGrad - (x-Mean)·Slope)
 //
 // as vectors over channels. [InputGradOf] computes MeanGrad and Slope. With zeros in these two it
-// is the gradient of a normalisation by fixed statistics.
+// is the gradient of a normalization by fixed statistics.
 type InputGrad struct{ Mean, Scale, MeanGrad, Slope []float32 }
 
-// normTable contains the batch normalisation kernels of one instruction set, for one plane. mean,
+// normTable contains the batch normalization kernels of one instruction set, for one plane. mean,
 // scale and the like are the 16 elements of the block of the plane.
 //
 // A sum over the pixels of a plane has two running sums, one of the even and one of the odd pixels,
@@ -155,7 +155,7 @@ func (isa InstructionSet) Normalize(y, x, residual []float32, a Affine, relu boo
 //
 //	Σ g, Σ g·(x-mean)
 //
-// If y is nil, g = dy. Otherwise y is the result of a normalisation with ReLU, and g = dy where y >
+// If y is nil, g = dy. Otherwise y is the result of a normalization with ReLU, and g = dy where y >
 // 0 and 0 elsewhere. Then the slice g, if it is not nil, receives these values: they are the
 // gradient of the residual, and later kernels can read them in place of dy and y. The slice g may
 // be dy.

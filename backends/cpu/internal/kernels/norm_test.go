@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// normShapes are the tensors that normalisation is tested on: images, channels, pixels.
+// normShapes are the tensors that normalization is tested on: images, channels, pixels.
 var normShapes = []struct{ n, c, pixels int }{{1, 16, 1}, {2, 16, 2}, {3, 5, 7}, {4, 33, 12}, {2, 16, 64}, {5, 64, 1}, {2, 20, 67}}
 
-// blockedCase is a random batch, with its normalisation and gradient in float64 by the formulas of
+// blockedCase is a random batch, with its normalization and gradient in float64 by the formulas of
 // norm.go.
 type blockedCase struct {
 	planes                  Planes

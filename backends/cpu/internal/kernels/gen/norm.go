@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// norm emits the batch normalisation kernels of one plane: see normTable in package kernels.
+// norm emits the batch normalization kernels of one plane: see normTable in package kernels.
 func norm(c *build.Context) {
 	widths(c, func(s *simd) {
 		moments(s)
