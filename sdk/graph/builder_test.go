@@ -71,14 +71,14 @@ func TestBuilderMistakes(t *testing.T) {
 		}, "larger than the padded image 5×5"},
 		"conv stride": {func(b *graph.Builder, _, im graph.Node) graph.Node {
 			return b.Conv2D(im, im, graph.ConvAttr{Stride: [2]int{-1, 1}})
-		}, "want a kernel and a stride of 1 or more"},
+		}, "want 1 or more, got kernel"},
 		"conv padding": {func(b *graph.Builder, _, im graph.Node) graph.Node {
 			return b.Conv2D(im, im, graph.ConvAttr{Pad: [4]int{0, -1, 0, 0}})
 		}, "want a padding of 0 or more"},
 		"pool padding": {func(b *graph.Builder, _, im graph.Node) graph.Node {
 			return b.MaxPool(im, graph.PoolAttr{Kernel: [2]int{2, 2}, Pad: [4]int{2, 0, 0, 0}})
 		}, "at most half of the kernel"},
-		"pool without kernel": {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.AvgPool(im, graph.PoolAttr{}) }, "want a kernel and a stride of 1 or more"},
+		"pool without kernel": {func(b *graph.Builder, _, im graph.Node) graph.Node { return b.AvgPool(im, graph.PoolAttr{}) }, "want 1 or more, got kernel"},
 		"reshape":             {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Reshape(x, graph.Of(5)) }, "has 4*N elements"},
 		"reshape rest":        {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Reshape(x, graph.Shape{{}, {C: 3}}) }, "do not divide"},
 		"reshape two rests":   {func(b *graph.Builder, x, _ graph.Node) graph.Node { return b.Reshape(x, graph.Shape{{}, {}}) }, "do not divide"},

@@ -101,7 +101,7 @@ func window(h, w int, k, stride [2]int, pad [4]int) (oh, ow int, err error) {
 		}
 	}
 	if stride[0] < 1 || stride[1] < 1 || k[0] < 1 || k[1] < 1 {
-		return 0, 0, fmt.Errorf("want a kernel and a stride of 1 or more, got %v and %v", k, stride)
+		return 0, 0, fmt.Errorf("want 1 or more, got kernel %v and stride %v", k, stride)
 	}
 	ph, pw := h+pad[0]+pad[1], w+pad[2]+pad[3]
 	if k[0] > ph || k[1] > pw {
