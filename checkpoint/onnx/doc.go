@@ -1,16 +1,19 @@
-// Package onnx writes a network of a checkpoint as an ONNX model, opset 17, for ONNX Runtime and whatever else reads it.
+// Package onnx writes a network of a checkpoint as an ONNX model, opset 17, for ONNX Runtime and
+// other readers of ONNX (https://onnx.ai/onnx/operators).
 //
-// It walks the network's own program "infer": each operation is a row of a table that gives its ONNX nodes, and one without a row, which
-// trains, prunes or draws, is an error that names it. What the program contains comes along, the normalisation of the input above all; the
-// batch stays symbolic. Pruned weights are written dense with their zeros, 16-bit ones as float32. With Fold, batch norms disappear into
-// the convolutions before them.
+// It writes the program "infer" of the network. A table has the ONNX nodes of each operation; an
+// operation that is not in the table, because it trains, prunes or draws, is an error that names it.
+// The model has all that the program has, such as the normalisation of the input, and the size of the
+// batch is symbolic. Pruned weights are dense, with their zeros; weights in 16 bits and quantized ones
+// are float32. [Fold] merges batch norms into the convolutions before them.
 //
-// ONNX leaves open what some operations make of NaN (relu, max, argmax), of a number that an integer cannot hold (cast), and of an index
-// out of range (gather), which cram defines or refuses. Everything else is the same up to rounding: .ci/onnx runs each row in ONNX Runtime
-// beside the reference backend.
+// ONNX does not define what some operations return for NaN (relu, max, argmax), for a number out of
+// the range of an integer (cast), and for an index out of range (gather). cram defines these or
+// returns an error. All other results are equal up to rounding: .ci/onnx runs each row of the table in
+// ONNX Runtime and in the reference backend.
 //
-// A model is a protocol buffer of a dozen message types, whose field numbers stand in this package; weights are streamed behind their
-// headers. Weighed instead and not taken: code generated from onnx.proto, three thousand lines, which holds a copy of the whole model in
-// memory; onnx-go, gonnx and onnx-gomlx, which read models to run them, and write none but what they have read; onnxruntime_go, which runs
-// them through cgo. The encoder of single fields is protowire of google.golang.org/protobuf.
+// A model is a protocol buffer of a dozen message types. Their field numbers are in this package, and
+// protowire of google.golang.org/protobuf encodes single fields, so weights are streamed after their
+// headers. Code generated from onnx.proto is three thousand lines and holds the whole model in memory.
+// onnx-go, gonnx and onnx-gomlx read models and run them; onnxruntime_go needs cgo.
 package onnx

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,22 +21,22 @@ type attr struct {
 	value any // int64, float32 or []int64
 }
 
-// An exporter turns a program into nodes and initializers. Values are known by name.
+// An exporter translates a program to nodes and initializers. In ONNX a value has a name.
 type exporter struct {
 	p            *graph.Program
 	tensors      map[string]array.Value
 	names        map[graph.ID]string
-	constant     map[graph.ID]initializer // values known without a run
-	taken        map[string]bool
+	constant     map[graph.ID]initializer // values that do not depend on inputs
+	taken        map[string]bool          // names
 	nodes        []node
 	initializers []initializer
 }
 
-// export walks the instructions that the outputs need.
+// export translates the instructions that the outputs depend on.
 func export(m Model) (*exporter, error) {
 	p := m.Program
 	if p == nil || len(p.Updates) > 0 || len(p.Outputs) == 0 {
-		return nil, fmt.Errorf("want a program that only infers")
+		return nil, errors.New("want a program that only infers, with outputs and without updates")
 	}
 	if err := p.Verify(); err != nil {
 		return nil, err
@@ -51,11 +52,11 @@ func export(m Model) (*exporter, error) {
 		}
 		row, ok := rows[i.Op]
 		if !ok {
-			return nil, fmt.Errorf("operation %s at %%%d has no form in ONNX here: leave it out of what is exported, or serve the network with cram", i.Op, i.Out[0])
+			return nil, fmt.Errorf("operation %s at %%%d has no ONNX nodes in the table: export a program without it, or serve the network with cram", i.Op, i.Out[0])
 		}
 		for k, id := range i.Out {
 			if k > 0 && live[id] {
-				return nil, fmt.Errorf("operation %s at %%%d: its result %d is used, and only the first has a form in ONNX here", i.Op, i.Out[0], k)
+				return nil, fmt.Errorf("operation %s at %%%d: its result %d is used, and only the first one can be exported", i.Op, i.Out[0], k)
 			}
 		}
 		if err := row(e, i); err != nil {
@@ -68,7 +69,7 @@ func export(m Model) (*exporter, error) {
 	return e, nil
 }
 
-// needed reports for every value whether the outputs depend on it.
+// needed reports for each value whether an output depends on it.
 func needed(p *graph.Program) []bool {
 	live := make([]bool, len(p.Types))
 	for _, out := range p.Outputs {
@@ -84,7 +85,7 @@ func needed(p *graph.Program) []bool {
 	return live
 }
 
-// fresh returns a name that nothing else has.
+// fresh returns want, or want with a number if something else has that name.
 func (e *exporter) fresh(want string) string {
 	name := want
 	for k := 1; e.taken[name]; k++ {
@@ -94,7 +95,7 @@ func (e *exporter) fresh(want string) string {
 	return name
 }
 
-// use returns the name of a value, making a constant an initializer the first time.
+// use returns the name of a value. The first use of a constant makes it an initializer.
 func (e *exporter) use(id graph.ID) string {
 	if name, ok := e.names[id]; ok {
 		return name
@@ -111,7 +112,7 @@ func (e *exporter) add(c initializer) string {
 	return c.name
 }
 
-// emit appends a node for the first result of i. Further operands are names.
+// emit appends a node with the operands in, whose result is the first result of i.
 func (e *exporter) emit(i graph.Instr, op string, in []string, attrs ...attr) {
 	e.names[i.Out[0]] = e.node(fmt.Sprintf("%s_%d", i.Op, i.Out[0]), op, in, attrs...)
 }
@@ -134,7 +135,7 @@ func (e *exporter) operands(i graph.Instr) []string {
 // ints makes a constant vector of int64, at least one.
 func (e *exporter) ints(values ...int64) string {
 	t, err := array.FromI64(values)
-	if err != nil { // never: none of the callers has an empty vector
+	if err != nil { // cannot be: no caller passes an empty vector
 		return ""
 	}
 	return e.add(initializer{"ints", t.Dims, array.DenseValue(t)})
@@ -146,7 +147,7 @@ func (e *exporter) number(d array.DType, x float64) (string, error) {
 	return e.add(initializer{"number", nil, array.DenseValue(t)}), err
 }
 
-// filled returns a tensor whose every element is x.
+// filled returns a tensor whose elements are all x.
 func filled(d array.DType, x float64, dims ...int) (array.Tensor, error) {
 	t, err := array.New(d, dims...)
 	switch d {

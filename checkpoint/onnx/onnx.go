@@ -11,22 +11,27 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// opset is the version of ONNX's operators that models are written for, and irVersion that of the file.
+// opset is the version of ONNX's operators that a model uses, irVersion the version of the file format.
 const (
 	opset     = 17
 	irVersion = 8
 )
 
-// A Model is what Write writes: a program that only infers, and a value for each of its slots.
+// A Model is a network to write.
 type Model struct {
-	Name     string // "": cram
-	Program  *graph.Program
-	Tensors  map[string]array.Value // float ones may be stored in 16 bits
+	// Name is the name of the graph. "" means "cram".
+	Name string
+	// Program is what the model computes. It has outputs and no updates.
+	Program *graph.Program
+	// Tensors has the value of each slot of Program. Values of slots of type F32 may be F16, BF16 or
+	// quantized.
+	Tensors map[string]array.Value
+	// Metadata becomes the metadata of the model. nil means none.
 	Metadata map[string]string
 }
 
-// Write writes m, one weight in memory at a time. It is an error if the program has an operation that ONNX lacks, writes a slot,
-// or a tensor does not fit.
+// Write writes m. It holds one decoded weight in memory at a time. It returns an error if Program has
+// an update or an operation that cannot be exported, or if a tensor is missing or does not fit.
 func Write(w io.Writer, m Model) error {
 	e, err := export(m)
 	if err != nil {
@@ -89,7 +94,8 @@ func (e *exporter) graphHead(m Model) message {
 	return g
 }
 
-// An initializer is a constant of the model: a weight, decoded when it is written, or a number of the program.
+// An initializer is a constant of the model: a weight, which is decoded when it is written, or a number
+// of the program.
 type initializer struct {
 	name  string
 	dims  []int
@@ -104,7 +110,7 @@ func (t initializer) dtype() array.DType {
 	return t.value.DType
 }
 
-// bytes is the size of data: a byte for each bit.
+// bytes is the length of data. A bit takes a byte.
 func (t initializer) bytes() int {
 	if t.dtype() == array.Bit {
 		return t.value.Len()

@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A message is a protocol buffer under construction. Field numbers below are those of ONNX's IR version 8.
+// A message is a protocol buffer, to which its methods append. The field numbers below are those of
+// ONNX's IR version 8 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 type message []byte
 
 func (m *message) int(field protowire.Number, v int64) {
@@ -26,7 +27,7 @@ func (m *message) bytes(field protowire.Number, b []byte) {
 
 func (m *message) string(field protowire.Number, s string) { m.bytes(field, []byte(s)) }
 
-// begin announces n bytes of content that the caller writes behind m.
+// begin appends the header of a field of n bytes, which the caller writes after m.
 func (m *message) begin(field protowire.Number, n int) {
 	*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.BytesType), uint64(n))
 }
@@ -83,7 +84,7 @@ func (n node) encode() message {
 	return m
 }
 
-// port encodes the ValueInfoProto of an input or output. Symbolic extents keep their names.
+// port encodes the ValueInfoProto of an input or output. Symbolic dimensions have their names.
 func port(name string, t graph.Type) message {
 	const infoName, infoType, tensorType, elemType, tensorShape, shapeDim, dimValue, dimParam = 1, 2, 1, 1, 2, 1, 1, 2
 	var dims message
@@ -105,7 +106,7 @@ func port(name string, t graph.Type) message {
 	return info
 }
 
-// tensorHeader encodes a TensorProto up to its raw data, which has n bytes and follows.
+// tensorHeader encodes a TensorProto up to its raw data, n bytes that follow.
 func tensorHeader(name string, d array.DType, dims []int, n int) message {
 	const dimsField, typeField, nameField, rawField = 1, 2, 8, 9
 	var m message

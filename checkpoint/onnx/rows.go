@@ -10,9 +10,10 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A row emits the nodes of one instruction.
+// A row appends the nodes of one instruction.
 type row func(e *exporter, i graph.Instr) error
 
+// rows is the table of the operations that can be exported.
 var rows = map[graph.Op]row{
 	graph.OpInput: input,
 	graph.OpSlot:  slot,
@@ -45,10 +46,10 @@ var rows = map[graph.Op]row{
 	graph.OpSoftmax:        named("Softmax"), // over the last axis by default
 	graph.OpBatchNormInfer: batchNorm,
 	graph.OpLayerNorm:      layerNorm,
-	graph.OpMask:           keep,
+	graph.OpMask:           mask,
 }
 
-// named is an operation that ONNX has under another name.
+// named is an operation that is one node without attributes.
 func named(op string) row {
 	return func(e *exporter, i graph.Instr) error {
 		e.emit(i, op, e.operands(i))
@@ -104,7 +105,7 @@ func slot(e *exporter, i graph.Instr) error {
 	return v.Check()
 }
 
-// constant is a scalar where its shape is symbolic and whatever reads it repeats it.
+// constant makes a constant, of one element if the shape is symbolic and all its readers broadcast.
 func constant(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.ConstAttr)
 	dims, fixed := a.Shape.Dims()
@@ -160,7 +161,7 @@ func conv(e *exporter, i graph.Instr) error {
 
 func strides(s [2]int) attr { return attr{"strides", []int64{int64(s[0]), int64(s[1])}} }
 
-// pads reorders top, bottom, left, right as ONNX has it: all begins, then all ends.
+// pads has top, bottom, left, right in ONNX's order: top, left, bottom, right.
 func pads(p [4]int) attr {
 	return attr{"pads", []int64{int64(p[0]), int64(p[2]), int64(p[1]), int64(p[3])}}
 }
@@ -177,8 +178,8 @@ func pool(op string) row {
 	}
 }
 
-// extents returns a shape for Reshape, where one extent may be left to be found.
-func extents(s graph.Shape) ([]int64, error) {
+// reshaped returns a shape for ONNX's Reshape, which computes at most one dimension, written as -1.
+func reshaped(s graph.Shape) ([]int64, error) {
 	out, open := make([]int64, len(s)), 0
 	for k, d := range s {
 		out[k] = int64(d.C)
@@ -188,12 +189,12 @@ func extents(s graph.Shape) ([]int64, error) {
 		}
 	}
 	if open > 1 {
-		return nil, fmt.Errorf("shape %v has more than one symbolic extent", s)
+		return nil, fmt.Errorf("shape %v has more than one symbolic dimension", s)
 	}
 	return out, nil
 }
 
-// reshape of a constant is the constant under other extents.
+// reshape of a constant is the constant with other dimensions.
 func reshape(e *exporter, i graph.Instr) error {
 	s := i.Attr.(graph.ReshapeAttr).Shape
 	if c, ok := e.constant[i.In[0]]; ok {
@@ -205,7 +206,7 @@ func reshape(e *exporter, i graph.Instr) error {
 		e.emit(i, "Squeeze", e.operands(i))
 		return nil
 	}
-	dims, err := extents(s)
+	dims, err := reshaped(s)
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,7 @@ func wide(v []int) []int64 {
 	return out
 }
 
-// broadcast is nothing where whoever reads the value repeats it by itself.
+// broadcast adds no node if all readers of the value broadcast it themselves.
 func broadcast(e *exporter, i graph.Instr) error {
 	if e.repeats(i.Out[0]) {
 		if c, ok := e.constant[i.In[0]]; ok {
@@ -247,9 +248,9 @@ func broadcast(e *exporter, i graph.Instr) error {
 	return err
 }
 
-// shape makes a vector of extents; symbolic ones are those of an input at run time.
+// shape returns the name of a vector with the dimensions of s. A symbolic one is read from an input.
 func (e *exporter) shape(s graph.Shape) (string, error) {
-	extents, fixed := make([]string, len(s)), make([]int64, len(s))
+	dims, fixed := make([]string, len(s)), make([]int64, len(s))
 	symbolic := false
 	for k, d := range s {
 		if fixed[k] = int64(d.C); d.Fixed() {
@@ -258,26 +259,27 @@ func (e *exporter) shape(s graph.Shape) (string, error) {
 		symbolic = true
 		for _, in := range e.p.Inputs {
 			if ax := slices.Index(e.p.Types[in.ID].Shape, d); ax >= 0 {
-				extents[k] = e.node("extent", "Gather", []string{e.node("shape", "Shape", []string{e.use(in.ID)}), e.ints(int64(ax))})
+				dims[k] = e.node("dim", "Gather", []string{e.node("shape", "Shape", []string{e.use(in.ID)}), e.ints(int64(ax))})
 				break
 			}
 		}
-		if extents[k] == "" {
-			return "", fmt.Errorf("shape %v: no input has the extent %v", s, d)
+		if dims[k] == "" {
+			return "", fmt.Errorf("shape %v: no input has the dimension %v", s, d)
 		}
 	}
 	if !symbolic {
 		return e.ints(fixed...), nil
 	}
-	for k := range extents {
-		if extents[k] == "" {
-			extents[k] = e.ints(fixed[k])
+	for k := range dims {
+		if dims[k] == "" {
+			dims[k] = e.ints(fixed[k])
 		}
 	}
-	return e.node("shape", "Concat", extents, attr{"axis", int64(0)}), nil
+	return e.node("shape", "Concat", dims, attr{"axis", int64(0)}), nil
 }
 
-// repeats reports whether every reader of a repeated value is an operation of two operands whose other one has the full shape.
+// repeats reports whether all readers of a value broadcast it: each is an operation of two operands,
+// and the other operand has the full shape.
 func (e *exporter) repeats(id graph.ID) bool {
 	for _, i := range e.p.Code {
 		if !slices.Contains(i.In, id) {
@@ -331,13 +333,13 @@ func slice(e *exporter, i graph.Instr) error {
 func pad(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.PadAttr)
 	if slices.ContainsFunc(a.Inner, func(n int) bool { return n != 0 }) {
-		return fmt.Errorf("zeros between neighbours, %v", a.Inner)
+		return fmt.Errorf("want no zeros between neighbours, got %v", a.Inner)
 	}
 	e.emit(i, "Pad", append(e.operands(i), e.ints(append(wide(a.Lo), wide(a.Hi)...)...)))
 	return nil
 }
 
-// concat of constants along the first axis is a constant: so the means of the input's channels become one tensor.
+// concat of constants along the first axis is a constant, such as the means of the input's channels.
 func concat(e *exporter, i graph.Instr) error {
 	axis := i.Attr.(graph.ConcatAttr).Axis
 	var parts [][]byte
@@ -358,14 +360,14 @@ func concat(e *exporter, i graph.Instr) error {
 
 func sum(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.ReduceAttr)
-	if len(a.Axes) == 0 { // which to ONNX means all
+	if len(a.Axes) == 0 { // in ONNX no axes are all axes
 		return named("Identity")(e, i)
 	}
 	e.emit(i, "ReduceSum", append(e.operands(i), e.ints(wide(a.Axes)...)), attr{"keepdims", flag(a.KeepDims)})
 	return nil
 }
 
-// reduceMax has its axes in an attribute before opset 18.
+// reduceMax has its axes in an attribute, as ONNX wants before opset 18.
 func reduceMax(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.ReduceAttr)
 	if len(a.Axes) == 0 {
@@ -375,14 +377,14 @@ func reduceMax(e *exporter, i graph.Instr) error {
 	return nil
 }
 
-// argMax gives int64 in ONNX.
+// argMax casts the result of ONNX's ArgMax, which is int64.
 func argMax(e *exporter, i graph.Instr) error {
 	index := e.node("index", "ArgMax", e.operands(i), attr{"axis", int64(-1)}, attr{"keepdims", int64(0)})
 	e.emit(i, "Cast", []string{index}, attr{"to", dataTypes[array.I32]})
 	return nil
 }
 
-// count is a constant unless an extent is symbolic.
+// count is a constant unless a dimension is symbolic.
 func count(e *exporter, i graph.Instr) error {
 	x, axes := e.p.Types[i.In[0]], i.Attr.(graph.ReduceAttr).Axes
 	n, fixed := 1, true
@@ -394,8 +396,8 @@ func count(e *exporter, i graph.Instr) error {
 		e.constant[i.Out[0]] = initializer{"count", nil, array.DenseValue(t)}
 		return err
 	}
-	extents := e.node("extents", "Gather", []string{e.node("shape", "Shape", e.operands(i)), e.ints(wide(axes)...)})
-	e.emit(i, "Cast", []string{e.node("product", "ReduceProd", []string{extents}, attr{"keepdims", int64(0)})}, attr{"to", dataTypes[x.DType]})
+	dims := e.node("dims", "Gather", []string{e.node("shape", "Shape", e.operands(i)), e.ints(wide(axes)...)})
+	e.emit(i, "Cast", []string{e.node("product", "ReduceProd", []string{dims}, attr{"keepdims", int64(0)})}, attr{"to", dataTypes[x.DType]})
 	return nil
 }
 
@@ -411,7 +413,7 @@ func layerNorm(e *exporter, i graph.Instr) error {
 
 func epsilon(i graph.Instr) attr { return attr{"epsilon", float32(i.Attr.(graph.NormAttr).Eps)} }
 
-func keep(e *exporter, i graph.Instr) error {
+func mask(e *exporter, i graph.Instr) error {
 	zero, err := e.number(e.p.Types[i.In[0]].DType, 0)
 	in := e.operands(i)
 	e.emit(i, "Where", []string{in[1], in[0], zero})

@@ -28,7 +28,7 @@ type rowCase struct {
 // An operand is a tensor of numbers that f makes of numbers spread evenly over (-1, 1).
 type operand struct {
 	dtype array.DType
-	batch bool // the first extent is symbolic
+	batch bool // the first dimension is symbolic
 	dims  []int
 	f     func(u float64) float64
 }
@@ -177,8 +177,9 @@ func TestRefusesOthers(t *testing.T) {
 	}
 }
 
-// TestExtentOfOneInput: an extent that several inputs have is taken from one of them, and no node is left over.
-func TestExtentOfOneInput(t *testing.T) {
+// TestDimensionOfOneInput holds that a dimension of several inputs is read from one of them, and that
+// no node is left over.
+func TestDimensionOfOneInput(t *testing.T) {
 	b := graph.NewBuilder()
 	x, z := b.Input("x", array.F32, graph.Batch(3)), b.Input("z", array.F32, graph.Batch(3))
 	b.Output("y", b.Concat(1, x, b.ConstLike(x, 1), z))
