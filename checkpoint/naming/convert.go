@@ -11,20 +11,27 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A Source is a file of tensors, such as *safetensors.File. It leaves what Tensor returns to the caller.
+// A Source is a file of tensors, such as *safetensors.File. The caller owns the result of Tensor.
 type Source interface {
 	Names() []string
 	Tensor(name string) (array.Tensor, error)
 }
 
-// A Report says how names of a file fit a network.
+// A Report compares the tensors of a file with the weights of a network.
 type Report struct {
-	Library    string    `json:"library"`
-	Family     string    `json:"family,omitempty"`
-	Prefix     string    `json:"prefix,omitempty"`  // taken off every name
-	Tensors    int       `json:"tensors"`           // that the network wants
-	Widened    []string  `json:"widened,omitempty"` // stored in 16 bits, float32 now
-	LeftOut    []string  `json:"left_out,omitempty"`
+	// Library and Family are those of the table that matched the most names, such as
+	// "transformers" and "ResNet". An empty Family means any.
+	Library string `json:"library"`
+	Family  string `json:"family,omitempty"`
+	// Prefix was removed from all names of the file.
+	Prefix string `json:"prefix,omitempty"`
+	// Tensors is the number of weights of the network.
+	Tensors int `json:"tensors"`
+	// Widened are the weights that the file stores in 16 bits.
+	Widened []string `json:"widened,omitempty"`
+	// LeftOut are tensors of the file that are not weights.
+	LeftOut []string `json:"left_out,omitempty"`
+	// Missing, Unexpected and Unfit are what is wrong with the file. All empty: nothing is.
 	Missing    []Missing `json:"missing,omitempty"`
 	Unexpected []string  `json:"unexpected,omitempty"`
 	Unfit      []Unfit   `json:"unfit,omitempty"`
@@ -32,19 +39,19 @@ type Report struct {
 
 // Missing is a weight that the file lacks.
 type Missing struct {
-	Name   string `json:"name"`   // ours
-	Theirs string `json:"theirs"` // what the file would call it
+	Name   string `json:"name"`   // in the network
+	Theirs string `json:"theirs"` // in the file
 }
 
-// Unfit is a weight of another shape or type than the network's.
+// Unfit is a weight of the file with a wrong shape or dtype.
 type Unfit struct {
 	Name   string `json:"name"`
 	Theirs string `json:"theirs"`
-	Want   []int  `json:"want"` // in our layout
+	Want   []int  `json:"want"` // the dimensions in the network
 	Why    string `json:"why"`
 }
 
-// plain returns a name as it is, or quoted where a line with it could be taken for others: a file names its tensors as it likes.
+// plain returns a name without quotes if it has only printable characters and no space.
 func plain(name string) string {
 	if quoted := strconv.Quote(name); quoted[1:len(quoted)-1] != name || strings.Contains(name, " ") || name == "" {
 		return quoted
@@ -52,37 +59,39 @@ func plain(name string) string {
 	return name
 }
 
-// Err returns an error that lists everything that does not fit, or nil. Names that could mislead stand in quotes.
+// Err returns an error that lists everything that is wrong, or nil. It quotes names that have spaces
+// or characters that are not printable.
 func (r Report) Err() error {
-	var wrong []error
+	var wrong []string
 	for _, m := range r.Missing {
 		if m.Name == m.Theirs {
-			wrong = append(wrong, fmt.Errorf("%s is missing", plain(m.Name)))
+			wrong = append(wrong, fmt.Sprintf("%s is missing", plain(m.Name)))
 		} else {
-			wrong = append(wrong, fmt.Errorf("%s is missing (here: %s)", plain(m.Theirs), plain(m.Name)))
+			wrong = append(wrong, fmt.Sprintf("%s is missing (here: %s)", plain(m.Theirs), plain(m.Name)))
 		}
 	}
 	for _, name := range r.Unexpected {
-		wrong = append(wrong, fmt.Errorf("%s is unexpected", plain(name)))
+		wrong = append(wrong, fmt.Sprintf("%s is unexpected", plain(name)))
 	}
 	for _, u := range r.Unfit {
-		wrong = append(wrong, fmt.Errorf("%s: %s (here: %s %v)", plain(u.Theirs), u.Why, plain(u.Name), u.Want))
+		wrong = append(wrong, fmt.Sprintf("%s: %s (here: %s %v)", plain(u.Theirs), u.Why, plain(u.Name), u.Want))
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("naming: %d names do not fit, read by the names of %s: %w", len(wrong), r.Library, errors.Join(wrong...))
+	return fmt.Errorf("naming: %d names do not fit those of %s: %s", len(wrong), r.Library, strings.Join(wrong, "; "))
 }
 
-// Convert reads the weights that a network wants, our names with their extents, from a file of some library, in our layout and as
-// float32. It takes the table of [Tables] that finds the most of them. Unless all are there, of the right shape, and nothing else is, the
-// report lists what is wrong and no weights are returned; the error is for files that cannot be read.
+// Convert reads the weights of a network from a file of another library, and returns them as float32
+// in cram's layout. want has the names and dimensions of the weights. Convert uses the table that
+// matches the most names. If the file does not have exactly these weights, Convert returns no weights
+// and a Report that lists what is wrong. The error is for files that cannot be read.
 func Convert(want map[string][]int, from Source) (map[string]array.Tensor, Report, error) {
 	var r Report
 	if from == nil {
-		return nil, r, errors.New("naming: the source is nil; give an open file, for example of package safetensors")
+		return nil, r, errors.New("naming: want a Source, such as a file of package safetensors, got nil")
 	}
-	have := map[string]string{} // the file's name, by the name without prefix
+	have := map[string]string{} // names of the file by the same without prefix
 	names := from.Names()
 	r.Prefix = commonPrefix(names)
 	for _, name := range names {
@@ -93,7 +102,7 @@ func Convert(want map[string][]int, from Source) (map[string]array.Tensor, Repor
 		have[strings.TrimPrefix(name, r.Prefix)] = name
 	}
 	table := choose(want, have)
-	r.Library, r.Family, r.Tensors = table.Library, table.Family, len(want)
+	r.Library, r.Family, r.Tensors = table.library, table.family, len(want)
 
 	weights, used := map[string]array.Tensor{}, map[string]bool{}
 	for _, ours := range slices.Sorted(maps.Keys(want)) {
@@ -139,11 +148,11 @@ func commonPrefix(names []string) string {
 	return ""
 }
 
-// choose returns the first of the tables that find the most wanted names.
-func choose(want map[string][]int, have map[string]string) Table {
-	var best Table
+// choose returns the first of the tables that match the most wanted names.
+func choose(want map[string][]int, have map[string]string) table {
+	var best table
 	most := -1
-	for _, t := range Tables() {
+	for _, t := range tables() {
 		found := 0
 		for ours := range want {
 			if theirs, _, ok := t.theirs(ours); ok && have[theirs] != "" {
@@ -157,8 +166,8 @@ func choose(want map[string][]int, have map[string]string) Table {
 	return best
 }
 
-// ours returns t in our layout, as float32 of the wanted extents.
-func (l Layout) ours(t array.Tensor, want []int) (array.Tensor, error) {
+// ours returns t in cram's layout, as float32 with the wanted dimensions.
+func (l layout) ours(t array.Tensor, want []int) (array.Tensor, error) {
 	theirs := l.theirs(t.Dims)
 	if theirs == nil || !slices.Equal(l.squeezed(theirs, want), want) {
 		return t, fmt.Errorf("has shape %v", t.Dims)
@@ -166,48 +175,48 @@ func (l Layout) ours(t array.Tensor, want []int) (array.Tensor, error) {
 	if t.DType != array.F32 {
 		v, err := array.DenseValue(t).Cast(array.F32)
 		if err != nil {
-			return t, fmt.Errorf("has type %v; want f32, f16 or bf16", t.DType)
+			return t, fmt.Errorf("want dtype f32, f16 or bf16, got %v", t.DType)
 		}
 		if t, err = v.Decode(); err != nil {
 			return t, err
 		}
 	}
 	switch l {
-	case HWIO:
+	case hwio:
 		return permuted(t, [4]int{3, 2, 0, 1}, want)
-	case HWC:
+	case hwc:
 		return permuted(t, [4]int{2, 3, 0, 1}, want)
 	}
 	t.Dims = slices.Clone(want)
 	return t, nil
 }
 
-// theirs returns the extents dims in our order of axes, or nil.
-func (l Layout) theirs(dims []int) []int {
+// theirs returns dims in cram's order of axes, or nil.
+func (l layout) theirs(dims []int) []int {
 	switch {
-	case l == AsIs:
+	case l == asIs:
 		return dims
 	case len(dims) != 4:
 		return nil
-	case l == HWIO:
+	case l == hwio:
 		return []int{dims[3], dims[2], dims[0], dims[1]}
-	case l == HWC && dims[3] == 1:
+	case l == hwc && dims[3] == 1:
 		return []int{dims[2], 1, dims[0], dims[1]}
-	case l == Flattened:
+	case l == flattened:
 		return []int{dims[0], dims[1] * dims[2] * dims[3]}
 	}
 	return nil
 }
 
-// squeezed drops the window of a 1×1 kernel where a matrix is wanted.
-func (l Layout) squeezed(dims, want []int) []int {
-	if l == HWIO && len(want) == 2 && dims[2] == 1 && dims[3] == 1 {
+// squeezed removes the last two axes of a 1×1 kernel if a matrix is wanted.
+func (l layout) squeezed(dims, want []int) []int {
+	if l == hwio && len(want) == 2 && dims[2] == 1 && dims[3] == 1 {
 		return dims[:2]
 	}
 	return dims
 }
 
-// permuted returns y with y.shape[i] = x.shape[perm[i]], under the extents dims.
+// permuted returns y with y.shape[i] = x.shape[perm[i]], reshaped to dims.
 func permuted(x array.Tensor, perm [4]int, dims []int) (array.Tensor, error) {
 	y, err := array.New(array.F32, dims...)
 	if err != nil {

@@ -10,21 +10,6 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Some libraries name a family of networks in a way of their own; here the first rule of each.
-func ExampleTables() {
-	for _, t := range naming.Tables() {
-		rule := t.Rules[0]
-		fmt.Printf("%-12s  %-12s  %s is %s\n", t.Library, t.Family, rule.Ours, rule.Theirs)
-	}
-	// Output:
-	// PyTorch                     * is *
-	// transformers  ResNet        conv1.* is resnet.embedder.embedder.convolution.*
-	// timm          VGG           features.* is features.*
-	// transformers  MobileNet v1  conv1.* is mobilenet_v1.conv_stem.convolution.*
-	// keras 2       MobileNet v1  conv_dw_{i}.weight is conv_dw_{i}/depthwise_kernel
-	// keras 3       MobileNet v1  conv_dw_{i}.weight is conv_dw_{i}/kernel
-}
-
 func ExampleConvert() {
 	bias, err := array.FromF32([]float32{1, 2})
 	if err != nil {
@@ -51,5 +36,5 @@ func ExampleConvert() {
 	// Output:
 	// transformers [1 2] <nil>
 	// <nil>
-	// naming: 1 names do not fit, read by the names of transformers: classifier.1.weight is missing (here: fc.weight)
+	// naming: 1 names do not fit those of transformers: classifier.1.weight is missing (here: fc.weight)
 }

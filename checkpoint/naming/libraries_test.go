@@ -15,11 +15,12 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// listed is a file of zeros under the names and shapes of one of testdata's lists, which testdata/names.py writes.
+// listed is a file of zeros with the names and shapes of a list in testdata. testdata/names.py writes
+// the lists.
 type listed struct {
 	names []string
 	dims  map[string][]int
-	zeros []float32 // that all tensors share, as VGG's would be half a gigabyte
+	zeros []float32 // of all tensors: those of VGG would take half a gigabyte
 }
 
 func (l listed) Names() []string { return l.names }
@@ -57,9 +58,10 @@ func readList(t *testing.T, path string, zeros []float32) listed {
 	return l
 }
 
-// TestLibraries imports what the libraries of today save, by the names and shapes of testdata: all of it, and nothing else.
+// TestLibraries converts the names and shapes in testdata, which the libraries save: all of them and
+// nothing else.
 func TestLibraries(t *testing.T) {
-	// By whose table, where it is not the library's own: torchvision's names, and those of timm's ResNet, are PyTorch's.
+	// The library of the table where it has another name.
 	tables := map[string]string{"timm-resnet18": "PyTorch", "timm-resnet50": "PyTorch", "torchvision-resnet18": "PyTorch", "torchvision-resnet50": "PyTorch",
 		"torchvision-vgg16-bn": "PyTorch", "keras-mobilenet_v1_0.75": "keras 3"}
 	files, err := filepath.Glob("testdata/*.txt")

@@ -35,7 +35,7 @@ func counting(t *testing.T, dims ...int) array.Tensor {
 	return x
 }
 
-// TestNames spells some names out; TestLibraries holds the tables against all.
+// TestNames holds some names of each table; TestLibraries has all.
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ library, family, ours, theirs string }{
 		{"PyTorch", "", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
@@ -56,8 +56,8 @@ func TestNames(t *testing.T) {
 		{"keras 2", "MobileNet v1", "conv1_bn.running_mean", "conv1_bn/moving_mean"},
 		{"keras 2", "MobileNet v1", "conv_preds.bias", "conv_preds/bias"},
 	} {
-		i := slices.IndexFunc(Tables(), func(t Table) bool { return t.Library == c.library && t.Family == c.family })
-		if got, _, _ := Tables()[i].theirs(c.ours); got != c.theirs {
+		i := slices.IndexFunc(tables(), func(t table) bool { return t.library == c.library && t.family == c.family })
+		if got, _, _ := tables()[i].theirs(c.ours); got != c.theirs {
 			t.Errorf("%s %s: %s is %q, want %q", c.library, c.family, c.ours, got, c.theirs)
 		}
 	}
@@ -87,7 +87,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// TestHostileNames: a name of a file can forge no line of the report.
+// TestHostileNames holds that the report quotes a name of a file that looks like a part of it.
 func TestHostileNames(t *testing.T) {
 	x := counting(t, 1)
 	r := Report{
@@ -95,10 +95,10 @@ func TestHostileNames(t *testing.T) {
 		Unfit: []Unfit{{"fc.bias", "e\r\x1b[2J", []int{3}, "has shape [4]"}}, Missing: []Missing{{"f", "g\nh"}},
 	}
 	want := strings.Join([]string{
-		`naming: 8 names do not fit, read by the names of PyTorch: "g\nh" is missing (here: f)`, `"a\nfc.bias is missing" is unexpected`,
+		`naming: 8 names do not fit those of PyTorch: "g\nh" is missing (here: f)`, `"a\nfc.bias is missing" is unexpected`,
 		`"b\u202egnp" is unexpected`, `"c is missing" is unexpected`, `"d\"" is unexpected`, `"" is unexpected`, `θ.weight is unexpected`,
 		`"e\r\x1b[2J": has shape [4] (here: fc.bias [3])`,
-	}, "\n")
+	}, "; ")
 	if got := r.Err().Error(); got != want {
 		t.Errorf("the report says\n%s\nwant\n%s", got, want)
 	}
@@ -107,7 +107,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestStrict lists all that is wrong in one report, by the file's own names.
+// TestStrict holds that the report lists everything that is wrong, with the names of the file.
 func TestStrict(t *testing.T) {
 	half, err := array.DenseValue(counting(t, 2)).Cast(array.F16)
 	if err != nil {
@@ -150,7 +150,7 @@ func TestStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	from["module.classifier.1.bias"] = integers
-	if _, r, _ = Convert(want, from); r.Err() == nil || !strings.Contains(r.Err().Error(), "has type i32") {
+	if _, r, _ = Convert(want, from); r.Err() == nil || !strings.Contains(r.Err().Error(), "want dtype f32, f16 or bf16, got i32") {
 		t.Error(r.Err())
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// theirs returns the name that the table's library gives our name, by the first rule that matches.
-func (t Table) theirs(ours string) (name string, l Layout, ok bool) {
-	for _, r := range t.Rules {
+// theirs returns the library's name and layout for a name of cram.
+func (t table) theirs(ours string) (name string, l layout, ok bool) {
+	for _, r := range t.rules {
 		if m := r.pattern().FindStringSubmatch(ours); m != nil {
-			return r.fill(m), r.Layout, true
+			return r.fill(m), r.layout, true
 		}
 	}
 	return "", 0, false
@@ -19,18 +19,19 @@ func (t Table) theirs(ours string) (name string, l Layout, ok bool) {
 
 var variable = regexp.MustCompile(`\\\{([a-z])\\\}`)
 
-// pattern returns Ours as a regular expression with a named group for every variable; the star's is "star".
-func (r Rule) pattern() *regexp.Regexp {
-	expr := variable.ReplaceAllString(regexp.QuoteMeta(r.Ours), `(?P<$1>[0-9]+)`)
+// pattern returns ours as a regular expression with a named group for each variable; that of the star
+// is "star".
+func (r rule) pattern() *regexp.Regexp {
+	expr := variable.ReplaceAllString(regexp.QuoteMeta(r.ours), `(?P<$1>[0-9]+)`)
 	return regexp.MustCompile("^" + strings.Replace(expr, `\*`, `(?P<star>.+)`, 1) + "$")
 }
 
 var term = regexp.MustCompile(`\{(\d*)([a-z])([+-]\d+)?\}`)
 
-// fill returns Theirs with what pattern matched.
-func (r Rule) fill(match []string) string {
+// fill returns theirs with the variables of a match of pattern.
+func (r rule) fill(match []string) string {
 	p := r.pattern()
-	name := term.ReplaceAllStringFunc(r.Theirs, func(text string) string {
+	name := term.ReplaceAllStringFunc(r.theirs, func(text string) string {
 		m := term.FindStringSubmatch(text)
 		factor, shift := 1, 0
 		if m[1] != "" {

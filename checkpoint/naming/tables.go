@@ -1,78 +1,79 @@
 package naming
 
-// A Layout says how a tensor is stored elsewhere.
-type Layout uint8
+// A layout states how a library stores a tensor.
+type layout uint8
 
-// The layouts.
+// The layouts. o, i, h and w are output channels, input channels, height and width of a kernel, and
+// c is the channels of a depthwise convolution.
 const (
-	AsIs      Layout = iota
-	HWIO             // a kernel [H W I O], where ours is [O I H W], or [O I] for H = W = 1
-	HWC              // a depthwise kernel [H W C 1], where ours is [C 1 H W]
-	Flattened        // a kernel [O I H W] that covers its whole input, where ours is linear: [O I·H·W]
+	asIs      layout = iota
+	hwio             // a kernel [H W I O], where ours is [O I H W], or [O I] for H = W = 1
+	hwc              // a depthwise kernel [H W C 1], where ours is [C 1 H W]
+	flattened        // a kernel [O I H W] that covers its whole input, where ours is linear: [O I·H·W]
 )
 
-// A Rule gives the names that match Ours their names and layout elsewhere.
-type Rule struct {
-	Ours, Theirs string
-	Layout       Layout
+// A rule gives names of cram that match ours the library's name and layout.
+type rule struct {
+	ours, theirs string
+	layout       layout
 }
 
-// A Table is how one library names the weights of one family of networks.
-type Table struct {
-	Library string
-	Family  string // "": any
-	Rules   []Rule
+// A table has the names of one library for one family of networks.
+type table struct {
+	library string
+	family  string // "": any
+	rules   []rule
 }
 
-// Tables returns all tables, in the order in which they are preferred.
-func Tables() []Table {
-	return []Table{
-		{"PyTorch", "", []Rule{{"*", "*", AsIs}}}, // names as PyTorch's users know them: torchvision's and timm's ResNet, and cram's own
-		{"transformers", "ResNet", []Rule{
-			{"conv1.*", "resnet.embedder.embedder.convolution.*", AsIs},
-			{"bn1.*", "resnet.embedder.embedder.normalization.*", AsIs},
-			{"layer{s}.{b}.downsample.0.*", "resnet.encoder.stages.{s-1}.layers.{b}.shortcut.convolution.*", AsIs},
-			{"layer{s}.{b}.downsample.1.*", "resnet.encoder.stages.{s-1}.layers.{b}.shortcut.normalization.*", AsIs},
-			{"layer{s}.{b}.conv{i}.*", "resnet.encoder.stages.{s-1}.layers.{b}.layer.{i-1}.convolution.*", AsIs},
-			{"layer{s}.{b}.bn{i}.*", "resnet.encoder.stages.{s-1}.layers.{b}.layer.{i-1}.normalization.*", AsIs},
-			{"fc.*", "classifier.1.*", AsIs},
+// tables returns all tables. Of two that match equally many names, Convert uses the first.
+func tables() []table {
+	return []table{
+		{"PyTorch", "", []rule{{"*", "*", asIs}}}, // the names of torchvision, timm's ResNet and cram
+		{"transformers", "ResNet", []rule{
+			{"conv1.*", "resnet.embedder.embedder.convolution.*", asIs},
+			{"bn1.*", "resnet.embedder.embedder.normalization.*", asIs},
+			{"layer{s}.{b}.downsample.0.*", "resnet.encoder.stages.{s-1}.layers.{b}.shortcut.convolution.*", asIs},
+			{"layer{s}.{b}.downsample.1.*", "resnet.encoder.stages.{s-1}.layers.{b}.shortcut.normalization.*", asIs},
+			{"layer{s}.{b}.conv{i}.*", "resnet.encoder.stages.{s-1}.layers.{b}.layer.{i-1}.convolution.*", asIs},
+			{"layer{s}.{b}.bn{i}.*", "resnet.encoder.stages.{s-1}.layers.{b}.layer.{i-1}.normalization.*", asIs},
+			{"fc.*", "classifier.1.*", asIs},
 		}},
-		{"timm", "VGG", []Rule{
-			{"features.*", "features.*", AsIs},
-			{"classifier.0.weight", "pre_logits.fc1.weight", Flattened},
-			{"classifier.0.bias", "pre_logits.fc1.bias", AsIs},
-			{"classifier.3.weight", "pre_logits.fc2.weight", Flattened},
-			{"classifier.3.bias", "pre_logits.fc2.bias", AsIs},
-			{"classifier.6.*", "head.fc.*", AsIs},
+		{"timm", "VGG", []rule{
+			{"features.*", "features.*", asIs},
+			{"classifier.0.weight", "pre_logits.fc1.weight", flattened},
+			{"classifier.0.bias", "pre_logits.fc1.bias", asIs},
+			{"classifier.3.weight", "pre_logits.fc2.weight", flattened},
+			{"classifier.3.bias", "pre_logits.fc2.bias", asIs},
+			{"classifier.6.*", "head.fc.*", asIs},
 		}},
-		{"transformers", "MobileNet v1", []Rule{
-			{"conv1.*", "mobilenet_v1.conv_stem.convolution.*", AsIs},
-			{"conv1_bn.*", "mobilenet_v1.conv_stem.normalization.*", AsIs},
-			{"conv_dw_{i}.*", "mobilenet_v1.layer.{2i-2}.convolution.*", AsIs},
-			{"conv_dw_{i}_bn.*", "mobilenet_v1.layer.{2i-2}.normalization.*", AsIs},
-			{"conv_pw_{i}.*", "mobilenet_v1.layer.{2i-1}.convolution.*", AsIs},
-			{"conv_pw_{i}_bn.*", "mobilenet_v1.layer.{2i-1}.normalization.*", AsIs},
-			{"conv_preds.*", "classifier.*", AsIs},
+		{"transformers", "MobileNet v1", []rule{
+			{"conv1.*", "mobilenet_v1.conv_stem.convolution.*", asIs},
+			{"conv1_bn.*", "mobilenet_v1.conv_stem.normalization.*", asIs},
+			{"conv_dw_{i}.*", "mobilenet_v1.layer.{2i-2}.convolution.*", asIs},
+			{"conv_dw_{i}_bn.*", "mobilenet_v1.layer.{2i-2}.normalization.*", asIs},
+			{"conv_pw_{i}.*", "mobilenet_v1.layer.{2i-1}.convolution.*", asIs},
+			{"conv_pw_{i}_bn.*", "mobilenet_v1.layer.{2i-1}.normalization.*", asIs},
+			{"conv_preds.*", "classifier.*", asIs},
 		}},
-		kerasMobileNet("keras 2", "conv_dw_{i}/depthwise_kernel"), // and what converters made of it
+		kerasMobileNet("keras 2", "conv_dw_{i}/depthwise_kernel"), // and files converted from it
 		kerasMobileNet("keras 3", "conv_dw_{i}/kernel"),
 	}
 }
 
-func kerasMobileNet(library, depthwise string) Table {
-	return Table{library, "MobileNet v1", []Rule{
-		{"conv_dw_{i}.weight", depthwise, HWC},
-		{"*_bn.weight", "*_bn/gamma", AsIs},
-		{"*_bn.bias", "*_bn/beta", AsIs},
-		{"*_bn.running_mean", "*_bn/moving_mean", AsIs},
-		{"*_bn.running_var", "*_bn/moving_variance", AsIs},
-		{"conv_preds.bias", "conv_preds/bias", AsIs},
-		{"conv*.weight", "conv*/kernel", HWIO},
+func kerasMobileNet(library, depthwise string) table {
+	return table{library, "MobileNet v1", []rule{
+		{"conv_dw_{i}.weight", depthwise, hwc},
+		{"*_bn.weight", "*_bn/gamma", asIs},
+		{"*_bn.bias", "*_bn/beta", asIs},
+		{"*_bn.running_mean", "*_bn/moving_mean", asIs},
+		{"*_bn.running_var", "*_bn/moving_variance", asIs},
+		{"conv_preds.bias", "conv_preds/bias", asIs},
+		{"conv*.weight", "conv*/kernel", hwio},
 	}}
 }
 
-// leftOut are the endings of what other libraries store beside weights.
+// leftOut are the endings of names of tensors that are not weights.
 var leftOut = []string{".num_batches_tracked", "seed_generator/seed_generator_state"}
 
-// prefixes stand before every name of a file where something was wrapped around the network.
+// prefixes are those that wrappers of a network add to all names.
 var prefixes = []string{"module.", "_orig_mod.", "model."}

@@ -8,12 +8,13 @@ import (
 	"io"
 )
 
-// object takes a JSON object apart. Of two equal keys encoding/json would take the last, and another reader perhaps the first: refused.
+// object splits a JSON object into its fields. It refuses equal keys: encoding/json takes the last,
+// and another reader may take the first.
 func object(text []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	open, err := d.Token()
 	if err != nil {
-		return nil, whole(err)
+		return nil, truncated(err)
 	}
 	if open != json.Delim('{') {
 		return nil, fmt.Errorf("want a JSON object, got %v", open)
@@ -22,23 +23,23 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 	for d.More() {
 		token, err := d.Token()
 		if err != nil {
-			return nil, whole(err)
+			return nil, truncated(err)
 		}
 		key, ok := token.(string)
 		if !ok {
 			return nil, fmt.Errorf("want a key, got %v", token)
 		}
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("%q stands there twice", key)
+			return nil, fmt.Errorf("key %q occurs twice", key)
 		}
 		var content json.RawMessage
 		if err := d.Decode(&content); err != nil {
-			return nil, whole(err)
+			return nil, truncated(err)
 		}
 		fields[key] = content
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, whole(err)
+		return nil, truncated(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("bytes follow the JSON object at byte %d", d.InputOffset())
@@ -46,15 +47,15 @@ func object(text []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// whole says of a text that ends too early that it does.
-func whole(err error) error {
+// truncated returns io.ErrUnexpectedEOF for io.EOF.
+func truncated(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// parseEntry reads what the header says of a tensor: three fields, spelled as the format does, and no other.
+// parseEntry parses the header's entry of a tensor: exactly three fields, in the format's spelling.
 func parseEntry(text []byte) (e entry, err error) {
 	fields, err := object(text)
 	if err != nil {

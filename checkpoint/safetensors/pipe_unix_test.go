@@ -12,7 +12,7 @@ import (
 	"github.com/compressaware/cram/checkpoint/safetensors"
 )
 
-// TestPipe: what is no regular file is refused before it is opened, for a pipe may never answer. Here it would: its other end is open.
+// TestPipe holds that Open refuses what is not a regular file, even a pipe with a writer.
 func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -1,11 +1,12 @@
-// Package safetensors reads and writes Hugging Face's safetensors files: eight bytes of little-endian header length, a JSON header that
-// maps each tensor's name to its dtype, shape and byte range, and the tensors themselves.
+// Package safetensors reads and writes files in Hugging Face's safetensors format: the length of the
+// header in eight bytes, little-endian; a JSON header with the dtype, shape and byte range of each
+// tensor by name; and the tensors. See https://github.com/huggingface/safetensors.
 //
-// The reader trusts nothing: the header is bounded and has no key twice, and names, types, shapes and ranges are checked before a tensor's
-// bytes are touched; ranges must lie inside the file, fit their shape, and neither overlap nor leave holes.
+// The reader checks everything before it reads a tensor: the header has at most [MaxHeader] bytes
+// and no key twice; ranges are inside the file, fit their shapes, and have no overlaps and no holes.
 //
-// Weighed instead and not taken: github.com/nlpodyssey/safetensors, as careful, but it wants the whole file in one []byte, where a reader
-// here takes one tensor at a time from an io.ReaderAt, and has no released version.
+// The package github.com/nlpodyssey/safetensors is an alternative. It needs the whole file in one
+// []byte and has no released version; this one reads one tensor at a time from an io.ReaderAt.
 package safetensors
 
 import (
@@ -21,10 +22,10 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// MaxHeader is the largest header accepted, in bytes, the limit of the format's own implementation.
+// MaxHeader is the limit of a header in bytes, that of the format's own implementation.
 const MaxHeader = 100_000_000
 
-// A File is an open safetensors file. Its methods are safe for concurrent use. The zero File, and nil, hold no tensors.
+// A File is an open safetensors file. Its methods are safe for concurrent use.
 type File struct {
 	r        io.ReaderAt
 	closer   io.Closer
@@ -44,13 +45,13 @@ var dtypes = map[string]array.DType{
 	"F32": array.F32, "F64": array.F64, "F16": array.F16, "BF16": array.BF16, "I8": array.I8, "I32": array.I32, "I64": array.I64,
 }
 
-// Open opens the file at path, which must be a regular file. Close it when done.
+// Open opens the file at path and refuses anything but a regular file. The caller closes the File.
 func Open(path string) (*File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
-	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+	if !info.Mode().IsRegular() { // opening a pipe waits for a writer
 		return nil, fmt.Errorf("safetensors: %s: not a regular file: %v", path, info.Mode())
 	}
 	f, err := os.Open(path)
@@ -71,24 +72,28 @@ func Open(path string) (*File, error) {
 	return s, nil
 }
 
-// New reads the header of a file of the given size.
+// New returns a File of the size bytes of r. It reads the header only.
 func New(r io.ReaderAt, size int64) (*File, error) {
 	if r == nil {
-		return nil, errors.New("safetensors: the reader is nil")
+		return nil, errors.New("safetensors: want an io.ReaderAt, got nil")
+	}
+	read := func(b []byte, at int64) error {
+		_, err := io.ReadFull(io.NewSectionReader(r, at, int64(len(b))), b)
+		return err
 	}
 	var prefix [8]byte
-	if err := fill(r, prefix[:], 0); err != nil {
+	if err := read(prefix[:], 0); err != nil {
 		return nil, fmt.Errorf("safetensors: header length: %w", err)
 	}
 	if bytes.HasPrefix(prefix[:], []byte(checkpoint)) {
-		return nil, errors.New("safetensors: this is a cram checkpoint, not a safetensors file; it needs no import")
+		return nil, errors.New("safetensors: want a safetensors file, got a cram checkpoint, which needs no import")
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > MaxHeader || int64(n) > size-8 {
-		return nil, fmt.Errorf("safetensors: header length is %d, file has %d bytes", n, size)
+		return nil, fmt.Errorf("safetensors: want a header of at most %d bytes in a file of %d bytes, got %d", min(MaxHeader, max(0, size-8)), size, n)
 	}
 	header := make([]byte, n)
-	if err := fill(r, header, 8); err != nil {
+	if err := read(header, 8); err != nil {
 		return nil, fmt.Errorf("safetensors: header: %w", err)
 	}
 	f := &File{r: r, base: 8 + int64(n), entries: map[string]entry{}}
@@ -98,17 +103,8 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// checkpoint is how a checkpoint of cram begins.
+// checkpoint is the start of a checkpoint of cram.
 const checkpoint = "\xa4cram"
-
-// fill reads all of b. With the last bytes of a file, an io.ReaderAt may return io.EOF or nothing.
-func fill(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	if n == len(b) {
-		return nil
-	}
-	return fmt.Errorf("read %d bytes at byte %d: got %d: %w", len(b), at, n, err)
-}
 
 func (f *File) parse(header []byte, data int64) error {
 	raw, err := object(header)
@@ -142,12 +138,12 @@ func (f *File) parse(header []byte, data int64) error {
 	for _, name := range f.names {
 		e := f.entries[name]
 		if e.Offsets[0] != at {
-			return fmt.Errorf("tensor %q begins at byte %d, want %d: ranges overlap or leave a hole", name, e.Offsets[0], at)
+			return fmt.Errorf("tensor %q: want its range from byte %d on, got %d: ranges overlap or leave a hole", name, at, e.Offsets[0])
 		}
 		at = e.Offsets[1]
 	}
 	if at != data {
-		return fmt.Errorf("tensors end at byte %d of %d", at, data)
+		return fmt.Errorf("want tensors in all %d bytes after the header, they end at byte %d", data, at)
 	}
 	return nil
 }
@@ -170,29 +166,18 @@ func (e entry) check(data int64) error {
 	return nil
 }
 
-var errEmpty = errors.New("safetensors: the File is empty; make one with Open or New")
-
 // Names returns the names of the tensors in the order of the file.
 func (f *File) Names() []string {
-	if f == nil {
-		return nil
-	}
 	return slices.Clone(f.names)
 }
 
-// Metadata returns the free text that the file carries, nil when there is none.
+// Metadata returns the texts of the file by name, nil when there are none.
 func (f *File) Metadata() map[string]string {
-	if f == nil {
-		return nil
-	}
 	return f.metadata
 }
 
 // Tensor reads one tensor.
 func (f *File) Tensor(name string) (array.Tensor, error) {
-	if f == nil || f.r == nil {
-		return array.Tensor{}, errEmpty
-	}
 	e, ok := f.entries[name]
 	if !ok {
 		return array.Tensor{}, fmt.Errorf("safetensors: no tensor %q", name)
@@ -205,17 +190,15 @@ func (f *File) Tensor(name string) (array.Tensor, error) {
 	if err != nil {
 		return t, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
-	if err := fill(f.r, t.Data, f.base+e.Offsets[0]); err != nil {
-		return array.Tensor{}, fmt.Errorf("safetensors: tensor %q: %w", name, err)
+	r := io.NewSectionReader(f.r, f.base+e.Offsets[0], int64(len(t.Data)))
+	if n, err := io.ReadFull(r, t.Data); err != nil {
+		return array.Tensor{}, fmt.Errorf("safetensors: tensor %q: want %d bytes, got %d: %w", name, len(t.Data), n, err)
 	}
 	return t, nil
 }
 
 // Tensors reads every tensor.
 func (f *File) Tensors() (map[string]array.Tensor, error) {
-	if f == nil || f.r == nil {
-		return nil, errEmpty
-	}
 	all := make(map[string]array.Tensor, len(f.names))
 	for _, name := range f.names {
 		t, err := f.Tensor(name)
@@ -229,7 +212,7 @@ func (f *File) Tensors() (map[string]array.Tensor, error) {
 
 // Close closes the file that Open opened.
 func (f *File) Close() error {
-	if f == nil || f.closer == nil {
+	if f.closer == nil {
 		return nil
 	}
 	return f.closer.Close()

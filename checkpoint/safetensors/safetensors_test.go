@@ -62,12 +62,12 @@ func TestEager(t *testing.T) {
 		}
 	}
 	b := file(`{}`, nil)
-	if _, err := safetensors.New(eager(b[:9]), int64(len(b))); !errors.Is(err, io.EOF) {
+	if _, err := safetensors.New(eager(b[:9]), int64(len(b))); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a file that ends early: %v", err)
 	}
 }
 
-// A file is closed when its tensors have been taken, which stay.
+// The tensors stay valid after Close.
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "cram")
 	if err != nil {
@@ -103,7 +103,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"empty":          {nil, "header length"},
 		"short":          {[]byte{1, 2, 3}, "header length"},
-		"huge header":    {[]byte{255, 255, 255, 255, 255, 255, 255, 127}, "header length"},
+		"huge header":    {[]byte{255, 255, 255, 255, 255, 255, 255, 127}, "want a header of at most 0 bytes in a file of 8"},
 		"not json":       {file("{", nil), "header"},
 		"dtype":          {file(`{"w":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}}`, eight), "Q4"},
 		"range":          {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}`, eight), "do not hold"},
@@ -111,17 +111,17 @@ func TestRefuses(t *testing.T) {
 		"shape overflow": {file(`{"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}`, eight), "out of range"},
 		"hole":           {file(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, eight), "hole"},
 		"overlap":        {file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, eight), "overlap"},
-		"tail":           {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, eight), "end at byte"},
+		"tail":           {file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, eight), "end at byte 4"},
 		"bytes overflow": {file(`{"w":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}}`, nil), "out of range"},
 		"too large":      {file(`{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, eight), "out of range"},
 		"backwards":      {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, eight), "do not hold"},
 		"tensor twice": {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}`, eight),
-			`"w" stands there twice`},
+			`"w" occurs twice`},
 		"escaped twice": {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"\u0077":{"dtype":"I32","shape":[2],"data_offsets":[0,8]}}`, eight),
-			`"w" stands there twice`},
-		"field twice":    {file(`{"w":{"dtype":"I32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, eight), `"dtype" stands there twice`},
+			`"w" occurs twice`},
+		"field twice":    {file(`{"w":{"dtype":"I32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, eight), `"dtype" occurs twice`},
 		"other case":     {file(`{"w":{"dtype":"I32","Dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, eight), `unknown field "Dtype"`},
-		"metadata twice": {file(`{"__metadata__":{"a":"1","a":"2"}}`, nil), `"a" stands there twice`},
+		"metadata twice": {file(`{"__metadata__":{"a":"1","a":"2"}}`, nil), `"a" occurs twice`},
 		"three offsets":  {file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8,9]}}`, eight), "want two"},
 		"no shape":       {file(`{"w":{"dtype":"F32","data_offsets":[0,4]}}`, eight[:4]), `lacks "shape"`},
 		"no object":      {file(`[]`, nil), "want a JSON object"},

@@ -14,15 +14,16 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Write writes tensors, encoded ones dense with their zeros, and metadata (nil: none), one tensor in memory at a time. Equal content
-// gives equal bytes: tensors stand as the format's own library puts them, wide types first, then by name, and the header is padded
-// with spaces so that they begin at a multiple of eight. Bits have no place in the format and are an error.
+// Write writes tensors and metadata (nil: none). Sparse tensors become dense, and quantized ones
+// F32; Write has one of them in memory at a time. Equal content gives equal bytes: tensors have the
+// order of the format's own library, wide dtypes first, then by name, and spaces after the header
+// align them to eight bytes. A tensor of bits is an error, because the format has none.
 func Write(w io.Writer, tensors map[string]array.Value, metadata map[string]string) error {
 	if w == nil {
-		return errors.New("safetensors: the writer is nil")
+		return errors.New("safetensors: want an io.Writer, got nil")
 	}
 	names := slices.SortedFunc(maps.Keys(tensors), func(a, b string) int {
-		return cmp.Or(cmp.Compare(tensors[b].DType.Bytes(1), tensors[a].DType.Bytes(1)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(dtypeOf(tensors[b]).Bytes(1), dtypeOf(tensors[a]).Bytes(1)), cmp.Compare(a, b))
 	})
 	header, err := encodeHeader(names, tensors, metadata)
 	if err != nil {
@@ -32,7 +33,11 @@ func Write(w io.Writer, tensors map[string]array.Value, metadata map[string]stri
 		return fmt.Errorf("safetensors: %w", err)
 	}
 	for _, name := range names {
-		t, err := tensors[name].Decode()
+		v, err := tensors[name].Cast(dtypeOf(tensors[name]))
+		if err != nil {
+			return fmt.Errorf("safetensors: tensor %q: %w", name, err)
+		}
+		t, err := v.Decode()
 		if err != nil {
 			return fmt.Errorf("safetensors: tensor %q: %w", name, err)
 		}
@@ -43,7 +48,15 @@ func Write(w io.Writer, tensors map[string]array.Value, metadata map[string]stri
 	return nil
 }
 
-// encodeHeader returns the length and the header of tensors that follow in the given order.
+// dtypeOf returns the dtype under which Write stores v.
+func dtypeOf(v array.Value) array.DType {
+	if v.Quantization != nil {
+		return array.F32
+	}
+	return v.DType
+}
+
+// encodeHeader returns the length and the header of tensors in the given order.
 func encodeHeader(names []string, tensors map[string]array.Value, metadata map[string]string) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 8))
 	b.WriteByte('{')
@@ -83,7 +96,7 @@ func encodeHeader(names []string, tensors map[string]array.Value, metadata map[s
 	}
 	n := b.Len() - 8
 	if n > MaxHeader {
-		return nil, fmt.Errorf("safetensors: the header has %d bytes, the format allows %d", n, MaxHeader)
+		return nil, fmt.Errorf("safetensors: want a header of at most %d bytes, got %d", MaxHeader, n)
 	}
 	binary.LittleEndian.PutUint64(b.Bytes(), uint64(n))
 	return b.Bytes(), nil
@@ -95,10 +108,10 @@ func newEntry(name string, v array.Value, at int64) (entry, error) {
 		return e, fmt.Errorf("safetensors: tensor %q: %w", name, err)
 	}
 	if name == "__metadata__" {
-		return e, fmt.Errorf("safetensors: a tensor cannot be called %q", name)
+		return e, fmt.Errorf("safetensors: tensor %q: the format uses this name for its metadata", name)
 	}
 	for text, d := range dtypes {
-		if d == v.DType {
+		if d == dtypeOf(v) {
 			e.DType = text
 		}
 	}
@@ -108,6 +121,6 @@ func newEntry(name string, v array.Value, at int64) (entry, error) {
 	for i, d := range v.Dims {
 		e.Shape[i] = int64(d)
 	}
-	e.Offsets[1] += int64(v.DType.Bytes(v.Len()))
+	e.Offsets[1] += int64(dtypeOf(v).Bytes(v.Len()))
 	return e, nil
 }

@@ -85,3 +85,28 @@ func TestWriteRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestWriteQuantized holds that the real numbers of a quantized tensor are written.
+func TestWriteQuantized(t *testing.T) {
+	v := array.Value{DType: array.I8, Dims: []int{2, 2}, Values: []byte{1, 2, 3, 0xff},
+		Quantization: &array.Quantization{Axis: 0, Scale: []float32{.5, 2}, Zero: []int32{1, 0}}}
+	narrow := array.Value{DType: array.F16, Dims: []int{1}, Values: []byte{0, 0}}
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, map[string]array.Value{"a": narrow, "w": v}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.New(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := f.Tensor("w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]float32{0, .5, 6, -2}, x.F32()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"w", "a"}, f.Names()); d != "" {
+		t.Error(d)
+	}
+}
