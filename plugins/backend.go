@@ -39,7 +39,8 @@ func LaunchBackend(ctx context.Context, command Command) (*Backend, error) {
 	}
 	if info.Backend == nil {
 		c.close()
-		return nil, fmt.Errorf("plugins: %s: want a backend, got the compressor %s: use LaunchCompressor", command.Path, info.Compressor.Name)
+		name := info.Compressor.Name
+		return nil, fmt.Errorf("plugins: %s: want a backend, got the compressor %s: use LaunchCompressor", command.Path, name)
 	}
 	return newBackend(c, info), nil
 }

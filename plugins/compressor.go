@@ -183,7 +183,9 @@ func (c *client) compress(ctx context.Context, info *CompressorInfo, w []compres
 }
 
 // readResults copies results out of regions that the plugin can write to.
-func (c *client) readResults(ctx context.Context, pair *memory.Pair, w []compress.Weight, spans []outputSpans, reply *protocol.CompressReply) ([]compress.Compressed, error) {
+func (c *client) readResults(
+	ctx context.Context, pair *memory.Pair, w []compress.Weight, spans []outputSpans, reply *protocol.CompressReply,
+) ([]compress.Compressed, error) {
 	if len(reply.GetResults()) != len(w) {
 		return nil, c.replyError("", "want results for all %d weights, got %d", len(w), len(reply.GetResults()))
 	}
@@ -192,7 +194,8 @@ func (c *client) readResults(ctx context.Context, pair *memory.Pair, w []compres
 	for i, r := range reply.GetResults() {
 		switch {
 		case r.GetMask() && spans[i].mask.Bytes == 0:
-			return nil, c.replyError(w[i].Name, "want no mask for a weight with the role %v, got one; only kernels and embeddings can have masks", w[i].Role)
+			return nil, c.replyError(w[i].Name,
+				"want no mask for a weight with the role %v, got one; only kernels and embeddings can have masks", w[i].Role)
 		case r.GetValues() && spans[i].values.Bytes == 0:
 			return nil, c.replyError(w[i].Name, "want no new values, which the plugin did not declare, got some")
 		}
@@ -244,7 +247,8 @@ func (c *client) checkResults(of *Compressor, w []compress.Weight, out []compres
 	declared := of.info.Compressor.Pattern
 	for i, r := range out {
 		if declared != (compress.Pattern{}) && !r.Mask.None() && (r.Pattern.N != declared.N || r.Pattern.M != declared.M) {
-			return c.replyError(w[i].Name, "want a mask with the declared pattern %d:%d, got the pattern %d:%d", declared.N, declared.M, r.Pattern.N, r.Pattern.M)
+			return c.replyError(w[i].Name, "want a mask with the declared pattern %d:%d, got the pattern %d:%d",
+				declared.N, declared.M, r.Pattern.N, r.Pattern.M)
 		}
 	}
 	return nil

@@ -82,8 +82,9 @@ func valueOf(ctx context.Context, regions *memory.Regions, m *protocol.Value) (a
 		return array.Value{}, err
 	}
 	return array.Value{
-		Encoding: array.Encoding(m.GetEncoding()), DType: array.DType(m.GetDtype()), Dims: dimsOf(m.GetDims()), Values: values, Index: index,
-		N: int(m.GetN()), M: int(m.GetM()), Axis: int(m.GetAxis()), Quantization: quantizationOf(m.GetQuantization()),
+		Encoding: array.Encoding(m.GetEncoding()), DType: array.DType(m.GetDtype()), Dims: dimsOf(m.GetDims()),
+		Values: values, Index: index, N: int(m.GetN()), M: int(m.GetM()), Axis: int(m.GetAxis()),
+		Quantization: quantizationOf(m.GetQuantization()),
 	}, nil
 }
 
@@ -112,7 +113,8 @@ func checkInputMoments(w compress.Weight) error {
 		return fmt.Errorf("input moments: %w", err)
 	}
 	if len(w.Data.Dims) < 2 || m.DType != array.F32 || !slices.Equal(m.Dims, w.Data.Dims[1:2]) {
-		return fmt.Errorf("input moments of a weight %v: want f32 with one element for each index of axis 1, got %v%v", w.Data.Dims, m.DType, m.Dims)
+		return fmt.Errorf("input moments of a weight %v: want f32 with one element for each index of axis 1, got %v%v",
+			w.Data.Dims, m.DType, m.Dims)
 	}
 	return nil
 }
@@ -162,7 +164,9 @@ func planOf(m *protocol.Plan) (*backends.Plan, error) {
 		return nil, nil
 	}
 	err := cmp.Or(checkText("device of the plan", m.GetDevice()), checkText("instruction set of the plan", m.GetInstructionSet()))
-	p := &backends.Plan{Device: m.GetDevice(), InstructionSet: m.GetInstructionSet(), Threads: int(m.GetThreads()), Batch: int(m.GetBatch())}
+	p := &backends.Plan{
+		Device: m.GetDevice(), InstructionSet: m.GetInstructionSet(), Threads: int(m.GetThreads()), Batch: int(m.GetBatch()),
+	}
 	if err == nil && (p.Threads < 0 || p.Batch < 0) {
 		err = fmt.Errorf("plan: want 0 or more threads and a batch size of 0 or more, got %d and %d", p.Threads, p.Batch)
 	}

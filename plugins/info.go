@@ -64,7 +64,8 @@ func infoOf(d *protocol.Description) (Info, error) {
 			return Info{}, fmt.Errorf("name of the compressor: want a name without white space, got %q", c.GetName())
 		}
 		if p := info.Compressor.Pattern; p != (compress.Pattern{}) && (p.N < 1 || p.N > p.M || p.Axis != 0) {
-			return Info{}, fmt.Errorf("pattern of the compressor: want N:M with 1 ≤ N ≤ M and no axis, got %d:%d, axis %d", p.N, p.M, p.Axis)
+			return Info{}, fmt.Errorf("pattern of the compressor: want N:M with 1 ≤ N ≤ M and no axis, got %d:%d, axis %d",
+				p.N, p.M, p.Axis)
 		}
 	}
 	if b := d.GetBackend(); b != nil {

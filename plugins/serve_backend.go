@@ -35,7 +35,9 @@ func newBackendServer(s *server) *backendServer {
 }
 
 // handle handles one call about a session or an executable.
-func handle[T, Reply any](s *backendServer, rpc context.Context, id uint64, objects *table[T], object uint64, f func(*call, T) (*Reply, error)) (*Reply, error) {
+func handle[T, Reply any](
+	s *backendServer, rpc context.Context, id uint64, objects *table[T], object uint64, f func(*call, T) (*Reply, error),
+) (*Reply, error) {
 	x, err := objects.get(object)
 	if err != nil {
 		return nil, err
@@ -83,18 +85,18 @@ func (s *backendServer) CloseExecutable(_ context.Context, q *protocol.CloseExec
 }
 
 func (s *backendServer) Set(rpc context.Context, q *protocol.SetRequest) (*protocol.SetReply, error) {
-	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.SetReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, in backends.Session) (*protocol.SetReply, error) {
 		v, err := valueOf(c.rpc, c.regions, q.GetValue())
 		if err != nil {
 			return nil, err
 		}
-		return &protocol.SetReply{}, session.Set(c.ctx, q.GetSlot(), v)
+		return &protocol.SetReply{}, in.Set(c.ctx, q.GetSlot(), v)
 	})
 }
 
 func (s *backendServer) Get(rpc context.Context, q *protocol.GetRequest) (*protocol.GetReply, error) {
-	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.GetReply, error) {
-		t, err := session.Get(c.ctx, q.GetSlot())
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, in backends.Session) (*protocol.GetReply, error) {
+		t, err := in.Get(c.ctx, q.GetSlot())
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +115,7 @@ func (s *backendServer) Get(rpc context.Context, q *protocol.GetRequest) (*proto
 }
 
 func (s *backendServer) Compile(rpc context.Context, q *protocol.CompileRequest) (*protocol.CompileReply, error) {
-	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, session backends.Session) (*protocol.CompileReply, error) {
+	return handle(s, rpc, q.GetCall(), &s.sessions, q.GetSession(), func(c *call, in backends.Session) (*protocol.CompileReply, error) {
 		program, err := graph.Decode(q.GetProgram())
 		if err != nil {
 			return nil, err
@@ -132,7 +134,7 @@ func (s *backendServer) Compile(rpc context.Context, q *protocol.CompileRequest)
 			}
 			o.Const[m.GetSlot()] = v
 		}
-		executable, err := session.Compile(c.ctx, program, o)
+		executable, err := in.Compile(c.ctx, program, o)
 		if lacks := (*backends.UnsupportedError)(nil); errors.As(err, &lacks) {
 			return &protocol.CompileReply{Unsupported: &protocol.UnsupportedOps{Backend: lacks.Backend, Missing: lacks.Missing}}, nil
 		}

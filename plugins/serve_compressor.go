@@ -50,7 +50,9 @@ func (s *compressorServer) Compress(rpc context.Context, q *protocol.CompressReq
 		if err := write(c, m.GetValues(), r.Values); err != nil {
 			return nil, statusError(fmt.Errorf("tensor %s: values: %w", m.GetName(), err))
 		}
-		reply.Results[i] = &protocol.Result{Mask: !r.Mask.None(), Values: !r.Values.None(), Pattern: patternMessage(r.Pattern), Skipped: r.Skipped}
+		reply.Results[i] = &protocol.Result{
+			Mask: !r.Mask.None(), Values: !r.Values.None(), Pattern: patternMessage(r.Pattern), Skipped: r.Skipped,
+		}
 	}
 	return reply, nil
 }
@@ -75,7 +77,7 @@ func write(c *call, span *protocol.Span, t array.Tensor) error {
 		return nil
 	}
 	if span.GetBytes() == 0 {
-		return errors.New("the host has no span for it: only kernels and embeddings can have masks, and values are declared by Plugin.Values")
+		return errors.New("the host has no span for it: only kernels and embeddings can have masks, and Plugin.Values declares values")
 	}
 	data, err := c.regions.Out(c.rpc, span)
 	if err != nil {

@@ -68,14 +68,19 @@ func shorten(s string, size int) string {
 func message(err error) string { return status.Convert(err).Message() }
 
 // interceptors make the error texts of a plugin printable, for all calls of a connection.
-var interceptors = []grpc.DialOption{
-	grpc.WithUnaryInterceptor(func(ctx context.Context, method string, q, reply any, c *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption) error {
-		return printableError(call(ctx, method, q, reply, c, o...))
-	}),
-	grpc.WithStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption) (grpc.ClientStream, error) {
-		s, err := open(ctx, d, c, method, o...)
-		return printableStream{s}, printableError(err)
-	}),
+var interceptors = []grpc.DialOption{grpc.WithUnaryInterceptor(printableCall), grpc.WithStreamInterceptor(openPrintable)}
+
+func printableCall(
+	ctx context.Context, method string, q, reply any, c *grpc.ClientConn, call grpc.UnaryInvoker, o ...grpc.CallOption,
+) error {
+	return printableError(call(ctx, method, q, reply, c, o...))
+}
+
+func openPrintable(
+	ctx context.Context, d *grpc.StreamDesc, c *grpc.ClientConn, method string, open grpc.Streamer, o ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	s, err := open(ctx, d, c, method, o...)
+	return printableStream{s}, printableError(err)
 }
 
 type printableStream struct{ grpc.ClientStream }

@@ -19,7 +19,7 @@ import (
 func main() {
 	var o cpu.Options
 	flag.IntVar(&o.Threads, "threads", 0, "worker threads; 0 means one for each core")
-	flag.StringVar(&o.InstructionSet, "instructions", "", "instruction set: portable, avx2 or avx512; empty means the best of the processor")
+	flag.StringVar(&o.InstructionSet, "instructions", "", "portable, avx2 or avx512; empty means the best of the processor")
 	flag.Parse()
 	b, err := cpu.New(o)
 	if err != nil {

@@ -54,7 +54,9 @@ func (r *Regions) receive(socket *net.UnixConn) error {
 		r.remove(m.replaces)
 		return nil
 	}
-	return r.add(m.region, m.direction, m.size, m.replaces, func(bytes int) ([]byte, error) { return mapRegion(fds[0], m.direction, bytes) })
+	return r.add(m.region, m.direction, m.size, m.replaces, func(bytes int) ([]byte, error) {
+		return mapRegion(fds[0], m.direction, bytes)
+	})
 }
 
 func descriptors(rights []byte) (fds []int, err error) {

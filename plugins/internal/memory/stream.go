@@ -102,7 +102,8 @@ func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) err
 			}
 			n := uint64(len(c.GetData()))
 			if c.GetRegion() != r.id || c.GetOffset() != at || n == 0 || n > min(maxChunk, end-at) {
-				return fmt.Errorf("span %d of %d: want a chunk of region %d, offset %d, 1 to %d bytes, got one of region %d, offset %d, %d bytes",
+				return fmt.Errorf("span %d of %d: want a chunk of region %d, offset %d, 1 to %d bytes, "+
+					"got one of region %d, offset %d, %d bytes",
 					i+1, len(q.Spans), r.id, at, min(maxChunk, end-at), c.GetRegion(), c.GetOffset(), n)
 			}
 			copy(r.bytes[at:at+n], c.GetData())
@@ -113,7 +114,8 @@ func (s stream) read(ctx context.Context, r region, q *protocol.ReadRequest) err
 	case io.EOF:
 		return nil
 	case nil:
-		return fmt.Errorf("want the end of the stream, got a chunk of region %d, offset %d, %d bytes", c.GetRegion(), c.GetOffset(), len(c.GetData()))
+		return fmt.Errorf("want the end of the stream, got a chunk of region %d, offset %d, %d bytes",
+			c.GetRegion(), c.GetOffset(), len(c.GetData()))
 	default:
 		return err
 	}

@@ -79,7 +79,8 @@ func verify(path string, content io.Reader, want []byte) error {
 		return fmt.Errorf("reading the copy of %s: %w", path, err)
 	}
 	if got := h.Sum(nil); subtle.ConstantTimeCompare(got, want) != 1 {
-		return fmt.Errorf("%s is not the program that was pinned: want SHA-256 %x, got %x; pin the new sum if the program was replaced on purpose", path, want, got)
+		return fmt.Errorf("%s is not the program that was pinned: want SHA-256 %x, got %x; "+
+			"pin the new sum if the program was replaced on purpose", path, want, got)
 	}
 	return nil
 }
