@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A batch norm that follows a convolution costs nothing once it is merged into the convolution's weights and bias.
+// A batch norm that follows a convolution costs nothing once it is merged into the convolution's
+// weights and bias.
 func ExampleFold() {
 	b := graph.NewBuilder()
 	m := onnx.Model{Name: "small", Tensors: map[string]array.Value{}}

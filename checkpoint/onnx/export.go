@@ -52,7 +52,8 @@ func export(m Model) (*exporter, error) {
 		}
 		row, ok := rows[i.Op]
 		if !ok {
-			return nil, fmt.Errorf("operation %s at %%%d has no ONNX nodes in the table: export a program without it, or serve the network with cram", i.Op, i.Out[0])
+			return nil, fmt.Errorf("operation %s at %%%d cannot be exported: export a program without it, or serve the network with cram",
+				i.Op, i.Out[0])
 		}
 		for k, id := range i.Out {
 			if k > 0 && live[id] {

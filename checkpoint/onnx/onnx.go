@@ -11,7 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// opset is the version of ONNX's operators that a model uses, irVersion the version of the file format.
+// opset is the version of ONNX's operators that a model uses, irVersion the version of the file
+// format.
 const (
 	opset     = 17
 	irVersion = 8
@@ -23,15 +24,15 @@ type Model struct {
 	Name string
 	// Program is what the model computes. It has outputs and no updates.
 	Program *graph.Program
-	// Tensors has the value of each slot of Program. Values of slots of type F32 may be F16, BF16 or
-	// quantized.
+	// Tensors has the value of each slot of Program. Values of slots of type F32 may be F16, BF16
+	// or quantized.
 	Tensors map[string]array.Value
 	// Metadata becomes the metadata of the model. nil means none.
 	Metadata map[string]string
 }
 
-// Write writes m. It holds one decoded weight in memory at a time. It returns an error if Program has
-// an update or an operation that cannot be exported, or if a tensor is missing or does not fit.
+// Write writes m. It holds one decoded weight in memory at a time. It returns an error if Program
+// has an update or an operation that cannot be exported, or if a tensor is missing or does not fit.
 func Write(w io.Writer, m Model) error {
 	e, err := export(m)
 	if err != nil {
@@ -94,8 +95,8 @@ func (e *exporter) graphHead(m Model) message {
 	return g
 }
 
-// An initializer is a constant of the model: a weight, which is decoded when it is written, or a number
-// of the program.
+// An initializer is a constant of the model: a weight, which is decoded when it is written, or a
+// number of the program.
 type initializer struct {
 	name  string
 	dims  []int

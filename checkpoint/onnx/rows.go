@@ -155,7 +155,8 @@ func flag(b bool) int64 {
 func conv(e *exporter, i graph.Instr) error {
 	a := i.Attr.(graph.ConvAttr)
 	w := e.p.Types[i.In[1]].Shape
-	e.emit(i, "Conv", e.operands(i), attr{"kernel_shape", []int64{int64(w[2].C), int64(w[3].C)}}, strides(a.Stride), pads(a.Pad), attr{"group", int64(a.Groups)})
+	e.emit(i, "Conv", e.operands(i), attr{"kernel_shape", []int64{int64(w[2].C), int64(w[3].C)}},
+		strides(a.Stride), pads(a.Pad), attr{"group", int64(a.Groups)})
 	return nil
 }
 
@@ -248,7 +249,8 @@ func broadcast(e *exporter, i graph.Instr) error {
 	return err
 }
 
-// shape returns the name of a vector with the dimensions of s. A symbolic one is read from an input.
+// shape returns the name of a vector with the dimensions of s. A symbolic one is read from an
+// input.
 func (e *exporter) shape(s graph.Shape) (string, error) {
 	dims, fixed := make([]string, len(s)), make([]int64, len(s))
 	symbolic := false
@@ -278,8 +280,8 @@ func (e *exporter) shape(s graph.Shape) (string, error) {
 	return e.node("shape", "Concat", dims, attr{"axis", int64(0)}), nil
 }
 
-// repeats reports whether all readers of a value broadcast it: each is an operation of two operands,
-// and the other operand has the full shape.
+// repeats reports whether all readers of a value broadcast it: each is an operation of two
+// operands, and the other operand has the full shape.
 func (e *exporter) repeats(id graph.ID) bool {
 	for _, i := range e.p.Code {
 		if !slices.Contains(i.In, id) {
@@ -339,7 +341,8 @@ func pad(e *exporter, i graph.Instr) error {
 	return nil
 }
 
-// concat of constants along the first axis is a constant, such as the means of the input's channels.
+// concat of constants along the first axis is a constant, such as the means of the input's
+// channels.
 func concat(e *exporter, i graph.Instr) error {
 	axis := i.Attr.(graph.ConcatAttr).Axis
 	var parts [][]byte

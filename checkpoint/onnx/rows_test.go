@@ -96,8 +96,8 @@ func (o operand) shape() graph.Shape {
 	return graph.Of(o.dims...)
 }
 
-// TestRows writes every operation of the table as a model of its own, which must succeed, and in CRAM_ONNX_DIR with inputs and the
-// reference's answers beside it, for .ci/onnx to compare.
+// TestRows writes every operation of the table as a model of its own, which must succeed, and in
+// CRAM_ONNX_DIR with inputs and the reference's answers beside it, for .ci/onnx to compare.
 func TestRows(t *testing.T) {
 	ran := map[graph.Op]bool{}
 	for k, c := range rowCases() {
@@ -111,7 +111,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestRefusesOthers holds that an operation without a row is refused by its name: what trains, prunes or draws.
+// TestRefusesOthers holds that an operation without a row is refused by its name: what trains,
+// prunes or draws.
 func TestRefusesOthers(t *testing.T) {
 	image, labels := graph.Type{DType: array.F32, Shape: graph.Batch(4, 6, 6)}, graph.Type{DType: array.I32, Shape: graph.Batch()}
 	grad := func(b *graph.Builder, y, x graph.Node) graph.Node { return b.Grad(b.Sum(b.Mul(y, y), false), x)[0] }
@@ -177,8 +178,8 @@ func TestRefusesOthers(t *testing.T) {
 	}
 }
 
-// TestDimensionOfOneInput holds that a dimension of several inputs is read from one of them, and that
-// no node is left over.
+// TestDimensionOfOneInput holds that a dimension of several inputs is read from one of them, and
+// that no node is left over.
 func TestDimensionOfOneInput(t *testing.T) {
 	b := graph.NewBuilder()
 	x, z := b.Input("x", array.F32, graph.Batch(3)), b.Input("z", array.F32, graph.Batch(3))

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// A Tensor is a plain array in host memory. Tensors are passed by value and share Data as slices do.
-// The zero Tensor means "none"; see [Tensor.None].
+// A Tensor is a plain array in host memory. Tensors are passed by value and share Data as slices
+// do. The zero Tensor means "none"; see [Tensor.None].
 type Tensor struct {
 	// DType is the type of the elements.
 	DType DType
@@ -24,20 +24,23 @@ const alignment = 64
 // int, which has 32 bits on some machines.
 const maxElements = min(1<<46, math.MaxInt/64)
 
-// CheckDims returns an error unless a tensor may have these dimensions: each is 1 or more, and there
-// are at most 2⁴⁶ elements, 2²⁵ where int has 32 bits. [Count] does not overflow for such dimensions.
+// CheckDims returns an error unless a tensor may have these dimensions: each is 1 or more, and
+// there are at most 2⁴⁶ elements, 2²⁵ where int has 32 bits. [Count] does not overflow for such
+// dimensions.
 func CheckDims(dims []int) error {
 	n := 1
 	for i, d := range dims {
 		if d < 1 || n > maxElements/d {
-			return fmt.Errorf("array: dims %v: dimension %d is out of range: want 1 or more, and at most %d elements in all", dims, i, int64(maxElements))
+			return fmt.Errorf("array: dims %v: dimension %d is out of range: want 1 or more, and at most %d elements in all",
+				dims, i, int64(maxElements))
 		}
 		n *= d
 	}
 	return nil
 }
 
-// Count returns the number of elements of a tensor with these dimensions, which [CheckDims] accepts.
+// Count returns the number of elements of a tensor with these dimensions, which [CheckDims]
+// accepts.
 func Count(dims []int) int {
 	n := 1
 	for _, d := range dims {
@@ -60,7 +63,8 @@ func New(d DType, dims ...int) (Tensor, error) {
 // alignedBytes returns n zero bytes whose address is a multiple of 64.
 func alignedBytes(n int) []byte {
 	buf := make([]byte, n+alignment)
-	// The address is only read, to choose an offset in [0, 64) inside buf; Go's heap does not move objects.
+	// The address is only read, to choose an offset in [0, 64) inside buf; Go's heap does not move
+	// objects.
 	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(buf))) & (alignment - 1))
 	return buf[off : off+n : off+n]
 }
@@ -133,7 +137,8 @@ func view[T float32 | float64 | int32 | int64](t Tensor, d DType) []T {
 	if t.DType != d || len(t.Data) < size || uintptr(unsafe.Pointer(p))%unsafe.Alignof(zero) != 0 {
 		return nil
 	}
-	// Checked above: the address is aligned for T, and len/size elements lie inside Data, which the result keeps alive.
+	// Checked above: the address is aligned for T, and len/size elements lie inside Data, which the
+	// result keeps alive.
 	return unsafe.Slice((*T)(unsafe.Pointer(p)), len(t.Data)/size)
 }
 

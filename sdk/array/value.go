@@ -15,16 +15,16 @@ type Encoding uint8
 const (
 	// Dense stores every element. Index is empty.
 	Dense Encoding = iota
-	// Bitmask stores the elements whose bit in Index is one. The bit of element i is bit i%8, counted
-	// from the least significant, of byte i/8.
+	// Bitmask stores the elements whose bit in Index is one. The bit of element i is bit i%8,
+	// counted from the least significant, of byte i/8.
 	Bitmask
 	// Index16 divides the elements into runs of 65,536. Index has a uint32 for each run, the number
 	// of elements stored in it, and then a uint16 for each stored element, its offset in its run.
 	// Both are little-endian; offsets ascend in a run.
 	Index16
 	// GroupNM stores exactly N of each M consecutive elements along Axis. Index has the offset of
-	// each stored element in its group, in ⌈log₂ M⌉ bits, least significant first; offsets ascend in
-	// a group. Groups are numbered in row-major order of the tensor with Axis divided by M.
+	// each stored element in its group, in ⌈log₂ M⌉ bits, least significant first; offsets ascend
+	// in a group. Groups are numbered in row-major order of the tensor with Axis divided by M.
 	GroupNM
 	numEncodings
 )
@@ -57,8 +57,8 @@ func ParseEncoding(s string) (Encoding, error) {
 // dense, or sparse, which leaves out zeros.
 //
 // An element that is not stored is zero in all bits. A -0 is stored. A sparse Value may store zeros
-// as well. [Tensor.Encode], [Tensor.EncodeNM] and [Tensor.Smallest] return Values, [Value.Decode] is
-// their inverse, and [Value.Check] checks a Value of unknown origin.
+// as well. [Tensor.Encode], [Tensor.EncodeNM] and [Tensor.Smallest] return Values, [Value.Decode]
+// is their inverse, and [Value.Check] checks a Value of unknown origin.
 type Value struct {
 	// Encoding is the meaning of Values and Index. The zero value is Dense.
 	Encoding Encoding

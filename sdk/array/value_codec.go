@@ -120,8 +120,8 @@ func (t Tensor) index16(stored int) Value {
 	return v
 }
 
-// EncodeNM returns t as GroupNM, which stores exactly n of each m consecutive elements along axis; m
-// is at most 256. A group with more than n elements that have a bit set is an error. A group with
+// EncodeNM returns t as GroupNM, which stores exactly n of each m consecutive elements along axis;
+// m is at most 256. A group with more than n elements that have a bit set is an error. A group with
 // fewer also stores the zeros with the lowest offsets.
 func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 	v := Value{Encoding: GroupNM, DType: t.DType, Dims: t.Dims, N: n, M: m, Axis: axis}
@@ -163,7 +163,8 @@ func (t Tensor) EncodeNM(n, m, axis int) (Value, error) {
 	return v, nil
 }
 
-// group returns the first element of group g of a GroupNM value and the distance between its neighbours.
+// group returns the first element of group g of a GroupNM value and the distance between its
+// neighbours.
 func (v Value) group(g int) (first, step int) {
 	inner := Count(v.Dims[v.Axis+1:])
 	return g/inner*v.M*inner + g%inner, inner
@@ -216,7 +217,8 @@ func (v Value) Mask() (Tensor, error) {
 	return t, nil
 }
 
-// each calls visit with the number of each stored element of a checked value, in the order of Values.
+// each calls visit with the number of each stored element of a checked value, in the order of
+// Values.
 func (v Value) each(visit func(i int)) {
 	switch v.Encoding {
 	case Dense:

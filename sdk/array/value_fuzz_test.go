@@ -11,8 +11,9 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// One fuzz target for each sparse encoding. What [graph.Value.Check] says, and what an accepted value decodes to, is held against the words of the
-// format spelled out naively: the places of the stored elements, in the order of Values.
+// There is a fuzz target for each sparse encoding. It compares [array.Value.Check] and the decoded
+// value with a plain reading of the format: the positions of the stored elements, in the order of
+// Values.
 
 func FuzzBitmask(f *testing.F) {
 	for _, v := range seeds(f, array.Bitmask) {
@@ -20,7 +21,7 @@ func FuzzBitmask(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2 int, index, values []byte) {
 		v := array.Value{Encoding: array.Bitmask, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
-		examine(t, v, maskPlaces)
+		examine(t, v, maskPositions)
 	})
 }
 
@@ -30,7 +31,7 @@ func FuzzIndex16(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2 int, index, values []byte) {
 		v := array.Value{Encoding: array.Index16, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], Index: index, Values: values}
-		examine(t, v, runPlaces)
+		examine(t, v, runPositions)
 	})
 }
 
@@ -40,7 +41,7 @@ func FuzzNM(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, d, rank uint8, d0, d1, d2, n, m, axis int, index, values []byte) {
 		v := array.Value{Encoding: array.GroupNM, DType: array.DType(d), Dims: []int{d0, d1, d2}[:rank%4], N: n, M: m, Axis: axis, Index: index, Values: values}
-		examine(t, v, groupPlaces)
+		examine(t, v, groupPositions)
 	})
 }
 
@@ -51,8 +52,8 @@ func dim(v array.Value, i int) int {
 	return 0
 }
 
-// seeds returns valid values of every type, of ranks 0 to 3, full and empty and between, that store zeros and that do not. Each must be accepted: a seed
-// that is refused leads nowhere.
+// seeds returns valid values of every type, of ranks 0 to 3, full and empty and between, that store
+// zeros and that do not. Each must be accepted: a seed that is refused leads nowhere.
 func seeds(f *testing.F, e array.Encoding) []array.Value {
 	f.Helper()
 	var all []array.Value
@@ -103,12 +104,13 @@ func seeds(f *testing.F, e array.Encoding) []array.Value {
 	return all
 }
 
-// examine holds Check and Decode of v against places, and the cost of both against what they may take.
-func examine(t *testing.T, v array.Value, places func(v array.Value, n int) ([]int, bool)) {
+// examine holds Check and Decode of v against positions, and the cost of both against what they may
+// take.
+func examine(t *testing.T, v array.Value, positions func(v array.Value, n int) ([]int, bool)) {
 	var want []int
 	n, legal := count(v.Dims)
 	if legal = legal && v.DType.Valid() && v.DType != array.Bit; legal {
-		want, legal = places(v, n)
+		want, legal = positions(v, n)
 		legal = legal && len(v.Values) == len(want)*v.DType.Bytes(1)
 	}
 	var err error
@@ -162,7 +164,8 @@ func examine(t *testing.T, v array.Value, places func(v array.Value, n int) ([]i
 	}
 }
 
-// takes holds that f allocates little more than most bytes. Others allocate meanwhile, but not at each of three calls.
+// takes holds that f allocates little more than most bytes. Others allocate meanwhile, but not at
+// each of three calls.
 func takes(t *testing.T, most int, f func()) {
 	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	used := uint64(0)
@@ -198,17 +201,17 @@ func bit(b []byte, i int) int {
 	return int(b[i/8]) >> (i % 8) & 1
 }
 
-func maskPlaces(v array.Value, n int) (places []int, ok bool) {
+func maskPositions(v array.Value, n int) (positions []int, ok bool) {
 	for i := range 8 * len(v.Index) {
 		if bit(v.Index, i) == 1 {
-			places = append(places, i)
+			positions = append(positions, i)
 			ok = i < n
 		}
 	}
-	return places, len(v.Index) == (n+7)/8 && (ok || len(places) == 0)
+	return positions, len(v.Index) == (n+7)/8 && (ok || len(positions) == 0)
 }
 
-func runPlaces(v array.Value, n int) (places []int, ok bool) {
+func runPositions(v array.Value, n int) (positions []int, ok bool) {
 	runs := (n + 65535) / 65536
 	if len(v.Index) < 4*runs {
 		return nil, false
@@ -224,13 +227,13 @@ func runPlaces(v array.Value, n int) (places []int, ok bool) {
 			if i <= last || i >= n {
 				return nil, false
 			}
-			places, last, offsets = append(places, i), i, offsets[2:]
+			positions, last, offsets = append(positions, i), i, offsets[2:]
 		}
 	}
-	return places, len(offsets) == 0
+	return positions, len(offsets) == 0
 }
 
-func groupPlaces(v array.Value, n int) (places []int, ok bool) {
+func groupPositions(v array.Value, n int) (positions []int, ok bool) {
 	if v.Axis < 0 || v.Axis >= len(v.Dims) || v.M < 1 || v.M > 256 || v.N < 1 || v.N > v.M || v.Dims[v.Axis]%v.M != 0 {
 		return nil, false
 	}
@@ -260,14 +263,14 @@ func groupPlaces(v array.Value, n int) (places []int, ok bool) {
 	for _, d := range v.Dims[v.Axis+1:] {
 		inner *= d
 	}
-	places = make([]int, stored)
+	positions = make([]int, stored)
 	for i := range n { // every element looks for itself in its group
 		group, offset := i/(inner*v.M)*inner+i%inner, i/inner%v.M
 		for k := group * v.N; k < (group+1)*v.N; k++ {
 			if offsets[k] == offset {
-				places[k] = i
+				positions[k] = i
 			}
 		}
 	}
-	return places, true
+	return positions, true
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// sparse returns a tensor whose elements are zero with the given probability and random bytes otherwise.
+// sparse returns a tensor whose elements are zero with the given probability and random bytes
+// otherwise.
 func sparse(t testing.TB, d array.DType, zeros float64, dims ...int) array.Tensor {
 	t.Helper()
 	x, err := array.New(d, dims...)

@@ -62,8 +62,8 @@ type ReshapeAttr struct{ Shape Shape }
 // TransposeAttr is the attribute of transpose: axis i of the result is axis Perm[i] of the operand.
 type TransposeAttr struct{ Perm []int }
 
-// SliceAttr is the attribute of slice. Each list has an entry for each axis. End -1 is the end of the
-// axis. A symbolic axis must be taken whole: 0, -1, 1.
+// SliceAttr is the attribute of slice. Each list has an entry for each axis. End -1 is the end of
+// the axis. A symbolic axis must be taken whole: 0, -1, 1.
 type SliceAttr struct{ Begin, End, Step []int }
 
 // PadAttr is the attribute of pad: how many zeros are before the first element, after the last and

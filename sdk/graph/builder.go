@@ -97,8 +97,8 @@ func (b *Builder) Output(name string, n Node) {
 	b.p.Outputs = append(b.p.Outputs, Port{name, n.id})
 }
 
-// Update declares that a run writes n, at its end, to the named slot. The slot must be declared, with
-// the type of n.
+// Update declares that a run writes n, at its end, to the named slot. The slot must be declared,
+// with the type of n.
 func (b *Builder) Update(slot string, n Node) {
 	if !b.owns("update of "+slot, n) {
 		return
@@ -134,7 +134,8 @@ func (b *Builder) owns(what string, n Node) bool {
 	return false
 }
 
-// emit appends an instruction after its shape rule has checked the operands, and returns the results.
+// emit appends an instruction after its shape rule has checked the operands, and returns the
+// results.
 func (b *Builder) emit(op Op, attr Attr, in ...Node) []Node {
 	def := table[op]
 	outs := make([]Node, def.Outs(len(in)))

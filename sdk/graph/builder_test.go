@@ -13,7 +13,8 @@ func slot(name string, d ...int) graph.Slot {
 	return graph.Slot{Name: name, Type: graph.Type{DType: array.F32, Shape: graph.Of(d...)}}
 }
 
-// Every mistake is an error of Program that names the op, what was wrong, and the line of this file.
+// Every mistake is an error of Program that names the op, what was wrong, and the line of this
+// file.
 func TestBuilderMistakes(t *testing.T) {
 	other := graph.NewBuilder()
 	foreign := other.Input("x", array.F32, graph.Of(2))

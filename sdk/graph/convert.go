@@ -2,8 +2,8 @@ package graph
 
 import "github.com/compressaware/cram/sdk/array"
 
-// WithFloat returns a copy of p in which every value of type F32 has the float type d instead. Tests
-// run programs in F64 with it.
+// WithFloat returns a copy of p in which every value of type F32 has the float type d instead.
+// Tests run programs in F64 with it.
 func (p *Program) WithFloat(d array.DType) (*Program, error) {
 	swap := func(t *array.DType) {
 		if *t == array.F32 {

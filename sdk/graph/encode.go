@@ -25,28 +25,29 @@ const (
 //
 //	{"version": 1,
 //	 "code":    [[op, [operand…], attribute or nil]…],
-//	 "inputs":  [name…],                  of every instruction "input", in the order of a run's tensors
-//	 "slots":   [[name, kind, role]…],    of every instruction "slot"
+//	 "inputs":  [name…],                of each instruction "input", in the order of a run's tensors
+//	 "slots":   [[name, kind, role]…],  of each instruction "slot"
 //	 "outputs": [[name, value]…],
 //	 "updates": [[slot name, value]…]}
 //
-// An op is the text of a constant of [Op]; [Ops] has its operands and its meaning. Operands, outputs
-// and updates are numbers of values. Values are numbered from 0 in the order in which the code
-// computes them: one for each instruction, but three for batch_norm, batch_norm_grad, layer_norm and
-// layer_norm_grad, and one for each operand for topk_mask and block_mask. Types follow from the code
-// and are not stored. A kind is "param", "stat", "moment" or "scratch", a role "other", "kernel",
-// "embedding", "norm" or "bias".
+// An op is the text of a constant of [Op]; [Ops] has its operands and its meaning. Operands,
+// outputs and updates are numbers of values. Values are numbered from 0 in the order in which the
+// code computes them: one for each instruction, but three for batch_norm, batch_norm_grad,
+// layer_norm and layer_norm_grad, and one for each operand for topk_mask and block_mask. Types
+// follow from the code and are not stored. A kind is "param", "stat", "moment" or "scratch", a role
+// "other", "kernel", "embedding", "norm" or "bias".
 //
-// An attribute is a map of all fields of the op's struct, in order. The name of a field is its graph
-// tag, or else its Go name in lower case with "_" before each capital but the first: TransA is
-// "trans_a"; DType is "dtype". Floats have 64 bits, a DType is its text ("f32"), a Shape and a list
-// of integers are arrays. A dimension of a shape is an integer, or [c, symbols] for c times the
-// product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
+// An attribute is a map of all fields of the op's struct, in order. The name of a field is its
+// graph tag, or else its Go name in lower case with "_" before each capital but the first: TransA
+// is "trans_a"; DType is "dtype". Floats have 64 bits, a DType is its text ("f32"), a Shape and a
+// list of integers are arrays. A dimension of a shape is an integer, or [c, symbols] for c times
+// the product of symbols, sorted and joined by "*": [1, "N"], [64, "N*T"].
 //
-// Integers and lengths have their shortest form, an unsigned one unless they are negative. Names are
-// 1 to 255 bytes of printable characters. A program has at most 8 MiB, 65,536 instructions, 131,072
-// operands, 262,144 axes of values and, with every symbol 1, 64 MiB of constants and 2⁴⁶ elements in
-// a value. A shape or a list has at most 16 entries, and an integer a magnitude of at most 2³¹.
+// Integers and lengths have their shortest form, an unsigned one unless they are negative. Names
+// are 1 to 255 bytes of printable characters. A program has at most 8 MiB, 65,536 instructions,
+// 131,072 operands, 262,144 axes of values and, with every symbol 1, 64 MiB of constants and 2⁴⁶
+// elements in a value. A shape or a list has at most 16 entries, and an integer a magnitude of at
+// most 2³¹.
 func (p *Program) Encode() ([]byte, error) {
 	if err := p.Verify(); err != nil {
 		return nil, err
@@ -102,9 +103,9 @@ func encodePort(w *pack.Writer, name string, id ID) {
 	w.Int(int64(id))
 }
 
-// Decode is the inverse of [Program.Encode]. It is safe for bytes of any origin: the program that it
-// returns is verified and within the bounds that Encode states. Bytes that Encode does not write are
-// an error, which has their offset.
+// Decode is the inverse of [Program.Encode]. It is safe for bytes of any origin: the program that
+// it returns is verified and within the bounds that Encode states. Bytes that Encode does not write
+// are an error, which has their offset.
 func Decode(b []byte) (*Program, error) {
 	if len(b) > maxProgramBytes {
 		return nil, fmt.Errorf("graph: decode program: %d bytes, the limit is %d", len(b), maxProgramBytes)

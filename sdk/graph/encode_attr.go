@@ -11,14 +11,15 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// The fields of attribute structs have the types that encodeField and decodeField distinguish, and a
-// test refuses any other.
+// The fields of attribute structs have the types that encodeField and decodeField distinguish, and
+// a test refuses any other.
 var (
 	dtypeType = reflect.TypeFor[array.DType]()
 	shapeType = reflect.TypeFor[Shape]()
 )
 
-// encodeAttr writes nil, or a map of all fields in the order of the struct. a is the attribute of a verified program.
+// encodeAttr writes nil, or a map of all fields in the order of the struct. a is the attribute of a
+// verified program.
 func encodeAttr(w *pack.Writer, a Attr) {
 	if a == nil {
 		w.Nil()

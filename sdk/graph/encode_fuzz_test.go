@@ -17,9 +17,10 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// FuzzCode grows programs instruction by instruction, each drawn from the fuzzed bytes: any op, any operands, and attributes of well-formed but often
-// absurd numbers. So the decoder gets past MessagePack to every shape rule. An instruction that is refused is left out; what is accepted must be
-// bounded, and encode to the same bytes.
+// FuzzCode grows programs instruction by instruction, each drawn from the fuzzed bytes: any op, any
+// operands, and attributes of well-formed but often absurd numbers. So the decoder gets past
+// MessagePack to every shape rule. An instruction that is refused is left out; what is accepted
+// must be bounded, and encode to the same bytes.
 func FuzzCode(f *testing.F) {
 	for _, b := range dice() {
 		f.Add(b)

@@ -125,7 +125,8 @@ func TestAttrKinds(t *testing.T) {
 	}
 }
 
-// TestResults holds the numbers of results that Program.Encode documents: readers without the table number the values by them.
+// TestResults holds the numbers of results that Program.Encode documents: readers without the table
+// number the values by them.
 func TestResults(t *testing.T) {
 	for _, def := range graph.Ops() {
 		for operands := 1; operands <= 3; operands++ {
@@ -158,7 +159,8 @@ func TestDecodeTruncated(t *testing.T) {
 	}
 }
 
-// TestDecodeFlips holds that a flipped bit is refused or gives another verified program in canonical form, never a panic.
+// TestDecodeFlips holds that a flipped bit is refused or gives another verified program in
+// canonical form, never a panic.
 func TestDecodeFlips(t *testing.T) {
 	b, err := everything(t).Encode()
 	if err != nil {
@@ -247,7 +249,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeMemory holds that a program takes no more than 64 MiB plus twice its bytes, refused or not, and its errors a few lines.
+// TestDecodeMemory holds that a program takes no more than 64 MiB plus twice its bytes, refused or
+// not, and its errors a few lines.
 func TestDecodeMemory(t *testing.T) {
 	zeros := func(n int) []int { return make([]int, n) }
 	ones := slices.Repeat([]int{1}, 16)
@@ -301,8 +304,8 @@ func TestDecodeMemory(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds that bytes which decode are those that the program encodes to. Its seeds are a program with every op, and small ones in which a
-// changed byte is more likely to leave a program.
+// FuzzDecode holds that bytes which decode are those that the program encodes to. Its seeds are a
+// program with every op, and small ones in which a changed byte is more likely to leave a program.
 func FuzzDecode(f *testing.F) {
 	small := func(build func(b *graph.Builder)) *graph.Program {
 		b := graph.NewBuilder()

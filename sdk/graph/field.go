@@ -9,7 +9,8 @@ type Field struct {
 	Type
 }
 
-// Floats returns the field of float32 tensors of the given dimensions (none: one number an example).
+// Floats returns the field of float32 tensors of the given dimensions (none: one number an
+// example).
 func Floats(name string, dims ...int) Field {
 	return Field{name, Type{DType: array.F32, Shape: Of(dims...)}}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// The reference against the formulas of the table, written down once more, index by index, with no thought of speed.
+// The reference against the formulas of the table, written down once more, index by index, with no
+// thought of speed.
 
 func TestConvFormula(t *testing.T) {
 	for _, c := range []struct {

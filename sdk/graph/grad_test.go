@@ -11,7 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A gradCase is a function whose gradient is compared with central differences. Its F64 inputs are differentiated.
+// A gradCase is a function whose gradient is compared with central differences. Its F64 inputs are
+// differentiated.
 type gradCase struct {
 	name string
 	op   graph.Op // which must appear in the function itself
@@ -25,8 +26,8 @@ type input struct {
 	value array.Tensor
 }
 
-// spaced returns numbers in (-2, 2) of which no two are nearer than 1/n and none is nearer to zero than 1/2n, so that no kink lies between
-// x-h and x+h. seed varies their order.
+// spaced returns numbers in (-2, 2) of which no two are nearer than 1/n and none is nearer to zero
+// than 1/2n, so that no kink lies between x-h and x+h. seed varies their order.
 func spaced(seed int, d ...int) input {
 	t, err := array.New(array.F64, d...)
 	if err != nil {
@@ -71,7 +72,8 @@ func scalarFn(op graph.Op, x input, f func(*graph.Builder, graph.Node) graph.Nod
 	return gradCase{string(op), op, []input{x}, func(b *graph.Builder, x []graph.Node) graph.Node { return f(b, x[0]) }}
 }
 
-// pairFn makes cases of a function of two operands: equal shapes, and shapes that broadcast in every way.
+// pairFn makes cases of a function of two operands: equal shapes, and shapes that broadcast in
+// every way.
 func pairFn(op graph.Op, second func(seed int, d ...int) input, f func(b *graph.Builder, x, y graph.Node) graph.Node) []gradCase {
 	var cs []gradCase
 	for _, s := range [][2][]int{{{7}, {7}}, {{2, 3}, {3}}, {{2, 3}, {2, 1}}, {{3, 1, 2}, {2, 1}}, {{2, 3}, {}}, {{}, {2, 2}}} {
@@ -101,7 +103,8 @@ func gradCases() []gradCase {
 		{"relu_grad", graph.OpReluGrad, []input{spaced(1, 6)}, func(b *graph.Builder, x []graph.Node) graph.Node {
 			return b.Grad(b.Sum(b.Mul(b.Relu(x[0]), b.Mul(x[0], x[0])), false), x[0])[0]
 		}},
-		// A cast to the same type would vanish, so it goes through F32, whose rounding differences cannot resolve: of integers, exactly.
+		// A cast to the same type would vanish, so it goes through F32, whose rounding differences
+		// cannot resolve: of integers, exactly.
 		{"cast", graph.OpCast, []input{given(vec(1, -2, 3))}, func(b *graph.Builder, x []graph.Node) graph.Node {
 			return b.Cast(b.Cast(x[0], array.F32), array.F64)
 		}},
@@ -285,8 +288,9 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// checkGradient compares the gradient of Σ y·c, for an uneven c, with (L(x+h) - L(x-h))/2h, element by element. In double precision with
-// h = 1e-5 the difference is good to about h² = 1e-10 times a third derivative; a wrong rule is off by far more than the 1e-6 allowed.
+// checkGradient compares the gradient of Σ y·c, for an uneven c, with (L(x+h) - L(x-h))/2h, element
+// by element. In double precision with h = 1e-5 the difference is good to about h² = 1e-10 times a
+// third derivative; a wrong rule is off by far more than the 1e-6 allowed.
 func checkGradient(t *testing.T, c gradCase) {
 	t.Helper()
 	const h, tolerance = 1e-5, 1e-6

@@ -1,7 +1,7 @@
 package graph
 
-// Inline appends the instructions of p to b and returns the outputs of p, in order, and the values of
-// its updates by slot name. It declares no output and no update of b.
+// Inline appends the instructions of p to b and returns the outputs of p, in order, and the values
+// of its updates by slot name. It declares no output and no update of b.
 //
 // inputs has a node for each input of p, in order. slot is called once for each slot of p, in the
 // order of its code, and returns the node to read instead; nil declares the slot in b. The nodes

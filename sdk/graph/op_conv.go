@@ -21,8 +21,8 @@ func (b *Builder) Conv2D(x, w Node, a ConvAttr) Node {
 	return b.emit1(OpConv2D, a, x, w)
 }
 
-// MaxPool returns the maximum of each window of x [N C H W]. A zero in a.Stride means the size of the
-// kernel.
+// MaxPool returns the maximum of each window of x [N C H W]. A zero in a.Stride means the size of
+// the kernel.
 func (b *Builder) MaxPool(x Node, a PoolAttr) Node { return b.emit1(OpMaxPool, a.defaults(), x) }
 
 // AvgPool returns the mean of each window of x [N C H W]. A zero in a.Stride means the size of the

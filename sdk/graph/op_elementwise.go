@@ -51,8 +51,8 @@ func (b *Builder) Cast(x Node, d array.DType) Node {
 	return b.emit1(OpCast, CastAttr{d}, x)
 }
 
-// Add returns x + y. As all methods with operands x and y here it broadcasts them to a common shape by
-// the rules of NumPy (https://numpy.org/doc/stable/user/basics.broadcasting.html).
+// Add returns x + y. As all methods with operands x and y here it broadcasts them to a common shape
+// by the rules of NumPy (https://numpy.org/doc/stable/user/basics.broadcasting.html).
 func (b *Builder) Add(x, y Node) Node { return b.binary(OpAdd, x, y) }
 
 // Sub returns x - y.

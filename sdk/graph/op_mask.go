@@ -6,27 +6,28 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TopKMask returns a mask for each of ws. Together they have exactly k ones, at the largest |w| of all
-// ws; of equal ones the first counts, in the order of ws. NaN ranks above every number. See "Global" in
-// section 2 of https://arxiv.org/abs/2207.14200.
+// TopKMask returns a mask for each of ws. Together they have exactly k ones, at the largest |w| of
+// all ws; of equal ones the first counts, in the order of ws. NaN ranks above every number. See
+// "Global" in section 2 of https://arxiv.org/abs/2207.14200.
 func (b *Builder) TopKMask(k int, ws ...Node) []Node {
 	return b.emit(OpTopKMask, TopKAttr{k}, ws...)
 }
 
-// NMMask returns a mask with ones at the n largest |w| of each m consecutive weights along axis. See
-// "N:M" in section 2 of https://arxiv.org/abs/2207.14200.
+// NMMask returns a mask with ones at the n largest |w| of each m consecutive weights along axis.
+// See "N:M" in section 2 of https://arxiv.org/abs/2207.14200.
 func (b *Builder) NMMask(w Node, n, m, axis int) Node {
 	return b.emit1(OpNMMask, NMAttr{n, m, axis}, w)
 }
 
-// BlockMask returns a mask for each of ws. Together they have ones in exactly k blocks, those with the
-// largest Σ|w|, summed in float64 in the order of indices. A block is size consecutive indices of axis
-// 0; its other indices are the same.
+// BlockMask returns a mask for each of ws. Together they have ones in exactly k blocks, those with
+// the largest Σ|w|, summed in float64 in the order of indices. A block is size consecutive indices
+// of axis 0; its other indices are the same.
 func (b *Builder) BlockMask(k, size int, ws ...Node) []Node {
 	return b.emit(OpBlockMask, BlockAttr{k, size}, ws...)
 }
 
-// Mask returns x where mask is one, and 0 elsewhere. By this op a backend recognises a sparse weight.
+// Mask returns x where mask is one, and 0 elsewhere. By this op a backend recognises a sparse
+// weight.
 func (b *Builder) Mask(x, mask Node) Node { return b.emit1(OpMask, nil, x, mask) }
 
 // masks returns the types of the masks of weights.

@@ -6,8 +6,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// BatchNorm normalises each channel of x [N C …] by its mean and biased variance in this batch. gamma
-// and beta are [C]. It returns y and the two statistics [C]. Gradients flow through y only.
+// BatchNorm normalises each channel of x [N C …] by its mean and biased variance in this batch.
+// gamma and beta are [C]. It returns y and the two statistics [C]. Gradients flow through y only.
 func (b *Builder) BatchNorm(x, gamma, beta Node, eps float64) (y, mean, variance Node) {
 	r := b.emit(OpBatchNorm, NormAttr{eps}, x, gamma, beta)
 	return r[0], r[1], r[2]
@@ -32,8 +32,8 @@ func (b *Builder) CrossEntropy(logits, labels Node) Node {
 	return b.emit1(OpCrossEntropy, nil, logits, labels)
 }
 
-// perChannel returns the type [C] of x's element type, where C is the size of axis ax of x. It returns
-// an error unless all vectors have that type.
+// perChannel returns the type [C] of x's element type, where C is the size of axis ax of x. It
+// returns an error unless all vectors have that type.
 func perChannel(x Type, ax int, vectors ...Type) (Type, error) {
 	if err := needFloat(x); err != nil {
 		return Type{}, err

@@ -12,8 +12,8 @@ func (b *Builder) Sum(x Node, keepDims bool, axes ...int) Node {
 	return b.emit1(OpSum, b.axes(x, keepDims, axes), x)
 }
 
-// ReduceMax returns the maximum of x along axes, as [Builder.Sum] takes them. Equal maxima share the
-// gradient.
+// ReduceMax returns the maximum of x along axes, as [Builder.Sum] takes them. Equal maxima share
+// the gradient.
 func (b *Builder) ReduceMax(x Node, keepDims bool, axes ...int) Node {
 	return b.emit1(OpReduceMax, b.axes(x, keepDims, axes), x)
 }

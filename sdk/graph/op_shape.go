@@ -7,7 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// Reshape returns the elements of x in another shape. One dimension of s may be Dim{}: it is computed.
+// Reshape returns the elements of x in another shape. One dimension of s may be Dim{}: it is
+// computed.
 func (b *Builder) Reshape(x Node, s Shape) Node {
 	if !b.owns("reshape", x) {
 		return Node{b, 0}
@@ -69,12 +70,13 @@ func (b *Builder) Concat(axis int, xs ...Node) Node {
 	return b.emit1(OpConcat, ConcatAttr{axis}, xs...)
 }
 
-// Gather returns the rows of table that index (I32) names. The shape of the result is that of index,
-// followed by that of table without its first axis. An index out of range is an error of the run.
+// Gather returns the rows of table that index (I32) names. The shape of the result is that of
+// index, followed by that of table without its first axis. An index out of range is an error of the
+// run.
 func (b *Builder) Gather(table, index Node) Node { return b.emit1(OpGather, nil, table, index) }
 
-// ScatterAdd returns a table of so many rows: zeros, to whose rows at index (I32) the rows of src are
-// added.
+// ScatterAdd returns a table of so many rows: zeros, to whose rows at index (I32) the rows of src
+// are added.
 func (b *Builder) ScatterAdd(src, index Node, rows int) Node {
 	return b.emit1(OpScatterAdd, ScatterAddAttr{rows}, src, index)
 }

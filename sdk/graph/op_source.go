@@ -23,8 +23,8 @@ func (b *Builder) Input(name string, d array.DType, s Shape) Node {
 	return n
 }
 
-// Slot declares a slot, whose shape must be constant, and returns its value at the start of a run. A
-// second call with an equal declaration returns the same node; with another one it is a mistake.
+// Slot declares a slot, whose shape must be constant, and returns its value at the start of a run.
+// A second call with an equal declaration returns the same node; with another one it is a mistake.
 func (b *Builder) Slot(s Slot) Node {
 	if b.err != nil {
 		return Node{b, 0}
@@ -32,7 +32,8 @@ func (b *Builder) Slot(s Slot) Node {
 	if n, ok := b.slots[s.Name]; ok {
 		old, _ := b.p.Slot(s.Name)
 		if old.Kind != s.Kind || old.Role != s.Role || !old.Type.Equal(s.Type) {
-			b.Fail("graph: slot %q is declared as %v %v %v and again as %v %v %v", s.Name, old.Kind, old.Role, old.Type, s.Kind, s.Role, s.Type)
+			b.Fail("graph: slot %q is declared as %v %v %v and again as %v %v %v",
+				s.Name, old.Kind, old.Role, old.Type, s.Kind, s.Role, s.Type)
 		}
 		return n
 	}

@@ -6,8 +6,8 @@ import (
 	"reflect"
 )
 
-// An Op is an operation: a row of the table that [Ops] returns. Its text is the name that programs in
-// files have.
+// An Op is an operation: a row of the table that [Ops] returns. Its text is the name that programs
+// in files have.
 type Op string
 
 // The operations. The name of a constant is that of its text without "_"; OpMask alone differs.
@@ -104,8 +104,8 @@ func (d Def) Outs(operands int) int {
 // Differentiable reports whether gradients flow through the op.
 func (d Def) Differentiable() bool { return d.grad != nil }
 
-// Infer returns the types of the results by the op's shape rule. It returns an error if the operands
-// or the attribute do not fit.
+// Infer returns the types of the results by the op's shape rule. It returns an error if the
+// operands or the attribute do not fit.
 func (d Def) Infer(in []Type, attr Attr) ([]Type, error) {
 	if d.Arity == variadic && len(in) == 0 {
 		return nil, errors.New("takes one operand or more, got none")

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// String returns the program as text, one instruction in each line, and then the outputs and updates:
+// String returns the program as text, one instruction in each line, and then the outputs and
+// updates:
 //
 //	%3 f32[N 10] = matmul %1 %2 {trans_a=false trans_b=true}
 func (p *Program) String() string {

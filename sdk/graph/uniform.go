@@ -2,9 +2,9 @@ package graph
 
 import "math/bits"
 
-// Uniform defines the op uniform: it returns element i of a stream under key (seed, step), in [0, 1)
-// with 24 bits. The generator is Philox4x32-10 (https://doi.org/10.1145/2063384.2063405): seed is the
-// key of the cipher, and its counter holds step, stream (below 2¹⁶) and i/4 (below 2⁴⁸).
+// Uniform defines the op uniform: it returns element i of a stream under key (seed, step), in [0,
+// 1) with 24 bits. The generator is Philox4x32-10 (https://doi.org/10.1145/2063384.2063405): seed
+// is the key of the cipher, and its counter holds step, stream (below 2¹⁶) and i/4 (below 2⁴⁸).
 func Uniform(key [2]int64, stream, i int) float64 {
 	seed, step, block := uint64(key[0]), uint64(key[1]), uint64(i)>>2
 	words := philox(uint32(seed), uint32(seed>>32), [4]uint32{

@@ -26,8 +26,9 @@ func TestPhilox(t *testing.T) {
 	}
 }
 
-// Uniform draws have the moments of [0, 1), and draws under neighbouring keys, streams or positions are uncorrelated. With
-// n draws the standard error of a mean is √(1/12n) and of a correlation 1/√n; five of them are allowed.
+// Uniform draws have the moments of [0, 1), and draws under neighbouring keys, streams or positions
+// are uncorrelated. With n draws the standard error of a mean is √(1/12n) and of a correlation
+// 1/√n; five of them are allowed.
 func TestUniformStatistics(t *testing.T) {
 	const n = 100_000
 	base := func(i int) float64 { return Uniform([2]int64{10, 3}, 0, i) }

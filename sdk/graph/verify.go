@@ -84,7 +84,8 @@ func (v *verifier) instr(i Instr) error {
 // sources compares the declarations of inputs and slots with the code.
 func (v *verifier) sources() error {
 	if len(v.Inputs) != len(v.inputs) || len(v.Slots) != len(v.slots) {
-		return fmt.Errorf("%d inputs and %d slots declared, %d and %d in the code", len(v.Inputs), len(v.Slots), len(v.inputs), len(v.slots))
+		return fmt.Errorf("%d inputs and %d slots declared, %d and %d in the code",
+			len(v.Inputs), len(v.Slots), len(v.inputs), len(v.slots))
 	}
 	inputs := map[string]bool{}
 	for _, in := range v.Inputs {
