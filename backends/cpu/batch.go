@@ -51,19 +51,8 @@ func (t batch) depth() int {
 }
 
 // walk computes the tree with depth buffers instead of one for each part: leaf puts the sum of a
-// part in a buffer, add adds one buffer to another. In the end buffer 0 has the sum. The additions
-// are those of fold.
+// part in a buffer, add adds one buffer to another. Buffer 0 has the result. The additions are those
+// of fold.
 func (t batch) walk(leaf func(part, buffer int), add func(into, from int)) {
-	top := -1
-	for p := range t.parts {
-		top++
-		leaf(p, top)
-		for q := p; q%2 == 1; q /= 2 {
-			add(top-1, top)
-			top--
-		}
-	}
-	for ; top > 0; top-- {
-		add(top-1, top)
-	}
+	kernels.Tree(t.parts, leaf, add)
 }

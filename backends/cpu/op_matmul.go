@@ -50,7 +50,12 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 	scratch := shape.Scratch()
 	overBatch := r == 2 && m.attr.TransA && !m.attr.TransB && b.varies(s.in[0]) && b.varies(s.in[1])
 	t := b.batchOf(dx[0])
-	if overBatch {
+	inKernel := overBatch && shape.K <= kernels.MaxPartsK
+	switch {
+	case inKernel:
+		shape.Part = t.size
+		scratch = shape.Scratch()
+	case overBatch:
 		scratch = batchScratch(shape, t)
 	}
 	return []phase{{
@@ -65,7 +70,7 @@ func (m matmul) phases(b *binding, s *step) ([]phase, error) {
 				} else {
 					tile.J0, tile.J1 = from, to
 				}
-				if overBatch {
+				if overBatch && !inKernel {
 					sumMatMul(f.isa, shape, t, f.all(z), f.all(x), f.all(y), f.scratch[w], tile)
 					continue
 				}

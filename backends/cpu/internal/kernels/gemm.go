@@ -23,6 +23,32 @@ type MatMul struct {
 	// products, with Packed, if EachRow is not set, always in packed blocks. Then the bits of a row
 	// of C do not depend on the number of rows.
 	EachRow, Packed bool
+
+	// Part, if it is not 0, makes each element of C the sum of a [Tree] over parts of Part
+	// consecutive indices of the sum. The last part may be shorter. It is for a product that is
+	// computed in packed blocks, has K ≤ MaxPartsK and at most 8 parts, and does not Accumulate.
+	Part int
+}
+
+// MaxPartsK is the largest K of a product with parts.
+const MaxPartsK = kBlock
+
+// Tree calls leaf for each of n parts and adds the results: parts 0 and 1, parts 2 and 3, then the
+// sums of these pairs, and so on. leaf puts part p in a buffer, add adds buffer from to buffer into.
+// Buffer 0 has the result. The number of buffers is ⌈log₂ n⌉+1.
+func Tree(n int, leaf func(p, buffer int), add func(into, from int)) {
+	top := -1
+	for p := range n {
+		top++
+		leaf(p, top)
+		for q := p; q%2 == 1; q /= 2 {
+			add(top-1, top)
+			top--
+		}
+	}
+	for ; top > 0; top-- {
+		add(top-1, top)
+	}
 }
 
 // Tile is a part of C: the rows I0 ≤ i < I1 and the columns J0 ≤ j < J1. A caller that splits C
@@ -61,12 +87,22 @@ type gemmTable struct {
 
 var gemms = [...]gemmTable{Portable: portableGemm, AVX2: avx2Gemm, AVX512: avx512Gemm}
 
+// Sizes of the sums of parts of a register tile.
+const (
+	widest   = 32 // the largest tileCols
+	highest  = 16 // at least the largest tileRows
+	partSums = 4  // buffers of a Tree of 8 parts
+)
+
 // Scratch returns the number of float32 values of scratch that [InstructionSet.MatMul] needs for a
 // tile of this product. It does not depend on the instruction set.
 func (m MatMul) Scratch() int {
-	const widest = 32 // the largest tileCols
 	n := (min(m.N, nBlock) + widest - 1) / widest * widest
-	return min(m.K, kBlock)*(n+min(m.M, mBlock)) + spill
+	length := min(m.K, kBlock)*(n+min(m.M, mBlock)) + spill
+	if m.Part > 0 {
+		length += partSums * highest * widest
+	}
+	return length
 }
 
 // MatMul computes the tile t of C. c, a and b begin at the first elements of the matrices, for
@@ -140,12 +176,29 @@ func (isa InstructionSet) packedMatMul(m MatMul, c, a, b, scratch []float32, t T
 							panel, ldb = b[k0*m.LDB+j:(k0+k-1)*m.LDB+j+cols], m.LDB
 						}
 						out := c[r0*m.LDC+j : (r1-1)*m.LDC+j+cols]
+						if m.Part > 0 {
+							isa.tileOfParts(m, out, packedA[(r0-i0)*k:], panel, scratch[m.Scratch()-partSums*highest*widest:], ldb, r1-r0, cols)
+							continue
+						}
 						g.tile(out, m.LDC, packedA[(r0-i0)*k:], panel, ldb, k, r1-r0, cols, m.Accumulate || k0 > 0)
 					}
 				}
 			}
 		}
 	}
+}
+
+// tileOfParts computes one register tile of a product with parts. sums has space for the sums of
+// parts.
+func (isa InstructionSet) tileOfParts(m MatMul, c, a, b, sums []float32, ldb, rows, cols int) {
+	g := &gemms[isa]
+	length := rows * cols
+	sum := func(buffer int) []float32 { return sums[buffer*length:][:length] }
+	Tree((m.K+m.Part-1)/m.Part, func(p, buffer int) {
+		k0, k1 := p*m.Part, min((p+1)*m.Part, m.K)
+		g.tile(sum(buffer), cols, a[k0*rows:], b[k0*ldb:], ldb, k1-k0, rows, cols, false)
+	}, func(into, from int) { isa.Add(sum(into), sum(into), sum(from)) })
+	g.copyRows(c, m.LDC, sums, cols, rows, cols)
 }
 
 // share returns the first index of part i of the range from ≤ index < to, in n parts of nearly
