@@ -152,7 +152,7 @@ func TestMistakes(t *testing.T) {
 		{"batchnorm eps", apply(nn.BatchNorm{Eps: -1}), image, "Eps is -1"},
 		{"layernorm eps", apply(nn.LayerNorm{Eps: -1}), vector, "Eps is -1"},
 		{"embedding of floats", apply(nn.Embedding{Rows: 2, Dim: 2}), vector, "want i32 indices, got f32[N 4]"},
-		{"pool kernel", apply(nn.MaxPool{}), image, "got [0 0] and [0 0]"},
+		{"pool kernel", apply(nn.MaxPool{}), image, "kernel [0 0]"},
 		{"pool padding", apply(nn.AvgPool{Kernel: 2, Padding: 2}), image, "padding"},
 		{"pool of a vector", apply(nn.Func(nn.GlobalAvgPool)), vector, "GlobalAvgPool): want x of rank 4"},
 		{"dropout", apply(nn.Dropout{P: 1}), vector, "P is 1, want 0 or more and below 1"},
