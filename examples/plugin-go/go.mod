@@ -1,6 +1,6 @@
 module example.com/small
 
-go 1.25.0
+go 1.26.0
 
 require github.com/compressaware/cram v0.0.0
 
