@@ -18,7 +18,7 @@ import (
 func (f *training) describe() (Info, error) {
 	recipe := []string{
 		f.Method.String(), f.Optimizer.String(), f.Schedule.String(), "loss " + f.Loss.String(),
-		fmt.Sprintf("%d epochs of %d batches of %d", f.Epochs, f.loader.Batches(), f.Batch),
+		fmt.Sprintf("%s of %s of %d", count(f.Epochs, "epoch", "epochs"), count(f.loader.Batches(), "batch", "batches"), f.Batch),
 	}
 	for _, t := range f.Augment {
 		recipe = append(recipe, fmt.Sprintf("augment %T%+v", t, t))
@@ -49,6 +49,14 @@ func (f *training) describe() (Info, error) {
 		info.Inputs[0].Mean, info.Inputs[0].Std = was.Mean, was.Std
 	}
 	return f.programs.describe(info), nil
+}
+
+// count returns "1 epoch" or "3 epochs".
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // digest returns a text that identifies the weights that the network begins a training with.

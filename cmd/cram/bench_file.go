@@ -51,8 +51,8 @@ each it prints the time in seconds.`,
 	return cmd
 }
 
-// A fileRow is one row of bench file. Times are medians in seconds.
-type fileRow struct {
+// A benchFileResult is one row of bench file. Times are medians in seconds.
+type benchFileResult struct {
 	Model    string  `json:"model"`
 	Sparsity float64 `json:"sparsity"`
 	Bytes    int64   `json:"bytes"`
@@ -69,7 +69,7 @@ type fileRow struct {
 	PeerLoad float64 `json:"peer_load_s,omitempty"`
 }
 
-func (r fileRow) text() string {
+func (r benchFileResult) text() string {
 	time := func(s float64, bytes int64) string {
 		return fmt.Sprintf("%.1f ms (%.0f MB/s)", 1e3*s, float64(bytes)/1e6/s)
 	}
@@ -102,7 +102,7 @@ func (a *app) runBenchFile(ctx context.Context, f benchFileFlags, command []stri
 	}
 	defer os.RemoveAll(dir)
 	var peer *filePeer
-	row := fileRow{Model: f.model}
+	row := benchFileResult{Model: f.model}
 	if len(command) > 0 {
 		if peer, err = startFilePeer(ctx, command, a.stderr); err != nil {
 			return err

@@ -33,7 +33,7 @@ func newBenchFiles(ctx context.Context, level *sdk.Network, peer *filePeer, dir 
 }
 
 // measure sets the sizes and times of r.
-func (b benchFiles) measure(r *fileRow, rounds int) error {
+func (b benchFiles) measure(r *benchFileResult, rounds int) error {
 	if err := b.sizes(r); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (b benchFiles) measure(r *fileRow, rounds int) error {
 }
 
 // sizes writes the files and sets their sizes in r.
-func (b benchFiles) sizes(r *fileRow) error {
+func (b benchFiles) sizes(r *benchFileResult) error {
 	if err := b.level.Save(b.ours); err != nil {
 		return err
 	}

@@ -53,8 +53,8 @@ of a step, with the time to prepare its batch.`,
 	return cmd
 }
 
-// A stepTime is the result of bench train.
-type stepTime struct {
+// A benchTrainResult is the result of bench train.
+type benchTrainResult struct {
 	Model          string  `json:"model"`
 	Method         string  `json:"method"`
 	Batch          int     `json:"batch"`
@@ -67,7 +67,7 @@ type stepTime struct {
 	Threads        int     `json:"threads"`
 }
 
-func (r stepTime) text() string {
+func (r benchTrainResult) text() string {
 	return fmt.Sprintf("%s, %s, batch %d: %.1f images/s, median step %.1f ms (fastest %.1f ms) of %d on %s %s, %d threads",
 		r.Model, r.Method, r.Batch, r.PerSecond, 1e3*r.Step, 1e3*r.Fastest, r.Steps, r.Backend, r.InstructionSet, r.Threads)
 }
@@ -122,7 +122,7 @@ func (a *app) runBenchTrain(ctx context.Context, f benchTrainFlags) error {
 		return err
 	}
 	middle, fastest := median(clock.times), slices.Min(clock.times)
-	return a.print(stepTime{
+	return a.print(benchTrainResult{
 		Model: f.model, Method: f.method.name, Batch: f.batch, Steps: f.steps,
 		Step: middle, Fastest: fastest, PerSecond: float64(f.batch) / middle,
 		Backend: info.Name, InstructionSet: info.InstructionSet, Threads: info.Threads,

@@ -64,8 +64,8 @@ SPARSITY is the fraction of zeros, from 0 to 1.`,
 	return cmd
 }
 
-// A compressed is the result for one level.
-type compressed struct {
+// A compressResult is the result for one level.
+type compressResult struct {
 	Level    string  `json:"level"`
 	Sparsity float64 `json:"sparsity"` // of the prunable weights
 	Kept     int     `json:"kept"`
@@ -76,7 +76,7 @@ type compressed struct {
 	Dense []string `json:"dense,omitempty"`
 }
 
-func (r compressed) text() string {
+func (r compressResult) text() string {
 	s := fmt.Sprintf("%-16s %5.1f %% zeros, %d of %d weights kept", r.Level, 100*r.Sparsity, r.Kept, r.Total)
 	for _, reason := range r.Dense {
 		s += "\n  not pruned: " + reason
@@ -84,13 +84,13 @@ func (r compressed) text() string {
 	return s
 }
 
-// A written is the last result of a command that writes a file.
-type written struct {
+// A writeResult is the last result of a command that writes a file.
+type writeResult struct {
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
 }
 
-func (r written) text() string { return fmt.Sprintf("wrote %s, %s", r.File, size(r.Bytes)) }
+func (r writeResult) text() string { return fmt.Sprintf("wrote %s, %s", r.File, size(r.Bytes)) }
 
 func (a *app) runCompress(ctx context.Context, file string, f compressFlags) error {
 	if err := cmp.Or(
@@ -148,7 +148,7 @@ func (a *app) printReports(net *sdk.Network, tuned bool) error {
 			return err
 		}
 		total := report.Total()
-		r := compressed{Level: level, Sparsity: total.Sparsity(), Kept: total.Kept, Total: total.Total, Tuned: tuned && level != sdk.Dense}
+		r := compressResult{Level: level, Sparsity: total.Sparsity(), Kept: total.Kept, Total: total.Total, Tuned: tuned && level != sdk.Dense}
 		for _, row := range report.Rows {
 			if row.Skipped != "" {
 				r.Dense = append(r.Dense, row.Name+": "+row.Skipped)
@@ -167,7 +167,7 @@ func (a *app) printWritten(file string) error {
 	if err != nil {
 		return err
 	}
-	return a.print(written{file, info.Size()})
+	return a.print(writeResult{file, info.Size()})
 }
 
 // size returns a number of bytes with a unit.

@@ -54,8 +54,8 @@ A checkpoint of a training in progress cannot be converted.`,
 	return cmd
 }
 
-// A converted is the result for one level.
-type converted struct {
+// A convertResult is the result for one level.
+type convertResult struct {
 	Level    string `json:"level"`
 	Lossless bool   `json:"lossless"` // no weight has changed
 
@@ -66,7 +66,7 @@ type converted struct {
 	Tensor    string  `json:"tensor,omitempty"`
 }
 
-func (r converted) text() string {
+func (r convertResult) text() string {
 	if r.Lossless {
 		return r.Level + ": lossless"
 	}
@@ -85,7 +85,7 @@ func (a *app) runConvert(file string, f convertFlags) error {
 		return err
 	}
 	kernels := kernelsOf(content.Programs["infer"])
-	results := make([]converted, len(content.Levels))
+	results := make([]convertResult, len(content.Levels))
 	for i, l := range content.Levels {
 		if results[i], err = f.convertLevel(l, kernels); err != nil {
 			return fmt.Errorf("%s: level %s: %w", file, l.Name, err)
@@ -173,8 +173,8 @@ func kernelsOf(p *graph.Program) map[string]bool {
 }
 
 // convertLevel replaces the tensors of a level by the converted ones.
-func (f convertFlags) convertLevel(l checkpoint.Level, kernels map[string]bool) (converted, error) {
-	result, largest := converted{Level: l.Name, Lossless: true}, 0.0
+func (f convertFlags) convertLevel(l checkpoint.Level, kernels map[string]bool) (convertResult, error) {
+	result, largest := convertResult{Level: l.Name, Lossless: true}, 0.0
 	for _, name := range slices.Sorted(maps.Keys(l.Tensors)) {
 		before := l.Tensors[name]
 		after, err := f.convert(before, kernels[name])
@@ -188,7 +188,7 @@ func (f convertFlags) convertLevel(l checkpoint.Level, kernels map[string]bool) 
 		}
 		if changed && (result.Lossless || change > largest) {
 			largest = change
-			result = converted{Level: l.Name, Tensor: name, Unbounded: math.IsInf(change, 1)}
+			result = convertResult{Level: l.Name, Tensor: name, Unbounded: math.IsInf(change, 1)}
 			if !result.Unbounded {
 				result.MaxChange = change
 			}

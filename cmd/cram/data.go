@@ -80,13 +80,13 @@ not downloaded again. After an interruption, the same command continues the down
 	return cmd
 }
 
-// A fetched reports that a data set is complete.
-type fetched struct {
+// A fetchResult reports that a data set is complete.
+type fetchResult struct {
 	Name string `json:"name"`
 	Dir  string `json:"dir"`
 }
 
-func (r fetched) text() string { return fmt.Sprintf("%s is in %s", r.Name, r.Dir) }
+func (r fetchResult) text() string { return fmt.Sprintf("%s is in %s", r.Name, r.Dir) }
 
 func (a *app) runDataFetch(ctx context.Context, name, dir string, o data.FetchOptions) error {
 	if names := datasetNames(); !slices.Contains(names, name) {
@@ -98,5 +98,5 @@ func (a *app) runDataFetch(ctx context.Context, name, dir string, o data.FetchOp
 	if err := data.Fetch(ctx, name, dir, o); err != nil {
 		return err
 	}
-	return a.print(fetched{name, dir})
+	return a.print(fetchResult{name, dir})
 }

@@ -44,8 +44,8 @@ nats, and the images per second, with the time to read the data.`,
 	return cmd
 }
 
-// A score is the result for one level.
-type score struct {
+// An evalResult is the result for one level.
+type evalResult struct {
 	Level          string  `json:"level"`
 	Accuracy       float64 `json:"accuracy"` // 0 to 1
 	Loss           float64 `json:"loss"`
@@ -56,7 +56,7 @@ type score struct {
 	Threads        int     `json:"threads"`
 }
 
-func (r score) text() string {
+func (r evalResult) text() string {
 	return fmt.Sprintf("%-16s accuracy %6.2f %%   loss %.4f   %d images   %.0f images/s on %s %s",
 		r.Level, 100*r.Accuracy, r.Loss, r.Examples, r.PerSecond, r.Backend, r.InstructionSet)
 }
@@ -102,19 +102,19 @@ func (a *app) runEval(ctx context.Context, file string, f evalFlags) error {
 }
 
 // measure evaluates one level.
-func measure(ctx context.Context, net *sdk.Network, level string, backend backends.Backend, set data.Set, batch int) (score, error) {
+func measure(ctx context.Context, net *sdk.Network, level string, backend backends.Backend, set data.Set, batch int) (evalResult, error) {
 	p, err := net.Predictor(ctx, sdk.PredictorOptions{Level: level, Backend: backend})
 	if err != nil {
-		return score{}, err
+		return evalResult{}, err
 	}
 	defer p.Close()
 	start := time.Now()
 	s, err := p.Evaluate(ctx, set, batch)
 	if err != nil {
-		return score{}, err
+		return evalResult{}, err
 	}
 	info := p.Backend()
-	return score{
+	return evalResult{
 		Level: level, Accuracy: s.Values["accuracy"], Loss: s.Values["cross_entropy"], Examples: s.Examples,
 		PerSecond: float64(s.Examples) / time.Since(start).Seconds(),
 		Backend:   info.Name, InstructionSet: info.InstructionSet, Threads: info.Threads,

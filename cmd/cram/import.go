@@ -68,14 +68,14 @@ If the training computed x/127.5-1 from bytes x, both are 0.5.`,
 	return cmd
 }
 
-// An imported is the result of import. File is empty if the names or shapes do not fit.
-type imported struct {
+// An importResult is the result of import. File is empty if the names or shapes do not fit.
+type importResult struct {
 	File  string `json:"file,omitempty"`
 	Model string `json:"model"`
 	naming.Report
 }
 
-func (r imported) text() string {
+func (r importResult) text() string {
 	s := fmt.Sprintf("%s: %d tensors with the names of %s", r.Model, r.Tensors, r.Library)
 	if r.Prefix != "" {
 		s += fmt.Sprintf(", all with the prefix %q", r.Prefix)
@@ -116,7 +116,7 @@ func (a *app) runImport(file string, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	result := imported{Model: f.model, Report: report}
+	result := importResult{Model: f.model, Report: report}
 	if err := report.Err(); err != nil {
 		return errors.Join(a.print(result), fmt.Errorf("%s: %w", file, err))
 	}

@@ -72,7 +72,7 @@ func TestImport(t *testing.T) {
 	if o.code != 1 || !strings.Contains(o.stderr, "fc.bias is missing") || !strings.Contains(o.stderr, "fc.scale is unexpected") {
 		t.Errorf("wrong names: %+v", o)
 	}
-	var report imported
+	var report importResult
 	if err := json.Unmarshal([]byte(o.stdout), &report); err != nil || len(report.Missing) != 1 || len(report.Unexpected) != 1 || report.File != "" {
 		t.Errorf("the report is %+v, %v", report, err)
 	}

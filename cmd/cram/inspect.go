@@ -60,7 +60,7 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 		return err
 	}
 	m := r.Info()
-	if err := a.print(provenance{
+	if err := a.print(fileResult{
 		File: file, Bytes: info.Size(), Model: m.Model, Recipe: m.Recipe, Data: m.Data, Seed: m.Seed, Versions: m.Versions, Extra: m.Extra,
 		Shape: m.Input().Example(), Mean: m.Input().Mean, Std: m.Input().Std, Classes: m.Output().Classes,
 		Programs: r.Programs(), Training: r.HasState(),
@@ -79,8 +79,8 @@ func (a *app) runInspect(file string, f inspectFlags) error {
 	return nil
 }
 
-// A provenance is the information in a file about its network.
-type provenance struct {
+// A fileResult is the information in a file about its network.
+type fileResult struct {
 	File     string            `json:"file"`
 	Bytes    int64             `json:"bytes"`
 	Model    string            `json:"model"`
@@ -97,7 +97,7 @@ type provenance struct {
 	Training bool              `json:"training"` // the file is a checkpoint of a training in progress
 }
 
-func (r provenance) text() string {
+func (r fileResult) text() string {
 	rows := [][2]string{
 		{"file", fmt.Sprintf("%s, %s", r.File, size(r.Bytes))},
 		{"model", r.Model},
@@ -133,14 +133,14 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 	if err != nil {
 		return err
 	}
-	total := levelSize{Level: name, Tensors: len(info.Tensors), Notes: info.Notes}
+	total := levelResult{Level: name, Tensors: len(info.Tensors), Notes: info.Notes}
 	zeros, elements := 0.0, 0.0
 	for _, t := range info.Tensors {
 		n := 1
 		for _, d := range t.Dims {
 			n *= d
 		}
-		row := tensorSize{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
+		row := tensorResult{Level: name, Tensor: t.Name, DType: t.DType.String(), Dims: t.Dims, Encoding: t.Encoding, Sparsity: t.Sparsity, Bytes: t.Bytes}
 		row.DenseBytes = int64(t.DType.Bytes(n))
 		if t.DType == array.F16 || t.DType == array.BF16 { // programs read f32
 			row.DenseBytes = int64(array.F32.Bytes(n))
@@ -161,8 +161,8 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 	return a.print(total)
 }
 
-// A tensorSize is one tensor at one level.
-type tensorSize struct {
+// A tensorResult is one tensor at one level.
+type tensorResult struct {
 	Level      string  `json:"level"`
 	Tensor     string  `json:"tensor"`
 	DType      string  `json:"dtype"`
@@ -173,15 +173,15 @@ type tensorSize struct {
 	DenseBytes int64   `json:"dense_bytes"`
 }
 
-func (r tensorSize) text() string {
+func (r tensorResult) text() string {
 	const width = 20
 	filled := int(math.Round(width * (1 - r.Sparsity)))
 	return fmt.Sprintf("  %-36s %-16s %-10s %s%s %5.1f %% zeros %10s of %s", r.Tensor, r.DType+fmt.Sprint(r.Dims), r.Encoding,
 		strings.Repeat("█", filled), strings.Repeat("·", width-filled), 100*r.Sparsity, size(r.Bytes), size(r.DenseBytes))
 }
 
-// A levelSize is the sum over a level's tensors.
-type levelSize struct {
+// A levelResult is the sum over a level's tensors.
+type levelResult struct {
 	Level      string  `json:"level"`
 	Tensors    int     `json:"tensors"`
 	Sparsity   float64 `json:"sparsity"`
@@ -191,7 +191,7 @@ type levelSize struct {
 	Notes map[string]string `json:"notes,omitempty"` // the prunable weights without zeros, each with the reason
 }
 
-func (r levelSize) text() string {
+func (r levelResult) text() string {
 	noun := "tensors"
 	if r.Tensors == 1 {
 		noun = "tensor"
@@ -204,13 +204,13 @@ func (r levelSize) text() string {
 	return s
 }
 
-// A programText is the text form of a program.
-type programText struct {
+// A programResult is the text form of a program.
+type programResult struct {
 	Program string `json:"program"`
 	Text    string `json:"text"`
 }
 
-func (r programText) text() string { return strings.TrimSuffix(r.Text, "\n") }
+func (r programResult) text() string { return strings.TrimSuffix(r.Text, "\n") }
 
 func (a *app) printProgram(r *checkpoint.Reader, file, name string) error {
 	if !slices.Contains(r.Programs(), name) {
@@ -220,5 +220,5 @@ func (a *app) printProgram(r *checkpoint.Reader, file, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	return a.print(programText{name, p.String()})
+	return a.print(programResult{name, p.String()})
 }

@@ -32,8 +32,8 @@ func TestStateUnread(t *testing.T) {
 	if o := try(t.Context(), "verify", file); o.code != 1 {
 		t.Fatalf("the state is not damaged: %+v", o)
 	}
-	if r := must(t, "inspect", file)[0]; r["training"] != true {
-		t.Errorf("inspect says %v", r)
+	if r := must(t, "inspect", file)[0]; r["training"] != true || !strings.Contains(r["recipe"].(string), "; 1 epoch of 4 batches of 128") {
+		t.Errorf("inspect printed %v", r)
 	}
 	if o := try(t.Context(), "convert", file, "--out", file+".out"); o.code != 1 || !strings.Contains(o.stderr, "is the checkpoint of a training in progress") {
 		t.Errorf("convert: %+v", o)
@@ -59,7 +59,7 @@ func TestInspectText(t *testing.T) {
 	o := try(t.Context(), "inspect", file)
 	for _, want := range []string{" B of 4.0 KiB\n", " 1 tensor, ", "% of dense (4.0 KiB in f32)"} {
 		if o.code != 0 || !strings.Contains(o.stdout, want) {
-			t.Errorf("inspect says %s, want %q", o.stdout, want)
+			t.Errorf("inspect printed %s, want %q", o.stdout, want)
 		}
 	}
 }

@@ -44,25 +44,25 @@ go test -v.`,
 	return group("plugin", "Show and test plugins: compressors and backends in separate programs", info, test)
 }
 
-// A described is the information that a plugin declares.
-type described struct {
-	Program      string               `json:"program"`
-	Name         string               `json:"name"`
-	Version      string               `json:"version"`
-	Protocol     int                  `json:"protocol"`
-	SharedMemory bool                 `json:"shared_memory"`
-	Compressor   *describedCompressor `json:"compressor,omitempty"`
-	Backend      *describedBackend    `json:"backend,omitempty"`
+// A pluginResult is the information that a plugin declares.
+type pluginResult struct {
+	Program      string            `json:"program"`
+	Name         string            `json:"name"`
+	Version      string            `json:"version"`
+	Protocol     int               `json:"protocol"`
+	SharedMemory bool              `json:"shared_memory"`
+	Compressor   *pluginCompressor `json:"compressor,omitempty"`
+	Backend      *pluginBackend    `json:"backend,omitempty"`
 }
 
-type describedCompressor struct {
+type pluginCompressor struct {
 	Name          string `json:"name"`
 	Deterministic bool   `json:"deterministic"`
 	Values        bool   `json:"values"`
 	Pattern       string `json:"pattern,omitempty"` // "2:4"
 }
 
-type describedBackend struct {
+type pluginBackend struct {
 	Name           string   `json:"name"`
 	InstructionSet string   `json:"instruction_set"`
 	Deterministic  bool     `json:"deterministic"`
@@ -70,7 +70,7 @@ type describedBackend struct {
 	Ops            []string `json:"ops,omitempty"`
 }
 
-func (d described) text() string {
+func (d pluginResult) text() string {
 	memory := "streams"
 	if d.SharedMemory {
 		memory = "shared memory"
@@ -105,26 +105,26 @@ func (a *app) runPluginInfo(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	d := described{Program: args[0], Name: info.Name, Version: info.Version, Protocol: info.Protocol, SharedMemory: info.SharedMemory}
+	d := pluginResult{Program: args[0], Name: info.Name, Version: info.Version, Protocol: info.Protocol, SharedMemory: info.SharedMemory}
 	if c := info.Compressor; c != nil {
-		d.Compressor = &describedCompressor{Name: c.Name, Deterministic: c.Deterministic, Values: c.Values}
+		d.Compressor = &pluginCompressor{Name: c.Name, Deterministic: c.Deterministic, Values: c.Values}
 		if c.Pattern != (compress.Pattern{}) {
 			d.Compressor.Pattern = fmt.Sprintf("%d:%d", c.Pattern.N, c.Pattern.M)
 		}
 	}
 	if b := info.Backend; b != nil {
-		d.Backend = &describedBackend{Name: b.Name, InstructionSet: b.InstructionSet, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
+		d.Backend = &pluginBackend{Name: b.Name, InstructionSet: b.InstructionSet, Deterministic: b.Deterministic, Threads: b.Threads, Ops: b.Ops}
 	}
 	return a.print(d)
 }
 
-// A tested is the result of plugin test.
-type tested struct {
+// A testResult is the result of plugin test.
+type testResult struct {
 	Program string `json:"program"`
 	Passed  bool   `json:"passed"`
 }
 
-func (r tested) text() string { return r.Program + word(r.Passed, " passes", " fails") }
+func (r testResult) text() string { return r.Program + word(r.Passed, " passes", " fails") }
 
 // runPluginTest runs the suite, which is written for go test. [testing.Main] prints the report and
 // ends the process.
@@ -148,7 +148,7 @@ func (a *app) runPluginTest(ctx context.Context, program string, timeout time.Du
 	all := func(_, _ string) (bool, error) { return true, nil }
 	testing.Main(all, []testing.InternalTest{{Name: "Plugin", F: func(t *testing.T) {
 		passed := t.Run("suite", func(t *testing.T) { plugintest.Run(t, command, plugintest.Options{}) })
-		if err := a.print(tested{program, passed}); err != nil {
+		if err := a.print(testResult{program, passed}); err != nil {
 			t.Error(err)
 		}
 	}}}, nil, nil)

@@ -114,9 +114,9 @@ func TestPluginTest(t *testing.T) {
 		passed  bool
 		want    string
 	}{
-		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/answers_the_same_again"},
-		{self + "?" + unstable, false, "--- FAIL: Plugin/suite/shared/Compressor/answers_the_same_again"},
-		{self + "?" + stuck, false, "no answer within 500ms"},
+		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/returns_the_same_result_again"},
+		{self + "?" + unstable, false, "--- FAIL: Plugin/suite/shared/Compressor/returns_the_same_result_again"},
+		{self + "?" + stuck, false, "no reply within 500ms"},
 		{"./no-such-program", false, "no-such-program"},
 	} {
 		timeout := "1m"
@@ -130,8 +130,8 @@ func TestPluginTest(t *testing.T) {
 		if (err == nil) != c.passed || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%s: %v, want %q in\n%s", c.program, err, c.want, stderr.String())
 		}
-		var result tested
-		if err := json.Unmarshal(stdout, &result); err != nil || result != (tested{c.program, c.passed}) {
+		var result testResult
+		if err := json.Unmarshal(stdout, &result); err != nil || result != (testResult{c.program, c.passed}) {
 			t.Errorf("%s: result %s, %v", c.program, stdout, err)
 		}
 	}

@@ -39,20 +39,20 @@ the normalization and the names of the classes.`,
 	return cmd
 }
 
-// A prediction is the result for one image.
-type prediction struct {
-	Image   string  `json:"image"`
-	Level   string  `json:"level"`
-	Classes []guess `json:"classes"` // the most probable first
+// A predictResult is the result for one image.
+type predictResult struct {
+	Image   string        `json:"image"`
+	Level   string        `json:"level"`
+	Classes []classResult `json:"classes"` // the most probable first
 }
 
-type guess struct {
+type classResult struct {
 	Class       string  `json:"class"` // the name; the number if the network has no names
 	Label       int     `json:"label"`
 	Probability float64 `json:"probability"`
 }
 
-func (r prediction) text() string {
+func (r predictResult) text() string {
 	parts := make([]string, len(r.Classes))
 	for i, g := range r.Classes {
 		parts[i] = fmt.Sprintf("%s %.1f %%", g.Class, 100*g.Probability)
@@ -82,7 +82,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 		if err != nil {
 			return err
 		}
-		if err := a.print(prediction{name, p.Level(), guesses}); err != nil {
+		if err := a.print(predictResult{name, p.Level(), guesses}); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (a *app) runPredict(ctx context.Context, file string, images []string, f pr
 }
 
 // classify returns the top classes of one image, the most probable first.
-func classify(ctx context.Context, p *sdk.Predictor, image string, top int) ([]guess, error) {
+func classify(ctx context.Context, p *sdk.Predictor, image string, top int) ([]classResult, error) {
 	x, err := data.Image(image, p.Info().Input().Example())
 	if err != nil {
 		return nil, err
@@ -99,9 +99,9 @@ func classify(ctx context.Context, p *sdk.Predictor, image string, top int) ([]g
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", image, err)
 	}
-	guesses := make([]guess, len(rows[0]))
+	guesses := make([]classResult, len(rows[0]))
 	for i, c := range rows[0] {
-		guesses[i] = guess{cmp.Or(c.Name, fmt.Sprint(c.Index)), c.Index, c.Probability}
+		guesses[i] = classResult{cmp.Or(c.Name, fmt.Sprint(c.Index)), c.Index, c.Probability}
 	}
 	return guesses, nil
 }

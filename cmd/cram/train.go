@@ -90,8 +90,8 @@ that of a training without interruption.`,
 	return cmd
 }
 
-// A trained is the result of train.
-type trained struct {
+// A trainResult is the result of train.
+type trainResult struct {
 	File   string `json:"file"`
 	Best   string `json:"best,omitempty"` // file of the best epoch
 	Model  string `json:"model"`
@@ -102,7 +102,7 @@ type trained struct {
 	Accuracy *float64 `json:"val_accuracy,omitempty"`
 }
 
-func (r trained) text() string {
+func (r trainResult) text() string {
 	s := "wrote " + r.File
 	if r.Accuracy != nil {
 		s += fmt.Sprintf(": %.2f %% on the test split", 100**r.Accuracy)
@@ -137,7 +137,7 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 	if _, err := os.Stat(t.Checkpoint.Path); err == nil {
 		a.note("resuming from %s", t.Checkpoint.Path)
 	}
-	result := trained{File: f.out, Model: f.model, Epochs: f.epochs}
+	result := trainResult{File: f.out, Model: f.model, Epochs: f.epochs}
 	net, err := a.fit(ctx, t, train, test, &result)
 	if err != nil {
 		return f.explain(ctx, t, err)
@@ -149,7 +149,7 @@ func (a *app) runTrain(ctx context.Context, f trainFlags) error {
 }
 
 // fit trains, shows the progress and sets the values of the last epoch in result.
-func (a *app) fit(ctx context.Context, t sdk.Trainer, train, test data.Set, result *trained) (*sdk.Network, error) {
+func (a *app) fit(ctx context.Context, t sdk.Trainer, train, test data.Set, result *trainResult) (*sdk.Network, error) {
 	show := progress.New(a.stderr)
 	defer show.Close()
 	t.OnStep = show.Step
@@ -179,7 +179,7 @@ func (f trainFlags) explain(ctx context.Context, t sdk.Trainer, err error) error
 }
 
 // save writes the network and that of the best epoch, and removes the checkpoints.
-func (f trainFlags) save(t sdk.Trainer, net *sdk.Network, result *trained) error {
+func (f trainFlags) save(t sdk.Trainer, net *sdk.Network, result *trainResult) error {
 	if err := net.Save(f.out); err != nil {
 		return err
 	}

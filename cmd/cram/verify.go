@@ -27,8 +27,8 @@ be read. The remaining files are checked in any case.`,
 	}
 }
 
-// A verdict is the result for one file.
-type verdict struct {
+// A verifyResult is the result for one file.
+type verifyResult struct {
 	File       string `json:"file"`
 	Bytes      int64  `json:"bytes"`
 	Intact     bool   `json:"intact"`
@@ -37,7 +37,7 @@ type verdict struct {
 	Problem    string `json:"problem,omitempty"`
 }
 
-func (r verdict) text() string {
+func (r verifyResult) text() string {
 	if r.Intact {
 		return fmt.Sprintf("%s: intact, %s", r.File, size(r.Bytes))
 	}
@@ -73,8 +73,8 @@ func (a *app) runVerify(files []string) error {
 }
 
 // judge checks a file of any kind.
-func judge(file string) verdict {
-	v := verdict{File: file}
+func judge(file string) verifyResult {
+	v := verifyResult{File: file}
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() { // reading a pipe would block
 		err = fmt.Errorf("want a regular file, got %v", info.Mode())
