@@ -133,7 +133,7 @@ func (l *layers) conv(name string, x graph.Node, out, kernel, stride int) graph.
 	return l.Conv2D(x, w, graph.ConvAttr{Stride: [2]int{stride, stride}, Pad: same(kernel / 2)})
 }
 
-// norm is batch normalisation, by this batch with running statistics or, when inferring, by those.
+// norm is batch normalization, by this batch with running statistics or, when inferring, by those.
 func (l *layers) norm(name string, x graph.Node) graph.Node {
 	c := l.Shape(x)[1].C
 	gamma, beta := l.param(name+".weight", 2, c), l.param(name+".bias", 0, c)
@@ -185,7 +185,7 @@ func images(c, h, w, classes int) func(t testing.TB, step, batch int) []array.Te
 	}
 }
 
-// convNet is a residual network: convolutions, normalisation, shortcut, both poolings and a linear
+// convNet is a residual network: convolutions, normalization, shortcut, both poolings and a linear
 // layer.
 func convNet(t testing.TB, training bool) network {
 	l := newLayers()

@@ -14,7 +14,7 @@ type tape struct {
 	layout layout
 	args   []arg
 	code   []tapeOp
-	outs   []int // results that are stored, by out of the step; the last op's comes first
+	outs   []int // results that are stored, by out of the step; that of the last op first
 }
 
 // An arg is an operand of a tape.
