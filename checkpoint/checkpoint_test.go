@@ -18,7 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// random returns a tensor of elements in (-1, 1), none of them zero, that no release of Go changes.
+// random returns a tensor of elements in (-1, 1), none of them zero. They are the same with every
+// release of Go.
 func random(t testing.TB, seed uint32, dims ...int) array.Tensor {
 	t.Helper()
 	x, err := array.New(array.F32, dims...)
@@ -32,7 +33,7 @@ func random(t testing.TB, seed uint32, dims ...int) array.Tensor {
 	return x
 }
 
-// topK returns x with the given share of elements, those of the smallest |x|, set to zero.
+// topK returns x with the given fraction of its elements, those of the smallest |x|, set to zero.
 func topK(t testing.TB, x array.Tensor, sparsity float64) array.Value {
 	t.Helper()
 	y := x.Clone()
@@ -102,7 +103,8 @@ func meta() Info {
 	}
 }
 
-// elastic returns a file with nested levels, a dense one, an N:M one, statistics of each, and a training state.
+// elastic returns a file with nested levels, a dense and an N:M level, statistics of each, and a
+// training state.
 func elastic(t testing.TB) *File {
 	t.Helper()
 	w, fc := random(t, 1, 16, 8, 3, 3), random(t, 2, 4, 8)
@@ -176,7 +178,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestStoredZeros holds that explicit zeros survive in a tensor that stands alone, and only cost their room in a stack.
+// TestStoredZeros holds that a tensor that is one part keeps the zeros that it stores, and that a
+// tensor in a stack has the same elements without them.
 func TestStoredZeros(t *testing.T) {
 	w := random(t, 1, 64)
 	few := topK(t, w, .9)
@@ -204,7 +207,8 @@ func TestStoredZeros(t *testing.T) {
 	}
 }
 
-// TestLevelsOfOtherTypes holds that a name may stand for something else at another level, as quantisation will want.
+// TestLevelsOfOtherTypes holds that a tensor may have another dtype and other dimensions at
+// another level.
 func TestLevelsOfOtherTypes(t *testing.T) {
 	whole := array.DenseValue(random(t, 1, 4, 4))
 	i8 := array.Value{DType: array.I8, Dims: []int{4, 4}, Values: make([]byte, 16)}
@@ -250,8 +254,8 @@ func TestChoosingALevel(t *testing.T) {
 	}
 }
 
-// TestEachValueIsStoredOnce holds the sizes: an elastic file has the dense values once, a bitmask for the level below, and
-// 16-bit indices for the sparsest.
+// TestEachValueIsStoredOnce holds the size of a file with nested levels: the dense values once, a
+// bitmask for the level below, and 16-bit indices for the sparsest.
 func TestEachValueIsStoredOnce(t *testing.T) {
 	const n = 1 << 16
 	w := random(t, 1, n)
@@ -283,7 +287,7 @@ func TestSaveAndOpen(t *testing.T) {
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(entries) != 1 {
-		t.Errorf("the folder holds %v, %v", entries, err)
+		t.Errorf("the directory holds %v, %v", entries, err)
 	}
 	r, err := Open(path)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A meddler takes what is written and calls meddle during the n-th write, counting from 1, once the bytes are taken.
+// A meddler is a writer that calls meddle after it has taken the bytes of the n-th write, counted
+// from 1.
 type meddler struct {
 	bytes.Buffer
 	n, calls int
@@ -24,8 +25,8 @@ func (m *meddler) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestATensorThatChanges changes one element during one write, for every write and for elements all over the tensors: the file is an
-// error, or it holds what the tensors were before.
+// TestATensorThatChanges changes one element during one write, for each write and for elements all
+// over the tensors. The result is an error or a file with the old elements.
 func TestATensorThatChanges(t *testing.T) {
 	const size = 3*pieceBytes/4 + 12345
 	f := &File{Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{}}}}
@@ -63,8 +64,8 @@ func TestATensorThatChanges(t *testing.T) {
 	}
 }
 
-// TestATensorThatGrows has zeros come up, during the writing, in the lower of two levels that were equal: the rest of the upper one, empty
-// when the header was made, is not.
+// TestATensorThatGrows sets elements of the lower of two equal levels to zero during the writing:
+// the rest of the upper level, which was empty in the header, then is not.
 func TestATensorThatGrows(t *testing.T) {
 	x := random(t, 1, 1<<16)
 	lower, err := x.Clone().Encode(array.Bitmask)

@@ -26,8 +26,8 @@ import (
 
 var flips = flag.Int("flips", 1000, "how many random bits of a ResNet-20's file to flip")
 
-// resnet20 returns the elastic file of a whole ResNet-20 with seeded random weights: the levels dense, topk:0.5, topk:0.9 and nm:2:4, each with
-// batch-norm statistics of its own, as tuning leaves them, and the programs infer, tune and reset.
+// resnet20 returns the file of a ResNet-20 with seeded random weights: the levels dense, topk:0.5,
+// topk:0.9 and nm:2:4, each with its own batch-norm statistics, and the programs.
 func resnet20(t *testing.T) []byte {
 	t.Helper()
 	check := func(err error) {
@@ -76,15 +76,17 @@ func resnet20(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// A region is a run of bytes of a file with the place that an error must name when one of them has a flipped bit.
+// A region is consecutive bytes of a file, with the offset that an error must have when a bit in
+// the region is flipped.
 type region struct {
 	begin, end int
-	exact      bool // each byte names itself; otherwise all name at
+	exact      bool // the offset is that of the byte; otherwise it is at
 	at         int
-	loose      bool // anything from begin to end
+	loose      bool // the offset is anything from begin to end
 }
 
-// regionsOf walks a file as FORMAT.md describes it, a sequence of MessagePack values, with a decoder that is not ours.
+// regionsOf walks through a file, a sequence of MessagePack values, with a decoder of another
+// package.
 func regionsOf(t *testing.T, b []byte) []region {
 	t.Helper()
 	r := bytes.NewReader(b)
@@ -134,8 +136,9 @@ func (r region) wants(offset, flipped int64) bool {
 	return offset == int64(r.at)
 }
 
-// TestRandomFlips flips random bits, one at a time, of a ResNet-20's file. Verify must refuse each, and say where: in a chunk or the table of contents
-// where that begins, in padding at the very byte. Every 20th file is loaded, too, as one does who did not verify it, and must be refused for the same place.
+// TestRandomFlips flips random bits, one at a time, of the file of a ResNet-20. Verify must refuse
+// each file with the right offset: the start of the chunk or of the table of contents, or the byte
+// itself in padding. Every 20th file is also read without Verify, with the same error.
 func TestRandomFlips(t *testing.T) {
 	whole := resnet20(t)
 	for _, read := range []func([]byte) error{verify, load} {
@@ -172,7 +175,8 @@ func TestRandomFlips(t *testing.T) {
 	group.Wait()
 }
 
-// TestEveryBitFlipIsRefused flips every bit of a small file with every form of part, programs and a state; each must be blamed on its place.
+// TestEveryBitFlipIsRefused flips each bit of a small file with parts of all encodings, programs
+// and a state. The error must have the right offset.
 func TestEveryBitFlipIsRefused(t *testing.T) {
 	b := small(t)
 	regions := regionsOf(t, b)
@@ -185,8 +189,9 @@ func TestEveryBitFlipIsRefused(t *testing.T) {
 	}
 }
 
-// TestEveryTruncationIsRefused cuts the small file after each of its bytes. The error names a place that is left, and from the table of contents on how
-// much is; what is cut after that is missed where the file ends. So is a byte too many where it should.
+// TestEveryTruncationIsRefused cuts the small file after each of its bytes, and adds a byte. The
+// offset of the error is in the file; after the table of contents it is the end of the file, and
+// the error has both sizes.
 func TestEveryTruncationIsRefused(t *testing.T) {
 	b := small(t)
 	head := regionsOf(t, b)[1]
@@ -237,7 +242,7 @@ func load(b []byte) error {
 	return err
 }
 
-// blame returns an error unless err says that the file is damaged where the given byte was flipped.
+// blame returns an error unless err is a FormatError with the offset for a flip in the given byte.
 func blame(regions []region, err error, flipped int64) error {
 	var bad *checkpoint.FormatError
 	if !errors.As(err, &bad) {
@@ -250,7 +255,7 @@ func blame(regions []region, err error, flipped int64) error {
 		return 1
 	})
 	if r := regions[i]; !r.wants(bad.Offset, flipped) {
-		return fmt.Errorf("want an error that names its place in bytes %d to %d: %v", r.begin, r.end, err)
+		return fmt.Errorf("want an error with an offset in bytes %d to %d: %v", r.begin, r.end, err)
 	}
 	return nil
 }

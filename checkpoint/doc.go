@@ -1,9 +1,10 @@
-// Package checkpoint is the file: trained weights at one level of sparsity or several, the programs that use them, what they
-// were made from, and, while training, the state that resumes it.
+// Package checkpoint reads and writes cram's files. A file contains the weights of a network at one
+// or more sparsity levels, the programs that use them, a description of inputs and outputs, and,
+// during a training, the state that resumes it.
 //
-// A [File] is the content in memory. [Save] writes it so that a crash leaves the old file or the new one, never half of either;
-// [Open] gives a [Reader], which looks at nothing but what it is asked for; so do [OpenFS], [OpenMapped] and, for whatever can be read at any
-// place, [NewReader].
+// Most code uses package sdk, whose Network.Save, Open and LoadSparse write and read such files. This
+// package gives access to their parts: a [File] is the content in memory, [Save] writes it, and
+// [Open] or [NewReader] return a [Reader], which reads only what its methods return.
 //
 //	err := checkpoint.Save("net.cram", &checkpoint.File{Programs: programs, Levels: levels})
 //
@@ -12,14 +13,16 @@
 //	level, err := r.Level("topk:0.9")     // weights, still encoded
 //	infer, err := r.Program("infer")
 //
-// A file with several levels is elastic: where levels nest, as magnitude levels do, the values of the sparsest are stored first
-// and then only what each denser one adds, so every value is stored once and a sparse level is read from the front of the file.
-// Levels that do not nest, as N:M ones, are masks over the dense values. What is equal in all levels is stored once.
+// Levels share elements. Where they nest, as magnitude levels do, each element is stored once: the
+// elements of the sparsest level first, then those that each denser level adds. A reader of a sparse
+// level reads a prefix of the data. Levels that do not nest, such as N:M levels, are masks for the
+// dense elements.
 //
-// Files are MessagePack from the first byte to the last, with tensors aligned to 64 bytes; FORMAT.md says it all. They hold no
-// clock times and no map order: equal content gives equal bytes. Readers trust nothing: every length is checked before
-// memory is taken, every byte read is covered by a checksum, and what is not canonical is an error that says where.
-// The checksums find damage, not forgery: sign a file that comes from people you do not trust.
+// FORMAT.md in this directory specifies the format. Files have no clock times, and equal content
+// gives equal bytes. A Reader checks every length before it allocates memory, and the checksum of
+// every byte that it reads; its memory is limited by the size of the file. An error of damage is a
+// [*FormatError] with the byte offset. Checksums do not protect from forgery: sign files that come
+// from others.
 //
-// Files are little-endian, and so must the machine be.
+// Files are little-endian, and reading and writing need a little-endian machine.
 package checkpoint

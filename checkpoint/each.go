@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// each calls f with 0 to n-1, on all cores, and returns the error of the lowest.
+// each calls f with 0 to n-1 on all cores, and returns the error with the lowest number.
 func each(n int, f func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64

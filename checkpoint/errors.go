@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// A FormatError says that a file is damaged, or not a checkpoint of this version.
+// FormatError is returned (wrapped) by [Open], [NewReader] and the methods of a [Reader] when a file
+// is damaged, not a checkpoint, or of an unknown version.
 type FormatError struct {
-	Offset  int64 // the byte of the file at which it shows
+	Offset  int64 // of the first wrong byte in the file
 	Problem string
 }
 
@@ -19,10 +20,11 @@ func damaged(offset int64, format string, args ...any) error {
 	return &FormatError{offset, fmt.Sprintf(format, args...)}
 }
 
-// A LevelError says that a file does not have the level that was asked for, or that one must be chosen.
+// LevelError is returned by [Reader.Level] and [Reader.LevelInfo] when the file does not have the
+// named level, or when no level is named and the file has several.
 type LevelError struct {
-	Want string // "": none was named
-	Have []string
+	Want string   // the name; "": none was named
+	Have []string // the levels of the file
 }
 
 func (e *LevelError) Error() string {

@@ -98,7 +98,8 @@ func ExampleReader_Level() {
 	// [0 0.9 0 0 -0.8 0 0 0 0 0 0.7 0 0 0 0.6 0]
 }
 
-// One file holds several levels with their notes, the programs that run them, and where a training stood.
+// A file contains several levels with their notes, the programs that run them, and the state of a
+// training.
 func ExampleReader_File() {
 	all := levels()
 	all[1].Notes = map[string]string{"fc.bias": "not pruned"}
@@ -119,7 +120,7 @@ func ExampleReader_File() {
 	// Output: 2 levels, 1 program, step 3
 }
 
-// A file that is only for serving has no state.
+// A file without a training in progress has no state.
 func ExampleReader_State() {
 	for _, state := range []*checkpoint.State{{Ints: map[string]int64{"step": 3}}, nil} {
 		file := written(&checkpoint.File{State: state})

@@ -1,4 +1,4 @@
 package checkpoint
 
-// Small is for the tests that hold a file from outside.
+// Small is small for tests of package checkpoint_test.
 var Small = small

@@ -427,7 +427,7 @@ func (p part) checkLengths() error {
 	case bitmask:
 		ok = ok && index == bits
 	case index16:
-		ok = ok && index == (n+blockLength-1)/blockLength*4+values/size*2
+		ok = ok && index == (n+runLength-1)/runLength*4+values/size*2
 	case grouped:
 		ok = ok && e.m > 0 && e.n > 0 && n%int64(e.m) == 0 && values == n/int64(e.m)*int64(e.n)*size
 	case rest:

@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// hold locks a new file until release, which may come after the file is closed: the lock belongs to a second descriptor. The kernel lets
-// go of it when the process dies, however it dies. If somebody swept the file away before it was locked, the error is fs.ErrExist: take
-// another name. A file system without locks is no error; nothing is swept there.
+// hold locks a new file until release, which may be called after Close, because the lock is on a
+// second descriptor. The kernel releases the lock when the process ends. If another process removed
+// the file before the lock, the error is fs.ErrExist, and the caller uses another name. A file system
+// without locks is no error; sweep removes nothing there.
 func hold(f *os.File) (release func(), err error) {
 	lock, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,16 +27,17 @@ func hold(f *os.File) (release func(), err error) {
 	return func() { lock.Close() }, nil
 }
 
-// sweep removes the temporary files of saves to path whose process died. A file that cannot be removed does not matter to the save that follows.
+// sweep removes the temporary files of Saves to path whose process has ended. It ignores errors: the
+// Save that follows uses a new name.
 func sweep(path string) {
 	for _, name := range temporaries(path) {
-		// Between the listing and the opening the file may have become something else: follow no link, wait for no pipe.
+		// The file may have been replaced since: follow no link, wait for no pipe.
 		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			continue
 		}
 		if tryLock(f) == nil && named(f) {
-			os.Remove(name) // while it is locked: who creates this name and finds it locked takes another
+			os.Remove(name) // still locked: a process that creates this name now uses another
 		}
 		f.Close()
 	}
@@ -50,7 +52,7 @@ func tryLock(f *os.File) error {
 	}
 }
 
-// named reports whether the file's name still means this file.
+// named reports whether f is still the file of its name.
 func named(f *os.File) bool {
 	open, err := f.Stat()
 	if err != nil {

@@ -4,7 +4,7 @@ package checkpoint
 
 import "os"
 
-// hold and sweep do nothing without flock: what a killed process leaves stays.
+// hold and sweep do nothing without flock: the temporary file of a killed process remains.
 func hold(*os.File) (release func(), err error) { return func() {}, nil }
 
 func sweep(string) {}

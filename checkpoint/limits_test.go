@@ -14,11 +14,13 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// TestMemory holds what reading takes, counted by what is allocated and so stricter than what is held at once: 64 MiB plus twice what is legal, which
-// is the bytes of the file and of what it describes. (All levels of a file add up in that count: the files here have few.) Small files claim tensors of gigabytes, and headers are as full as they may be.
+// TestMemory holds how much memory reading allocates in all, which is more than it has at any
+// time: 64 MiB plus twice the bytes of the file and of the tensors that it describes. Small files
+// describe tensors of gigabytes, and headers are as full as possible. The levels of a file add up,
+// so the files here have few.
 func TestMemory(t *testing.T) {
 	const huge = 1 << 32
-	most := func(dtype array.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a file of nothing may claim
+	most := func(dtype array.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a small file may describe
 	index16Of := func(dtype array.DType) *draft {
 		d := &draft{}
 		n := most(dtype)
@@ -40,7 +42,7 @@ func TestMemory(t *testing.T) {
 		d.levels = []level{{name: "a", entries: []entry{{0, encoding{kind: index16}, 3, []int{0, 1, 2, 3}}}}}
 		return d
 	}
-	groups := func(dims ...int) *draft { // 1:256 of i8, all at place 0
+	groups := func(dims ...int) *draft { // 1:256 of i8, all at offset 0
 		d := &draft{}
 		d.tensors = []tensor{{"w", array.I8, dims}}
 		n, f := array.Count(dims)/256, encoding{grouped, 1, 256, 0}
@@ -101,7 +103,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// A draft is a file made by hand: a header whose blobs are still to be placed, and their contents in the order of the file.
+// A draft is a file made by hand: a header whose blobs have no offsets, and their contents in file
+// order.
 type draft struct {
 	header
 	contents [][]byte
@@ -130,9 +133,9 @@ func (d *draft) bytes(t testing.TB) []byte {
 
 // few returns the index and the values of an index16 of n elements that stores one.
 func few(dtype array.DType, n, stored int) (index, values []byte) {
-	index = make([]byte, (n+blockLength-1)/blockLength*4)
-	binary.LittleEndian.PutUint32(index[stored/blockLength*4:], 1)
-	return binary.LittleEndian.AppendUint16(index, uint16(stored%blockLength)), bytes.Repeat([]byte{1}, dtype.Bytes(1))
+	index = make([]byte, (n+runLength-1)/runLength*4)
+	binary.LittleEndian.PutUint32(index[stored/runLength*4:], 1)
+	return binary.LittleEndian.AppendUint16(index, uint16(stored%runLength)), bytes.Repeat([]byte{1}, dtype.Bytes(1))
 }
 
 // claim returns a file of one tensor of n elements and a few bytes.
@@ -144,7 +147,8 @@ func claim(n int, f encoding) *draft {
 	return d
 }
 
-// sparse returns a file of one index16 of n elements that stores one, or, where its index would be too long to write, says so.
+// sparse returns a file of one index16 of n elements that stores one. Its index is too short if n
+// is above 1<<32.
 func sparse(n int) *draft {
 	d := &draft{}
 	index, values := few(array.F32, min(n, 1<<32), 0)
@@ -154,7 +158,8 @@ func sparse(n int) *draft {
 	return d
 }
 
-// manyTensors returns a file of n tensors of these extents, one dense part each, at one level.
+// manyTensors returns a file of n tensors with the given dimensions, one dense part each, at one
+// level.
 func manyTensors(n int, dims ...int) *draft {
 	d := &draft{}
 	d.levels = []level{{name: "a"}}
@@ -174,7 +179,8 @@ func make16(extent int) []int {
 	return dims
 }
 
-// deepStack returns a file of one element in so many parts, none of which stores it, that so many levels stack up.
+// deepStack returns a file of one element that none of the given number of parts stores; all parts
+// are a stack at each level.
 func deepStack(parts, levels int) *draft {
 	d := &draft{}
 	d.tensors = []tensor{{"w", array.I8, nil}}
@@ -258,7 +264,7 @@ func manyLevels(n int) *draft {
 	return d
 }
 
-// withinBound holds the bound for every way to read b, and returns the first error.
+// withinBound checks the limit of memory for all ways to read b, and returns the first error.
 func withinBound(t *testing.T, name string, b []byte) error {
 	t.Helper()
 	described := 0 // bytes of what the last call returned
@@ -311,7 +317,7 @@ func withinBound(t *testing.T, name string, b []byte) error {
 	return hold("Verify", r.Verify)
 }
 
-// TestHeaderBombs holds the bound for headers of 4 MiB that are nothing but one thing again and again.
+// TestHeaderBombs checks the limit of memory for headers of 4 MiB that repeat one thing.
 func TestHeaderBombs(t *testing.T) {
 	long := func(what string) string { return strings.Repeat(what, (maxHeader-300)/len(what)) }
 	list := func(n int) string { // the beginning of an array of n

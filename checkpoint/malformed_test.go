@@ -43,7 +43,7 @@ func decoded(t testing.TB, v array.Value) array.Tensor {
 	return x
 }
 
-// readAll reads everything there is in a file.
+// readAll reads and checks a whole file.
 func readAll(b []byte) error {
 	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -52,7 +52,7 @@ func readAll(b []byte) error {
 	return r.Verify()
 }
 
-// sealed writes f, and puts before its data a header that change has had its way with, with a right checksum.
+// sealed writes f with a header that change has changed, and with right checksums.
 func sealed(t testing.TB, f *File, change func(h *header)) []byte {
 	t.Helper()
 	return resealed(t, f, func(head []byte) []byte {
@@ -65,7 +65,7 @@ func sealed(t testing.TB, f *File, change func(h *header)) []byte {
 	})
 }
 
-// resealed is sealed for a change of the header's bytes.
+// resealed is sealed for a change of the bytes of the header.
 func resealed(t testing.TB, f *File, change func(head []byte) []byte) []byte {
 	t.Helper()
 	b := write(t, f)
@@ -82,7 +82,8 @@ func resealed(t testing.TB, f *File, change func(head []byte) []byte) []byte {
 	return append(out, b[r.data:]...)
 }
 
-// refused holds that b is refused with an error that says want, and without much memory. With -attacks it becomes one of the committed files.
+// refused requires that b is refused with an error that contains want, within the limit of memory.
+// With -attacks it writes b as an attack.
 func refused(t *testing.T, name string, b []byte, want string) {
 	t.Helper()
 	if *attacks != "" {
@@ -98,7 +99,7 @@ func refused(t *testing.T, name string, b []byte, want string) {
 	}
 }
 
-// TestMalformedHeaders changes the header of a good file in one way and seals it with right checksums.
+// TestMalformedHeaders changes the header of a small file in one way, with right checksums.
 func TestMalformedHeaders(t *testing.T) {
 	if err := readAll(sealed(t, small(t), func(*header) {})); err != nil {
 		t.Fatalf("the unchanged file: %v", err)
@@ -180,7 +181,7 @@ func TestNameTwiceInALevel(t *testing.T) {
 	}
 }
 
-// TestMalformedParts seals wrong payloads.
+// TestMalformedParts changes the content of parts, with right checksums.
 func TestMalformedParts(t *testing.T) {
 	f := small(t)
 	p, err := newWriting(f)
@@ -204,8 +205,8 @@ func TestMalformedParts(t *testing.T) {
 		"a zero in a stack":     {1, half, append(make([]byte, 4), halfValues[4:]...), "stores a zero"},
 		"a zero at its bottom":  {0, thin, append(make([]byte, 4), thinValues[4:]...), "stores a zero"},
 		"an element twice":      {1, withBit(half, int(thin[4])), halfValues, "store element"},
-		"an offset out of run":  {0, append(bytes.Clone(thin[:len(thin)-2]), 48, 0), thinValues, "ascending and below 48"},
-		"a count that is wrong": {0, append([]byte{9, 0, 0, 0}, thin[4:]...), thinValues, "count 9"},
+		"an offset out of run":  {0, append(bytes.Clone(thin[:len(thin)-2]), 48, 0), thinValues, "ascending below 48"},
+		"a count that is wrong": {0, append([]byte{9, 0, 0, 0}, thin[4:]...), thinValues, "holds 9"},
 	} {
 		q, err := newWriting(f)
 		if err != nil {
@@ -222,7 +223,7 @@ func TestMalformedParts(t *testing.T) {
 	}
 }
 
-// withBit returns mask with bit i set and its last other bit cleared, so that the count stays.
+// withBit returns mask with bit i set and its last other bit cleared.
 func withBit(mask []byte, i int) []byte {
 	mask = bytes.Clone(mask)
 	for k := len(mask)*8 - 1; k >= 0; k-- {

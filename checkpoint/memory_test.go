@@ -9,7 +9,7 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// allocated returns how many bytes f allocates, freed ones included.
+// allocated returns how many bytes f allocates, including those that are freed.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -35,7 +35,7 @@ func TestWriteStreams(t *testing.T) {
 	}
 }
 
-// TestChunks holds what happens at the end of a chunk of 128 MiB.
+// TestChunks writes and reads a tensor that is a little larger than a chunk.
 func TestChunks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes and reads 128 MiB")
@@ -68,5 +68,6 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// bound returns how much memory a reader may take where so many bytes are legal: those of the file, and of what it describes.
+// bound returns the limit of memory for so many bytes of the file and of the tensors that it
+// describes.
 func bound(legal int) uint64 { return 64<<20 + 2*uint64(legal) }

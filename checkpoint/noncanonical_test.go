@@ -8,7 +8,7 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestMalformedValues seals tensors of one part each whose index contradicts itself or the values.
+// TestMalformedValues writes tensors of one part whose index contradicts itself or the values.
 func TestMalformedValues(t *testing.T) {
 	value := func(e array.Encoding, index string, stored int, dims ...int) array.Value {
 		return array.Value{Encoding: e, DType: array.I8, Dims: dims, Index: []byte(index), Values: bytes.Repeat([]byte{1}, stored)}
@@ -22,19 +22,19 @@ func TestMalformedValues(t *testing.T) {
 		v    array.Value
 		want string
 	}{
-		"index16, a count too high":             {value(array.Index16, "\x03\x00\x00\x00\x01\x00\x02\x00", 2, 9), "count 3"},
+		"index16, a count too high":             {value(array.Index16, "\x03\x00\x00\x00\x01\x00\x02\x00", 2, 9), "holds 3"},
 		"index16, a count too low":              {value(array.Index16, "\x01\x00\x00\x00\x01\x00\x02\x00", 2, 9), "follow the last offset"},
-		"index16, offsets descending":           {value(array.Index16, "\x02\x00\x00\x00\x02\x00\x01\x00", 2, 9), "got 1 after 2"},
-		"index16, an offset twice":              {value(array.Index16, "\x02\x00\x00\x00\x01\x00\x01\x00", 2, 9), "got 1 after 1"},
-		"index16, an offset past the run":       {value(array.Index16, "\x01\x00\x00\x00\x09\x00", 1, 9), "got 9"},
-		"index16, an offset past the short run": {value(array.Index16, "\x01\x00\x00\x00\x01\x00\x00\x00\xff\xff\x01\x00", 2, 65537), "block 1: want offsets"},
-		"index16, offsets of the other run":     {value(array.Index16, "\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x01\x00", 2, 65537), "block 1 of 1 elements"},
-		"bitmask, more bits than values":        {value(array.Bitmask, "\x07\x00", 2, 9), "3 elements of the index"},
-		"bitmask, fewer bits than values":       {value(array.Bitmask, "\x01\x00", 2, 9), "1 elements of the index"},
+		"index16, offsets descending":           {value(array.Index16, "\x02\x00\x00\x00\x02\x00\x01\x00", 2, 9), "offset 1 after 2"},
+		"index16, an offset twice":              {value(array.Index16, "\x02\x00\x00\x00\x01\x00\x01\x00", 2, 9), "offset 1 after 1"},
+		"index16, an offset past the run":       {value(array.Index16, "\x01\x00\x00\x00\x09\x00", 1, 9), "offset 9"},
+		"index16, an offset past the short run": {value(array.Index16, "\x01\x00\x00\x00\x01\x00\x00\x00\xff\xff\x01\x00", 2, 65537), "run 1: offset 1"},
+		"index16, offsets of the other run":     {value(array.Index16, "\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x01\x00", 2, 65537), "run 1 of 1 elements holds 2"},
+		"bitmask, more bits than values":        {value(array.Bitmask, "\x07\x00", 2, 9), "names 3 elements"},
+		"bitmask, fewer bits than values":       {value(array.Bitmask, "\x01\x00", 2, 9), "names 1 elements"},
 		"bitmask, bits past the end":            {value(array.Bitmask, "\x01\x02", 2, 9), "bits after the last element"},
-		"nm, places descending":                 {groups(2, 4, "\x41", 4, 8), "got 0 after 1"},
-		"nm, a place twice":                     {groups(2, 4, "\x45", 4, 8), "got 1 after 1"},
-		"nm, a place not below M":               {groups(1, 3, "\x03", 2, 6), "got 3 after"},
+		"nm, offsets descending":                {groups(2, 4, "\x41", 4, 8), "offset 0 after 1"},
+		"nm, an offset twice":                   {groups(2, 4, "\x45", 4, 8), "offset 1 after 1"},
+		"nm, an offset not below M":             {groups(1, 3, "\x03", 2, 6), "offset 3"},
 		"nm, bits past the end":                 {groups(1, 4, "\x10", 2, 8), "bits after the last offset"},
 		"nm, an index too long":                 {groups(2, 4, "\x44\x44\x00", 8, 16), "want an index of 2 bytes"},
 		"nm, M above 256":                       {groups(1, 512, "\x00\x00", 1, 512), "does not fit"},
@@ -46,7 +46,7 @@ func TestMalformedValues(t *testing.T) {
 	}
 }
 
-// unchecked writes f as it is.
+// unchecked writes f without checks.
 func unchecked(t testing.TB, f *File) []byte {
 	t.Helper()
 	p, err := newWriting(f)
@@ -60,13 +60,13 @@ func unchecked(t testing.TB, f *File) []byte {
 	return out.Bytes()
 }
 
-// TestMalformedEncoding changes bytes of a good header, which a stricter encoder than ours would not write, and seals them.
+// TestMalformedEncoding replaces bytes of a good header, with right checksums.
 func TestMalformedEncoding(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"an unknown encoding":        {"\xa7bitmask", "\xa7bitmusk", "unknown encoding"},
 		"an unknown type":            {"\xa3f32", "\xa3f31", "f31"},
 		"an unknown key":             {"\xa4meta", "\xa4mata", `want field "meta", got "mata"`},
-		"a key too many":             {"\x8a\xa4meta", "\x8b\xa5flags\x01\xa4meta", "want a map of the 10 fields"}, // flags that are required, say
+		"a key too many":             {"\x8a\xa4meta", "\x8b\xa5flags\x01\xa4meta", "want a map of the 10 fields"},
 		"a key twice":                {"\xa6recipe", "\xa5model", `want field "recipe"`},
 		"a name twice":               {"\xa8versions\x80", "\xa8versions\x82\xa1a\xa0\xa1a\xa0", "sorted and different"},
 		"names unsorted":             {"\xa8versions\x80", "\xa8versions\x82\xa1b\xa0\xa1a\xa0", "sorted and different"},
@@ -105,7 +105,7 @@ func TestMalformedEncoding(t *testing.T) {
 	}
 }
 
-// TestMalformedPreamble changes what stands before the header, and what stands behind the data.
+// TestMalformedPreamble changes bytes before the header and after it.
 func TestMalformedPreamble(t *testing.T) {
 	good := write(t, small(t))
 	r := read(t, good)
@@ -138,7 +138,8 @@ func TestMalformedPreamble(t *testing.T) {
 	}
 }
 
-// TestMalformedProportion: whoever loads these eight kilobytes may write them out.
+// TestMalformedProportion has a file of eight kilobytes with a tensor that takes much more when
+// dense.
 func TestMalformedProportion(t *testing.T) {
 	refused(t, "an index16 of half a gigabyte", sparse(1<<27).bytes(t), "its tensors take 536870912 bytes dense")
 }

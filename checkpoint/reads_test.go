@@ -13,10 +13,11 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A span is the bytes of a file from one place up to another.
+// A span is the bytes of a file from one offset up to another.
 type span struct{ from, to int64 }
 
-// joined returns spans that do not overlap as few as possible, sorted, with their length.
+// joined returns the spans sorted, with adjacent ones joined, and their length. They must not
+// overlap.
 func joined(t testing.TB, spans []span) (out []span, length int64) {
 	t.Helper()
 	for _, s := range slices.SortedFunc(slices.Values(spans), func(a, b span) int { return cmp.Compare(a.from, b.from) }) {
@@ -35,7 +36,7 @@ func joined(t testing.TB, spans []span) (out []span, length int64) {
 	return out, length
 }
 
-// A recorder records what is read.
+// A recorder records all reads.
 type recorder struct {
 	bytes.Reader
 	sync.Mutex
@@ -49,8 +50,8 @@ func (r *recorder) ReadAt(b []byte, at int64) (int, error) {
 	return r.Reader.ReadAt(b, at)
 }
 
-// A fileMap says which bytes of a file belong to what, as FORMAT.md lays them out: from the end of what is before a chunk, its padding and
-// its content.
+// A fileMap has the bytes of each chunk of a file: from the end of the chunk before, so with the
+// padding, to the end of its content.
 type fileMap struct {
 	header span
 	at     map[*chunk]span
@@ -79,7 +80,7 @@ func (m fileMap) blobs(blobs ...blob) (spans []span) {
 	return spans
 }
 
-// parts returns the parts of a level.
+// parts returns the numbers of the parts of a level.
 func (m fileMap) parts(t testing.TB, level string) map[int]bool {
 	t.Helper()
 	l, err := m.r.find(level)
@@ -104,7 +105,7 @@ func (m fileMap) level(t testing.TB, name string) (spans []span) {
 	return spans
 }
 
-// A reading is a way to read something of a file, and the bytes that it needs beside the header.
+// A reading is a way to read something, and the bytes that it needs in addition to the header.
 type reading struct {
 	read func(*Reader) error
 	want []span
@@ -133,8 +134,8 @@ func (m fileMap) readings(t testing.TB) map[string]reading {
 	return all
 }
 
-// elasticResNet20 returns a file of ResNet-20 with the levels dense, four by magnitude, sparsest last, and 2:4, each with statistics of its own,
-// with programs and a state.
+// elasticResNet20 returns a file of a ResNet-20 with programs, a state and the levels dense, four
+// by magnitude and 2:4, each with its own statistics.
 func elasticResNet20(t testing.TB) *File {
 	t.Helper()
 	tensors := resnet20(t)
@@ -162,7 +163,8 @@ func elasticResNet20(t testing.TB) *File {
 	return f
 }
 
-// TestReadsOnlyItsOwn: a level, a program and the state are read from exactly the bytes that FORMAT.md gives them and the header, each byte once.
+// TestReadsOnlyItsOwn holds that the header and a level, a program or the state are read from
+// exactly their bytes, each byte once.
 func TestReadsOnlyItsOwn(t *testing.T) {
 	b := write(t, elasticResNet20(t))
 	m := mapOf(read(t, b))
@@ -186,8 +188,8 @@ func TestReadsOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestSparseLevelReadsAPrefix: of levels that nest, each ends before what only denser ones need, and up to there all is its own or a
-// sparser level's.
+// TestSparseLevelReadsAPrefix holds that each of the nested levels ends before the first part that
+// only denser levels use.
 func TestSparseLevelReadsAPrefix(t *testing.T) {
 	m := mapOf(read(t, write(t, elasticResNet20(t))))
 	sparser := map[int]bool{}

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Save writes f to path so that whatever happens, power cuts included, path afterwards holds the file that it held before or all of
-// the new one: it writes a temporary file in the same folder, flushes it to the disk, renames it, and flushes the
-// folder. After an error the temporary file is removed and path is as it was, unless the error says that the folder could not be
-// flushed. A link at path is replaced, not followed.
+// Save writes f to path. After a crash or a power cut, path has all of the old file or all of the
+// new one: Save writes a temporary file in the same directory, flushes it to the disk, renames it,
+// and flushes the directory. After an error Save removes the temporary file, and path is as before;
+// if only the last flush fails, the error states it. A link at path is replaced, not followed.
 //
-// A process that is killed meanwhile leaves "path.RANDOM.tmp" behind. The next Save to path removes it where the system has flock (Linux,
-// macOS, the BSDs): a save in progress, of whatever process, holds a lock on its temporary file, and a file that can be locked is nobody's.
-// Elsewhere the file is safe to delete.
+// A killed process leaves "path.RANDOM.tmp" behind. The next Save to path removes it on systems with
+// flock (Linux, macOS, the BSDs): a Save in progress locks its temporary file. On other systems the
+// file is safe to delete.
 func Save(path string, f *File) error {
 	sweep(path)
 	if err := save(osDisk{}, path, f); err != nil {
@@ -28,15 +28,16 @@ func Save(path string, f *File) error {
 	return nil
 }
 
-// A disk is what saving needs of a file system. Tests make one whose calls fail, and one whose power is cut.
+// A disk has the calls of a file system that Save needs. Tests implement a disk whose calls fail, and
+// one whose power is cut.
 type disk interface {
-	create(path string) (file, error) // an error of fs.ErrExist when there is one
+	create(path string) (file, error) // fs.ErrExist if path exists
 	rename(from, to string) error
 	remove(path string) error
 	syncDir(dir string) error
 }
 
-// A file is new and held: until it is released, which comes after Close, nobody sweeps it away.
+// A file is a new file. Until release, which is called after Close, sweep does not remove it.
 type file interface {
 	io.Writer
 	Sync() error
@@ -57,12 +58,12 @@ func save(d disk, path string, f *File) error {
 		return errors.Join(err, d.remove(temp))
 	}
 	if err := d.syncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("the new file is in place, but a power cut may still bring back the old one: %w", err)
+		return fmt.Errorf("the new file is in place, but after a power cut path may have the old one: %w", err)
 	}
 	return nil
 }
 
-// createTemp creates a file beside path under a name that is free.
+// createTemp creates a file with a new name in the directory of path.
 func createTemp(d disk, path string) (name string, f file, err error) {
 	for range 100 {
 		name = fmt.Sprintf("%s.%08x.tmp", path, rand.Uint32())
@@ -87,20 +88,20 @@ type osDisk struct{}
 func (osDisk) create(path string) (file, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return nil, err // not a nil *os.File in an interface
+		return nil, err // a nil *os.File in an interface is not nil
 	}
 	release, err := hold(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &osFile{File: f, letGo: release}, nil
+	return &osFile{File: f, unlock: release}, nil
 }
 
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
 
 func (osDisk) syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // folders cannot be flushed there; renames are journalled
+	if runtime.GOOS == "windows" { // it cannot flush directories; it journals renames
 		return nil
 	}
 	f, err := os.Open(dir)
@@ -110,11 +111,12 @@ func (osDisk) syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// An osFile has the disk at work while the rest is still being written, so that little is left for Sync to wait for.
+// An osFile starts to write to the disk while the rest of the file is still being written, so that Sync
+// has less to wait for.
 type osFile struct {
 	*os.File
-	letGo          func()
-	written, begun int64 // bytes, and those of them that the disk has begun on, a multiple of 4 MiB
+	unlock         func()
+	written, begun int64 // bytes; begun of them are on their way to the disk, a multiple of 4 MiB
 }
 
 func (f *osFile) Write(b []byte) (int, error) {
@@ -127,14 +129,14 @@ func (f *osFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (f *osFile) release() { f.letGo() }
+func (f *osFile) release() { f.unlock() }
 
-// temporaries returns the temporary files beside path that saves to path have made.
+// temporaries returns the temporary files of Saves to path.
 func temporaries(path string) []string {
 	dir, base := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
 	if err != nil {
-		return nil // the save that follows says what is wrong with the folder
+		return nil // the Save that follows returns the error of the directory
 	}
 	var names []string
 	for _, e := range entries {

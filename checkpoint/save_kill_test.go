@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// childEnv names the folder that a child process works in and what it does there.
+// childEnv is the environment variable with the task and the directory of a child process.
 const childEnv = "CRAM_TEST_CHILD"
 
-// child returns this test binary as a process of its own that runs one of the tasks.
+// child returns a command that runs one of the tasks in this test binary.
 func child(t *testing.T, task, dir string) *exec.Cmd {
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
 	c.Env = append(os.Environ(), childEnv+"="+task+" "+dir)
 	return c
 }
 
-// TestChild is what child processes run; alone it does nothing.
+// TestChild runs the task of a child process. Without one it does nothing.
 func TestChild(t *testing.T) {
 	task, dir, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {
@@ -40,21 +40,6 @@ func TestChild(t *testing.T) {
 			if err := Save(path, numbered(t, n)); err != nil {
 				t.Fatal(err)
 			}
-		}
-	case "truncate": // and restore, until killed
-		whole, err := os.ReadFile(path + ".whole")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if err := os.Truncate(path, rand.Int64N(int64(len(whole)))); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(rand.N(100 * time.Millisecond))
-			if err := os.WriteFile(path, whole, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(rand.N(200 * time.Millisecond))
 		}
 	case "tmpfs": // 1 MiB of it, in a mount namespace that ends with the process
 		if err := errors.Join(syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""), syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")); err != nil {
@@ -93,7 +78,8 @@ func fillUp(t *testing.T, path string, want error) {
 	}
 }
 
-// TestDiskFull fills a small file system, where this process may mount one, and runs into a limit of file size.
+// TestDiskFull fills a small file system, where this process may mount one, and exceeds a limit of
+// file size.
 func TestDiskFull(t *testing.T) {
 	for _, task := range []string{"tmpfs", "limit"} {
 		t.Run(task, func(t *testing.T) {
@@ -115,7 +101,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// kills is how often a process is killed: CRAM_LONG=1 makes it many.
+// kills is the number of processes to kill. CRAM_LONG=1 makes it large.
 func kills() int {
 	if os.Getenv("CRAM_LONG") == "1" {
 		return 500
@@ -123,8 +109,9 @@ func kills() int {
 	return 20
 }
 
-// TestKilledWhileSaving kills processes that do nothing but save, at random instants. The file that is there loads in full, and what they
-// left is swept by the next save, while two others save to the same path and lose nothing to the sweeping.
+// TestKilledWhileSaving kills processes that save, at random times. The file then loads in full,
+// and the next Save removes the temporary files, while two other processes save to the same path
+// and lose none of theirs.
 func TestKilledWhileSaving(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "net.cram")
@@ -176,7 +163,8 @@ func TestKilledWhileSaving(t *testing.T) {
 	}
 }
 
-// TestSweep: what a save in progress holds stays, and so does what only looks like a temporary file of this path.
+// TestSweep holds that sweep does not remove the file of a Save in progress, or a file that only
+// looks like a temporary file of this path.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "net.cram")

@@ -12,16 +12,18 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A powerDisk is a disk in memory that records what is done to it, so that cut can say what a power cut would leave. It promises no
-// more than POSIX: the content of a file is safe once the file is synced, names once the folder is. What is not may be lost,
-// reach the disk out of order, or reach it in part; only a name changes at once, from one file to another.
+// A powerDisk is a disk in memory that records all operations, so that cut can compute what a
+// power cut leaves. It promises no more than POSIX: the content of a file is safe once the file is
+// synced, names once the directory is. The rest may be lost, reach the disk out of order, or reach
+// it in part; only a name changes at once, from one file to another.
 type powerDisk struct {
 	inodes int
 	log    []operation
 	names  map[string]int // of the running system
 }
 
-// An operation is one entry of the log: a write or a sync of an inode, a name that is bound or unbound, a sync of the folder.
+// An operation is one entry of the log: a write or a sync of an inode, a name that is bound or
+// unbound, or a sync of the directory.
 type operation struct {
 	kind   opKind
 	inode  int
@@ -93,17 +95,17 @@ func (f *powerFile) Sync() error {
 func (f *powerFile) Close() error { return nil }
 func (f *powerFile) release()     {}
 
-// sector is what a disk writes whole or not at all.
+// sector is the number of bytes that a disk writes as a whole or not at all.
 const sector = 512
 
-// cut returns what path holds after the power failed when n operations were done: what was synced, and of the rest whatever chance lets
-// through. ok is false if there is no file.
+// cut returns the file at path after a power cut following n operations: what was synced, and a
+// random part of the rest. ok is false if there is no file.
 func (d *powerDisk) cut(n int, path string, chance *rand.Rand) (content []byte, ok bool) {
 	log := d.log[:n]
-	folder := lastSync(log, func(o operation) bool { return o.kind == opSyncDir })
+	directory := lastSync(log, func(o operation) bool { return o.kind == opSyncDir })
 	inode := 0
 	for i, o := range log {
-		if (o.kind == opBind || o.kind == opUnbind) && o.name == path && (i < folder || chance.IntN(2) == 0) {
+		if (o.kind == opBind || o.kind == opUnbind) && o.name == path && (i < directory || chance.IntN(2) == 0) {
 			inode = o.inode // 0 when unbound
 		}
 	}
@@ -130,7 +132,7 @@ func (d *powerDisk) cut(n int, path string, chance *rand.Rand) (content []byte, 
 	return content, true
 }
 
-// lastSync returns where in the log the last operation stands that is, 0 if none is.
+// lastSync returns the number in the log of the last operation that is, 0 if none is.
 func lastSync(log []operation, is func(operation) bool) int {
 	for i, o := range slices.Backward(log) {
 		if is(o) {
@@ -140,11 +142,12 @@ func lastSync(log []operation, is func(operation) bool) int {
 	return 0
 }
 
-// cuts saves one file after the other, cuts the power so many times at random, and returns how often path then held neither the file of
-// the last save that had returned nor that of the save that was under way.
+// cuts saves one file after the other, cuts the power at random the given number of times, and
+// returns how often path then had neither the file of the last finished save nor that of the save
+// in progress.
 func cuts(t *testing.T, save func(d *powerDisk, path string, f *File) error, count int) (wrong, old, fresh int) {
 	t.Helper()
-	const path = "folder/net.cram"
+	const path = "directory/net.cram"
 	d := newPowerDisk()
 	returned := []int{0}       // the length of the log when save k had returned
 	contents := [][]byte{nil}  // what save k wrote
@@ -188,7 +191,8 @@ func cuts(t *testing.T, save func(d *powerDisk, path string, f *File) error, cou
 	return wrong, old, fresh
 }
 
-// loads reports whether a file loads in full and is the one that was saved; want is nil for no file.
+// loads reports whether a file loads in full and is the one that was saved. A nil want means no
+// file.
 func loads(content []byte, exists bool, want []byte) bool {
 	if !exists || want == nil {
 		return !exists && want == nil
@@ -205,7 +209,7 @@ func loads(content []byte, exists bool, want []byte) bool {
 	return Write(&b, f) == nil && bytes.Equal(b.Bytes(), want)
 }
 
-// TestPowerCuts cuts the power 1,000 times, at any moment of four saves to one path.
+// TestPowerCuts cuts the power 1,000 times during four saves to one path.
 func TestPowerCuts(t *testing.T) {
 	wrong, old, fresh := cuts(t, func(d *powerDisk, path string, f *File) error { return save(d, path, f) }, 1000)
 	if wrong > 0 {
@@ -216,10 +220,10 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
-// careless is a powerDisk under a save that forgets something.
+// careless is a powerDisk under a save that omits a step.
 type careless struct {
 	*powerDisk
-	file, folder bool // not synced
+	file, directory bool // not synced
 }
 
 func (d careless) create(path string) (file, error) {
@@ -231,7 +235,7 @@ func (d careless) create(path string) (file, error) {
 }
 
 func (d careless) syncDir(dir string) error {
-	if d.folder {
+	if d.directory {
 		return nil
 	}
 	return d.powerDisk.syncDir(dir)
@@ -241,11 +245,11 @@ type unsynced struct{ file }
 
 func (unsynced) Sync() error { return nil }
 
-// TestPowerCutsCanFail tests the test: saves that forget one step are caught.
+// TestPowerCutsCanFail tests the test: it detects saves that omit one step.
 func TestPowerCutsCanFail(t *testing.T) {
 	for name, c := range map[string]func(d *powerDisk, path string, f *File) error{
 		"the file is not synced":   func(d *powerDisk, path string, f *File) error { return save(careless{d, true, false}, path, f) },
-		"the folder is not synced": func(d *powerDisk, path string, f *File) error { return save(careless{d, false, true}, path, f) },
+		"the directory is not synced": func(d *powerDisk, path string, f *File) error { return save(careless{d, false, true}, path, f) },
 		"the file is synced after its name changed": func(d *powerDisk, path string, f *File) error {
 			temp := path + ".tmp"
 			out, err := d.create(temp)

@@ -14,8 +14,8 @@ import (
 
 var errDisk = errors.New("the disk says no")
 
-// failing is a disk whose n-th call fails with err, counting all calls from 1, or, once dead, that and every later one. A write
-// that fails writes half.
+// failing is a disk whose n-th call, counted from 1, fails with err; if dead, all later calls fail
+// too. A write that fails writes half.
 type failing struct {
 	osDisk
 	n, calls int
@@ -89,8 +89,9 @@ func (f *failingFile) Close() error {
 	return err
 }
 
-// TestSaveWithAFailingDisk fails the first call, then the second, until a run completes. Whatever fails, the old file or the new
-// one is there in full, the error is reported, and nothing is left behind; only a process that dies leaves its temporary file.
+// TestSaveWithAFailingDisk fails the first call, then the second, until a run completes. After
+// each, the old or the new file is complete, the error is reported, and no temporary file is left,
+// except by a process that dies.
 func TestSaveWithAFailingDisk(t *testing.T) {
 	for name, disk := range map[string]failing{
 		"one call":           {err: errDisk},
@@ -122,7 +123,7 @@ func TestSaveWithAFailingDisk(t *testing.T) {
 					sweep(path)
 				}
 				if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-					t.Errorf("after %s failed: the folder holds %v", d.failed, left)
+					t.Errorf("after %s failed: the directory holds %v", d.failed, left)
 				}
 				if d.failed == "" {
 					break
@@ -138,7 +139,7 @@ func TestSaveWithAFailingDisk(t *testing.T) {
 	}
 }
 
-// numbered returns a file that holds its number twice: as its seed and in its tensor.
+// numbered returns a file with its number in two fields: its seed and its tensor.
 func numbered(t testing.TB, number uint64) *File {
 	return &File{Info: Info{Seed: number}, Levels: []Level{{Name: "dense", Tensors: map[string]array.Value{
 		"w": array.DenseValue(random(t, uint32(number), 100_000))}}}}

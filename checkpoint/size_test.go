@@ -38,7 +38,8 @@ func resnet20(t testing.TB) map[string]array.Tensor {
 	return tensors
 }
 
-// pruned returns the level of the given sparsity: of all weights of rank two or more together, those of the largest magnitude stay.
+// pruned returns the level of the given sparsity: the largest magnitudes of all weights of rank
+// two or more are kept.
 func pruned(t testing.TB, tensors map[string]array.Tensor, sparsity float64) Level {
 	l := Level{Name: fmt.Sprintf("topk:%v", sparsity), Tensors: map[string]array.Value{}}
 	var all []float32
@@ -71,8 +72,8 @@ func pruned(t testing.TB, tensors map[string]array.Tensor, sparsity float64) Lev
 	return l
 }
 
-// TestSizeOfResNet20 holds the promise that a 90 % level alone takes less than 20 % of the dense file, and an elastic file of
-// four levels little more than the dense one.
+// TestSizeOfResNet20 holds that a 90 % level alone takes less than 20 % of the dense file, and a
+// file of four levels little more than the dense one.
 func TestSizeOfResNet20(t *testing.T) {
 	tensors := resnet20(t)
 	levels := []Level{pruned(t, tensors, 0), pruned(t, tensors, .5), pruned(t, tensors, .7), pruned(t, tensors, .9)}

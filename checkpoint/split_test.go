@@ -7,8 +7,9 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestStoredZerosOverOthers writes levels that store zeros where another level of the same tensor has something else, as a group of 2:4 does of which one
-// element or none is left. What the level reads back is zero there, however its parts lie over the other's.
+// TestStoredZerosOverOthers writes levels that store zeros where another level of the same tensor
+// has an element, as a group of 2:4 with fewer than two elements does. The level must have zeros
+// there when it is read.
 func TestStoredZerosOverOthers(t *testing.T) {
 	w := random(t, 1, 2, 8, 3)
 	thin := decoded(t, topK(t, w, .9)) // most groups of four have less than two elements left

@@ -7,19 +7,19 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// blockLength is the number of elements of a stack that are put together at a time: those of one count
+// runLength is the number of elements of a stack that are put together at a time: those of one count
 // of index16.
-const blockLength = 1 << 16
+const runLength = 1 << 16
 
-// A stack is sparse parts of one tensor that store different elements. It is put together block by
-// block, so its memory is that of the parts and of the result, whatever the size of the tensor.
+// A stack is sparse parts of one tensor that store different elements. It is put together run by
+// run, so its memory is that of the parts and of the result, whatever the size of the tensor.
 type stack struct {
 	tensor tensor
 	layers []layer
-	block  int // the next one
-	// The current block: which of its elements are stored, whether any is, and the elements at their
+	run    int // the next one
+	// The current run: which of its elements are stored, whether any is, and the elements at their
 	// offsets. Elements that are not stored have arbitrary bytes.
-	stored [blockLength / 64]uint64
+	stored [runLength / 64]uint64
 	some   bool
 	values []byte
 }
@@ -36,7 +36,7 @@ type layer struct {
 // stack reads the given parts, at least one.
 func (c *Reader) stack(parts []part) (*stack, error) {
 	t := parts[0].tensor
-	s := &stack{tensor: t, values: make([]byte, blockLength*t.size())}
+	s := &stack{tensor: t, values: make([]byte, runLength*t.size())}
 	for _, p := range parts {
 		v, err := c.value(p)
 		if err != nil {
@@ -47,7 +47,7 @@ func (c *Reader) stack(parts []part) (*stack, error) {
 		}
 		l := layer{kind: p.encoding.kind, index: v.Index, values: v.Values, at: c.at(p.values)}
 		if l.kind == index16 {
-			counts := 4 * s.blocks()
+			counts := 4 * s.runs()
 			l.counts, l.index = l.index[:counts], l.index[counts:]
 		}
 		s.layers = append(s.layers, l)
@@ -67,12 +67,12 @@ func (c *Reader) checkNoZeros(v array.Value, p part) error {
 	return nil
 }
 
-func (s *stack) len() int    { return s.tensor.len() }
-func (s *stack) blocks() int { return (s.len() + blockLength - 1) / blockLength }
+func (s *stack) len() int  { return s.tensor.len() }
+func (s *stack) runs() int { return (s.len() + runLength - 1) / runLength }
 
-// next puts the next block together and returns its number of elements.
+// next puts the next run together and returns its number of elements.
 func (s *stack) next() (n int, err error) {
-	n = min(blockLength, s.len()-s.block*blockLength)
+	n = min(runLength, s.len()-s.run*runLength)
 	if s.some {
 		clear(s.stored[:])
 		s.some = false
@@ -82,14 +82,14 @@ func (s *stack) next() (n int, err error) {
 			return 0, err
 		}
 	}
-	s.block++
+	s.run++
 	return n, nil
 }
 
-// add adds the elements of l in the next block, which has n elements.
+// add adds the elements of l in the next run, which has n elements.
 func (s *stack) add(l *layer, n int) error {
 	if l.kind == index16 {
-		for range binary.LittleEndian.Uint32(l.counts[4*s.block:]) {
+		for range binary.LittleEndian.Uint32(l.counts[4*s.run:]) {
 			if err := s.put(l, int(binary.LittleEndian.Uint16(l.index))); err != nil {
 				return err
 			}
@@ -109,11 +109,11 @@ func (s *stack) add(l *layer, n int) error {
 	return nil
 }
 
-// put takes the next value of l as element i of the block.
+// put takes the next value of l as element i of the run.
 func (s *stack) put(l *layer, i int) error {
 	word, bit := &s.stored[i/64], uint64(1)<<(i%64)
 	if *word&bit != 0 {
-		return damaged(l.at, "tensor %v: two parts store element %d", s.tensor, s.block*blockLength+i)
+		return damaged(l.at, "tensor %v: two parts store element %d", s.tensor, s.run*runLength+i)
 	}
 	*word |= bit
 	s.some = true
@@ -130,11 +130,11 @@ func (s *stack) encode(e encoding, stored int64) (array.Value, error) {
 	values := make([]byte, 0, int(stored)*size)
 	var index []byte
 	if e.kind == index16 {
-		index = make([]byte, 4*s.blocks(), 4*s.blocks()+2*int(stored))
+		index = make([]byte, 4*s.runs(), 4*s.runs()+2*int(stored))
 	} else {
 		index = make([]byte, 0, (s.len()+63)/64*8)
 	}
-	for k := range s.blocks() {
+	for k := range s.runs() {
 		n, err := s.next()
 		if err != nil {
 			return array.Value{}, err
@@ -173,7 +173,7 @@ func (s *stack) fill(rest []byte) (array.Tensor, error) {
 		return x, err
 	}
 	size, to := s.tensor.size(), x.Data
-	for range s.blocks() {
+	for range s.runs() {
 		n, err := s.next()
 		if err != nil {
 			return x, err

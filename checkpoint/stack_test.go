@@ -8,10 +8,11 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// TestStacks reads levels that nest, in both sparse encodings, with a dense one on top and one that is a mask over it, of a tensor of three runs of
-// which the last ends within a word and the middle one stores nothing at the sparsest level.
+// TestStacks reads levels that nest, in both sparse encodings, with a dense level on top and one
+// that is a mask over it. The tensor has three runs: the last ends within a word, and the
+// sparsest level stores nothing in the middle one.
 func TestStacks(t *testing.T) {
-	const n = 2*blockLength + 1003
+	const n = 2*runLength + 1003
 	for _, d := range []array.DType{array.I8, array.F16, array.F32, array.F64} {
 		x, err := array.New(d, n)
 		if err != nil {
@@ -35,7 +36,7 @@ func TestStacks(t *testing.T) {
 			}
 			return v
 		}
-		few := func(i int) bool { return i%97 == 3 && i/blockLength != 1 || i == n-1 }
+		few := func(i int) bool { return i%97 == 3 && i/runLength != 1 || i == n-1 }
 		for _, forms := range [][2]array.Encoding{{array.Bitmask, array.Bitmask}, {array.Bitmask, array.Index16}, {array.Index16, array.Bitmask}, {array.Index16, array.Index16}} {
 			level := func(name string, v array.Value) Level {
 				return Level{Name: name, Tensors: map[string]array.Value{"w": v}}
@@ -61,9 +62,10 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-// TestStacksThatOverlap stores an element twice, in each pair of encodings and in a run that is not the first.
+// TestStacksThatOverlap stores an element twice, in each pair of encodings and in the second
+// run.
 func TestStacksThatOverlap(t *testing.T) {
-	const n, twice = 2*blockLength + 7, blockLength + 70
+	const n, twice = 2*runLength + 7, runLength + 70
 	mask := make([]byte, array.Bit.Bytes(n))
 	mask[twice/8] = 1 << (twice % 8)
 	index, one := few(array.I8, n, twice)

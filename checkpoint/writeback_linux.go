@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// beginWriteback has the disk start on n bytes of f from offset on, and waits for nothing. What goes wrong is left for Sync to report: only
-// waiting would take note of it.
+// beginWriteback starts to write n bytes of f from offset on to the disk, and does not wait. Sync
+// reports errors.
 func beginWriteback(f *os.File, offset, n int64) {
 	const write = 2 // SYNC_FILE_RANGE_WRITE
 	if c, err := f.SyscallConn(); err == nil {

@@ -4,5 +4,5 @@ package checkpoint
 
 import "os"
 
-// beginWriteback does nothing: the disk starts when the system thinks fit, at the latest with Sync.
+// beginWriteback does nothing: the system writes at a time of its choice, at the latest in Sync.
 func beginWriteback(_ *os.File, _, _ int64) {}

@@ -31,7 +31,7 @@ import numpy as np
 MAX_CHUNK = 128 << 20
 MAX_ELEMENTS = 1 << 46
 MAX_LINES = 1 << 17
-BLOCK = 1 << 16  # elements that share a count in an index16
+RUN = 1 << 16  # elements that share a count in an index16
 
 SIZES = {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i8": 1, "i32": 4, "i64": 8, "bit": 1}  # bytes of an element; in a file, bits are packed
 VIEWS = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": "<f4", "i8": "i1", "i32": "<i4", "i64": "<i8", "bit": "?"}  # what array() gives
@@ -223,12 +223,12 @@ class Part:
         self.need(not self.index.bytes or self.encoding.kind not in ("dense", "rest"), f"an index for the encoding {self.encoding.kind}")
 
     def index16(self):
-        blocks = (self.n + BLOCK - 1) // BLOCK
+        runs = (self.n + RUN - 1) // RUN
         index = self.index.bytes
-        self.need(len(index) >= 4 * blocks, f"an index of {len(index)} bytes for {blocks} blocks")
-        counts = np.frombuffer(index, "<u4", blocks).astype(np.int64)
-        self.need(len(index) == 4 * blocks + 2 * int(counts.sum()), f"an index of {len(index)} bytes for counts of {counts.sum()}")
-        offsets = np.frombuffer(index, "<u2", offset=4 * blocks) + np.repeat(np.arange(blocks) * BLOCK, counts)
+        self.need(len(index) >= 4 * runs, f"an index of {len(index)} bytes for {runs} runs")
+        counts = np.frombuffer(index, "<u4", runs).astype(np.int64)
+        self.need(len(index) == 4 * runs + 2 * int(counts.sum()), f"an index of {len(index)} bytes for counts of {counts.sum()}")
+        offsets = np.frombuffer(index, "<u2", offset=4 * runs) + np.repeat(np.arange(runs) * RUN, counts)
         self.need((np.diff(offsets) > 0).all(), "offsets do not ascend")
         self.need(not len(offsets) or offsets[-1] < self.n, "an offset behind the last element")
         return offsets

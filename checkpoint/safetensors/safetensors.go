@@ -86,7 +86,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("safetensors: header length: %w", err)
 	}
 	if bytes.HasPrefix(prefix[:], []byte(checkpoint)) {
-		return nil, errors.New("safetensors: want a safetensors file, got a cram checkpoint, which needs no import")
+		return nil, errors.New("safetensors: the file is a cram checkpoint, which needs no import; want a safetensors file")
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > MaxHeader || int64(n) > size-8 {
