@@ -248,7 +248,7 @@ func (unsynced) Sync() error { return nil }
 // TestPowerCutsCanFail tests the test: it detects saves that omit one step.
 func TestPowerCutsCanFail(t *testing.T) {
 	for name, c := range map[string]func(d *powerDisk, path string, f *File) error{
-		"the file is not synced":   func(d *powerDisk, path string, f *File) error { return save(careless{d, true, false}, path, f) },
+		"the file is not synced":      func(d *powerDisk, path string, f *File) error { return save(careless{d, true, false}, path, f) },
 		"the directory is not synced": func(d *powerDisk, path string, f *File) error { return save(careless{d, false, true}, path, f) },
 		"the file is synced after its name changed": func(d *powerDisk, path string, f *File) error {
 			temp := path + ".tmp"
