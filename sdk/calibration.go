@@ -10,13 +10,13 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// Calibration is the data on which Compress re-estimates batch-norm statistics. Pruning shifts every
-// activation, so the statistics of the dense network no longer fit; without tuning, most of the
-// accuracy at high sparsity is lost. The defaults are the paper's (§3,
+// Calibration is the data on which Compress re-estimates batch-norm statistics. Pruning shifts
+// every activation, so the statistics of the dense network no longer fit; without tuning, most of
+// the accuracy at high sparsity is lost. The defaults are the paper's (§3,
 // https://arxiv.org/abs/2207.14200): 100 batches of 128 from 1,000 augmented training examples.
 //
-// Statistics begin at their reset values and move by the momentum of each layer, 0.1 by default: with
-// fewer than some 40 batches the reset values still weigh in.
+// Statistics begin at their reset values and move by the momentum of each layer, 0.1 by default:
+// with fewer than some 40 batches the reset values still weigh in.
 type Calibration struct {
 	// Set holds training examples; their targets are not used. Nil: statistics stay as they are.
 	Set data.Set

@@ -17,9 +17,9 @@ import (
 	"github.com/compressaware/cram/sdk/metric"
 )
 
-// CheckpointOptions state where a training is saved, so that it can resume, and which checkpoints are
-// kept. If Path exists, Fit resumes from it; it refuses a checkpoint of another recipe, and one of
-// another backend or instruction set.
+// CheckpointOptions state where a training is saved, so that it can resume, and which checkpoints
+// are kept. If Path exists, Fit resumes from it; it refuses a checkpoint of another recipe, and one
+// of another backend or instruction set.
 type CheckpointOptions struct {
 	// Path is the file of the newest checkpoint. "": the training is not saved.
 	Path string
@@ -31,13 +31,13 @@ type CheckpointOptions struct {
 	// steps. 0: none but that at Path.
 	KeepLast int
 
-	// Best is the metric by which the best epoch is kept at [CheckpointOptions.BestPath], the first of
-	// equal ones. It must be among Trainer.Metrics. Nil: the best epoch is not kept.
+	// Best is the metric by which the best epoch is kept at [CheckpointOptions.BestPath], the first
+	// of equal ones. It must be among Trainer.Metrics. Nil: the best epoch is not kept.
 	Best metric.Metric
 
 	// AllowOtherBackend resumes from a checkpoint of another backend or instruction set, whose sums
-	// round differently: the network is then no longer bit-equal to that of an uninterrupted training.
-	// Info.Versions["backend"] lists what it was trained on. False: that is an error.
+	// round differently: the network is then no longer bit-equal to that of an uninterrupted
+	// training. Info.Versions["backend"] lists what it was trained on. False: that is an error.
 	AllowOtherBackend bool
 }
 
@@ -82,8 +82,8 @@ func (c CheckpointOptions) better(s, best *Score) bool {
 // stepPath returns the file of the checkpoint after a number of steps.
 func (c CheckpointOptions) stepPath(step int) string { return fmt.Sprintf("%s.step%d", c.Path, step) }
 
-// keepLast writes the checkpoint of this step and removes those that are too old. A training that has
-// resumed from an earlier checkpoint does not touch later ones until it reaches them again.
+// keepLast writes the checkpoint of this step and removes those that are too old. A training that
+// has resumed from an earlier checkpoint does not touch later ones until it reaches them again.
 func (c CheckpointOptions) keepLast(file *checkpoint.File, step int) error {
 	if c.KeepLast == 0 {
 		return nil

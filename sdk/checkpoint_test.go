@@ -32,7 +32,8 @@ func folder(t testing.TB, dir string) map[string][]byte {
 	return files
 }
 
-// TestRetention: the last n checkpoints and the best are kept, each of them resumes, and a training in pieces keeps the same files.
+// TestRetention: the last n checkpoints and the best are kept, each of them resumes, and a training
+// in pieces keeps the same files.
 func TestRetention(t *testing.T) {
 	train, validation := shapes(t, 40, 0), shapes(t, 20, 1)
 	for name, m := range map[string]metric.Metric{"accuracy": metric.Accuracy{}, "loss": metric.CrossEntropy{}} {
@@ -60,7 +61,8 @@ func TestRetention(t *testing.T) {
 				names = append(names, name)
 			}
 			slices.Sort(names)
-			// 3 epochs of 3 steps, a checkpoint after every second step and every epoch: 2, 3, 4, 6, 8, 9.
+			// 3 epochs of 3 steps, a checkpoint after every second step and every epoch: 2, 3, 4,
+			// 6, 8, 9.
 			if w := []string{"part.cram", "part.cram.best", "part.cram.step6", "part.cram.step8", "part.cram.step9"}; !slices.Equal(names, w) {
 				t.Fatalf("kept %v, want %v", names, w)
 			}

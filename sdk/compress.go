@@ -12,12 +12,12 @@ import (
 	"github.com/compressaware/cram/sdk/internal/step"
 )
 
-// Compress prunes a trained network one-shot by each of cs and re-estimates the batch-norm statistics of
-// each result. The network returned has one level for each compressor, under its text name; net is
-// not changed. A network of several levels is compressed from its dense one.
+// Compress prunes a trained network one-shot by each of cs and re-estimates the batch-norm
+// statistics of each result. The network returned has one level for each compressor, under its text
+// name; net is not changed. A network of several levels is compressed from its dense one.
 //
-// It is an error if net has no dense weights, if a name repeats, or if the result of a compressor is
-// unsound (a [*compress.ResultError]).
+// It is an error if net has no dense weights, if a name repeats, or if the result of a compressor
+// is unsound (a [*compress.ResultError]).
 func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.Compressor) (*Network, error) {
 	n, err := compressed(ctx, net, c, cs)
 	if err != nil {
@@ -106,8 +106,8 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 	return out, report, nil
 }
 
-// encode encodes the tensors of a level without their zeros, by the encoding of the pattern where it
-// has one.
+// encode encodes the tensors of a level without their zeros, by the encoding of the pattern where
+// it has one.
 func encode(c compress.Compressor, tensors map[string]array.Tensor, r compress.Report) (level, error) {
 	l := level{name: c.String(), tensors: make(map[string]array.Value, len(tensors)), report: r, notes: map[string]string{}}
 	var err error

@@ -19,15 +19,17 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// pointwise is small enough to compute by hand: batch norm of the image, a 1×1 convolution, batch norm.
+// pointwise is small enough to compute by hand: batch norm of the image, a 1×1 convolution, batch
+// norm.
 var pointwise = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 	x = p.Apply("bn0", nn.BatchNorm{}, x)
 	x = p.Apply("conv", nn.Conv2D{Out: 4, Kernel: 1, NoBias: true}, x)
 	return p.Apply("fc", nn.Linear{Out: 10}, nn.GlobalAvgPool(p, p.Apply("bn1", nn.BatchNorm{}, x)))
 })
 
-// TestTuning holds the re-estimated statistics to their definition (paper §3): from reset ones, an average with momentum 0.1 over
-// training-mode batches of the augmented sample, in float64 here, with the variance unbiased. 1e-4 of a value is what float32 leaves of it.
+// TestTuning holds the re-estimated statistics to their definition (paper §3): from reset ones, an
+// average with momentum 0.1 over training-mode batches of the augmented sample, in float64 here,
+// with the variance unbiased. 1e-4 of a value is what float32 leaves of it.
 func TestTuning(t *testing.T) {
 	set := shapes(t, 50, 0)
 	tr := tinyTrainer()
@@ -102,7 +104,8 @@ func planesOf(b *data.Batch) [][]float64 {
 	return planes
 }
 
-// track moves the running statistics of channel c of a batch norm by the values x, and returns those normalised.
+// track moves the running statistics of channel c of a batch norm by the values x, and returns
+// those normalised.
 func track(stats map[string][]float64, name string, c int, x []float64, gamma, beta float64) []float64 {
 	n, mean, square := float64(len(x)), 0.0, 0.0
 	for _, v := range x {
@@ -121,7 +124,8 @@ func track(stats map[string][]float64, name string, c int, x []float64, gamma, b
 	return y
 }
 
-// TestCompressLevels: levels in order, each with its zeros and its statistics; without data the statistics stay.
+// TestCompressLevels: levels in order, each with its zeros and its statistics; without data the
+// statistics stay.
 func TestCompressLevels(t *testing.T) {
 	set := shapes(t, 40, 0)
 	net := fit(t, tinyTrainer(), set, nil)
@@ -189,7 +193,8 @@ func TestCompressLevels(t *testing.T) {
 	}
 }
 
-// TestCompressZeroWeights: N:M's own encoding is for what it masked alone; biases of zeros, which other encodings make small, are no groups.
+// TestCompressZeroWeights: N:M's own encoding is for what it masked alone; biases of zeros, which
+// other encodings make small, are no groups.
 func TestCompressZeroWeights(t *testing.T) {
 	decls, _, err := nn.Declare(tiny, graph.Floats("x", 3, 24, 24))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package sdk is the door to cram: train a network once, compress it to any level afterwards, serve it small and fast in
-// the same process.
+// Package sdk is the door to cram: train a network once, compress it to any level afterwards, serve
+// it small and fast in the same process.
 //
 //	t := sdk.Trainer{
 //		Model:     models.ResNet20(10),
@@ -17,10 +17,12 @@
 //	p, err := sdk.LoadSparse("net.cram", sdk.Level("topk:0.9"))
 //	y, err := p.Predict(ctx, x)
 //
-// [LoadSparseFrom] and [LoadSparseFS] do the same with bytes that go:embed put into the program, and with file systems.
+// [LoadSparseFrom] and [LoadSparseFS] do the same with bytes that go:embed put into the program,
+// and with file systems.
 //
-// Three interfaces are the whole of what one extends: [Model] (a network), [Compressor] (the paper's C) and [Backend] (a
-// device). Training follows Peste et al., CrAM: A Compression-Aware Minimizer (ICLR 2023).
+// Three interfaces are the whole of what one extends: [Model] (a network), [Compressor] (the
+// paper's C) and [Backend] (a device). Training follows Peste et al., CrAM: A Compression-Aware
+// Minimizer (ICLR 2023).
 package sdk
 
 import (

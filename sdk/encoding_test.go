@@ -11,7 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// TestPatternIsStored holds that an N:M level is stored as N:M, when the operator is inside a selection too.
+// TestPatternIsStored holds that an N:M level is stored as N:M, when the operator is inside a
+// selection too.
 func TestPatternIsStored(t *testing.T) {
 	net := must(exampleTrainer().Fit(t.Context(), must(data.Shapes(32, 0)), nil))
 	for _, c := range []compress.Compressor{compress.NM{N: 2, M: 4}, compress.Except(compress.NM{N: 2, M: 4}, "*.bias")} {

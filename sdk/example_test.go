@@ -84,7 +84,8 @@ func ExampleTrainer_Fit() {
 	// [dense] <nil>
 }
 
-// A training that is interrupted, here after its third step, goes on from its checkpoint when the same call is made again.
+// A training that is interrupted, here after its third step, goes on from its checkpoint when the
+// same call is made again.
 func ExampleCheckpointOptions() {
 	dir := must(os.MkdirTemp("", "cram"))
 	defer os.RemoveAll(dir)
@@ -113,7 +114,8 @@ func ExampleCheckpointOptions() {
 	// interrupted: false
 }
 
-// Any function from weights to weights can be what a network is trained for: here one that rounds kernels to 15 values.
+// Any function from weights to weights can be what a network is trained for: here one that rounds
+// kernels to 15 values.
 func ExampleTrainer_ownCompressor() {
 	round := compress.Func("round15", func(_ context.Context, weights []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(weights))
@@ -199,7 +201,8 @@ func ExampleLoadSparse() {
 	// topk:0.9 [disc ring square]
 }
 
-// A service replaces its model while it runs. A call that begins before the swap ends on the old one.
+// A service replaces its model while it runs. A call that begins before the swap ends on the old
+// one.
 func ExampleLive() {
 	path := exampleFile()
 	defer os.RemoveAll(filepath.Dir(path))

@@ -62,8 +62,8 @@ func sources(t *testing.T, b []byte) map[string]source {
 	}
 }
 
-// TestSources holds that a path and file systems, also a zip archive, whose files have no ReadAt, hold
-// the same network, and refuse the same files.
+// TestSources holds that a path and file systems, also a zip archive, whose files have no ReadAt,
+// hold the same network, and refuse the same files.
 func TestSources(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -145,8 +145,9 @@ func (r recorded) ModTime() time.Time           { return time.Time{} }
 func (r recorded) IsDir() bool                  { return false }
 func (r recorded) Sys() any                     { return nil }
 
-// TestLoadSparseReadsALevel: for each level of an elastic ResNet-20, serving reads the header, the program infer and the level, whose
-// bytes the tests of package checkpoint count, no byte twice and none beside.
+// TestLoadSparseReadsALevel: for each level of an elastic ResNet-20, serving reads the header, the
+// program infer and the level, whose bytes the tests of package checkpoint count, no byte twice and
+// none beside.
 func TestLoadSparseReadsALevel(t *testing.T) {
 	set := shapes(t, 20, 0)
 	net, err := sdk.Compress(t.Context(), resNet20(t), sdk.Calibration{Set: set, Batch: 20, Batches: 1},

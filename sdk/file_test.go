@@ -21,7 +21,8 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// TestSaveAndOpen: what is opened is what was saved, notes included, and saving it again gives the same bytes.
+// TestSaveAndOpen: what is opened is what was saved, notes included, and saving it again gives the
+// same bytes.
 func TestSaveAndOpen(t *testing.T) {
 	set := shapes(t, 40, 0)
 	small, err := sdk.Compress(t.Context(), fit(t, tinyTrainer(), set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 2},
@@ -78,7 +79,8 @@ func TestSaveAndOpen(t *testing.T) {
 	fit(t, tr, set, nil)
 }
 
-// TestLoadSparseRefuses: a missing file, a folder, garbage and a level that is not there are errors that say so.
+// TestLoadSparseRefuses: a missing file, a folder, garbage and a level that is not there are errors
+// that say so.
 func TestLoadSparseRefuses(t *testing.T) {
 	leaksNothing(t)
 	dir := t.TempDir()

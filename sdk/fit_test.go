@@ -29,7 +29,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// tiny is a network with batch norm, dropout and 8 input channels to its second convolution, so that N:M has what to do.
+// tiny is a network with batch norm, dropout and 8 input channels to its second convolution, so
+// that N:M has what to do.
 var tiny = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 	x = p.Apply("conv1", nn.Conv2D{Out: 8, Kernel: 3, Stride: 2, NoBias: true}, x)
 	x = nn.ReLU(p, p.Apply("bn1", nn.BatchNorm{}, x))
@@ -49,7 +50,8 @@ func shapes(t testing.TB, n int, seed uint64) data.Set {
 	return set
 }
 
-// tinyTrainer trains tiny for 3 epochs of 3 batches, the last of which is a smaller one, on 40 images.
+// tinyTrainer trains tiny for 3 epochs of 3 batches, the last of which is a smaller one, on 40
+// images.
 func tinyTrainer() sdk.Trainer {
 	return sdk.Trainer{
 		Model:     tiny,
@@ -133,7 +135,8 @@ func leaksNothing(t *testing.T) {
 	})
 }
 
-// TestFitLearns: in 10 classes chance is 10 %; this training reaches about 60 %, whatever the processor.
+// TestFitLearns: in 10 classes chance is 10 %; this training reaches about 60 %, whatever the
+// processor.
 func TestFitLearns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED in short mode: 280 steps of a CNN")
@@ -300,7 +303,8 @@ func (forgetful) Update(_ *graph.Builder, w optim.Weights, g optim.Grads, _ opti
 	return g[:len(w)-1]
 }
 
-// TestDivergence: a loss that is no number ends the training with an error and leaves the last good checkpoint alone.
+// TestDivergence: a loss that is no number ends the training with an error and leaves the last good
+// checkpoint alone.
 func TestDivergence(t *testing.T) {
 	tr := tinyTrainer()
 	tr.Schedule, tr.Method, tr.Optimizer = optim.Constant(1e38), optim.Plain(), optim.SGD{}
@@ -338,8 +342,8 @@ func tensorsOf(t testing.TB, net *sdk.Network, level string) map[string][]float3
 	return out
 }
 
-// TestFreeze: frozen parameters stay as they are bit for bit, and yet the compressor sees them, and the gradient of the others is
-// taken where they are compressed.
+// TestFreeze: frozen parameters stay as they are bit for bit, and yet the compressor sees them, and
+// the gradient of the others is taken where they are compressed.
 func TestFreeze(t *testing.T) {
 	train := shapes(t, 40, 0)
 	frozen := []string{"conv2.weight", "bn1.bias"}
@@ -388,7 +392,8 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
-// TestInit: a training goes on from given weights, and a network that is no start for the model is refused with all that is wrong.
+// TestInit: a training goes on from given weights, and a network that is no start for the model is
+// refused with all that is wrong.
 func TestInit(t *testing.T) {
 	train := shapes(t, 40, 0)
 	tr := tinyTrainer()
@@ -423,7 +428,8 @@ func TestInit(t *testing.T) {
 	wantError(t, err, "initial weights", `no level "dense"`, "topk:0.5")
 }
 
-// TestOwnLoss trains against a loss of its own: the one that is reported and whose gradient is taken.
+// TestOwnLoss trains against a loss of its own: the one that is reported and whose gradient is
+// taken.
 func TestOwnLoss(t *testing.T) {
 	var losses [2][]float64
 	for i, scale := range []float64{1, 2} {
@@ -447,8 +453,8 @@ func TestOwnLoss(t *testing.T) {
 	wantError(t, err, "training step", "scalar")
 }
 
-// TestReferenceBackend holds that a training on the reference backend goes the same way as on the CPU: 3 steps, to 1e-4 of a loss
-// of about 2.3, which is what float32 sums in another order leave.
+// TestReferenceBackend holds that a training on the reference backend goes the same way as on the
+// CPU: 3 steps, to 1e-4 of a loss of about 2.3, which is what float32 sums in another order leave.
 func TestReferenceBackend(t *testing.T) {
 	losses := func(b sdk.Backend) (got []float64) {
 		tr := tinyTrainer()

@@ -11,10 +11,10 @@ import (
 	"github.com/compressaware/cram/backends"
 )
 
-// A Live holds the Predictor of a service that replaces its model while it runs: [Live.Swap] does so
-// without a gap. Each call uses one Predictor from beginning to end, the current one when it began;
-// a replaced Predictor is closed once its last call is done. The zero value has no Predictor yet. A
-// Live is safe for concurrent use.
+// A Live holds the Predictor of a service that replaces its model while it runs: [Live.Swap] does
+// so without a gap. Each call uses one Predictor from beginning to end, the current one when it
+// began; a replaced Predictor is closed once its last call is done. The zero value has no Predictor
+// yet. A Live is safe for concurrent use.
 //
 //	var live sdk.Live
 //	err := live.Swap(first)
@@ -33,8 +33,8 @@ type served struct {
 	calls sync.WaitGroup // Add only under Live.mu, and only while it is current
 }
 
-// Use calls do with the current Predictor, which remains open until do returns. do must not call Swap
-// or Close, which would wait for it.
+// Use calls do with the current Predictor, which remains open until do returns. do must not call
+// Swap or Close, which would wait for it.
 func (l *Live) Use(do func(*Predictor) error) error {
 	if do == nil {
 		return errors.New("sdk: Live.Use: want a function, got nil")
@@ -70,8 +70,8 @@ func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, e
 }
 
 // Swap makes p the current Predictor at once, then waits for the calls of the one before and closes
-// it. The Live closes p from then on. After an error that does not wrap [ErrRetired], p was not taken
-// and the current Predictor is the same as before.
+// it. The Live closes p from then on. After an error that does not wrap [ErrRetired], p was not
+// taken and the current Predictor is the same as before.
 func (l *Live) Swap(p *Predictor) error {
 	if p == nil || p.exec == nil {
 		return errors.New("sdk: Live.Swap: want a Predictor, got none")
@@ -83,8 +83,8 @@ func (l *Live) Swap(p *Predictor) error {
 	return old.retire()
 }
 
-// ErrRetired is returned (wrapped) by Swap and Close when closing the replaced Predictor failed. After
-// Swap the new one is current all the same.
+// ErrRetired is returned (wrapped) by Swap and Close when closing the replaced Predictor failed.
+// After Swap the new one is current all the same.
 var ErrRetired = errors.New("closing the Predictor that was replaced")
 
 func (l *Live) replace(p *Predictor) (old *served, err error) {

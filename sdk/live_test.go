@@ -16,8 +16,9 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// TestLiveSwaps asks from 32 goroutines while two models replace each other again and again and a damaged file is offered now and then.
-// Every answer is one model's, bit for bit, and what the models held is given back. CRAM_LONG=1 makes it 10,000 swaps.
+// TestLiveSwaps asks from 32 goroutines while two models replace each other again and again and a
+// damaged file is offered now and then. Every answer is one model's, bit for bit, and what the
+// models held is given back. CRAM_LONG=1 makes it 10,000 swaps.
 func TestLiveSwaps(t *testing.T) {
 	leaksNothing(t)
 	swaps := 150
@@ -103,12 +104,13 @@ func TestLiveSwaps(t *testing.T) {
 	stop.Store(true)
 	askers.Wait()
 	after, residentAfter := heapInUse(), residentMemory(t)
-	// One model of this size takes more than 100 KiB, so that 1 MiB is what a leak of a few would be.
+	// One model of this size takes more than 100 KiB, so that 1 MiB is what a leak of a few would
+	// be.
 	if after > heap+1<<20 {
 		t.Errorf("the heap grew from %d to %d bytes in %d swaps", heap, after, swaps)
 	}
-	// The margin is for fragments of the heap and the runtime's own tables, whose size no number of swaps changes. Models that
-	// are kept take 30 MB in 150 swaps.
+	// The margin is for fragments of the heap and the runtime's own tables, whose size no number of
+	// swaps changes. Models that are kept take 30 MB in 150 swaps.
 	if residentAfter > resident+8<<20 {
 		t.Errorf("resident memory grew from %d to %d bytes in the last nine tenths of %d swaps", resident, residentAfter, swaps)
 	}
@@ -146,7 +148,8 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// residentMemory returns the bytes of memory that the process occupies after it has given back what it can; 0 where the system has no /proc.
+// residentMemory returns the bytes of memory that the process occupies after it has given back what
+// it can; 0 where the system has no /proc.
 func residentMemory(t *testing.T) int64 {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -164,7 +167,8 @@ func residentMemory(t *testing.T) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// TestLiveWaits: a swap puts the new Predictor in place at once, and closes the old one when its last call is done and not before.
+// TestLiveWaits: a swap puts the new Predictor in place at once, and closes the old one when its
+// last call is done and not before.
 func TestLiveWaits(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)

@@ -8,10 +8,10 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// Model returns the network as a model that can be trained again, on its own or as a part of another
-// one. Its parameters and statistics have the names that they have in the file and begin with the
-// values of the level "dense", or of the only level there is. Normalisation of the input is part of
-// it: leave Trainer.Normalize empty.
+// Model returns the network as a model that can be trained again, on its own or as a part of
+// another one. Its parameters and statistics have the names that they have in the file and begin
+// with the values of the level "dense", or of the only level there is. Normalisation of the input
+// is part of it: leave Trainer.Normalize empty.
 //
 // A file of version 1 holds no forward pass for training: its network is trained with fixed running
 // statistics and without dropout.
@@ -76,8 +76,8 @@ func (m *programModel) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return outputs[0]
 }
 
-// declare asks the pass for a slot of the network. The Init of a statistic is what its reset program
-// gives it.
+// declare asks the pass for a slot of the network. The Init of a statistic is what its reset
+// program gives it.
 func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	dims, _ := s.Shape.Dims()
 	var n graph.Node

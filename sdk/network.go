@@ -14,11 +14,12 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// A Network is a trained model without its code: programs, and at least one level. Each level holds the
-// weights as one compressor leaves them, with batch-norm statistics of its own.
+// A Network is a trained model without its code: programs, and at least one level. Each level holds
+// the weights as one compressor leaves them, with batch-norm statistics of its own.
 //
 // Fit returns a Network with the single level "dense", [Compress] one with a level for each
-// compressor, and [Open] what a file holds. A Network does not change and is safe for concurrent use.
+// compressor, and [Open] what a file holds. A Network does not change and is safe for concurrent
+// use.
 type Network struct {
 	info     Info
 	programs programs
@@ -52,8 +53,8 @@ func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network 
 	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
 }
 
-// FromWeights makes a network of a model and weights that were trained elsewhere: every parameter and
-// running statistic of the model by its name, float32, in the model's shapes, and nothing else.
+// FromWeights makes a network of a model and weights that were trained elsewhere: every parameter
+// and running statistic of the model by its name, float32, in the model's shapes, and nothing else.
 //
 // info.Inputs needs the shape [N, one example] of every input. A name left empty is "x", a type
 // float32; the model fills in what else its ports leave empty.
@@ -117,8 +118,8 @@ func (n *Network) Levels() []string {
 	return names
 }
 
-// Report returns what the level's compressor did to each weight. It is empty for the dense level and
-// for a network that was opened from a file.
+// Report returns what the level's compressor did to each weight. It is empty for the dense level
+// and for a network that was opened from a file.
 func (n *Network) Report(levelName string) (compress.Report, error) {
 	l, err := n.level(levelName)
 	if err != nil {
@@ -176,8 +177,8 @@ func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	return dense.decode()
 }
 
-// matches returns an error unless tensors holds exactly what is declared. It lists every name that is
-// missing, unexpected or of another shape.
+// matches returns an error unless tensors holds exactly what is declared. It lists every name that
+// is missing, unexpected or of another shape.
 func matches(decls []nn.Decl, tensors map[string]array.Value) error {
 	var wrong []error
 	known := map[string]bool{}

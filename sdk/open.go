@@ -45,7 +45,8 @@ func (n *Network) file() *checkpoint.File {
 }
 
 // Open reads a network with all its levels, to compress it further, to train it again or to make
-// Predictors of it. A service that needs one level calls [LoadSparse], which reads no more than that.
+// Predictors of it. A service that needs one level calls [LoadSparse], which reads no more than
+// that.
 func Open(path string) (*Network, error) {
 	r, err := checkpoint.Open(path)
 	if err != nil {
@@ -73,9 +74,9 @@ func OpenFS(fsys fs.FS, name string) (*Network, error) {
 	return n, nil
 }
 
-// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads that
-// level and the inference program, nothing else, and the weights stay encoded until the backend packs
-// them.
+// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads
+// that level and the inference program, nothing else, and the weights stay encoded until the
+// backend packs them.
 //
 // The file may come from anybody: it is refused unless everything that is read of it is right, and
 // its weights may not take more than 256 MiB and 1,024 times what it stores when they are decoded.
@@ -94,8 +95,8 @@ func LoadSparse(ctx context.Context, path string, o PredictorOptions) (*Predicto
 	return p, nil
 }
 
-// LoadSparseFS is [LoadSparse] from a file of fsys, for example an embed.FS. A file that has no ReadAt
-// method, as in a zip archive, is read as a whole.
+// LoadSparseFS is [LoadSparse] from a file of fsys, for example an embed.FS. A file that has no
+// ReadAt method, as in a zip archive, is read as a whole.
 func LoadSparseFS(ctx context.Context, fsys fs.FS, name string, o PredictorOptions) (*Predictor, error) {
 	r, f, err := openFS(fsys, name)
 	if err != nil {
@@ -178,8 +179,8 @@ func readNetwork(r *checkpoint.Reader, programs, levels []string) (*Network, err
 	return n, nil
 }
 
-// openFS opens a checkpoint in a file system and returns its file to be closed. A file without ReadAt is
-// read as a whole.
+// openFS opens a checkpoint in a file system and returns its file to be closed. A file without
+// ReadAt is read as a whole.
 func openFS(fsys fs.FS, name string) (*checkpoint.Reader, fs.File, error) {
 	if fsys == nil {
 		return nil, nil, errors.New("want a file system, got nil")

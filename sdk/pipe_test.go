@@ -10,7 +10,8 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// TestPipe holds that a pipe without a writer is refused at once, and that opening it does not block.
+// TestPipe holds that a pipe without a writer is refused at once, and that opening it does not
+// block.
 func TestPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "net.cram")
 	if err := syscall.Mkfifo(pipe, 0o666); err != nil {

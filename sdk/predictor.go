@@ -36,8 +36,8 @@ type PredictorOptions struct {
 	// Backend runs the network and remains the caller's to close. Nil: a CPU backend on all cores,
 	// which the Predictor closes.
 	Backend backends.Backend
-	// Pin fixes the kernels to those that [Predictor.Plan] of an earlier Predictor reported. Nil: the
-	// backend chooses.
+	// Pin fixes the kernels to those that [Predictor.Plan] of an earlier Predictor reported. Nil:
+	// the backend chooses.
 	Pin *backends.Plan
 	// MemoryLimit is the number of bytes that weights, intermediate results and outputs may take. A
 	// network or a batch that needs more is an error, a [*backends.MemoryError]. 0: no limit.
@@ -92,10 +92,10 @@ func (p *Predictor) Backend() backends.Info { return p.device.Info() }
 // Plan returns the kernels that the backend chose.
 func (p *Predictor) Plan() *backends.Plan { return p.exec.Plan() }
 
-// Predict returns the main output of the network, for a classifier the logits [n classes], for a batch
-// x of n ≥ 1 examples: a float32 tensor [n, shape of one example] of raw values (images: CHW in
-// [0, 1]; normalisation is part of the network). One example without the batch axis is a batch of
-// one. x is only read.
+// Predict returns the main output of the network, for a classifier the logits [n classes], for a
+// batch x of n ≥ 1 examples: a float32 tensor [n, shape of one example] of raw values (images: CHW
+// in [0, 1]; normalisation is part of the network). One example without the batch axis is a batch
+// of one. x is only read.
 //
 // It is an error if the network takes another number of inputs than one, if x has the wrong type or
 // shape, or if it holds a NaN or an infinity (see [PredictorOptions]).
@@ -118,8 +118,8 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 	return out, nil
 }
 
-// PredictFloats is [Predictor.Predict] on plain slices: x holds n ≥ 1 examples one after another, and
-// the result holds their outputs likewise. x is only read.
+// PredictFloats is [Predictor.Predict] on plain slices: x holds n ≥ 1 examples one after another,
+// and the result holds their outputs likewise. x is only read.
 func (p *Predictor) PredictFloats(ctx context.Context, x []float32) ([]float32, error) {
 	y, err := p.predictFloats(ctx, x)
 	if err != nil {
@@ -217,8 +217,8 @@ type Class struct {
 // Classify returns the k most probable classes of each of the n ≥ 1 examples in x, which follow one
 // another, most probable first; k = 0 returns all. Of equal probabilities the lower index is first.
 //
-// It is an error if the output of the network is not one row of logits [C] for each example, or holds
-// a NaN.
+// It is an error if the output of the network is not one row of logits [C] for each example, or
+// holds a NaN.
 func (p *Predictor) Classify(ctx context.Context, x []float32, k int) ([][]Class, error) {
 	y, err := p.predictFloats(ctx, x)
 	if err != nil {
@@ -272,9 +272,9 @@ func classify(logits []float32, names []string, k int) ([]Class, error) {
 	return classes, nil
 }
 
-// Evaluate measures the network on a data set of raw examples, in batches of the given size. Without
-// metrics it takes those that suit the main target: accuracy and cross-entropy of a class index,
-// otherwise the mean squared error.
+// Evaluate measures the network on a data set of raw examples, in batches of the given size.
+// Without metrics it takes those that suit the main target: accuracy and cross-entropy of a class
+// index, otherwise the mean squared error.
 func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int, metrics ...metric.Metric) (Score, error) {
 	s, err := p.evaluate(ctx, set, batch, metrics)
 	if err != nil {

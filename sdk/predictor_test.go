@@ -102,7 +102,8 @@ func TestBatchSizes(t *testing.T) {
 	}
 }
 
-// TestPredictorsAgree: threads change no bit, and the CPU answers what the reference does, to 1e-4: float32 sums in another order.
+// TestPredictorsAgree: threads change no bit, and the CPU answers what the reference does, to 1e-4:
+// float32 sums in another order.
 func TestPredictorsAgree(t *testing.T) {
 	net := sparse(t)
 	x := pixels(t, 5)
@@ -119,7 +120,8 @@ func TestPredictorsAgree(t *testing.T) {
 	}
 }
 
-// TestConcurrentPredict: 16 goroutines get the answers that one gets alone. It is run under -race, too.
+// TestConcurrentPredict: 16 goroutines get the answers that one gets alone. It is run under -race,
+// too.
 func TestConcurrentPredict(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -286,7 +288,8 @@ func TestPredictorClose(t *testing.T) {
 	}
 }
 
-// TestPredictorOptions: the caller's backend stays open, a plan can be pinned, and unfit options are errors.
+// TestPredictorOptions: the caller's backend stays open, a plan can be pinned, and unfit options
+// are errors.
 func TestPredictorOptions(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)

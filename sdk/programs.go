@@ -103,8 +103,8 @@ func onlyUpdates(p *graph.Program) (*graph.Program, error) {
 	return b.Program()
 }
 
-// reset builds the program that gives statistics the values of their Init, each of which must be one
-// number throughout.
+// reset builds the program that gives statistics the values of their Init, each of which must be
+// one number throughout.
 func reset(stats []nn.Decl) (*graph.Program, error) {
 	stats = slices.Clone(stats)
 	for i := range stats {
@@ -171,8 +171,8 @@ func (p programs) check() error {
 	return nil
 }
 
-// checkTraining returns an error unless p has the inputs of infer and a key, and the given outputs of
-// infer.
+// checkTraining returns an error unless p has the inputs of infer and a key, and the given outputs
+// of infer.
 func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) error {
 	key := graph.Type{DType: array.I64, Shape: graph.Of(2)}
 	if n := len(infer.Inputs); len(p.Inputs) != n+1 || !p.Types[p.Inputs[n].ID].Equal(key) {
@@ -215,8 +215,8 @@ func (p programs) checkPorts(info Info) error {
 	return nil
 }
 
-// describe returns info with ports for all inputs and outputs of the program infer. The program fills
-// in what a port of info leaves empty.
+// describe returns info with ports for all inputs and outputs of the program infer. The program
+// fills in what a port of info leaves empty.
 func (p programs) describe(info Info) Info {
 	info.Inputs = ports(info.Inputs, p.infer, p.infer.Inputs)
 	info.Outputs = ports(info.Outputs, p.infer, p.infer.Outputs)

@@ -78,8 +78,8 @@ func (n *Network) digest() (string, error) {
 	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
 }
 
-// versionBackend is the entry of Info.Versions for what the bits of a training depend on in addition
-// to its recipe.
+// versionBackend is the entry of Info.Versions for what the bits of a training depend on in
+// addition to its recipe.
 const versionBackend = "backend"
 
 // backendOf names a backend as far as it changes bits: its name, its instruction set or device, and
@@ -89,8 +89,8 @@ func backendOf(i backends.Info) string {
 	return i.Name + " " + i.InstructionSet + " " + runtime.GOARCH
 }
 
-// ErrOtherBackend is returned (wrapped) by Fit when the checkpoint was written on another backend or
-// instruction set and [CheckpointOptions].AllowOtherBackend is false.
+// ErrOtherBackend is returned (wrapped) by Fit when the checkpoint was written on another backend
+// or instruction set and [CheckpointOptions].AllowOtherBackend is false.
 var ErrOtherBackend = errors.New("the checkpoint is of another backend or instruction set, whose sums round differently")
 
 // sameBackend returns an error unless the checkpoint was last trained on this backend, or any is

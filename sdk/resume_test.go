@@ -23,7 +23,8 @@ import (
 
 var errStop = errors.New("stopped by the test")
 
-// resumable are trainings whose state differs in kind: momentum, two moments, masks that are reused, a step cut into segments.
+// resumable are trainings whose state differs in kind: momentum, two moments, masks that are
+// reused, a step cut into segments.
 func resumable() map[string]sdk.Trainer {
 	sgd, adam, infrequent, host := tinyTrainer(), tinyTrainer(), tinyTrainer(), tinyTrainer()
 	sgd.Method = optim.Plain()
@@ -59,8 +60,9 @@ func uninterrupted(t testing.TB, tr sdk.Trainer, train, validation data.Set) res
 	return resultOf(t, tr, fit(t, tr, train, validation))
 }
 
-// TestResume stops trainings after every step, or every fourth, and starts them again until they are done. The
-// files must be those of an uninterrupted training, byte for byte: with weights, statistics and moments all equal.
+// TestResume stops trainings after every step, or every fourth, and starts them again until they
+// are done. The files must be those of an uninterrupted training, byte for byte: with weights,
+// statistics and moments all equal.
 func TestResume(t *testing.T) {
 	leaksNothing(t)
 	train, validation := shapes(t, 40, 0), shapes(t, 10, 1)
@@ -117,7 +119,8 @@ func inPieces(t *testing.T, tr sdk.Trainer, train, validation data.Set, every in
 	return result{}
 }
 
-// TestResumeFromAnyCheckpoint goes on from each checkpoint that a training ever wrote, as one that was killed would.
+// TestResumeFromAnyCheckpoint goes on from each checkpoint that a training ever wrote, as one that
+// was killed would.
 func TestResumeFromAnyCheckpoint(t *testing.T) {
 	train := shapes(t, 40, 0)
 	for name, tr := range resumable() {
@@ -154,7 +157,8 @@ func TestResumeFromAnyCheckpoint(t *testing.T) {
 	}
 }
 
-// TestInterruptedInsideAStep: a context that ends while a compressor runs, and a compressor that fails, undo the step and lose none before it.
+// TestInterruptedInsideAStep: a context that ends while a compressor runs, and a compressor that
+// fails, undo the step and lose none before it.
 func TestInterruptedInsideAStep(t *testing.T) {
 	train := shapes(t, 40, 0)
 	calls, interrupt := 0, func() error { return nil } // at the fifth call
@@ -205,7 +209,8 @@ func TestFinishedTraining(t *testing.T) {
 	}
 }
 
-// TestLog: a training that is interrupted after its first epoch and goes on logs that it does, and every epoch once.
+// TestLog: a training that is interrupted after its first epoch and goes on logs that it does, and
+// every epoch once.
 func TestLog(t *testing.T) {
 	train := shapes(t, 40, 0)
 	var out bytes.Buffer
@@ -229,7 +234,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestResumeRefuses: a checkpoint of another training, or a damaged one, is refused and left as it is.
+// TestResumeRefuses: a checkpoint of another training, or a damaged one, is refused and left as it
+// is.
 func TestResumeRefuses(t *testing.T) {
 	train := shapes(t, 40, 0)
 	path := filepath.Join(t.TempDir(), "part.cram")

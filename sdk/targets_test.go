@@ -43,7 +43,8 @@ func mlp(outputs int) nn.Model {
 	return nn.Sequential{nn.Linear{Out: 24}, nn.Func(nn.Tanh), nn.Linear{Out: outputs}}
 }
 
-// roundTrip prunes a network by half, saves it, and returns Predictors of its two levels from the file.
+// roundTrip prunes a network by half, saves it, and returns Predictors of its two levels from the
+// file.
 func roundTrip(t *testing.T, net *sdk.Network) (dense, half *sdk.Predictor) {
 	t.Helper()
 	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.Identity{}, compress.Uniform(.5))
@@ -57,7 +58,8 @@ func roundTrip(t *testing.T, net *sdk.Network) (dense, half *sdk.Predictor) {
 	return load(t, path, sdk.PredictorOptions{Level: "dense"}), load(t, path, sdk.PredictorOptions{Level: "uniform:0.5"})
 }
 
-// TestRegression trains a network for a real number, prunes it, saves it, and serves it from its file.
+// TestRegression trains a network for a real number, prunes it, saves it, and serves it from its
+// file.
 func TestRegression(t *testing.T) {
 	leaksNothing(t)
 	const n = 256
@@ -142,8 +144,8 @@ func TestMultiLabel(t *testing.T) {
 	}
 }
 
-// masked averages the embeddings of ids where a mask is 1, then classifies; the norm of the average is
-// a second output.
+// masked averages the embeddings of ids where a mask is 1, then classifies; the norm of the average
+// is a second output.
 type masked struct{ classes int }
 
 func (m masked) Forward(p *nn.Pass, ids graph.Node) graph.Node {
@@ -187,8 +189,8 @@ func (s sentences) Read(i int, e data.Example) (err error) {
 	return err
 }
 
-// TestTwoInputs trains a network of two inputs of a size that varies, and of two outputs; a sentence in
-// a batch with a longer one has the same outputs as alone.
+// TestTwoInputs trains a network of two inputs of a size that varies, and of two outputs; a
+// sentence in a batch with a longer one has the same outputs as alone.
 func TestTwoInputs(t *testing.T) {
 	leaksNothing(t)
 	set := sentences{160}
@@ -245,9 +247,9 @@ var distill = nn.LossFunc("distill", func(p *nn.Pass, output, target graph.Node)
 	return p.Scale(p.Add(nn.CrossEntropy{}.Loss(p, output, target), soft), .5)
 })
 
-// TestLossOfAPoint trains with a loss of its own at the compressed point, which compares with the clean
-// output: the same weights come of it when the compressor runs in the graph and when it runs on the
-// host, between two programs; and others than without that loss.
+// TestLossOfAPoint trains with a loss of its own at the compressed point, which compares with the
+// clean output: the same weights come of it when the compressor runs in the graph and when it runs
+// on the host, between two programs; and others than without that loss.
 func TestLossOfAPoint(t *testing.T) {
 	leaksNothing(t)
 	train := shapes(t, 40, 0)

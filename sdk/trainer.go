@@ -13,9 +13,9 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model, Epochs
-// and Batch are required; the zero value of every other field has a documented meaning. A Trainer is a
-// value: Fit does not change it.
+// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model,
+// Epochs and Batch are required; the zero value of every other field has a documented meaning. A
+// Trainer is a value: Fit does not change it.
 //
 // Equal fields, data and seed give bit-equal results on the same backend, whatever the number of
 // threads and however often the training was interrupted.
@@ -39,10 +39,12 @@ type Trainer struct {
 	// Epochs is the number of passes over the training set, at least 1.
 	Epochs int
 
-	// Batch is the number of examples in a step, at least 1. The last batch of an epoch may be smaller.
+	// Batch is the number of examples in a step, at least 1. The last batch of an epoch may be
+	// smaller.
 	Batch int
 
-	// Seed determines initial weights, data order, augmentation, dropout and the draw of compressors.
+	// Seed determines initial weights, data order, augmentation, dropout and the draw of
+	// compressors.
 	Seed uint64
 
 	// Augment transforms the main input of training examples, in the data set's raw unit.
@@ -57,8 +59,8 @@ type Trainer struct {
 	// Freeze reports which parameters stay as they are, by name. Nil: none.
 	Freeze func(name string) bool
 
-	// Metrics are measured on the validation set. Nil: those that suit the main target, accuracy and
-	// cross-entropy of a class index, otherwise the mean squared error.
+	// Metrics are measured on the validation set. Nil: those that suit the main target, accuracy
+	// and cross-entropy of a class index, otherwise the mean squared error.
 	Metrics []metric.Metric
 
 	// Backend runs the training and remains the caller's to close. Nil: a CPU backend on all cores.
@@ -103,10 +105,10 @@ var ErrDiverged = errors.New("the training diverged")
 
 // Fit trains on train and, if validation is not nil, evaluates on it after every epoch.
 //
-// It ends early with the error of the context, a callback, a data set or a compressor. It then saves
-// the checkpoint first, so that the same call resumes from there; only after [ErrDiverged] the
-// checkpoint before it remains. A finished training leaves its checkpoint, so that nothing is lost
-// before the network is saved: remove the file then.
+// It ends early with the error of the context, a callback, a data set or a compressor. It then
+// saves the checkpoint first, so that the same call resumes from there; only after [ErrDiverged]
+// the checkpoint before it remains. A finished training leaves its checkpoint, so that nothing is
+// lost before the network is saved: remove the file then.
 func (t Trainer) Fit(ctx context.Context, train, validation data.Set) (*Network, error) {
 	f, err := t.prepare(ctx, train, validation)
 	if err != nil {

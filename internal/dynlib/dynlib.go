@@ -1,12 +1,12 @@
-// Package dynlib opens shared libraries of the system without cgo and binds their functions. It is the
-// only package that links purego, so that the traps of foreign code are in one place.
+// Package dynlib opens shared libraries of the system without cgo and binds their functions. It is
+// the only package that links purego, so that the traps of foreign code are in one place.
 //
 //	l, err := dynlib.Open("libcuda.so.1")
 //	var count func(n *int32) int32
 //	err = l.Bind("cuDeviceGetCount", &count)
 //
-// A library stays open for the life of the process: functions that are bound stay valid, and code that
-// the library has started (threads, exit handlers) keeps its memory.
+// A library stays open for the life of the process: functions that are bound stay valid, and code
+// that the library has started (threads, exit handlers) keeps its memory.
 package dynlib
 
 import (
@@ -21,8 +21,8 @@ type Library struct {
 }
 
 // Open opens the first of the given libraries that can be opened: absolute paths, or names that the
-// system's loader resolves. The error lists every attempt with its reason. On systems where libraries
-// cannot be opened without cgo it wraps [errors.ErrUnsupported].
+// system's loader resolves. The error lists every attempt with its reason. On systems where
+// libraries cannot be opened without cgo it wraps [errors.ErrUnsupported].
 func Open(names ...string) (*Library, error) {
 	if len(names) == 0 {
 		return nil, errors.New("dynlib: want the name of a library, got none")
@@ -41,9 +41,10 @@ func Open(names ...string) (*Library, error) {
 // Name returns the name that was opened.
 func (l *Library) Name() string { return l.name }
 
-// Bind makes *f call the function of the given name. f is a pointer to a variable of a function type
-// whose parameters and result have the sizes of the C declaration: there is nothing in a library to
-// check them against. It is an error if the library has no such function or the type cannot be called.
+// Bind makes *f call the function of the given name. f is a pointer to a variable of a function
+// type whose parameters and result have the sizes of the C declaration: there is nothing in a
+// library to check them against. It is an error if the library has no such function or the type
+// cannot be called.
 func (l *Library) Bind(name string, f any) (err error) {
 	address, err := symbol(l.handle, name)
 	if err != nil {

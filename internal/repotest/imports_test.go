@@ -12,9 +12,9 @@ import (
 
 const module = "github.com/compressaware/cram/"
 
-// imports lists, for every package, the packages that it may import. A name that ends in "/..." covers
-// the packages below it, and the longest name that matches a package applies. Third-party modules
-// that a package may import follow after "|".
+// imports lists, for every package, the packages that it may import. A name that ends in "/..."
+// covers the packages below it, and the longest name that matches a package applies. Third-party
+// modules that a package may import follow after "|".
 var imports = map[string]string{
 	"internal/pack":                 "| github.com/vmihailenco/msgpack/v5",
 	"internal/gorgonia":             "| gorgonia.org/tensor",
@@ -78,7 +78,8 @@ func list(t *testing.T, args ...string) []listed {
 	}
 }
 
-// covers reports whether name is pkg itself or, if it ends in "/...", the name of a package above it.
+// covers reports whether name is pkg itself or, if it ends in "/...", the name of a package above
+// it.
 func covers(name, pkg string) bool {
 	if above, ok := strings.CutSuffix(name, "/..."); ok {
 		return strings.HasPrefix(pkg, above+"/")
@@ -126,8 +127,8 @@ func TestImports(t *testing.T) {
 }
 
 // TestServingIsLight holds what a program that only serves must not link: gRPC, plugins, a terminal
-// library, libraries opened at run time, the test suites. The command line may link all but the last
-// two.
+// library, libraries opened at run time, the test suites. The command line may link all but the
+// last two.
 func TestServingIsLight(t *testing.T) {
 	heavy := []string{"google.golang.org/grpc", module + "plugins", "github.com/schollz/progressbar", "golang.org/x/term", "github.com/ebitengine/purego", "testing"}
 	for pkg, refused := range map[string][]string{"./sdk": heavy, "./cmd/cram": heavy[4:5]} {

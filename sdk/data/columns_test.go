@@ -102,7 +102,8 @@ func (s texts) Read(i int, e data.Example) (err error) {
 	return err
 }
 
-// TestRagged holds that examples of different lengths are padded with zeros to the longest of their batch.
+// TestRagged holds that examples of different lengths are padded with zeros to the longest of their
+// batch.
 func TestRagged(t *testing.T) {
 	var got []string
 	for b, err := range (data.Loader{Set: texts{2, 3, 1, 1}, Batch: 2}).Epoch(t.Context(), 0, 0) {

@@ -18,7 +18,8 @@ import (
 //
 // The content of batch k of epoch e depends on the fields, e and k alone: neither on Workers nor on
 // what was read before. A training therefore resumes bit for bit when it asks for the batch it had
-// reached. A Loader holds no state: it may be copied and shared, and several epochs may run at once.
+// reached. A Loader holds no state: it may be copied and shared, and several epochs may run at
+// once.
 type Loader struct {
 	Set        Set
 	Batch      int         // examples in a batch, at least 1
@@ -31,8 +32,8 @@ type Loader struct {
 
 // A Batch holds some examples: one tensor [n, shape of the field] for each field of the set, in
 // order. Where the shape of a field has a symbol, shorter examples are padded with zeros to the
-// longest of the batch. A Batch is valid until the iteration that yielded it ends; then its memory is
-// filled with another one. Copy what is needed longer.
+// longest of the batch. A Batch is valid until the iteration that yielded it ends; then its memory
+// is filled with another one. Copy what is needed longer.
 type Batch struct {
 	Inputs, Targets []array.Tensor
 }
@@ -40,9 +41,9 @@ type Batch struct {
 // Len returns the number of examples.
 func (b *Batch) Len() int { return b.Inputs[0].Dims[0] }
 
-// Inputs returns the fields that a network is fed, after the transforms. It is an error if a field of
-// the Loader is unfit; a Loader for which Inputs returns no error fails later only where an example
-// cannot be read.
+// Inputs returns the fields that a network is fed, after the transforms. It is an error if a field
+// of the Loader is unfit; a Loader for which Inputs returns no error fails later only where an
+// example cannot be read.
 func (l Loader) Inputs() ([]graph.Field, error) {
 	shapes, err := l.shapes()
 	if err != nil {
@@ -220,7 +221,8 @@ func (l Loader) workers() int {
 	return min(runtime.GOMAXPROCS(0), 4)
 }
 
-// assembler holds the memory of one worker: two batches, and space for an example between transforms.
+// assembler holds the memory of one worker: two batches, and space for an example between
+// transforms.
 type assembler struct {
 	Loader
 	fields  []graph.Field // of the set: inputs, then targets
@@ -299,7 +301,8 @@ func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error)
 // example reads example i and transforms its main input. Tensors of fields of constant shape share
 // the memory of the batch; those of other fields are none and are set.
 func (a *assembler) example(tensors []array.Tensor, i int) error {
-	// stage is the memory of the main input before transform t: that of the batch after the last one.
+	// stage is the memory of the main input before transform t: that of the batch after the last
+	// one.
 	stage := func(t int) []float32 {
 		if t == len(a.Transforms) {
 			return tensors[0].F32()

@@ -54,8 +54,8 @@ type Labeled interface {
 	Read(i int, dst []float32) (label int, err error)
 }
 
-// FromLabeled returns l as a [Set] with the input "x" (f32, the shape of l) and the target "y" (i32,
-// the label). Read returns an error for a label that is negative or has no class name.
+// FromLabeled returns l as a [Set] with the input "x" (f32, the shape of l) and the target "y"
+// (i32, the label). Read returns an error for a label that is negative or has no class name.
 func FromLabeled(l Labeled) (Set, error) {
 	if l == nil {
 		return nil, errors.New("data: want a Labeled, got nil")
@@ -117,9 +117,9 @@ func (s Split) check() error {
 	return nil
 }
 
-// FromSlices returns a set of examples in memory: x is row-major with shape [len(labels), shape...],
-// labels count from 0, and classes (may be nil) names them. The slices are aliased, not copied: the
-// caller must not change them afterwards.
+// FromSlices returns a set of examples in memory: x is row-major with shape [len(labels),
+// shape...], labels count from 0, and classes (may be nil) names them. The slices are aliased, not
+// copied: the caller must not change them afterwards.
 //
 // It is an error if there are no examples, the lengths disagree, or a label is negative or has no
 // name.
@@ -142,9 +142,9 @@ func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, 
 	return FromLabeled(&memory{shape: slices.Clone(shape), x: x, labels: labels, classes: classes})
 }
 
-// FromTensor returns a set of the examples of a Float32 tensor of shape [N, ...], with one label for
-// each. The rules of [FromSlices] apply. A contiguous, row-major tensor is aliased; any other is
-// copied.
+// FromTensor returns a set of the examples of a Float32 tensor of shape [N, ...], with one label
+// for each. The rules of [FromSlices] apply. A contiguous, row-major tensor is aliased; any other
+// is copied.
 func FromTensor(x *tensor.Dense, labels []int) (Set, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
@@ -178,8 +178,8 @@ func (m *memory) Read(i int, dst []float32) (int, error) {
 }
 
 // Subset returns the examples of set at the given indices, in that order; an index may repeat. It
-// serves to hold out a validation part or to shorten a run. It is an error if indices is empty or an
-// index is out of range.
+// serves to hold out a validation part or to shorten a run. It is an error if indices is empty or
+// an index is out of range.
 func Subset(set Set, indices []int) (Set, error) {
 	if set == nil {
 		return nil, errors.New("data: Subset: want a Set, got nil")

@@ -8,17 +8,19 @@ import (
 
 // Transform turns one example into another: augmentation and preprocessing.
 //
-// A Loader asks Shape once, before the first example, and reports its error; Apply has nothing left to refuse. The
-// value is shared by goroutines: Apply must not write to it, and takes what is random from r alone.
+// A Loader asks Shape once, before the first example, and reports its error; Apply has nothing left
+// to refuse. The value is shared by goroutines: Apply must not write to it, and takes what is
+// random from r alone.
 type Transform interface {
-	// Shape returns the dimensions that Apply writes for an input of dimensions in, or says why it cannot.
+	// Shape returns the dimensions that Apply writes for an input of dimensions in, or says why it
+	// cannot.
 	Shape(in []int) ([]int, error)
 	// Apply writes the transform of src, of dimensions in, to dst. The two do not overlap.
 	Apply(dst, src []float32, in []int, r *Random)
 }
 
-// RandomCrop surrounds an image with Padding zeros on each side and cuts a Height by Width window out at random, every
-// position equally likely. A Height or Width of 0 means the image's own.
+// RandomCrop surrounds an image with Padding zeros on each side and cuts a Height by Width window
+// out at random, every position equally likely. A Height or Width of 0 means the image's own.
 //
 // As in the usual CIFAR recipe (padding 4), the padding is black: crop before [Normalize].
 type RandomCrop struct {
@@ -119,11 +121,13 @@ func (RandomHorizontalFlip) Apply(dst, src []float32, in []int, r *Random) {
 	}
 }
 
-// Normalize subtracts a mean from each channel and divides by a standard deviation, both in the set's raw unit. It
-// belongs at the end of the transforms, and is part of the trained model: a checkpoint stores it.
+// Normalize subtracts a mean from each channel and divides by a standard deviation, both in the
+// set's raw unit. It belongs at the end of the transforms, and is part of the trained model: a
+// checkpoint stores it.
 type Normalize struct{ Mean, Std []float32 }
 
-// Shape returns in. It is an error if Mean or Std has not one value a channel, or a Std is not above zero.
+// Shape returns in. It is an error if Mean or Std has not one value a channel, or a Std is not
+// above zero.
 func (n Normalize) Shape(in []int) ([]int, error) {
 	if len(in) == 0 || len(n.Mean) != in[0] || len(n.Std) != in[0] {
 		return nil, fmt.Errorf("data: Normalize: examples of shape %v need a mean and a std for each channel, got %d and %d", in, len(n.Mean), len(n.Std))
@@ -136,7 +140,8 @@ func (n Normalize) Shape(in []int) ([]int, error) {
 	return slices.Clone(in), nil
 }
 
-// Apply writes (src − Mean) / Std. The division stays a division: the result is PyTorch's, bit for bit.
+// Apply writes (src − Mean) / Std. The division stays a division: the result is PyTorch's, bit for
+// bit.
 func (n Normalize) Apply(dst, src []float32, in []int, _ *Random) {
 	plane := len(src) / in[0]
 	for channel, mean := range n.Mean {

@@ -2,9 +2,9 @@ package metric
 
 import "github.com/compressaware/cram/sdk/array"
 
-// Accuracy is the share of examples whose greatest logit is that of their class, from 0 to 1; of equal
-// logits the first counts. An example with a NaN among its logits counts as wrong. It is defined for
-// logits f32[n C] and class indices i32[n].
+// Accuracy is the share of examples whose greatest logit is that of their class, from 0 to 1; of
+// equal logits the first counts. An example with a NaN among its logits counts as wrong. It is
+// defined for logits f32[n C] and class indices i32[n].
 type Accuracy struct{}
 
 func (Accuracy) String() string { return "accuracy" }

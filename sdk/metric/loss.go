@@ -2,8 +2,8 @@ package metric
 
 import "github.com/compressaware/cram/sdk/array"
 
-// CrossEntropy is the mean over examples of ln Σ_c e^logits[n,c] − logits[n,class[n]], in nats. It is
-// defined for logits f32[n C] and class indices i32[n].
+// CrossEntropy is the mean over examples of ln Σ_c e^logits[n,c] − logits[n,class[n]], in nats. It
+// is defined for logits f32[n C] and class indices i32[n].
 type CrossEntropy struct{}
 
 func (CrossEntropy) String() string { return "cross_entropy" }
@@ -28,8 +28,8 @@ func (m *crossEntropy) Add(outputs, targets []array.Tensor) error {
 	return nil
 }
 
-// MSE is the mean of (output − target)² over all elements. It is defined for outputs and targets f32 of
-// one shape.
+// MSE is the mean of (output − target)² over all elements. It is defined for outputs and targets
+// f32 of one shape.
 type MSE struct{}
 
 func (MSE) String() string { return "mse" }

@@ -1,8 +1,8 @@
-// Package metric measures networks: [Accuracy], [CrossEntropy], [MSE], [BinaryAccuracy], or any type
-// with the methods of [Metric].
+// Package metric measures networks: [Accuracy], [CrossEntropy], [MSE], [BinaryAccuracy], or any
+// type with the methods of [Metric].
 //
-// A metric runs on the host. For each evaluation it starts a [Meter], which is given the outputs and
-// targets of one batch after another and then asked for its value.
+// A metric runs on the host. For each evaluation it starts a [Meter], which is given the outputs
+// and targets of one batch after another and then asked for its value.
 package metric
 
 import (
@@ -26,8 +26,8 @@ type Metric interface {
 // A Meter accumulates a metric over the batches of one evaluation.
 type Meter interface {
 	// Add takes one batch: the outputs of the network and the targets of the examples, each [n ...]
-	// with the main one first. The tensors are valid during the call only. It is an error if they do
-	// not have the types and shapes that the metric is defined for.
+	// with the main one first. The tensors are valid during the call only. It is an error if they
+	// do not have the types and shapes that the metric is defined for.
 	Add(outputs, targets []array.Tensor) error
 	// Value returns the metric over all batches so far; NaN if there was none.
 	Value() float64

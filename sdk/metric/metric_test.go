@@ -28,7 +28,8 @@ func i32(t *testing.T, values ...int32) array.Tensor {
 	return x
 }
 
-// TestMetrics gives each metric two batches of different sizes: the mean is over examples, not over batches.
+// TestMetrics gives each metric two batches of different sizes: the mean is over examples, not over
+// batches.
 func TestMetrics(t *testing.T) {
 	nan := float32(math.NaN())
 	logits := [2]array.Tensor{f32(t, []float32{1, 2, 4, -1, 0, 3}, 2, 3), f32(t, []float32{5, 5, 5}, 1, 3)}

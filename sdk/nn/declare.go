@@ -11,9 +11,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Declare returns the parameters and statistics of a model that is fed the given inputs, the main one
-// first, in order of first use, and the type of its main output. It builds throw-away passes in both
-// modes and runs nothing. For one float32 input: Declare(m, graph.Floats("x", 3, 32, 32)).
+// Declare returns the parameters and statistics of a model that is fed the given inputs, the main
+// one first, in order of first use, and the type of its main output. It builds throw-away passes in
+// both modes and runs nothing. For one float32 input: Declare(m, graph.Floats("x", 3, 32, 32)).
 func Declare(m Model, inputs ...graph.Field) ([]Decl, graph.Type, error) {
 	switch {
 	case m == nil:

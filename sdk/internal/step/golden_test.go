@@ -19,7 +19,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// The trajectories of testdata/golden.py: a small network with two batch norms, its data and its draws all integer formulas.
+// The trajectories of testdata/golden.py: a small network with two batch norms, its data and its
+// draws all integer formulas.
 
 type goldenNet struct{}
 
@@ -136,8 +137,9 @@ func readGolden(t *testing.T) map[string]trajectory {
 	return golden
 }
 
-// TestGoldenTrajectories holds 50 steps in float64 to 1e-9 (one flipped mask would diverge), and 3 steps in float32 to 2e-5, which
-// is what the different order of float32 sums in PyTorch's convolutions leaves of single precision after three steps.
+// TestGoldenTrajectories holds 50 steps in float64 to 1e-9 (one flipped mask would diverge), and 3
+// steps in float32 to 2e-5, which is what the different order of float32 sums in PyTorch's
+// convolutions leaves of single precision after three steps.
 func TestGoldenTrajectories(t *testing.T) {
 	golden := readGolden(t)
 	variants := goldenVariants()
@@ -153,7 +155,8 @@ func TestGoldenTrajectories(t *testing.T) {
 	}
 }
 
-// TestGoldenHost runs a trajectory with the compressors' graph forms hidden, so that every step is cut into segments.
+// TestGoldenHost runs a trajectory with the compressors' graph forms hidden, so that every step is
+// cut into segments.
 func TestGoldenHost(t *testing.T) {
 	golden := readGolden(t)
 	for _, name := range []string{"cram", "cram+-multi", "cram+-multi-infrequent", "cram+-nm", "cram+-frozen", "cram+-clip"} {

@@ -16,8 +16,8 @@ import (
 
 var testSGD = optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
 
-// TestRhoZero holds paper.md §1: with ρ = 0 and C the identity, CrAM is its base optimizer bit for bit, and CrAM+ is it with a
-// doubled loss gradient and an undoubled weight decay.
+// TestRhoZero holds paper.md §1: with ρ = 0 and C the identity, CrAM is its base optimizer bit for
+// bit, and CrAM+ is it with a doubled loss gradient and an undoubled weight decay.
 func TestRhoZero(t *testing.T) {
 	doubled := optim.Plain()
 	doubled.Mix = []float64{2}
@@ -42,7 +42,8 @@ func TestRhoZero(t *testing.T) {
 	}
 }
 
-// TestGradientEvaluations counts the weight gradients of the network's two convolutions in one step.
+// TestGradientEvaluations counts the weight gradients of the network's two convolutions in one
+// step.
 func TestGradientEvaluations(t *testing.T) {
 	topk := compress.TopK(.5)
 	for name, c := range map[string]struct {
@@ -87,7 +88,8 @@ func TestGradientEvaluations(t *testing.T) {
 	}
 }
 
-// TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those of plain SGD, whatever the second pass saw.
+// TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those
+// of plain SGD, whatever the second pass saw.
 func TestCleanPassMovesStatistics(t *testing.T) {
 	statistics := func(e optim.Method) map[string][]float64 {
 		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, array.F32)
@@ -113,7 +115,8 @@ func TestCleanPassMovesStatistics(t *testing.T) {
 	}
 }
 
-// TestFailedStepChangesNothing: a compressor that fails, or answers nonsense, in the middle of a step leaves every slot as it was.
+// TestFailedStepChangesNothing: a compressor that fails, or answers nonsense, in the middle of a
+// step leaves every slot as it was.
 func TestFailedStepChangesNothing(t *testing.T) {
 	boom := errors.New("boom")
 	nan := func(w []compress.Weight) []compress.Compressed {

@@ -180,8 +180,8 @@ func (l *lowering) reuse(point, draw int, at, masks []graph.Node) {
 	}
 }
 
-// remember stores the masks for later steps. A weight that the compressor left dense stores a mask of
-// ones.
+// remember stores the masks for later steps. A weight that the compressor left dense stores a mask
+// of ones.
 func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 	for i, m := range l.metas {
 		if !m.Prunable() {
@@ -201,9 +201,9 @@ func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 	}
 }
 
-// gradient appends one gradient evaluation at the given values and records it, masked where there is
-// a mask. Only the first, clean pass moves the running statistics (paper §3): those of the others are
-// dropped.
+// gradient appends one gradient evaluation at the given values and records it, masked where there
+// is a mask. Only the first, clean pass moves the running statistics (paper §3): those of the
+// others are dropped.
 func (l *lowering) gradient(i int, at, masks []graph.Node) {
 	point := l.Method.Points[i]
 	pass := nn.NewPass(l.b, nn.Train)
@@ -250,8 +250,8 @@ func gradSlot(point int, d nn.Decl) string { return fmt.Sprintf("step.grad.%d/%s
 func statSlot(d nn.Decl) string            { return "step.stat/" + d.Name }
 
 // suspend ends a program in front of the compressor call of point i. It returns the values at the
-// point, and the main output of the first point if a loss still reads it; gradients and statistics go
-// to scratch slots.
+// point, and the main output of the first point if a loss still reads it; gradients and statistics
+// go to scratch slots.
 func (l *lowering) suspend(i int, at []graph.Node) (segment, error) {
 	for k, d := range l.Params {
 		l.output(port{portAt, k}, "at/"+d.Name, at[k])

@@ -1,9 +1,9 @@
 // Package step builds and runs the steps of a training.
 //
-// A [Recipe] names the parts of a step: model, loss, fields of the examples, method, optimizer. Before
-// each step the [Drawer] draws a [Variant]: which compressor of each point's set is used, and whether
-// its masks are computed or reused. The [Runner] lowers a variant to segments when it is first drawn,
-// compiles them, and runs them in its session:
+// A [Recipe] names the parts of a step: model, loss, fields of the examples, method, optimizer.
+// Before each step the [Drawer] draws a [Variant]: which compressor of each point's set is used,
+// and whether its masks are computed or reused. The [Runner] lowers a variant to segments when it
+// is first drawn, compiles them, and runs them in its session:
 //
 //	program                 compressor call      program
 //	gradient at θ        →  C on the host     →  gradient at C(θ + ρ·g), mask, mix, optimizer, updates

@@ -11,8 +11,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Runner runs training steps in one session. Variants are lowered and compiled when they are first
-// drawn and share the slots of the session.
+// A Runner runs training steps in one session. Variants are lowered and compiled when they are
+// first drawn and share the slots of the session.
 type Runner struct {
 	recipe  *Recipe
 	session backends.Session
@@ -30,8 +30,8 @@ func NewRunner(r *Recipe, s backends.Session) *Runner {
 	return &Runner{recipe: r, session: s, steps: map[string][]compiled{}, slots: map[string]graph.Slot{}}
 }
 
-// State returns the names of the slots of the optimizer's state that steps so far have declared, in no
-// particular order.
+// State returns the names of the slots of the optimizer's state that steps so far have declared, in
+// no particular order.
 func (r *Runner) State() []string {
 	var names []string
 	for name, s := range r.slots {
@@ -42,8 +42,8 @@ func (r *Runner) State() []string {
 	return names
 }
 
-// Restored records optimizer state that a checkpoint has restored, so that State returns it even when
-// no step that declares it has been drawn since.
+// Restored records optimizer state that a checkpoint has restored, so that State returns it even
+// when no step that declares it has been drawn since.
 func (r *Runner) Restored(state map[string]array.Value) {
 	for name, v := range state {
 		t := graph.Type{DType: v.DType, Shape: graph.Of(v.Dims...)}

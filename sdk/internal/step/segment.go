@@ -6,9 +6,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A segment is a part of a step: a program or, where program is nil, a call of a compressor that has
-// no graph form. The call takes the weights that the program before it returned, and the program
-// after it is fed the result.
+// A segment is a part of a step: a program or, where program is nil, a call of a compressor that
+// has no graph form. The call takes the weights that the program before it returned, and the
+// program after it is fed the result.
 type segment struct {
 	program *graph.Program
 	inputs  []port // of program, in order

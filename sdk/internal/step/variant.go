@@ -8,7 +8,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// streamDraw separates the draw of compressors from the streams of package data, which share the seed.
+// streamDraw separates the draw of compressors from the streams of package data, which share the
+// seed.
 const streamDraw = 1 << 32
 
 // A Variant holds what the host decides before a step: for every point of the method, which
@@ -31,8 +32,8 @@ func (v Variant) Describe(m optim.Method) string {
 	return strings.Join(names, ", ")
 }
 
-// A Drawer draws the variants of one training, step by step. They are a function of method, seed and
-// step; the number of uses, which decides when masks are computed, is counted from step 0.
+// A Drawer draws the variants of one training, step by step. They are a function of method, seed
+// and step; the number of uses, which decides when masks are computed, is counted from step 0.
 type Drawer struct {
 	points []optim.Point
 	seed   uint64
