@@ -218,7 +218,7 @@ func TestErrors(t *testing.T) {
 		{with("--levels", "plugin:./p@sha256:"), 2, "SHA-256"},
 		{with("--backend", "plugin:./p@sha256:00?x"), 2, "SHA-256"},
 		{[]string{"bench", "train", "--steps", "0"}, 2, "--steps: want 1 or more, got 0"},
-		{[]string{"data", "fetch", "shapes"}, 1, "nothing to fetch"},
+		{[]string{"data", "fetch", "shapes"}, 1, "no files to fetch"},
 		{[]string{"data", "fetch", "cifar11"}, 2, "cifar10"},
 		{with("--rho", "-1"), 2, "--rho: want 0 or more, got -1"},
 		{with("--rho", "inf"), 2, "--rho: want 0 or more, got +Inf"},

@@ -54,7 +54,9 @@ func lure(f *checkpoint.File, ways []string, canary string) {
 	for len(classes) < 1000 {
 		classes = append(classes, fmt.Sprint(canary, len(classes)))
 	}
-	f.Info.Outputs = []checkpoint.Port{{Name: "logits", DType: array.F32, Shape: graph.Batch(len(classes)), Classes: classes}}
+	output := &f.Info.Outputs[0]
+	output.Classes = classes[:output.Shape[1].C] // 1,000 for random weights, 10 after a training
+	f.Info.Steps = []checkpoint.Step{{Kind: canary, Port: output.Name, Settings: texts}}
 	versions := maps.Clone(texts)
 	maps.Copy(versions, f.Info.Versions)
 	f.Info.Versions = versions
