@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/compressaware/cram/internal/pack"
@@ -55,9 +54,6 @@ const (
 // check returns an error unless all values of f are consistent. Write checks names and limits on the
 // header.
 func (f *File) check() error {
-	if f == nil {
-		return errors.New("checkpoint: the File is nil")
-	}
 	for i, s := range f.Info.Steps {
 		if err := checkTensors(s.Tensors); err != nil {
 			return fmt.Errorf("checkpoint: step %d (%s), %w", i, s.Kind, err)

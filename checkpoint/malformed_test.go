@@ -247,7 +247,6 @@ func TestWriterRefuses(t *testing.T) {
 		f    *File
 		want string
 	}{
-		"nothing":             {nil, "nil"},
 		"a broken value":      {&File{Levels: []Level{level("a", wrong)}}, `level "a", tensor "w"`},
 		"two levels":          {&File{Levels: []Level{level("a", w), level("a", w)}}, "two levels"},
 		"an unprintable name": {&File{Levels: []Level{level("\n", w)}}, "not printable"},

@@ -218,8 +218,9 @@ func (c *Reader) find(name string) (*level, error) {
 	return nil, &LevelError{name, c.Levels()}
 }
 
-// Level reads the named level and nothing else, on all cores. The empty name means the only level.
-// The error is a [*LevelError] when there are several levels, or none of that name.
+// Level reads the named level on all cores, and nothing else, except the programs that those of the
+// level replace. The empty name means the only level. The error is a [*LevelError] when there are
+// several levels, or none of that name.
 //
 // Tensors have the encodings in which they were saved. A tensor that shares elements with other
 // levels stores no zeros, whatever it stored before; an N:M encoding is the exception.
@@ -261,6 +262,10 @@ func (c *Reader) levelPrograms(l *level) (map[string]*graph.Program, error) {
 		if err != nil {
 			return nil, err
 		}
+		programs[p.name] = q
+		if slices.Contains(c.head.programs, p) {
+			continue // it is the shared one
+		}
 		shared, err := c.Program(p.name)
 		if err != nil {
 			return nil, err
@@ -268,7 +273,6 @@ func (c *Reader) levelPrograms(l *level) (map[string]*graph.Program, error) {
 		if err := sameInterface(q, shared); err != nil {
 			return nil, damaged(c.at(c.head.code[p.code]), "level %q, program %q: %v", l.name, p.name, err)
 		}
-		programs[p.name] = q
 	}
 	return programs, nil
 }

@@ -96,13 +96,30 @@ func (m fileMap) parts(t testing.TB, level string) map[int]bool {
 	return parts
 }
 
-// level returns the bytes of the parts of a level.
+// level returns the bytes of a level: of its parts, its quantizations, its programs and those that
+// these replace.
 func (m fileMap) level(t testing.TB, name string) (spans []span) {
 	t.Helper()
 	for p := range m.parts(t, name) {
 		spans = append(spans, m.blobs(m.r.head.parts[p].index, m.r.head.parts[p].values)...)
 	}
-	return spans
+	l, err := m.r.find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := map[int]bool{}
+	for _, p := range l.programs {
+		code[p.code] = true
+		for _, shared := range m.r.head.programs {
+			if shared.name == p.name {
+				code[shared.code] = true
+			}
+		}
+	}
+	for i := range code {
+		spans = append(spans, m.blobs(m.r.head.code[i])...)
+	}
+	return append(spans, m.blobs(l.quantization, l.activations)...)
 }
 
 // A reading is a way to read something, and the bytes that it needs in addition to the header.
@@ -120,10 +137,18 @@ func (m fileMap) readings(t testing.TB) map[string]reading {
 	for _, l := range m.r.head.levels {
 		all["level "+l.name] = reading{func(r *Reader) error { _, err := r.Level(l.name); return err }, m.level(t, l.name)}
 	}
-	var state []span
+	var state, steps []span
 	for _, x := range m.r.head.state.parts {
 		state = append(state, m.blobs(x.index, x.values)...)
 	}
+	state = append(state, m.blobs(m.r.head.state.quantization)...)
+	for _, s := range m.r.head.steps {
+		for _, x := range s.parts {
+			steps = append(steps, m.blobs(x.index, x.values)...)
+		}
+		steps = append(steps, m.blobs(s.quantization)...)
+	}
+	all["steps"] = reading{func(r *Reader) error { _, err := r.Steps(); return err }, steps}
 	all["whether there is a state"] = reading{func(r *Reader) error {
 		if !r.HasState() {
 			return errors.New("the file has none")
@@ -166,7 +191,12 @@ func elasticResNet20(t testing.TB) *File {
 // TestReadsOnlyItsOwn holds that the header and a level, a program or the state are read from
 // exactly their bytes, each byte once.
 func TestReadsOnlyItsOwn(t *testing.T) {
-	b := write(t, elasticResNet20(t))
+	for _, f := range []*File{elasticResNet20(t), full(t)} {
+		testReadsOnlyItsOwn(t, write(t, f))
+	}
+}
+
+func testReadsOnlyItsOwn(t *testing.T, b []byte) {
 	m := mapOf(read(t, b))
 	for name, x := range m.readings(t) {
 		t.Run(name, func(t *testing.T) {
