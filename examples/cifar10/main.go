@@ -1,5 +1,5 @@
-// Cifar10 trains ResNet-20 on CIFAR-10, prunes it one-shot to several levels, and prints one row of a
-// table: the test accuracy of each level after batch-norm tuning, and in brackets without tuning.
+// Cifar10 trains ResNet-20 on CIFAR-10, prunes it one-shot to several levels, and prints one row of
+// a table: the test accuracy of each level after batch-norm tuning, and in brackets without tuning.
 //
 //	cram data fetch cifar10 --data-dir DIR
 //	go run github.com/compressaware/cram/examples/cifar10 -data DIR -method cram+ -rho 0.2 -seed 10
@@ -58,8 +58,8 @@ func main() {
 	}
 }
 
-// methodOf returns the method of a name. The method one-pass computes one gradient a step, at weights
-// that are compressed by one of the trained compressors or not at all.
+// methodOf returns the method of a name. The method one-pass computes one gradient a step, at
+// weights that are compressed by one of the trained compressors or not at all.
 func methodOf(name string, rho float64) (optim.Method, error) {
 	switch name {
 	case "sgd":
@@ -150,7 +150,8 @@ func accuracies(ctx context.Context, net *sdk.Network, c sdk.Calibration, test d
 	return row, nil
 }
 
-// table returns a table of one row in Markdown. The dense level is never tuned, so it has one value.
+// table returns a table of one row in Markdown. The dense level is never tuned, so it has one
+// value.
 func table(name string, tuned, untuned []float64) string {
 	header, rule, row := "| |", "|---|", "| "+name+" |"
 	for i, level := range measured {

@@ -1,5 +1,5 @@
-// Own-model trains a model that is defined in this file, prunes it, and writes own.cram. The program
-// examples/service serves the file without this code.
+// Own-model trains a model that is defined in this file, prunes it, and writes own.cram. The
+// program examples/service serves the file without this code.
 //
 //	go run github.com/compressaware/cram/examples/own-model
 //	go run github.com/compressaware/cram/examples/service -level topk:0.8 own.cram
@@ -22,8 +22,8 @@ import (
 	"github.com/compressaware/cram/sdk/progress"
 )
 
-// net is a small network with squeeze-and-excitation (https://arxiv.org/abs/1709.01507). A model needs
-// no method but Forward: all programs, for training and for serving, are traced from it.
+// net is a small network with squeeze-and-excitation (https://arxiv.org/abs/1709.01507). A model
+// needs no method but Forward: all programs, for training and for serving, are traced from it.
 type net struct {
 	widths  []int
 	classes int

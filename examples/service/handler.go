@@ -87,8 +87,8 @@ type class struct {
 // A badRequest is an error that the client caused.
 type badRequest struct{ error }
 
-// predict classifies a PNG or JPEG image or, as application/json, a tensor. The shape, the outputs and
-// the class names are those of one network, even when a swap happens during the call.
+// predict classifies a PNG or JPEG image or, as application/json, a tensor. The shape, the outputs
+// and the class names are those of one network, even when a swap happens during the call.
 func (s *service) predict(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	var a answer

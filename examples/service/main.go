@@ -1,21 +1,21 @@
-// Service serves a network from a file over HTTP. It imports no model: the file contains the program,
-// the preprocessing and the class names. When the file changes, the service loads it and replaces the
-// network without a gap. A file that cannot be loaded is logged, and the network before it goes on
-// answering.
+// Service serves a network from a file over HTTP. It imports no model: the file contains the
+// program, the preprocessing and the class names. When the file changes, the service loads it and
+// replaces the network without a gap. A file that cannot be loaded is logged, and the network
+// before it goes on answering.
 //
 //	go run github.com/compressaware/cram/examples/service -level topk:0.8 own.cram
 //	curl --data-binary @picture.png localhost:8080/predict
 //	curl -H 'Content-Type: application/json' -d '{"shape": [1, 3, 24, 24], "data": [0.5, …]}' 'localhost:8080/predict?top=3'
 //
 // GET /livez returns 200 while the process runs. GET /readyz returns 200 while the process has a
-// network and is not stopping. GET /model returns a description of the network. Replace the file by a
-// rename, as sdk.Network.Save does. A file that is written in place cannot be loaded until it is
+// network and is not stopping. GET /model returns a description of the network. Replace the file by
+// a rename, as sdk.Network.Save does. A file that is written in place cannot be loaded until it is
 // complete.
 //
-// SIGTERM or an interrupt stops the process in three steps. It is not ready from then on. It goes on
-// answering for the duration -drain, in which a load balancer can react. Then it accepts no new
-// connections, and waits for the requests in flight, at most for the duration -grace. A second signal
-// ends it at once. Logs are JSON, one object on each line of standard error.
+// SIGTERM or an interrupt stops the process in three steps. It is not ready from then on. It goes
+// on answering for the duration -drain, in which a load balancer can react. Then it accepts no new
+// connections, and waits for the requests in flight, at most for the duration -grace. A second
+// signal ends it at once. Logs are JSON, one object on each line of standard error.
 package main
 
 import (
@@ -64,8 +64,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends. The watcher loads the first network like every later one, so the process
-// runs before it is ready, and the file may be created later.
+// run serves until ctx ends. The watcher loads the first network like every later one, so the
+// process runs before it is ready, and the file may be created later.
 func run(ctx context.Context, c config, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", c.address)
 	if err != nil {

@@ -36,9 +36,10 @@ func (w *watcher) watch(ctx context.Context, every time.Duration) {
 	}
 }
 
-// look loads the file unless it is the one that was loaded last. It reads the file's identity before it
-// opens the file, so a file that is replaced between the two is loaded again, and none is missed. A
-// failure is tried again at the next call, because its cause may have ended. It is logged once.
+// look loads the file unless it is the one that was loaded last. It reads the file's identity
+// before it opens the file, so a file that is replaced between the two is loaded again, and none is
+// missed. A failure is tried again at the next call, because its cause may have ended. It is logged
+// once.
 func (w *watcher) look(ctx context.Context) {
 	info, err := os.Stat(w.file)
 	if err == nil && same(info, w.serving) {
