@@ -13,8 +13,8 @@ import (
 // with the values of the level "dense", or of the only level there is. Normalisation of the input
 // is part of it: leave Trainer.Normalize empty.
 //
-// A file of version 1 holds no forward pass for training: its network is trained with fixed running
-// statistics and without dropout.
+// A file of version 1 holds no forward pass for training. It is derived from the program of inference,
+// with a momentum of 0.1 for the running statistics and without dropout.
 func (n *Network) Model() (nn.Model, error) {
 	l, err := n.main()
 	if err != nil {
@@ -28,14 +28,19 @@ func (n *Network) Model() (nn.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Model: level %s: %w", l.name, err)
 	}
+	if own.train == nil {
+		if own.train, err = own.infer.TrainBatchNorm(0.1); err != nil {
+			return nil, fmt.Errorf("sdk: Model: %w", err)
+		}
+	}
 	return &programModel{n, own, tensors}, nil
 }
 
-// programModel is a network as a model: its programs and the values that its parameters begin with.
+// programModel is a network as a model.
 type programModel struct {
-	*Network
-	programs programs // of the level
-	values   map[string]array.Tensor
+	network  *Network
+	programs programs                // of one level
+	values   map[string]array.Tensor // of its parameters and statistics at first
 }
 
 // networkOf returns the network that a model is; nil for any other model.
@@ -44,7 +49,7 @@ func networkOf(m nn.Model) *Network {
 		m = n.Model
 	}
 	if p, ok := m.(*programModel); ok {
-		return p.Network
+		return p.network
 	}
 	return nil
 }
@@ -52,7 +57,7 @@ func networkOf(m nn.Model) *Network {
 // Forward appends the network to p.
 func (m *programModel) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	program := m.programs.infer
-	if p.Mode == nn.Train && m.programs.train != nil {
+	if p.Mode == nn.Train {
 		program = m.programs.train
 	}
 	inputs := []graph.Node{x}
