@@ -15,7 +15,7 @@ import (
 // levels returns one weight at two levels of sparsity.
 func levels() []checkpoint.Level {
 	weight := func(data ...float32) array.Value {
-		t, err := array.FromF32(data, 2, 8)
+		t, err := array.From(data, 2, 8)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func pruned(t testing.TB, tensors map[string]array.Tensor, sparsity float64) Lev
 			l.Tensors[name] = array.DenseValue(x)
 		}
 	}
-	flat, err := array.FromF32(all)
+	flat, err := array.From(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func pruned(t testing.TB, tensors map[string]array.Tensor, sparsity float64) Lev
 		if len(x.Dims) < 2 {
 			continue
 		}
-		y, err := array.FromF32(kept[:x.Len()], x.Dims...)
+		y, err := array.From(kept[:x.Len()], x.Dims...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func TestLostState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := array.FromF32([]float32{1, 2})
+	w, err := array.From([]float32{1, 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func ExampleLaunchCompressor() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	x, err := array.FromF32([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
+	x, err := array.From([]float32{.1, -2, .3, .4, -.5, .6, .7, -.8, .9, 1}, 2, 5)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func ExampleLaunchBackend() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w, err := array.FromF32([]float32{1, 2, 3})
+	w, err := array.From([]float32{1, 2, 3})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -272,7 +272,7 @@ func TestInputMoments(t *testing.T) {
 		}
 		w := compress.Weight{Meta: compress.Meta{Name: "fc.weight", Role: graph.Kernel, Dims: data.Dims}, Data: data}
 		if len(moments) > 0 {
-			if w.InputMoments, err = array.FromF32(moments, len(moments)); err != nil {
+			if w.InputMoments, err = array.From(moments, len(moments)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -322,7 +322,7 @@ func identityProgram(t *testing.T) *graph.Program {
 func TestMemoryLimit(t *testing.T) {
 	eachPeer(t, func(t *testing.T, c *client, info Info, old bool) {
 		s, p := openSession(t, c, info), identityProgram(t)
-		x, err := array.FromF32([]float32{1, 2, 3})
+		x, err := array.From([]float32{1, 2, 3})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,7 +116,7 @@ func (c Calibration) passes(ctx context.Context, tune backends.Executable, sampl
 			if err != nil {
 				return err
 			}
-			key, err := array.FromI64([]int64{int64(c.Seed), int64(done)})
+			key, err := array.From([]int64{int64(c.Seed), int64(done)})
 			if err != nil {
 				return err
 			}

@@ -142,7 +142,7 @@ func (p *Predictor) predictFloats(ctx context.Context, x []float32) (array.Tenso
 
 // predict runs a network of one float32 input.
 func (p *Predictor) predict(ctx context.Context, values []float32, dims []int) (array.Tensor, error) {
-	x, err := array.FromF32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		return array.Tensor{}, err
 	}
@@ -241,14 +241,14 @@ func (p *Predictor) Classify(ctx context.Context, x []float32, k int) ([][]Class
 
 // classify returns the softmax of the logits, most probable class first, and the first k of it.
 func classify(logits []float32, names []string, k int) ([]Class, error) {
-	best := metric.ArgMax(logits)
-	if best < 0 {
-		return nil, errors.New("a logit is NaN")
+	top := float64(slices.Max(logits)) // NaN if one is
+	if math.IsNaN(top) || math.IsInf(top, 0) {
+		return nil, fmt.Errorf("want finite logits, got %v", top)
 	}
 	classes := make([]Class, len(logits))
 	sum := 0.0
 	for i, v := range logits {
-		classes[i] = Class{Index: i, Probability: math.Exp(float64(v) - float64(logits[best]))}
+		classes[i] = Class{Index: i, Probability: math.Exp(float64(v) - top)}
 		if i < len(names) {
 			classes[i].Name = names[i]
 		}

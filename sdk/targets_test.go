@@ -22,7 +22,7 @@ import (
 
 func f32s(t testing.TB, values []float32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromF32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func f32s(t testing.TB, values []float32, dims ...int) array.Tensor {
 
 func i32s(t testing.TB, values []int32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromI32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,10 +182,10 @@ func (s sentences) Read(i int, e data.Example) (err error) {
 		ids[k], mask[k] = int32(i%2*10+r.IntN(10)), 1
 	}
 	e.Targets[0].I32()[0] = int32(i % 2)
-	if e.Inputs[0], err = array.FromI32(ids); err != nil {
+	if e.Inputs[0], err = array.From(ids); err != nil {
 		return err
 	}
-	e.Inputs[1], err = array.FromF32(mask)
+	e.Inputs[1], err = array.From(mask)
 	return err
 }
 

@@ -156,7 +156,7 @@ func (s *suite) testIndexErrors(t *testing.T) {
 			}())
 			exe := s.compile(t, in, mustProgram(t, b), backends.Options{})
 			for _, wrong := range []int32{-1, 4, 1 << 30, -1 << 31} {
-				idx, err := array.FromI32([]int32{0, 3, wrong, 1})
+				idx, err := array.From([]int32{0, 3, wrong, 1})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -246,7 +246,7 @@ func attentionNet(t testing.TB) network {
 		l.adam(l.names[i], l.weights[i], g)
 	}
 	return l.network(t, "attention, Adam", 4, func(t testing.TB, step, batch int) []array.Tensor {
-		key, err := array.FromI64([]int64{10, int64(step)})
+		key, err := array.From([]int64{10, int64(step)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 
 func f32(t testing.TB, x ...float32) array.Tensor {
 	t.Helper()
-	v, err := array.FromF32(x)
+	v, err := array.From(x)
 	if err != nil {
 		t.Fatal(err)
 	}

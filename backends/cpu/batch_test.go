@@ -181,7 +181,7 @@ func TestMachinesAddAsOne(t *testing.T) {
 		for i := range labels {
 			labels[i] = int32(r.IntN(10))
 		}
-		y, err := array.FromI32(labels)
+		y, err := array.From(labels)
 		if err != nil {
 			t.Fatal(err)
 		}

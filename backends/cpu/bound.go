@@ -144,7 +144,7 @@ func (f *frame) tensor(id bufID, d array.DType) array.Tensor {
 func floatsOf(data []byte) []float32 { return array.Tensor{DType: array.F32, Data: data}.F32() }
 
 func bytesOf(x []float32) []byte {
-	t, err := array.FromF32(x)
+	t, err := array.From(x)
 	if err != nil { // no elements
 		return nil
 	}

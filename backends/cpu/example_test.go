@@ -33,7 +33,7 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	defer session.Close()
-	weights, err := array.FromF32([]float32{1, 0, 0, 1, -1, -1}, 3, 2)
+	weights, err := array.From([]float32{1, 0, 0, 1, -1, -1}, 3, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	in, err := array.FromF32([]float32{1, 2, 3, -4}, 2, 2)
+	in, err := array.From([]float32{1, 2, 3, -4}, 2, 2)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -132,8 +132,8 @@ func newTrainer(tb testing.TB, b *cpu.Backend, p *graph.Program, batch, size int
 	for i := range labels {
 		labels[i] = int32(r.IntN(10))
 	}
-	x, _ := array.FromF32(images, batch, 3, size, size)
-	y, _ := array.FromI32(labels)
+	x, _ := array.From(images, batch, 3, size, size)
+	y, _ := array.From(labels)
 	lr, _ := array.Scalar(array.F32, 0.05)
 	loss, _ := array.New(array.F32)
 	return &trainer{s, exe, []array.Tensor{x, y, lr}, []array.Tensor{loss}}

@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleConvert() {
-	bias, err := array.FromF32([]float32{1, 2})
+	bias, err := array.From([]float32{1, 2})
 	if err != nil {
 		log.Fatal(err)
 	}

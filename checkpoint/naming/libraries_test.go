@@ -30,7 +30,7 @@ func (l listed) Tensor(name string) (array.Tensor, error) {
 	if !ok {
 		return array.Tensor{}, fmt.Errorf("no tensor %q", name)
 	}
-	return array.FromF32(l.zeros[:array.Count(dims)], dims...)
+	return array.From(l.zeros[:array.Count(dims)], dims...)
 }
 
 func readList(t *testing.T, path string, zeros []float32) listed {

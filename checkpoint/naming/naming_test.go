@@ -145,7 +145,7 @@ func TestStrict(t *testing.T) {
 	if weights, r, err = Convert(want, from); err != nil || r.Err() != nil || weights["bn1.weight"].F32()[1] != 1 {
 		t.Error(weights, r, err)
 	}
-	integers, err := array.FromI32([]int32{1, 2, 3})
+	integers, err := array.From([]int32{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func ExampleFold() {
 	b := graph.NewBuilder()
 	m := onnx.Model{Name: "small", Tensors: map[string]array.Value{}}
 	slot := func(name string, dims []int, x ...float32) graph.Node {
-		t, err := array.FromF32(x, dims...)
+		t, err := array.From(x, dims...)
 		if err != nil {
 			log.Fatal(err)
 		}

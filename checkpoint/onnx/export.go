@@ -135,7 +135,7 @@ func (e *exporter) operands(i graph.Instr) []string {
 
 // ints makes a constant vector of int64, at least one.
 func (e *exporter) ints(values ...int64) string {
-	t, err := array.FromI64(values)
+	t, err := array.From(values)
 	if err != nil { // cannot be: no caller passes an empty vector
 		return ""
 	}

@@ -18,7 +18,7 @@ func network(t testing.TB) onnx.Model {
 	b := graph.NewBuilder()
 	m := onnx.Model{Name: "small", Tensors: map[string]array.Value{}}
 	slot := func(name string, x []float32, dims ...int) graph.Node {
-		v, err := array.FromF32(x, dims...)
+		v, err := array.From(x, dims...)
 		if err != nil {
 			t.Fatal(err)
 		}

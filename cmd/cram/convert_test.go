@@ -168,7 +168,7 @@ func TestDifference(t *testing.T) {
 	} {
 		var v [2]array.Value
 		for k, elements := range [][]float32{c.x, c.y} {
-			x, err := array.FromF32(elements, len(elements))
+			x, err := array.From(elements, len(elements))
 			if err != nil {
 				t.Fatal(err)
 			}

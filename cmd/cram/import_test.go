@@ -41,7 +41,7 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counter, err := array.FromI64([]int64{9}, 1)
+	counter, err := array.From([]int64{9}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

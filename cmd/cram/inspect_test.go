@@ -13,7 +13,7 @@ import (
 // with a file whose state is damaged.
 func TestStateUnread(t *testing.T) {
 	f := readAll(t, twoLevels(t))
-	momentum, err := array.FromF32([]float32{1, 2, 3, 4}, 4)
+	momentum, err := array.From([]float32{1, 2, 3, 4}, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

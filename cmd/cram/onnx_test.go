@@ -84,7 +84,7 @@ func writeONNX(t *testing.T, stem, net string, a imageSet, dense, pruned string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		logits, err := array.FromF32(y.Float32s(), y.Shape()...)
+		logits, err := array.From(y.Float32s(), y.Shape()...)
 		if err != nil {
 			t.Fatal(err)
 		}

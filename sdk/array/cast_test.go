@@ -95,7 +95,7 @@ func TestF16Exhaustive(t *testing.T) {
 }
 
 func TestCast(t *testing.T) {
-	x, err := FromF32([]float32{0, 1, -0.333, 1e-9, 0, 65504, -2, float32(math.Copysign(0, -1))}, 2, 4)
+	x, err := From([]float32{0, 1, -0.333, 1e-9, 0, 65504, -2, float32(math.Copysign(0, -1))}, 2, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestCast(t *testing.T) {
 }
 
 func TestCastRefuses(t *testing.T) {
-	x, err := FromF32([]float32{1, 65520}, 2)
+	x, err := From([]float32{1, 65520}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestQuantizationRefuses(t *testing.T) {
 	refused("cast to f16", err, "cast to f16; want f32")
 	_, err = quantized(t, array.Dense, nil, codes, 8).Cast(array.F32)
 	refused("cast without a quantization", err, "cast to f32")
-	floats, err := array.FromF32([]float32{1})
+	floats, err := array.From([]float32{1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,18 +69,21 @@ func alignedBytes(n int) []byte {
 	return buf[off : off+n : off+n]
 }
 
-// FromF32 returns a tensor with the given dimensions (none: a vector) that shares data's memory. A
-// length of data other than the product of dims is an error.
-func FromF32(data []float32, dims ...int) (Tensor, error) { return wrap(F32, data, dims) }
-
-// FromF64 is FromF32 for float64.
-func FromF64(data []float64, dims ...int) (Tensor, error) { return wrap(F64, data, dims) }
-
-// FromI32 is FromF32 for int32.
-func FromI32(data []int32, dims ...int) (Tensor, error) { return wrap(I32, data, dims) }
-
-// FromI64 is FromF32 for int64.
-func FromI64(data []int64, dims ...int) (Tensor, error) { return wrap(I64, data, dims) }
+// From returns a tensor with the given dimensions (none: a vector) that shares data's memory. A
+// From returns a tensor with the given dimensions (none: a vector) that shares the memory of data. It
+// is an error if data has another length than the product of the dimensions.
+func From[T float32 | float64 | int32 | int64](data []T, dims ...int) (Tensor, error) {
+	switch data := any(data).(type) {
+	case []float32:
+		return wrap(F32, data, dims)
+	case []float64:
+		return wrap(F64, data, dims)
+	case []int32:
+		return wrap(I32, data, dims)
+	default:
+		return wrap(I64, data.([]int64), dims)
+	}
+}
 
 // Scalar returns a tensor of rank 0 that holds x as type d (F32, F64, I32 or I64).
 func Scalar(d DType, x float64) (Tensor, error) {

@@ -37,9 +37,9 @@ func TestNewTensor(t *testing.T) {
 		"zero extent":     func() (array.Tensor, error) { return array.New(array.F32, 2, 0) },
 		"negative extent": func() (array.Tensor, error) { return array.New(array.F32, -1) },
 		"overflow":        func() (array.Tensor, error) { return array.New(array.F32, math.MaxInt, math.MaxInt) },
-		"wrapped short":   func() (array.Tensor, error) { return array.FromF32([]float32{1, 2, 3}, 2, 2) },
-		"wrapped nothing": func() (array.Tensor, error) { return array.FromF64(nil) },
-		"wrapped zero":    func() (array.Tensor, error) { return array.FromI32(nil, 0) },
+		"wrapped short":   func() (array.Tensor, error) { return array.From([]float32{1, 2, 3}, 2, 2) },
+		"wrapped nothing": func() (array.Tensor, error) { return array.From([]float32(nil)) },
+		"wrapped zero":    func() (array.Tensor, error) { return array.From([]float32(nil), 0) },
 		"scalar of bits":  func() (array.Tensor, error) { return array.Scalar(array.Bit, 1) },
 	} {
 		if x, err := f(); err == nil || !x.None() {
@@ -50,7 +50,7 @@ func TestNewTensor(t *testing.T) {
 
 func TestWrappedTensorShares(t *testing.T) {
 	data := []float32{1, 2, 3, 4, 5, 6}
-	x, err := array.FromF32(data, 2, 3)
+	x, err := array.From(data, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func ExampleTensor_Encode() {
-	t, err := array.FromF32([]float32{0, 3, 0, 0, -1, 0, 0, 0}, 2, 4)
+	t, err := array.From([]float32{0, 3, 0, 0, -1, 0, 0, 0}, 2, 4)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func ExampleTensor_Encode() {
 }
 
 func ExampleTensor_EncodeNM() {
-	t, err := array.FromF32([]float32{0, 3, 0, 5, -1, 0, 0, 0}, 2, 4)
+	t, err := array.From([]float32{0, 3, 0, 5, -1, 0, 0, 0}, 2, 4)
 	if err != nil {
 		log.Fatal(err)
 	}

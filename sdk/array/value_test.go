@@ -93,7 +93,7 @@ func same(t *testing.T, v array.Value, x array.Tensor) {
 }
 
 func TestNegativeZeroIsStored(t *testing.T) {
-	x, err := array.FromF32([]float32{0, float32(math.Copysign(0, -1)), 3, 0})
+	x, err := array.From([]float32{0, float32(math.Copysign(0, -1)), 3, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestSmallest(t *testing.T) {
 		for i := range n - c.zeros {
 			data[i] = 1
 		}
-		x, _ := array.FromF32(data)
+		x, _ := array.From(data)
 		v, err := x.Smallest()
 		if err != nil || v.Encoding != c.want {
 			t.Errorf("%d zeros of %d: %v, %v; want %v", c.zeros, n, v.Encoding, err, c.want)

@@ -276,7 +276,7 @@ func TestTopKOfManyWeights(t *testing.T) {
 }
 
 func TestTopKCountIsExact(t *testing.T) {
-	x, err := array.FromF32(make([]float32, 1000), 10, 100) // all ties
+	x, err := array.From(make([]float32, 1000), 10, 100) // all ties
 	if err != nil {
 		t.Fatal(err)
 	}

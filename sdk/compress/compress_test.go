@@ -20,7 +20,7 @@ var background = context.Background()
 
 func weight(t testing.TB, name string, role graph.Role, data []float32, dims ...int) compress.Weight {
 	t.Helper()
-	x, err := array.FromF32(data, dims...)
+	x, err := array.From(data, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,11 +255,11 @@ func TestCheckAllowsNaNOfTheWeight(t *testing.T) {
 	if err := compress.Check(compress.Identity{}, w, out); err != nil {
 		t.Errorf("NaN where the weight is NaN: %v", err)
 	}
-	double, err := array.FromF64([]float64{1, math.Inf(-1)}, 1, 2)
+	double, err := array.From([]float64{1, math.Inf(-1)}, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := array.FromF64([]float64{1, 2}, 1, 2)
+	whole, err := array.From([]float64{1, 2}, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

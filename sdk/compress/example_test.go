@@ -18,7 +18,7 @@ import (
 
 // kernel returns the weight [out in] of a linear layer.
 func kernel(name string, out, in int, data ...float32) compress.Weight {
-	t, err := array.FromF32(data, out, in)
+	t, err := array.From(data, out, in)
 	if err != nil {
 		log.Fatal(err)
 	}

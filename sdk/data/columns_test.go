@@ -13,7 +13,7 @@ import (
 
 func floats(t *testing.T, values []float32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromF32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func floats(t *testing.T, values []float32, dims ...int) array.Tensor {
 
 func ints(t *testing.T, values []int32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromI32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +92,13 @@ func (s texts) Read(i int, e data.Example) (err error) {
 	for k := range ids {
 		ids[k], mask[k] = int32(10*i+k), 1
 	}
-	if e.Inputs[0], err = array.FromI32(ids); err != nil {
+	if e.Inputs[0], err = array.From(ids); err != nil {
 		return err
 	}
 	if i == 4 {
 		mask = mask[1:]
 	}
-	e.Inputs[1], err = array.FromF32(mask)
+	e.Inputs[1], err = array.From(mask)
 	return err
 }
 
@@ -124,9 +124,9 @@ func TestRagged(t *testing.T) {
 }
 
 func ExampleFromColumns() {
-	ids, _ := array.FromI32([]int32{7, 8, 0, 9, 0, 0}, 2, 3)
-	mask, _ := array.FromF32([]float32{1, 1, 0, 1, 0, 0}, 2, 3)
-	stars, _ := array.FromF32([]float32{4.5, 2}, 2, 1)
+	ids, _ := array.From([]int32{7, 8, 0, 9, 0, 0}, 2, 3)
+	mask, _ := array.From([]float32{1, 1, 0, 1, 0, 0}, 2, 3)
+	stars, _ := array.From([]float32{4.5, 2}, 2, 1)
 	set, err := data.FromColumns(
 		[]data.Column{{Name: "ids", Values: ids}, {Name: "mask", Values: mask}},
 		[]data.Column{{Name: "stars", Values: stars}}, nil)

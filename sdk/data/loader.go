@@ -311,7 +311,7 @@ func (a *assembler) example(tensors []array.Tensor, i int) error {
 	}
 	read := slices.Clone(tensors)
 	if len(a.Transforms) > 0 {
-		first, err := array.FromF32(stage(0), a.shapes[0]...)
+		first, err := array.From(stage(0), a.shapes[0]...)
 		if err != nil {
 			return err
 		}

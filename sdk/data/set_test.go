@@ -28,7 +28,7 @@ func shape(set data.Set) []int {
 
 // readInto reads example i of a labelled set into x.
 func readInto(set data.Set, i int, x []float32) (label int, err error) {
-	in, err := array.FromF32(x)
+	in, err := array.From(x)
 	if err != nil {
 		return 0, err
 	}

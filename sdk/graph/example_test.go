@@ -116,12 +116,12 @@ func ExampleProgram_Bind() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	three, err := array.FromF32([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
+	three, err := array.From([]float32{1, 2, 3, 4, 5, 6}, 3, 2)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(program.Bind([]array.Tensor{three}))
-	flat, err := array.FromF32([]float32{1, 2, 3})
+	flat, err := array.From([]float32{1, 2, 3})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func (f folder) tensor(r *rewriter, id ID) (array.Tensor, bool) {
 // put makes x the constant in place of the value id and returns its node.
 func (f folder) put(r *rewriter, id ID, x []float32) Node {
 	t, _ := r.p.Types[id].Shape.Dims() // constant, as of all slots
-	v, err := array.FromF32(x, t...)
+	v, err := array.From(x, t...)
 	if err != nil {
 		r.Fail("graph: fold: %w", err)
 		return Node{r.Builder, 0}

@@ -50,7 +50,7 @@ func TestTrainBatchNorm(t *testing.T) {
 	}
 	defer session.Close()
 	for name, v := range map[string][]float32{"gamma": {2, 1}, "beta": {0, 1}, "mean": {10, 20}, "var": {3, 5}} {
-		x, err := array.FromF32(v)
+		x, err := array.From(v)
 		if err == nil {
 			err = session.Set(t.Context(), name, array.DenseValue(x))
 		}
@@ -62,7 +62,7 @@ func TestTrainBatchNorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := array.FromF32([]float32{1, 4, 3, 8, 8, 0}, 3, 2)
+	x, err := array.From([]float32{1, 4, 3, 8, 8, 0}, 3, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

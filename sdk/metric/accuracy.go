@@ -24,7 +24,7 @@ func (m *accuracy) Add(outputs, targets []array.Tensor) error {
 	}
 	for i, label := range labels {
 		right := 0.0
-		if ArgMax(logits[i*width:][:width]) == int(label) {
+		if argMax(logits[i*width:][:width]) == int(label) {
 			right = 1
 		}
 		m.add(right, 1)

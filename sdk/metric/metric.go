@@ -75,9 +75,9 @@ func pairs(metric string, outputs, targets []array.Tensor) (output, target []flo
 	return o.F32(), t.F32(), nil
 }
 
-// ArgMax returns the index of the greatest value, the first of equal ones; -1 if row is empty or
+// argMax returns the index of the greatest value, the first of equal ones; -1 if row is empty or
 // holds a NaN.
-func ArgMax(row []float32) int {
+func argMax(row []float32) int {
 	best := -1
 	for i, v := range row {
 		if v != v {

@@ -12,7 +12,7 @@ import (
 
 func f32(t *testing.T, values []float32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromF32(values, dims...)
+	x, err := array.From(values, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func f32(t *testing.T, values []float32, dims ...int) array.Tensor {
 
 func i32(t *testing.T, values ...int32) array.Tensor {
 	t.Helper()
-	x, err := array.FromI32(values)
+	x, err := array.From(values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,20 +102,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestArgMax(t *testing.T) {
-	for _, c := range []struct {
-		row  []float32
-		want int
-	}{{nil, -1}, {[]float32{3}, 0}, {[]float32{1, 2, 2}, 1}, {[]float32{1, float32(math.NaN())}, -1}, {[]float32{float32(math.Inf(-1)), float32(math.Inf(-1))}, 0}} {
-		if got := metric.ArgMax(c.row); got != c.want {
-			t.Errorf("ArgMax(%v) = %d, want %d", c.row, got, c.want)
-		}
-	}
-}
-
 func ExampleAccuracy() {
-	logits, _ := array.FromF32([]float32{2, 1, 0, 3}, 2, 2)
-	labels, _ := array.FromI32([]int32{0, 0})
+	logits, _ := array.From([]float32{2, 1, 0, 3}, 2, 2)
+	labels, _ := array.From([]int32{0, 0})
 	m := metric.Accuracy{}.Start()
 	if err := m.Add([]array.Tensor{logits}, []array.Tensor{labels}); err != nil {
 		fmt.Println(err)

@@ -38,7 +38,7 @@ func TestDropout(t *testing.T) {
 		ones[i] = 1
 	}
 	run := func(step int64) map[string]array.Tensor {
-		key, err := array.FromI64([]int64{7, step})
+		key, err := array.From([]int64{7, step})
 		if err != nil {
 			t.Fatal(err)
 		}

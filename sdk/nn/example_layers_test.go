@@ -188,7 +188,7 @@ func apply(m nn.Model, x ...float32) []float32 {
 	if err != nil {
 		log.Fatal(err)
 	}
-	input, err := array.FromF32(x, 1, len(x))
+	input, err := array.From(x, 1, len(x))
 	if err != nil {
 		log.Fatal(err)
 	}

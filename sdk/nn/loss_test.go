@@ -13,7 +13,7 @@ import (
 
 func TestLosses(t *testing.T) {
 	output := []float32{1, 2, 4, -1, 0, 3}
-	labels, err := array.FromI32([]int32{2, 0})
+	labels, err := array.From([]int32{2, 0})
 	if err != nil {
 		t.Fatal(err)
 	}

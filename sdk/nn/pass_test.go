@@ -22,7 +22,7 @@ func names(decls []nn.Decl) []string {
 
 func f32(t *testing.T, v []float32, dims ...int) array.Tensor {
 	t.Helper()
-	x, err := array.FromF32(v, dims...)
+	x, err := array.From(v, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}

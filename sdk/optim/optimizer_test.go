@@ -92,7 +92,7 @@ func start(t *testing.T, p *graph.Program) (backends.Session, func(in ...array.T
 
 func f64(t *testing.T, v ...float64) array.Tensor {
 	t.Helper()
-	x, err := array.FromF64(v, len(v))
+	x, err := array.From(v, len(v))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -276,7 +276,7 @@ func (g *goldenRun) step() (float64, error) {
 	for i := range labels {
 		labels[i] = int32((i*31 + g.at*17) % 4)
 	}
-	y, err := array.FromI32(labels)
+	y, err := array.From(labels)
 	if err != nil {
 		g.t.Fatal(err)
 	}

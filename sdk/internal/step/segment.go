@@ -66,7 +66,7 @@ func (r *Recipe) Feed(inputs, targets []array.Tensor, lr float64, i int, seed ui
 	if f.step, err = array.Scalar(r.float, float64(i+1)); err != nil {
 		return nil, err
 	}
-	f.key, err = array.FromI64([]int64{int64(seed), int64(i)})
+	f.key, err = array.From([]int64{int64(seed), int64(i)})
 	return f, err
 }
 

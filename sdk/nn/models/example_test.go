@@ -98,49 +98,14 @@ func ExampleResNet50() {
 	// Output: conv1.weight f32[64 3 7 7] fc.bias
 }
 
-func ExampleVGG16BNCIFAR() {
-	fmt.Println(count(models.VGG16BNCIFAR(10), graph.Floats("x", 3, 32, 32)))
-	// Output: 14728266
-}
-
 func ExampleSmallCNN() {
 	fmt.Println(models.SmallCNN(10))
 	// Output: {[16 32 32] 10}
 }
 
-func ExampleLeNet300() {
-	fmt.Println(count(models.LeNet300(10), graph.Floats("x", 1, 28, 28)))
-	// Output: 266610
-}
-
-func ExampleResNet20A() {
-	fmt.Println(count(models.ResNet20A(10), graph.Floats("x", 3, 32, 32)))
-	// Output: 269722
-}
-
-func ExampleResNet32() {
-	fmt.Println(count(models.ResNet32(10), graph.Floats("x", 3, 32, 32)))
-	// Output: 466906
-}
-
-func ExampleResNet56() {
-	fmt.Println(count(models.ResNet56(10), graph.Floats("x", 3, 32, 32)))
-	// Output: 855770
-}
-
-func ExampleResNet18CIFAR() {
-	fmt.Println(count(models.ResNet18CIFAR(10), graph.Floats("x", 3, 32, 32)))
-	// Output: 11173962
-}
-
 func ExampleResNet18() {
 	fmt.Println(count(models.ResNet18(1000), graph.Floats("x", 3, 224, 224)))
 	// Output: 11689512
-}
-
-func ExampleResNet34() {
-	fmt.Println(count(models.ResNet34(1000), graph.Floats("x", 3, 224, 224)))
-	// Output: 21797672
 }
 
 func ExampleVGG16BN() {

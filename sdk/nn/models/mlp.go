@@ -18,11 +18,11 @@ type MLP struct {
 	Classes int
 }
 
-// LeNet300 returns LeNet-300-100, a common first network in papers about pruning. It has 266,200
+// leNet300 returns LeNet-300-100, a common first network in papers about pruning. It has 266,200
 // prunable weights for images of 28×28 pixels and 10 classes.
 //
 // Reference: https://doi.org/10.1109/5.726791.
-func LeNet300(classes int) MLP { return MLP{Hidden: []int{300, 100}, Classes: classes} }
+func leNet300(classes int) MLP { return MLP{Hidden: []int{300, 100}, Classes: classes} }
 
 // Forward returns the logits [N Classes] of x [N …].
 func (m MLP) Forward(p *nn.Pass, x graph.Node) graph.Node {

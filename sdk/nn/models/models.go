@@ -18,16 +18,16 @@ type entry struct {
 // entries returns the table of New in the order of Names.
 func entries() []entry {
 	return []entry{
-		{"mlp", 1, 28, of(LeNet300)},
+		{"mlp", 1, 28, of(leNet300)},
 		{"small-cnn", 3, 24, of(SmallCNN)},
 		{"resnet20", 3, 32, of(ResNet20)},
-		{"resnet20a", 3, 32, of(ResNet20A)},
-		{"resnet32", 3, 32, of(ResNet32)},
-		{"resnet56", 3, 32, of(ResNet56)},
-		{"resnet18-cifar", 3, 32, of(ResNet18CIFAR)},
-		{"vgg16-bn-cifar", 3, 32, of(VGG16BNCIFAR)},
+		{"resnet20a", 3, 32, of(resNet20A)},
+		{"resnet32", 3, 32, of(resNet32)},
+		{"resnet56", 3, 32, of(resNet56)},
+		{"resnet18-cifar", 3, 32, of(resNet18CIFAR)},
+		{"vgg16-bn-cifar", 3, 32, of(vgg16BNCIFAR)},
 		{"resnet18", 3, 224, of(ResNet18)},
-		{"resnet34", 3, 224, of(ResNet34)},
+		{"resnet34", 3, 224, of(resNet34)},
 		{"resnet50", 3, 224, of(ResNet50)},
 		{"vgg16-bn", 3, 224, of(VGG16BN)},
 		{"mobilenet_v1_0.25", 3, 224, mobileNet(0.25)},

@@ -144,7 +144,7 @@ func TestPublishedWeights(t *testing.T) {
 			want[name] = tensor.Shape
 		}
 	}
-	decls, _, err := nn.Declare(models.ResNet20A(10), graph.Floats("x", 3, 32, 32))
+	decls, _, err := nn.Declare(models.ResNet{Blocks: []int{3, 3, 3}, Widths: []int{16, 32, 64}, PadShortcut: true, Classes: 10}, graph.Floats("x", 3, 32, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestMistakes(t *testing.T) {
 		{"vector", models.ResNet20(10), graph.Floats("x", 3), "conv1 (Conv2D): want x of rank 4"},
 		{"vgg for large images", models.VGG16BN(10), graph.Floats("x", 3, 32, 32), "want features of height and width 7"},
 		{"vgg without layers", models.VGG{ImageNet: true, Classes: 2}, graph.Floats("x"), "want features of height and width 7"},
-		{"image too small", models.VGG16BNCIFAR(10), graph.Floats("x", 3, 16, 16), "larger than the padded image"},
+		{"image too small", models.VGG{Widths: [][]int{{4}, {4}, {4}, {4}, {4}}, Classes: 10}, graph.Floats("x", 3, 16, 16), "larger than the padded image"},
 		{"perceptron", models.MLP{Hidden: []int{0}, Classes: 2}, graph.Floats("x", 3), "fc1 (Linear): Out is 0"},
 	} {
 		if _, _, err := nn.Declare(c.model, c.input); err == nil || !strings.Contains(err.Error(), c.want) {

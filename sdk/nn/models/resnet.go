@@ -43,18 +43,18 @@ type ResNet struct {
 // weights for 10 classes.
 func ResNet20(classes int) ResNet { return cifar(3, classes) }
 
-// ResNet20A returns [ResNet20] with the shortcuts of the original paper, which have no parameters.
-func ResNet20A(classes int) ResNet {
+// resNet20A returns [ResNet20] with the shortcuts of the original paper, which have no parameters.
+func resNet20A(classes int) ResNet {
 	r := cifar(3, classes)
 	r.PadShortcut = true
 	return r
 }
 
-// ResNet32 returns the network of 32 layers for CIFAR with projections.
-func ResNet32(classes int) ResNet { return cifar(5, classes) }
+// resNet32 returns the network of 32 layers for CIFAR with projections.
+func resNet32(classes int) ResNet { return cifar(5, classes) }
 
-// ResNet56 returns the network of 56 layers for CIFAR with projections.
-func ResNet56(classes int) ResNet { return cifar(9, classes) }
+// resNet56 returns the network of 56 layers for CIFAR with projections.
+func resNet56(classes int) ResNet { return cifar(9, classes) }
 
 func cifar(blocks, classes int) ResNet {
 	return ResNet{Blocks: []int{blocks, blocks, blocks}, Widths: []int{16, 32, 64}, Classes: classes}
@@ -65,8 +65,8 @@ func ResNet18(classes int) ResNet {
 	return ResNet{ImageNet: true, Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
-// ResNet34 returns torchvision's resnet34.
-func ResNet34(classes int) ResNet {
+// resNet34 returns torchvision's resnet34.
+func resNet34(classes int) ResNet {
 	return ResNet{ImageNet: true, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 
@@ -75,9 +75,9 @@ func ResNet50(classes int) ResNet {
 	return ResNet{ImageNet: true, Blocks: []int{3, 4, 6, 3}, Widths: []int{64, 128, 256, 512}, Bottleneck: true, Classes: classes}
 }
 
-// ResNet18CIFAR returns [ResNet18] with the first layer for small images, a common wide network for
+// resNet18CIFAR returns [ResNet18] with the first layer for small images, a common wide network for
 // CIFAR.
-func ResNet18CIFAR(classes int) ResNet {
+func resNet18CIFAR(classes int) ResNet {
 	return ResNet{Blocks: []int{2, 2, 2, 2}, Widths: []int{64, 128, 256, 512}, Classes: classes}
 }
 

@@ -30,8 +30,8 @@ func vgg16() [][]int {
 // VGG16BN returns torchvision's vgg16_bn, for images of 224×224 pixels.
 func VGG16BN(classes int) VGG { return VGG{ImageNet: true, Widths: vgg16(), Classes: classes} }
 
-// VGG16BNCIFAR returns VGG-16 with batch norm for images of 32×32 pixels.
-func VGG16BNCIFAR(classes int) VGG { return VGG{Widths: vgg16(), Classes: classes} }
+// vgg16BNCIFAR returns VGG-16 with batch norm for images of 32×32 pixels.
+func vgg16BNCIFAR(classes int) VGG { return VGG{Widths: vgg16(), Classes: classes} }
 
 // Forward returns the logits [N Classes] of images x [N C H W]. With ImageNet H and W are 224. By
 // default they are any sizes of at least one pixel after all poolings.

@@ -212,7 +212,7 @@ func Run(t *testing.T, program *graph.Program, slots map[string]array.Tensor, in
 
 func tensor(t *testing.T, v []float64, dims []int) array.Tensor {
 	t.Helper()
-	x, err := array.FromF64(v, dims...)
+	x, err := array.From(v, dims...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func (c Case) input(t *testing.T) array.Tensor {
 	for i := range indices {
 		indices[i] = int32(i * 7 % c.Rows)
 	}
-	x, err := array.FromI32(indices, c.Input...)
+	x, err := array.From(indices, c.Input...)
 	if err != nil {
 		t.Fatal(err)
 	}
