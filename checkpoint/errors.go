@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// FormatError is returned (wrapped) by [Open], [NewReader] and the methods of a [Reader] when a file
-// is damaged, not a checkpoint, or of an unknown version.
+// FormatError is returned (wrapped) by [Open], [NewReader] and the methods of a [Reader] when a
+// file is damaged, not a checkpoint, or of an unknown version.
 type FormatError struct {
 	Offset  int64 // of the first wrong byte in the file
 	Problem string

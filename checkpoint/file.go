@@ -11,7 +11,8 @@ import (
 // A File is the content of a checkpoint.
 type File struct {
 	Info Info
-	// Programs are the programs by purpose: "infer", "train", "reset"; in files of version 1 "tune".
+	// Programs are the programs by purpose: "infer", "train", "reset"; in files of version 1
+	// "tune".
 	Programs map[string]*graph.Program
 	// Levels are in the order in which users see them.
 	Levels []Level
@@ -51,8 +52,8 @@ const (
 	chunkBytes = 128 << 20
 )
 
-// check returns an error unless all values of f are consistent. Write checks names and limits on the
-// header.
+// check returns an error unless all values of f are consistent. Write checks names and limits on
+// the header.
 func (f *File) check() error {
 	for i, s := range f.Info.Steps {
 		if err := checkTensors(s.Tensors); err != nil {

@@ -88,8 +88,8 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// difference returns what of a is not the same in b, "" for nothing. A value in b may lack the zeros
-// that a stores.
+// difference returns what of a is not the same in b, "" for nothing. A value in b may lack the
+// zeros that a stores.
 func difference(t testing.TB, a, b *File) string {
 	values := func(x, y map[string]array.Value) bool {
 		return maps.EqualFunc(x, y, func(x, y array.Value) bool { return sameValue(t, x, y) })

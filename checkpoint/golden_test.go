@@ -94,7 +94,8 @@ func kinds(t testing.TB) map[string]*File {
 	}
 }
 
-// holds is the content of a file, as the .json of a golden file has it for readers in all languages.
+// holds is the content of a file, as the .json of a golden file has it for readers in all
+// languages.
 type holds struct {
 	Meta     holdsMeta             `json:"meta"`
 	Inputs   []holdsPort           `json:"inputs"`
@@ -266,8 +267,8 @@ func describeQuantization(q array.Quantization) holdsQuantization {
 	return holdsQuantization{q.Axis, numbers(q.Scale), q.Zero}
 }
 
-// TestGolden holds that the committed files load for ever, with the content of their .json, and that
-// the files of this version are still written with the same bytes.
+// TestGolden holds that the committed files load for ever, with the content of their .json, and
+// that the files of this version are still written with the same bytes.
 func TestGolden(t *testing.T) {
 	if *goldenDir != "" {
 		writeGolden(t, *goldenDir)

@@ -11,8 +11,8 @@ import (
 
 // hold locks a new file until release, which may be called after Close, because the lock is on a
 // second descriptor. The kernel releases the lock when the process ends. If another process removed
-// the file before the lock, the error is fs.ErrExist, and the caller uses another name. A file system
-// without locks is no error; sweep removes nothing there.
+// the file before the lock, the error is fs.ErrExist, and the caller uses another name. A file
+// system without locks is no error; sweep removes nothing there.
 func hold(f *os.File) (release func(), err error) {
 	lock, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -27,8 +27,8 @@ func hold(f *os.File) (release func(), err error) {
 	return func() { lock.Close() }, nil
 }
 
-// sweep removes the temporary files of Saves to path whose process has ended. It ignores errors: the
-// Save that follows uses a new name.
+// sweep removes the temporary files of Saves to path whose process has ended. It ignores errors:
+// the Save that follows uses a new name.
 func sweep(path string) {
 	for _, name := range temporaries(path) {
 		// The file may have been replaced since: follow no link, wait for no pipe.

@@ -54,7 +54,8 @@ type Port struct {
 	// Mean and Std are those of each channel in the training data; the network normalises by them.
 	// Empty: it does not normalise.
 	Mean, Std []float32
-	// Classes are the names of the classes, in the order of the last axis. Empty: they have no names.
+	// Classes are the names of the classes, in the order of the last axis. Empty: they have no
+	// names.
 	Classes []string
 }
 

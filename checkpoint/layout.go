@@ -75,8 +75,8 @@ func binHeader(n int64) int64 {
 // second multiple of 64 from end on, so that it depends on the header's length only.
 func dataStart(end int64) int64 { return alignUp(end) + alignment }
 
-// gap returns the bytes between the chunk before c, or the header, and the content of c: the padding
-// and the start of c's binary.
+// gap returns the bytes between the chunk before c, or the header, and the content of c: the
+// padding and the start of c's binary.
 func gap(c chunk, headerEnd, data int64) []byte {
 	w := pack.NewWriter()
 	w.Bin(make([]byte, data+c.off-c.start(headerEnd, data)-2-binHeader(c.n)))

@@ -104,7 +104,8 @@ func TestMalformedHeaders(t *testing.T) {
 	if err := readAll(sealed(t, small(t), func(*header) {})); err != nil {
 		t.Fatalf("the unchanged file: %v", err)
 	}
-	// Parts of small: 0 index16, 1 bitmask, 2 rest, 3 mask. Levels: dense [0 1 2], topk:0.5 [0 1], topk:0.9 [0], nm [0 1 2 3].
+	// Parts of small: 0 index16, 1 bitmask, 2 rest, 3 mask. Levels: dense [0 1 2], topk:0.5 [0 1],
+	// topk:0.9 [0], nm [0 1 2 3].
 	for name, c := range map[string]struct {
 		change func(h *header)
 		want   string

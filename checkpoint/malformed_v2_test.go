@@ -175,7 +175,8 @@ func withLevelBlobs(t *testing.T, level int, quantization, activations string) [
 	return out.Bytes()
 }
 
-// TestMalformedStepProportion: the tensors of all steps together are limited, like those of a level.
+// TestMalformedStepProportion: the tensors of all steps together are limited, like those of a
+// level.
 func TestMalformedStepProportion(t *testing.T) {
 	steps := func(count, elements int) *draft {
 		d := &draft{}

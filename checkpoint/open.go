@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Open opens the file at path. The caller closes the Reader. Directories, pipes and whatever else is
-// not a regular file are refused.
+// Open opens the file at path. The caller closes the Reader. Directories, pipes and whatever else
+// is not a regular file are refused.
 func Open(path string) (*Reader, error) {
 	f, size, err := openRegular(path)
 	if err != nil {
@@ -22,8 +22,8 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
-// openRegular opens a regular file and returns its size. It does not block: without nonblock, opening
-// a pipe waits for a writer.
+// openRegular opens a regular file and returns its size. It does not block: without nonblock,
+// opening a pipe waits for a writer.
 func openRegular(path string) (*os.File, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {

@@ -24,8 +24,8 @@ type Reader struct {
 	data int64 // offset of the first content
 }
 
-// NewReader returns a Reader of the size bytes of r. It reads the table of contents and nothing else.
-// [Reader.Level] calls r.ReadAt from several goroutines.
+// NewReader returns a Reader of the size bytes of r. It reads the table of contents and nothing
+// else. [Reader.Level] calls r.ReadAt from several goroutines.
 func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if r == nil || size < 0 {
 		return nil, fmt.Errorf("checkpoint: want an io.ReaderAt and a size of 0 or more, got %T and %d", r, size)
@@ -322,8 +322,9 @@ func (c *Reader) File() (*File, error) {
 }
 
 // Verify checks every byte of the file. First it checks checksums and padding in the order of the
-// file, so the error has the first damaged offset; then it decodes all programs and tensors. It needs
-// the memory of the largest tensor, of one level's quantized tensors, of the steps or of the state.
+// file, so the error has the first damaged offset; then it decodes all programs and tensors. It
+// needs the memory of the largest tensor, of one level's quantized tensors, of the steps or of the
+// state.
 func (c *Reader) Verify() error {
 	if err := c.intact(); err != nil {
 		return err

@@ -17,9 +17,9 @@ import (
 // and flushes the directory. After an error Save removes the temporary file, and path is as before;
 // if only the last flush fails, the error states it. A link at path is replaced, not followed.
 //
-// A killed process leaves "path.RANDOM.tmp" behind. The next Save to path removes it on systems with
-// flock (Linux, macOS, the BSDs): a Save in progress locks its temporary file. On other systems the
-// file is safe to delete.
+// A killed process leaves "path.RANDOM.tmp" behind. The next Save to path removes it on systems
+// with flock (Linux, macOS, the BSDs): a Save in progress locks its temporary file. On other
+// systems the file is safe to delete.
 func Save(path string, f *File) error {
 	sweep(path)
 	if err := save(osDisk{}, path, f); err != nil {
@@ -28,8 +28,8 @@ func Save(path string, f *File) error {
 	return nil
 }
 
-// A disk has the calls of a file system that Save needs. Tests implement a disk whose calls fail, and
-// one whose power is cut.
+// A disk has the calls of a file system that Save needs. Tests implement a disk whose calls fail,
+// and one whose power is cut.
 type disk interface {
 	create(path string) (file, error) // fs.ErrExist if path exists
 	rename(from, to string) error
@@ -111,8 +111,8 @@ func (osDisk) syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// An osFile starts to write to the disk while the rest of the file is still being written, so that Sync
-// has less to wait for.
+// An osFile starts to write to the disk while the rest of the file is still being written, so that
+// Sync has less to wait for.
 type osFile struct {
 	*os.File
 	unlock         func()

@@ -9,7 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// resnet20 returns random weights and statistics with the names and shapes of a CIFAR ResNet-20, 0.27 M parameters.
+// resnet20 returns random weights and statistics with the names and shapes of a CIFAR ResNet-20,
+// 0.27 M parameters.
 func resnet20(t testing.TB) map[string]array.Tensor {
 	tensors := map[string]array.Tensor{}
 	add := func(name string, dims ...int) {

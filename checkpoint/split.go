@@ -9,8 +9,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A source returns the content of two blobs, those of a part for example. The writer calls it twice,
-// for the header and for the data, and so needs no second copy of the model in memory.
+// A source returns the content of two blobs, those of a part for example. The writer calls it
+// twice, for the header and for the data, and so needs no second copy of the model in memory.
 type source func() (index, values []byte, err error)
 
 // bytesOf returns the source of the bytes of v.
@@ -197,7 +197,8 @@ func nests(a, b *variant) (bool, error) {
 	return true, nil
 }
 
-// increment returns the part that v adds to below, which nests in v, or to nothing when below is nil.
+// increment returns the part that v adds to below, which nests in v, or to nothing when below is
+// nil.
 func increment(t tensor, below, v *variant) (*newPart, error) {
 	switch {
 	case below == nil && v.stored() == v.value.Stored():
@@ -274,8 +275,8 @@ func complement(t tensor, below, v *variant) (index, values []byte, err error) {
 	return nil, values, nil
 }
 
-// mask returns a bit for each element of v: 1 if it is not zero. The bit of a zero that v stores is 0,
-// because the dense variant may have another element there.
+// mask returns a bit for each element of v: 1 if it is not zero. The bit of a zero that v stores is
+// 0, because the dense variant may have another element there.
 func (v *variant) mask() (index, values []byte, err error) {
 	w, err := v.words()
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// runLength is the number of elements of a stack that are put together at a time: those of one count
-// of index16.
+// runLength is the number of elements of a stack that are put together at a time: those of one
+// count of index16.
 const runLength = 1 << 16
 
 // A stack is sparse parts of one tensor that store different elements. It is put together run by
@@ -123,8 +123,8 @@ func (s *stack) put(l *layer, i int) error {
 	return nil
 }
 
-// encode returns the whole tensor with encoding e, bitmask or index16. stored is its number of stored
-// elements.
+// encode returns the whole tensor with encoding e, bitmask or index16. stored is its number of
+// stored elements.
 func (s *stack) encode(e encoding, stored int64) (array.Value, error) {
 	size := s.tensor.size()
 	values := make([]byte, 0, int(stored)*size)

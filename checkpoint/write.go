@@ -154,8 +154,8 @@ func (p *writing) addPrograms(f *File) error {
 	return nil
 }
 
-// sameInterface returns an error unless p, at a level, has the inputs and the outputs of shared, the
-// program that it replaces. Both are verified.
+// sameInterface returns an error unless p, at a level, has the inputs and the outputs of shared,
+// the program that it replaces. Both are verified.
 func sameInterface(p, shared *graph.Program) error {
 	same := func(what string, a, b []graph.Port) error {
 		if len(a) != len(b) {
@@ -299,8 +299,8 @@ var errChanged = errors.New("checkpoint: a tensor changed while it was written")
 // pieceBytes are written at a time, so that they are still in the cache for their checksum.
 const pieceBytes = 256 << 10
 
-// write writes the content of c. It computes the checksum of a piece after writing it, and so detects
-// a change in between.
+// write writes the content of c. It computes the checksum of a piece after writing it, and so
+// detects a change in between.
 func (c chunk) write(w io.Writer, content []byte) error {
 	crc := uint32(0)
 	for piece := range slices.Chunk(content, pieceBytes) {

@@ -59,8 +59,8 @@ func plain(name string) string {
 	return name
 }
 
-// Err returns an error that lists everything that is wrong, or nil. It quotes names that have spaces
-// or characters that are not printable.
+// Err returns an error that lists everything that is wrong, or nil. It quotes names that have
+// spaces or characters that are not printable.
 func (r Report) Err() error {
 	var wrong []string
 	for _, m := range r.Missing {
@@ -82,10 +82,11 @@ func (r Report) Err() error {
 	return fmt.Errorf("naming: %d names do not fit those of %s: %s", len(wrong), r.Library, strings.Join(wrong, "; "))
 }
 
-// Convert reads the weights of a network from a file of another library, and returns them as float32
-// in cram's layout. want has the names and dimensions of the weights. Convert uses the table that
-// matches the most names. If the file does not have exactly these weights, Convert returns no weights
-// and a Report that lists what is wrong. The error is for files that cannot be read.
+// Convert reads the weights of a network from a file of another library, and returns them as
+// float32 in cram's layout. want has the names and dimensions of the weights. Convert uses the
+// table that matches the most names. If the file does not have exactly these weights, Convert
+// returns no weights and a Report that lists what is wrong. The error is for files that cannot be
+// read.
 func Convert(want map[string][]int, from Source) (map[string]array.Tensor, Report, error) {
 	var r Report
 	if from == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// listed is a file of zeros with the names and shapes of a list in testdata. testdata/names.py writes
-// the lists.
+// listed is a file of zeros with the names and shapes of a list in testdata. testdata/names.py
+// writes the lists.
 type listed struct {
 	names []string
 	dims  map[string][]int
@@ -58,8 +58,8 @@ func readList(t *testing.T, path string, zeros []float32) listed {
 	return l
 }
 
-// TestLibraries converts the names and shapes in testdata, which the libraries save: all of them and
-// nothing else.
+// TestLibraries converts the names and shapes in testdata, which the libraries save: all of them
+// and nothing else.
 func TestLibraries(t *testing.T) {
 	// The library of the table where it has another name.
 	tables := map[string]string{"timm-resnet18": "PyTorch", "timm-resnet50": "PyTorch", "torchvision-resnet18": "PyTorch", "torchvision-resnet50": "PyTorch",

@@ -19,8 +19,8 @@ func (t table) theirs(ours string) (name string, l layout, ok bool) {
 
 var variable = regexp.MustCompile(`\\\{([a-z])\\\}`)
 
-// pattern returns ours as a regular expression with a named group for each variable; that of the star
-// is "star".
+// pattern returns ours as a regular expression with a named group for each variable; that of the
+// star is "star".
 func (r rule) pattern() *regexp.Regexp {
 	expr := variable.ReplaceAllString(regexp.QuoteMeta(r.ours), `(?P<$1>[0-9]+)`)
 	return regexp.MustCompile("^" + strings.Replace(expr, `\*`, `(?P<star>.+)`, 1) + "$")

@@ -1,9 +1,10 @@
-// Package safetensors reads and writes files in Hugging Face's safetensors format: the length of the
-// header in eight bytes, little-endian; a JSON header with the dtype, shape and byte range of each
-// tensor by name; and the tensors. See https://github.com/huggingface/safetensors.
+// Package safetensors reads and writes files in Hugging Face's safetensors format: the length of
+// the header in eight bytes, little-endian; a JSON header with the dtype, shape and byte range of
+// each tensor by name; and the tensors. See https://github.com/huggingface/safetensors.
 //
 // The reader checks everything before it reads a tensor: the header has at most [MaxHeader] bytes
-// and no key twice; ranges are inside the file, fit their shapes, and have no overlaps and no holes.
+// and no key twice; ranges are inside the file, fit their shapes, and have no overlaps and no
+// holes.
 //
 // The package github.com/nlpodyssey/safetensors is an alternative. It needs the whole file in one
 // []byte and has no released version; this one reads one tensor at a time from an io.ReaderAt.
@@ -86,7 +87,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("safetensors: header length: %w", err)
 	}
 	if bytes.HasPrefix(prefix[:], []byte(checkpoint)) {
-		return nil, errors.New("safetensors: the file is a cram checkpoint, which needs no import; want a safetensors file")
+		return nil, errors.New("safetensors: want a safetensors file, got a cram checkpoint, which needs no import")
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > MaxHeader || int64(n) > size-8 {
