@@ -1,28 +1,46 @@
-// Package sdk is the door to cram: train a network once, compress it to any level afterwards, serve
-// it small and fast in the same process.
+// Package sdk trains neural networks so that they can be pruned afterwards, prunes them, and serves
+// them.
 //
-//	t := sdk.Trainer{
-//		Model:     models.ResNet20(10),
-//		Estimator: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
-//		Rule:      optim.SGD{Momentum: .9, WeightDecay: 5e-4},
-//		Schedule:  optim.Cosine{Peak: .1, Warmup: 5},
-//		Epochs:    200, Batch: 128, Seed: 10,
+// The training is independent of the sparsity that is needed later:
+//
+//	trainer := sdk.Trainer{
+//		Model:  models.SmallCNN(10),
+//		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
+//		Epochs: 2,
+//		Batch:  32,
 //	}
-//	trained, err := t.Fit(ctx, train, validation)
-//	small, err := sdk.Compress(ctx, trained, sdk.Calibration{Set: train}, compress.TopK(.5), compress.TopK(.9))
-//	err = small.Save("net.cram")
+//	trained, err := trainer.Fit(ctx, train, nil)
 //
-// and, in a service that knows nothing of the model's code:
+// Pruning is one-shot: no weight is trained after it. The file contains all levels:
 //
-//	p, err := sdk.LoadSparse("net.cram", sdk.Level("topk:0.9"))
-//	y, err := p.Predict(ctx, x)
+//	calibration := sdk.Calibration{Set: train}
+//	pruned, err := sdk.Compress(ctx, trained, calibration, compress.TopK(.5), compress.TopK(.9))
+//	err = pruned.Save(path)
 //
-// [LoadSparseFrom] and [LoadSparseFS] do the same with bytes that go:embed put into the program,
-// and with file systems.
+// A service reads one level of the file and needs no code of the model:
 //
-// Three interfaces are the whole of what one extends: [Model] (a network), [Compressor] (the
-// paper's C) and [Backend] (a device). Training follows Peste et al., CrAM: A Compression-Aware
-// Minimizer (ICLR 2023).
+//	p, err := sdk.LoadSparse(ctx, path, sdk.PredictorOptions{Level: "topk:0.9"})
+//	rows, err := p.Classify(ctx, images, 1)
+//
+// Pruning makes the file of a level smaller. The CPU backend decodes the weights when it loads them
+// and computes with the zeros, so a pruned level is as fast as a dense one.
+//
+// # Extension
+//
+// Three interfaces have implementations outside this module: [Model] is a network, [Compressor] a
+// way to prune, [Backend] a device. Package plugins runs compressors and backends in processes of
+// their own. The fields of [Trainer] take further interfaces: losses (package nn), optimizers and
+// schedules (package optim), metrics (package metric), data sets and transforms (package data).
+//
+// # Further reading
+//
+// Package nn has the layers and nn/models the networks, package optim the training methods, package
+// compress the compressors, package checkpoint the file. The [guide] goes through a whole project.
+//
+// The method is CrAM of Peste et al., [CrAM: A Compression-Aware Minimizer] (ICLR 2023).
+//
+// [guide]: https://github.com/compressaware/cram/blob/main/docs/guide.md
+// [CrAM: A Compression-Aware Minimizer]: https://arxiv.org/abs/2207.14200
 package sdk
 
 import (
@@ -31,11 +49,13 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// Model is a network; see package nn for how to write one in ten lines.
+// Model is a network as code: a value with the method Forward. Package nn describes how to write
+// one, package nn/models has ready ones.
 type Model = nn.Model
 
-// Compressor maps weights to compressed weights; see package compress.
+// Compressor computes compressed weights from the weights of a network. Package compress has the
+// built-in ones, and compress.Func makes one of a function.
 type Compressor = compress.Compressor
 
-// Backend runs programs on a device; see package backends.
+// Backend runs programs on a device. Package backends/cpu is the default.
 type Backend = backends.Backend

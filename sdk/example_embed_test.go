@@ -12,7 +12,7 @@ import (
 //go:embed testdata/shapes.cram
 var networks embed.FS
 
-// A network that is part of the program: an embed.FS, which may hold several files.
+// The network is part of the program: a file of an embed.FS.
 func ExampleLoadSparseFS() {
 	p, err := sdk.LoadSparseFS(context.Background(), networks, "testdata/shapes.cram", sdk.PredictorOptions{Level: "topk:0.9"})
 	if err != nil {
