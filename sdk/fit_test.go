@@ -253,7 +253,7 @@ func TestTrainerRefuses(t *testing.T) {
 		"sparsity":     {func(tr *sdk.Trainer) { tr.Method = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
 		"transform":    {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0]: want a Transform, got nil"}},
 		"zero init":    {func(tr *sdk.Trainer) { tr.Init = new(sdk.Network) }, []string{"want a network, got an empty one"}},
-		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "Out is 0"}},
+		"model":        {func(tr *sdk.Trainer) { tr.Model = nn.Conv2D{} }, []string{"sdk: model", "want Out of at least 1, got 0"}},
 		"own schedule": {func(tr *sdk.Trainer) { tr.Schedule = broken{} }, []string{"epoch 0, step 0", "broken", "NaN"}},
 		"own move":     {func(tr *sdk.Trainer) { tr.Method.Points[1].Move = forgetful{} }, []string{"move forgetful", "want all 8 parameters, got 7"}},
 		"own rule":     {func(tr *sdk.Trainer) { tr.Optimizer = forgetful{} }, []string{"optimizer forgetful", "all 8 parameters, got 7"}},

@@ -31,7 +31,7 @@ func (n BatchNorm) Forward(p *Pass, x graph.Node) graph.Node {
 	eps, momentum := or(n.Eps, 1e-5), or(n.Momentum, 0.1)
 	p.within(layer, "Eps", eps, 0, 1)
 	p.within(layer, "Momentum", momentum, 0, 1)
-	c := p.extent(layer, x, 0, 1)
+	c := p.size(layer, x, 0, 1)
 	gamma := p.Param("weight", graph.Norm, Constant(1), c)
 	beta := p.Param("bias", graph.Norm, Constant(0), c)
 	mean := p.Stat("running_mean", Constant(0), c)

@@ -41,13 +41,13 @@ type Conv2D struct {
 // Forward returns y.
 func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Conv2D"
-	in, groups, stride := p.extent(layer, x, 4, 1), or(c.Groups, 1), or(c.Stride, 1)
+	in, groups, stride := p.size(layer, x, 4, 1), or(c.Groups, 1), or(c.Stride, 1)
 	if !p.positive(layer, "Out", c.Out) || !p.positive(layer, "Kernel", c.Kernel) ||
 		!p.positive(layer, "Stride", stride) || !p.positive(layer, "Groups", groups) {
 		return x
 	}
 	if p.Err() == nil && (in%groups != 0 || c.Out%groups != 0) {
-		p.mistake(layer, "%d input and %d output channels do not divide into %d groups", in, c.Out, groups)
+		p.mistake(layer, "want Groups that divide the %d input and %d output channels, got %d", in, c.Out, groups)
 		return x
 	}
 	pad := [4]int{c.Padding, c.Padding, c.Padding, c.Padding}
@@ -56,8 +56,8 @@ func (c Conv2D) Forward(p *Pass, x graph.Node) graph.Node {
 			p.mistake(layer, "want Padding or Same, got Padding %d and Same", c.Padding)
 			return x
 		}
-		pad[0], pad[1] = same(p.extent(layer, x, 4, 2), c.Kernel, stride)
-		pad[2], pad[3] = same(p.extent(layer, x, 4, 3), c.Kernel, stride)
+		pad[0], pad[1] = same(p.size(layer, x, 4, 2), c.Kernel, stride)
+		pad[2], pad[3] = same(p.size(layer, x, 4, 3), c.Kernel, stride)
 	}
 	fanIn := in / groups * c.Kernel * c.Kernel
 	w := p.Param("weight", graph.Kernel, weightInit(c.Init), c.Out, in/groups, c.Kernel, c.Kernel)

@@ -11,9 +11,13 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Declare returns the parameters and statistics of a model that is fed the given inputs, the main
-// one first, in order of first use, and the type of its main output. It builds throw-away passes in
-// both modes and runs nothing. For one float32 input: Declare(m, graph.Floats("x", 3, 32, 32)).
+// Declare returns the parameters and statistics of a model in order of first use, and the type of
+// its main output. Inputs are the fields that the model reads, the main one first; for one float32
+// input of 3×32×32 that is graph.Floats("x", 3, 32, 32). Declare calls Forward once in each mode
+// and runs nothing.
+//
+// A mistake in the model, such as a layer that does not take the shape of its input, is an error
+// that names the layer and the line of the model.
 func Declare(m Model, inputs ...graph.Field) ([]Decl, graph.Type, error) {
 	switch {
 	case m == nil:
@@ -38,15 +42,17 @@ func Declare(m Model, inputs ...graph.Field) ([]Decl, graph.Type, error) {
 			return nil, graph.Type{}, err
 		}
 		if out = p.Type(y); !out.DType.Valid() {
-			return nil, graph.Type{}, fmt.Errorf("nn: Forward of %T returns no value of its pass", m)
+			return nil, graph.Type{}, fmt.Errorf("nn: Forward of %T: want a node of its pass, got another one or none", m)
 		}
 	}
 	return shared.decls, out, nil
 }
 
-// Initial returns the initial value of every declaration, by name. A value that Init draws is a
-// function of seed and name alone, the same on every platform; adding a layer does not change the
-// others.
+// Initial returns the initial value of every declaration, by name: Initial of the declaration, or
+// the value that its Init computes. The random numbers of Init depend only on seed and name and are
+// the same on every platform, so a new layer does not change the others.
+//
+// A declaration that is not F32, has no constant shape or has no Init is an error.
 func Initial(decls []Decl, seed uint64) (map[string]array.Tensor, error) {
 	values := make(map[string]array.Tensor, len(decls))
 	for _, d := range decls {
@@ -68,7 +74,7 @@ func Initial(decls []Decl, seed uint64) (map[string]array.Tensor, error) {
 	return values, nil
 }
 
-// random returns the generator of one tensor's initial value.
+// random returns the generator for the initial value of the tensor of this name.
 func random(seed uint64, name string) *rand.Rand {
 	key := binary.LittleEndian.AppendUint64(nil, seed)
 	return rand.New(rand.NewChaCha8(sha256.Sum256(append(key, name...))))

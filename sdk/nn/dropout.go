@@ -19,12 +19,12 @@ func (d Dropout) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Dropout"
 	switch {
 	case !(d.P >= 0 && d.P < 1):
-		p.mistake(layer, "P is %g, want 0 or more and below 1", d.P)
+		p.mistake(layer, "want P of 0 or more and below 1, got %g", d.P)
 		return x
 	case p.Mode == Infer || d.P == 0:
 		return x
 	case p.Key.None():
-		p.mistake(layer, "Pass.Key is none; set it to (seed, step)")
+		p.mistake(layer, "want Pass.Key of seed and step, got none")
 		return x
 	}
 	t := p.Type(x)

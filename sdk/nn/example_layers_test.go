@@ -179,16 +179,88 @@ func ExampleGlobalAvgPool() {
 	// Output: f32[N 16]
 }
 
+// Two examples of three classes. The logits of the second one do not prefer any class.
+func ExampleCrossEntropy() {
+	logits, err := array.From([]float32{4, 0, 0, 1, 1, 1}, 2, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	classes, err := array.From([]int32{0, 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", lossOf(nn.CrossEntropy{}, logits, classes))
+	// Output: 0.5673
+}
+
+func ExampleMSE() {
+	outputs, err := array.From([]float32{1, 2}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	targets, err := array.From([]float32{1, 5}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(lossOf(nn.MSE{}, outputs, targets))
+	// Output: 4.5
+}
+
+// One example with three labels, of which the first and the third apply.
+func ExampleBinaryCrossEntropy() {
+	logits, err := array.From([]float32{3, -3, 0}, 1, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	labels, err := array.From([]float32{1, 0, 1}, 1, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", lossOf(nn.BinaryCrossEntropy{}, logits, labels))
+	// Output: 0.2634
+}
+
+// The mean absolute error.
+func ExampleLossFunc() {
+	mae := nn.LossFunc("mae", func(p *nn.Pass, output, target graph.Node) graph.Node {
+		return p.Mean(p.Abs(p.Sub(output, target)), false)
+	})
+	outputs, err := array.From([]float32{1, 2}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	targets, err := array.From([]float32{1, 5}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(mae, lossOf(mae, outputs, targets))
+	// Output: mae 1.5
+}
+
+// lossOf returns the loss of a batch of outputs and targets.
+func lossOf(l nn.Loss, outputs, targets array.Tensor) float32 {
+	b := graph.NewBuilder()
+	output := b.Input("output", outputs.DType, graph.Batch(outputs.Dims[1:]...))
+	target := b.Input("target", targets.DType, graph.Batch(targets.Dims[1:]...))
+	b.Output("loss", l.Loss(nn.NewPass(b, nn.Train), output, target))
+	return run(b, outputs, targets)[0]
+}
+
 // apply returns the output of a model for a batch of one vector.
 func apply(m nn.Model, x ...float32) []float32 {
 	b := graph.NewBuilder()
 	p := nn.NewPass(b, nn.Infer)
 	b.Output("y", m.Forward(p, b.Input("x", array.F32, graph.Batch(len(x)))))
-	program, err := b.Program()
+	input, err := array.From(x, 1, len(x))
 	if err != nil {
 		log.Fatal(err)
 	}
-	input, err := array.From(x, 1, len(x))
+	return run(b, input)
+}
+
+// run returns the elements of the output of a program without slots.
+func run(b *graph.Builder, inputs ...array.Tensor) []float32 {
+	program, err := b.Program()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -202,7 +274,7 @@ func apply(m nn.Model, x ...float32) []float32 {
 	if err != nil {
 		log.Fatal(err)
 	}
-	out, err := executable.Run(ctx, []array.Tensor{input}, nil)
+	out, err := executable.Run(ctx, inputs, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

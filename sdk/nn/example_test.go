@@ -66,6 +66,60 @@ func ExampleInitial() {
 	// Output: [1 1 1] [0.20207341 0.16812083 -0.06320528]
 }
 
+// The model reads a mask in addition to its main input, and returns the sum of the mask in addition
+// to its main output.
+func ExamplePass_Input() {
+	model := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		mask := p.Input("mask")
+		p.Output("kept", p.Sum(mask, false, 1))
+		return p.Apply("fc", nn.Linear{Out: 2}, p.Mul(x, mask))
+	})
+	decls, output, err := nn.Declare(model, graph.Floats("x", 5), graph.Floats("mask", 5))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(decls[0].Name, decls[0].Type, output)
+	_, _, err = nn.Declare(model, graph.Floats("x", 5))
+	fmt.Println("without a mask an error:", err != nil)
+	// Output:
+	// fc.weight f32[2 5] f32[N 2]
+	// without a mask an error: true
+}
+
+// The output of a hidden layer becomes an output of the model.
+func ExamplePass_Output() {
+	model := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		hidden := nn.Tanh(p, p.Apply("fc1", nn.Linear{Out: 8}, x))
+		p.Output("embedding", hidden)
+		return p.Apply("fc2", nn.Linear{Out: 2}, hidden)
+	})
+	b := graph.NewBuilder()
+	p := nn.NewPass(b, nn.Infer)
+	logits := model.Forward(p, b.Input("x", array.F32, graph.Batch(5)))
+	if err := p.Err(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Type(logits), p.Type(p.Outputs["embedding"]))
+	// Output: f32[N 2] f32[N 8]
+}
+
+// A loss weights each example by a further target.
+func ExamplePass_Target() {
+	weighted := nn.LossFunc("weighted", func(p *nn.Pass, output, target graph.Node) graph.Node {
+		return p.Mean(p.Mul(p.CrossEntropy(output, target), p.Target("weight")), false)
+	})
+	b := graph.NewBuilder()
+	p := nn.NewPass(b, nn.Train)
+	class := b.Input("class", array.I32, graph.Batch())
+	p.Targets = map[string]graph.Node{"class": class, "weight": b.Input("weight", array.F32, graph.Batch())}
+	loss := weighted.Loss(p, b.Input("logits", array.F32, graph.Batch(10)), class)
+	if err := p.Err(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Type(loss))
+	// Output: f32[]
+}
+
 // A new layer: y = x·gain, with a gain for each feature.
 func ExamplePass_Param() {
 	gain := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
@@ -79,7 +133,7 @@ func ExamplePass_Param() {
 	// Output: 1.gain f32[4]
 }
 
-// A training program by hand: who makes the pass commits the statistics it collected.
+// A training program by hand: the caller that made the pass commits its statistics.
 func ExampleNewPass() {
 	b := graph.NewBuilder()
 	x, y := b.Input("x", array.F32, graph.Batch(3, 32, 32)), b.Input("y", array.I32, graph.Batch())

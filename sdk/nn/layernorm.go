@@ -20,7 +20,7 @@ func (n LayerNorm) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "LayerNorm"
 	eps := or(n.Eps, 1e-5)
 	p.within(layer, "Eps", eps, 0, 1)
-	d := p.extent(layer, x, 0, -1)
+	d := p.size(layer, x, 0, -1)
 	gamma := p.Param("weight", graph.Norm, Constant(1), d)
 	beta := p.Param("bias", graph.Norm, Constant(0), d)
 	return p.LayerNorm(x, gamma, beta, eps)

@@ -22,7 +22,7 @@ type Linear struct {
 // Forward returns y.
 func (l Linear) Forward(p *Pass, x graph.Node) graph.Node {
 	const layer = "Linear"
-	in := p.extent(layer, x, 0, -1)
+	in := p.size(layer, x, 0, -1)
 	if !p.positive(layer, "Out", l.Out) {
 		return x
 	}

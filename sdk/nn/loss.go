@@ -7,35 +7,40 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Loss appends the scalar to be minimised to a pass. Output is the main output of the model and
-// target the main target of the examples; further ones are p.Outputs and [Pass.Target]. String
-// returns the name under which a training records it.
+// A Loss is a scalar function of outputs and targets that a training minimizes.
 type Loss interface {
+	// String returns the name of the loss. A training resumes only with a loss of the same name.
 	fmt.Stringer
+	// Loss appends the loss to p and returns it, a scalar. Output is the main output of the model,
+	// target the main target of the examples; it is none for a set without targets. Further outputs
+	// are in p.Outputs, and [Pass.Target] returns further targets.
 	Loss(p *Pass, output, target graph.Node) graph.Node
 }
 
-// CrossEntropy is the loss of a classifier, the mean over the batch of
+// CrossEntropy is the loss of a classifier, the mean over the examples n of
 //
 //	ln Σ_c e^output[n,c] − output[n,target[n]]
 //
-// for logits [N C] and class indices [N] (I32).
+// in nats. The output contains logits, F32 [N C], the target class indices from 0 to C−1, I32 [N].
+// It is PyTorch's CrossEntropyLoss.
 type CrossEntropy struct{}
 
+// String returns "cross_entropy".
 func (CrossEntropy) String() string { return "cross_entropy" }
 
-// Loss appends the mean cross-entropy.
+// Loss returns the mean cross-entropy.
 func (CrossEntropy) Loss(p *Pass, logits, target graph.Node) graph.Node {
 	return p.Mean(p.CrossEntropy(logits, target), false)
 }
 
 // MSE is the loss of a regression, the mean of (output − target)² over all elements. Output and
-// target have one shape.
+// target are F32 and have the same shape.
 type MSE struct{}
 
+// String returns "mse".
 func (MSE) String() string { return "mse" }
 
-// Loss appends the mean squared error.
+// Loss returns the mean squared error.
 func (MSE) Loss(p *Pass, output, target graph.Node) graph.Node {
 	if !sameShape(p, "MSE", output, target) {
 		return output
@@ -48,24 +53,27 @@ func (MSE) Loss(p *Pass, output, target graph.Node) graph.Node {
 //
 //	ln(1 + e^output) − output·target
 //
-// for logits and targets from 0 to 1 (F32) of one shape [N C]. It is PyTorch's BCEWithLogitsLoss.
+// in nats. The output contains logits, the target numbers from 0 to 1; both are F32 and have the
+// same shape, for example [N C]. It is PyTorch's BCEWithLogitsLoss.
 type BinaryCrossEntropy struct{}
 
+// String returns "binary_cross_entropy".
 func (BinaryCrossEntropy) String() string { return "binary_cross_entropy" }
 
-// Loss appends the mean binary cross-entropy.
+// Loss returns the mean binary cross-entropy.
 func (BinaryCrossEntropy) Loss(p *Pass, logits, target graph.Node) graph.Node {
 	if !sameShape(p, "BinaryCrossEntropy", logits, target) {
 		return logits
 	}
-	// ln(1 + e^x) is the cross-entropy of the logits [0, x] for class 0: finite for every finite x,
-	// and its derivative is exact at 0.
+	// ln(1 + e^x) is the cross-entropy of the logits [0, x] for class 0. It is finite for every
+	// finite x, and its derivative at 0 is exact.
 	x := p.Reshape(logits, graph.Shape{p.Shape(logits).Size(), {C: 1}})
 	pair := p.Concat(1, p.ConstLike(x, 0), x)
 	zero := p.Cast(p.ConstLike(p.Sum(x, false, 1), 0), array.I32)
 	return p.Sub(p.Mean(p.CrossEntropy(pair, zero), false), p.Mean(p.Mul(logits, target), false))
 }
 
+// sameShape reports whether output and target have the same type, and records a failure if not.
 func sameShape(p *Pass, loss string, output, target graph.Node) bool {
 	if p.Err() != nil {
 		return false
@@ -77,8 +85,8 @@ func sameShape(p *Pass, loss string, output, target graph.Node) bool {
 	return o.Equal(t)
 }
 
-// LossFunc returns a Loss of the caller's own function. Name identifies it: a training resumes only
-// with a loss of the same name.
+// LossFunc makes a [Loss] of a function. Name is the result of its String: change it when f changes,
+// because a training resumes only with a loss of the same name.
 func LossFunc(name string, f func(p *Pass, output, target graph.Node) graph.Node) Loss {
 	return lossFunc{name, f}
 }

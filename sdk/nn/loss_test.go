@@ -46,7 +46,8 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-// TestBinaryCrossEntropyGradient holds the gradient (sigmoid(x) − y)/n, at 0 and where e^x overflows too.
+// TestBinaryCrossEntropyGradient holds that the gradient is (sigmoid(x) − y)/n, also at 0 and for x
+// so large that e^x overflows.
 func TestBinaryCrossEntropyGradient(t *testing.T) {
 	output := []float32{0, 200, -200, 1.5}
 	target := []float32{1, 0, 1, .25}
@@ -67,7 +68,8 @@ func TestBinaryCrossEntropyGradient(t *testing.T) {
 	}
 }
 
-// TestLossShapes holds that a loss does not broadcast: [N] against [N 1] would compare each output with each target.
+// TestLossShapes holds that a loss does not broadcast. With [N] and [N 1] it would compare each
+// output with each target.
 func TestLossShapes(t *testing.T) {
 	for _, loss := range []nn.Loss{nn.MSE{}, nn.BinaryCrossEntropy{}} {
 		b := graph.NewBuilder()
@@ -78,7 +80,8 @@ func TestLossShapes(t *testing.T) {
 	}
 }
 
-// TestNamed holds that a model and a loss find further inputs, outputs and targets by name, and an error what there is.
+// TestNamed holds that a model reads inputs and adds outputs by name, and that the error for a name
+// that does not exist lists the names that do.
 func TestNamed(t *testing.T) {
 	m := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 		p.At("inner").Output("squares", p.Mul(x, x))
@@ -95,7 +98,7 @@ func TestNamed(t *testing.T) {
 		p.Output("aux", x)
 		return x
 	})
-	if _, _, err := nn.Declare(twice, graph.Floats("x", 3)); err == nil || !strings.Contains(err.Error(), `got "aux" twice`) {
+	if _, _, err := nn.Declare(twice, graph.Floats("x", 3)); err == nil || !strings.Contains(err.Error(), `want a new name for each output, got "aux"`) {
 		t.Errorf("error %v", err)
 	}
 }

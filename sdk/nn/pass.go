@@ -9,33 +9,35 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Model is a network, or a part of one. Forward appends the computation of its output from x to p. It must depend on
-// nothing but the model's value and p: it is called once for every program that is built.
+// A Model is a network or a part of one. Forward appends the computation of its output to p and
+// returns it; x is the main input. The result depends only on the value of the model and on p,
+// because Forward is called once for every program that is built.
 type Model interface {
 	Forward(p *Pass, x graph.Node) graph.Node
 }
 
-// Func is a function as a [Model].
+// Func makes a [Model] of a function.
 type Func func(p *Pass, x graph.Node) graph.Node
 
 // Forward calls f.
 func (f Func) Forward(p *Pass, x graph.Node) graph.Node {
 	if f == nil {
-		p.mistake("Func", "the function is nil")
+		p.mistake("Func", "want a function, got nil")
 		return x
 	}
 	return f(p, x)
 }
 
-// A Mode says what a pass is for.
+// A Mode is the purpose of a pass: inference or training.
 type Mode uint8
 
 // The modes.
 const (
-	Infer Mode = iota // running statistics, no dropout
-	Train             // statistics of the batch, dropout
+	Infer Mode = iota // batch norm by running statistics, no dropout
+	Train             // batch norm by the statistics of the batch, dropout
 )
 
+// String returns "infer" or "train".
 func (m Mode) String() string {
 	switch m {
 	case Infer:
@@ -46,62 +48,69 @@ func (m Mode) String() string {
 	return fmt.Sprintf("mode(%d)", uint8(m))
 }
 
-// A Pass is one forward pass: a [graph.Builder] that also resolves parameters, statistics, inputs and
-// outputs by name. [NewPass] makes one. The exported fields are set before the model's Forward is
-// called; [Pass.At] copies them.
+// A Pass is one forward pass: a [graph.Builder] with parameters, statistics, inputs and outputs by
+// name. [NewPass] makes one. Set the exported fields before Forward is called; [Pass.At] copies
+// them.
 //
-// A pass writes nothing: the next values of statistics are collected in Stats, and the maker of the
-// pass commits them with [graph.Builder.Update] or drops them.
+// A pass updates no slot. It collects the next values of statistics in Stats, and the caller that
+// made the pass commits them with [graph.Builder.Update] or drops them.
 type Pass struct {
 	*graph.Builder
 
+	// Mode is the purpose of the pass. The zero value is Infer.
 	Mode Mode
 
-	// Inputs holds the inputs by name, as [Pass.Input] returns them. The main one is also the
-	// argument of Forward.
+	// Inputs holds the inputs that [Pass.Input] returns, by name, the main one included. Nil: there
+	// is no input by name.
 	Inputs map[string]graph.Node
 
-	// Outputs holds the further outputs of the model by name. [Pass.Output] fills it in.
+	// Outputs holds the outputs of the model in addition to the main one, by name. NewPass makes
+	// it, and [Pass.Output] adds to it.
 	Outputs map[string]graph.Node
 
-	// Targets holds the targets by name, as [Pass.Target] returns them to a loss.
+	// Targets holds the targets that [Pass.Target] returns to a loss, by name, the main one
+	// included. Nil: there is no target by name.
 	Targets map[string]graph.Node
 
-	// Clean is the main output of the first, clean pass of a training step, for the loss of a later
-	// one: distillation. It is none in the first pass.
+	// Clean is the main output of the first point of a training step, which is not compressed. The
+	// loss of a later point may compare with it (distillation). It is none at the first point.
 	Clean graph.Node
 
-	// Key seeds dropout: an I64 tensor [2], (seed, step). A model without dropout needs none. Two
-	// passes with the same key drop the same units, so that both gradients of a CrAM step are of one
-	// function.
+	// Key seeds dropout: an I64 tensor [2] that contains seed and step. Passes with the same key
+	// drop the same elements, so both gradients of a CrAM step are gradients of one function. None
+	// suffices for a model without dropout.
 	Key graph.Node
 
-	// Weights gives parameters and statistics, by full name, other values than those of their slots.
+	// Weights holds values of parameters and statistics that replace those of their slots, by full
+	// name. Nil: all values are those of the slots.
 	Weights map[string]graph.Node
 
-	// Stats holds the next value of each statistic that the pass moved, by full name.
+	// Stats holds the next values of the statistics that the pass has moved, by full name. NewPass
+	// makes it, and [Pass.SetStat] adds to it.
 	Stats map[string]graph.Node
 
 	scope    string
 	declared *declarations
 }
 
-// declarations is what the scopes of one pass share.
+// declarations is shared by all scopes of a pass.
 type declarations struct {
 	decls   []Decl
 	index   map[string]int // of decls, by name
-	streams int            // of random numbers in use
+	streams int            // number of streams of random numbers in use
 }
 
-// A Decl is a parameter or a statistic of a model: the slot that holds it, under its full name, and its
-// initial value.
+// A Decl is the declaration of a parameter or a statistic of a model.
 type Decl struct {
-	graph.Slot // Kind is graph.Param or graph.Stat
-	Init       Init
-	Initial    array.Tensor // initial value in place of what Init draws; none: Init
+	// Slot holds the value under its full name. Its kind is graph.Param or graph.Stat.
+	graph.Slot
+	// Init computes the initial value, unless Initial is set.
+	Init Init
+	// Initial is the initial value. None: the value that Init computes.
+	Initial array.Tensor
 }
 
-// NewPass returns a pass that appends to b, with parameters and statistics in slots of their own.
+// NewPass returns a pass that appends to b. Parameters and statistics are slots of b.
 func NewPass(b *graph.Builder, mode Mode) *Pass {
 	return &Pass{
 		Builder:  b,
@@ -112,31 +121,32 @@ func NewPass(b *graph.Builder, mode Mode) *Pass {
 	}
 }
 
-// At returns the pass with names inside the given scope: p.At("layer1").At("0") names "layer1.0.…".
+// At returns the pass with a scope that is put in front of names: the parameter "weight" of
+// p.At("layer1").At("0") has the full name "layer1.0.weight".
 func (p *Pass) At(scope string) *Pass {
 	inner := *p
 	inner.scope = p.full(scope)
 	return &inner
 }
 
-// Apply appends m with its names inside the given scope: m.Forward(p.At(scope), x).
+// Apply appends m with its names in the given scope: it returns m.Forward(p.At(scope), x).
 func (p *Pass) Apply(scope string, m Model, x graph.Node) graph.Node {
 	if m == nil {
-		p.Fail("nn: %s is a nil Model", p.full(scope))
+		p.Fail("nn: %s: want a Model, got nil", p.full(scope))
 		return x
 	}
 	return m.Forward(p.At(scope), x)
 }
 
-// made fails unless NewPass has made the pass.
+// made reports whether NewPass has made the pass, and records a failure if not.
 func (p *Pass) made() bool {
 	if p.declared == nil {
-		p.Fail("nn: the Pass is empty; make one with NewPass")
+		p.Fail("nn: want a Pass that NewPass has made, got another one")
 	}
 	return p.declared != nil
 }
 
-// full returns the full name of what is called name in this scope.
+// full returns the full name of a name in this scope.
 func (p *Pass) full(name string) string {
 	if p.scope == "" {
 		return name
@@ -152,14 +162,16 @@ func (p *Pass) mistake(layer, format string, args ...any) {
 	p.Fail("nn: "+layer+": "+format, args...)
 }
 
-// Param returns the trained parameter of this name in this scope, an F32 tensor of the given extents (none: a scalar).
-// Asking again in the same way returns the same parameter, so weights are shared by sharing the name.
+// Param declares the trained parameter of this name in this scope and returns it: an F32 tensor of
+// dimensions dims, a scalar if there are none. A second call with the same arguments returns the
+// same parameter, so two layers share weights by sharing the name.
 func (p *Pass) Param(name string, role graph.Role, init Init, dims ...int) graph.Node {
 	return p.declare(graph.Param, role, name, init, dims)
 }
 
-// Stat returns the running statistic of this name in this scope, an F32 tensor of the given extents: its next value
-// where this pass has moved it already.
+// Stat declares the running statistic of this name in this scope and returns it: an F32 tensor of
+// dimensions dims. If [Pass.SetStat] has moved the statistic in this pass, Stat returns the next
+// value.
 func (p *Pass) Stat(name string, init Init, dims ...int) graph.Node {
 	n := p.declare(graph.Stat, graph.Other, name, init, dims)
 	if next, ok := p.Stats[p.full(name)]; ok {
@@ -168,8 +180,8 @@ func (p *Pass) Stat(name string, init Init, dims ...int) graph.Node {
 	return n
 }
 
-// SetInitial gives a parameter or statistic of this name in this scope, which the pass has declared, an
-// initial value in place of what its Init draws: one that was trained before.
+// SetInitial sets the initial value of a parameter or statistic that the pass has declared, by its
+// name in this scope. The value, for example one of an earlier training, replaces that of Init.
 func (p *Pass) SetInitial(name string, value array.Tensor) {
 	full := p.full(name)
 	if !p.made() || p.Err() != nil {
@@ -189,7 +201,8 @@ func (p *Pass) SetInitial(name string, value array.Tensor) {
 	d.Initial = value
 }
 
-// SetStat moves a statistic that [Pass.Stat] has declared: it records next as its value after the pass.
+// SetStat records next as the value after the pass of a statistic that [Pass.Stat] has declared, by
+// its name in this scope.
 func (p *Pass) SetStat(name string, next graph.Node) {
 	if !p.made() {
 		return
@@ -200,7 +213,7 @@ func (p *Pass) SetStat(name string, next graph.Node) {
 	case p.Err() != nil:
 		return
 	case !ok || p.declared.decls[i].Kind != graph.Stat:
-		p.Fail("nn: SetStat: %s is not a statistic of this pass; declare it with Stat first", full)
+		p.Fail("nn: SetStat: want a statistic of this pass, got %s; declare it with Stat first", full)
 		return
 	}
 	if want, got := p.declared.decls[i].Type, p.Type(next); !got.Equal(want) {
@@ -210,11 +223,12 @@ func (p *Pass) SetStat(name string, next graph.Node) {
 	p.Stats[full] = next
 }
 
-// Input returns the input of this name: a field of the examples besides the main one, which is the
-// argument of Forward. Scopes do not apply to it.
+// Input returns the input of this name, a field of the examples. The main input is also the
+// argument of Forward. Scopes do not apply to the name.
 func (p *Pass) Input(name string) graph.Node { return p.named("input", name, p.Inputs) }
 
-// Target returns the target of this name, for a loss that compares with more than the main one.
+// Target returns the target of this name, a field of the examples, for a loss that compares with
+// several. The main target is also the argument of Loss.
 func (p *Pass) Target(name string) graph.Node { return p.named("target", name, p.Targets) }
 
 func (p *Pass) named(kind, name string, nodes map[string]graph.Node) graph.Node {
@@ -225,16 +239,17 @@ func (p *Pass) named(kind, name string, nodes map[string]graph.Node) graph.Node 
 	return n
 }
 
-// Output adds an output to the main one, which Forward returns. Scopes do not apply to its name.
+// Output adds an output of the model, in addition to the main one, which Forward returns. Scopes do
+// not apply to the name. A name that is empty or repeats is a failure.
 func (p *Pass) Output(name string, n graph.Node) {
 	if _, ok := p.Outputs[name]; ok || name == "" {
-		p.Fail("nn: want outputs of different names, got %q twice or empty", name)
+		p.Fail("nn: want a new name for each output, got %q", name)
 		return
 	}
 	p.Outputs[name] = n
 }
 
-// Decls returns the parameters and statistics that the pass asked for, in order of first use.
+// Decls returns the parameters and statistics that the pass has declared, in order of first use.
 func (p *Pass) Decls() []Decl {
 	if p.declared == nil {
 		return nil
@@ -250,20 +265,20 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, init, array.Tensor{}}
 	switch {
 	case name == "":
-		p.Fail("nn: a %v in scope %q has no name", kind, p.scope)
+		p.Fail("nn: scope %q: want a name for a %v, got none", p.scope, kind)
 	case init == nil:
-		p.Fail("nn: %s has no Init", full)
+		p.Fail("nn: %s: want an Init, got nil", full)
 	}
-	for i, n := range dims {
+	for _, n := range dims {
 		if n < 1 {
-			p.Fail("nn: %s: extents %v: dimension %d must be at least 1", full, dims, i)
+			p.Fail("nn: %s: want dimensions of at least 1, got %v", full, dims)
 		}
 	}
 	if i, ok := p.declared.index[full]; !ok {
 		p.declared.index[full] = len(p.declared.decls)
 		p.declared.decls = append(p.declared.decls, d)
 	} else if old := p.declared.decls[i]; old.Kind != kind || old.Role != role || !old.Type.Equal(d.Type) {
-		p.Fail("nn: %s is declared as %v %v %v and again as %v %v %v", full, old.Kind, old.Role, old.Type, kind, role, d.Type)
+		p.Fail("nn: %s: want %v %v %v as declared before, got %v %v %v", full, old.Kind, old.Role, old.Type, kind, role, d.Type)
 	}
 	given, ok := p.Weights[full]
 	if !ok {
@@ -275,7 +290,7 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 	return given
 }
 
-// stream returns the number of a stream of random numbers that nothing else in the pass uses.
+// stream returns the number of an unused stream of random numbers of the pass.
 func (p *Pass) stream() int {
 	if !p.made() {
 		return 0
@@ -284,9 +299,9 @@ func (p *Pass) stream() int {
 	return p.declared.streams - 1
 }
 
-// extent returns the constant extent of an axis of x, which must have the given rank (0: any that has the axis; axis -1:
-// the last). After a failure it returns 1.
-func (p *Pass) extent(layer string, x graph.Node, rank, axis int) int {
+// size returns the size of an axis of x and records a failure unless it is constant and x has the
+// given rank. Rank 0 stands for any rank, axis -1 for the last axis. After a failure size returns 1.
+func (p *Pass) size(layer string, x graph.Node, rank, axis int) int {
 	s := p.Shape(x)
 	if axis < 0 {
 		axis = max(len(s)-1, 0)
@@ -295,36 +310,36 @@ func (p *Pass) extent(layer string, x graph.Node, rank, axis int) int {
 	case p.Err() != nil:
 		return 1
 	case x.None():
-		p.mistake(layer, "x is none")
+		p.mistake(layer, "want x, got none")
 	case rank != 0 && len(s) != rank:
 		p.mistake(layer, "want x of rank %d, got %v", rank, p.Type(x))
 	case axis >= len(s) || !s[axis].Fixed():
-		p.mistake(layer, "axis %d of x must be a constant extent, got %v", axis, p.Type(x))
+		p.mistake(layer, "want a constant size of axis %d of x, got %v", axis, p.Type(x))
 	default:
 		return s[axis].C
 	}
 	return 1
 }
 
-// positive fails unless a setting of a layer is at least 1.
+// positive reports whether a setting of a layer is at least 1, and records a failure if not.
 func (p *Pass) positive(layer, field string, v int) bool {
 	if v < 1 {
-		p.mistake(layer, "%s is %d, must be at least 1", field, v)
+		p.mistake(layer, "want %s of at least 1, got %d", field, v)
 	}
 	return v >= 1
 }
 
-// or returns v, or the default where v is zero.
-func or[T int | float64](v, otherwise T) T {
+// or returns v, or zeroMeans if v is zero.
+func or[T int | float64](v, zeroMeans T) T {
 	if v == 0 {
-		return otherwise
+		return zeroMeans
 	}
 	return v
 }
 
-// within fails unless lo ≤ v ≤ hi; NaN is in no range.
+// within records a failure unless lo ≤ v ≤ hi. NaN is a failure.
 func (p *Pass) within(layer, field string, v, lo, hi float64) {
 	if !(v >= lo && v <= hi) {
-		p.mistake(layer, "%s is %g, must be in [%g, %g]", field, v, lo, hi)
+		p.mistake(layer, "want %s from %g to %g, got %g", field, lo, hi, v)
 	}
 }

@@ -79,7 +79,8 @@ func TestDeclare(t *testing.T) {
 	}
 }
 
-// TestSharedParam: the same name is the same parameter, and its gradient the sum over both uses.
+// TestSharedParam holds that equal names are one parameter, whose gradient is the sum over both
+// uses.
 func TestSharedParam(t *testing.T) {
 	b := graph.NewBuilder()
 	p := nn.NewPass(b, nn.Train)
@@ -96,7 +97,7 @@ func TestSharedParam(t *testing.T) {
 	}
 }
 
-// TestWeights: given values replace those of the slots, and nothing else is read.
+// TestWeights holds that the values in Weights replace those of the slots of the same names.
 func TestWeights(t *testing.T) {
 	b := graph.NewBuilder()
 	x := b.Input("x", array.F32, graph.Batch(1))
@@ -108,7 +109,7 @@ func TestWeights(t *testing.T) {
 	b.Output("clean", y)
 	b.Output("moved", z)
 	if d := cmp.Diff(names(clean.Decls()), names(moved.Decls())); d != "" {
-		t.Errorf("both passes must declare alike:\n%s", d)
+		t.Errorf("the passes declare different names:\n%s", d)
 	}
 	out, _ := golden.Run(t, program(t, b), map[string]array.Tensor{
 		"fc.weight": f32(t, []float32{2}, 1, 1),
@@ -119,13 +120,14 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// TestMistakes: what is wrong with a model comes out once, with the layer's name and the line of the model.
+// TestMistakes holds that a mistake in a model is an error of Declare that contains the name of the
+// layer and the line of the model.
 func TestMistakes(t *testing.T) {
 	image, vector := graph.Floats("x", 3, 8, 8), graph.Floats("x", 4)
 	apply := func(m nn.Model) nn.Model {
 		return nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			y := p.At("net").Apply("layer", m, x)
-			return nn.Flatten(p, nn.ReLU(p, y)) // goes on after a mistake without a panic
+			return nn.Flatten(p, nn.ReLU(p, y)) // no panic after a mistake
 		})
 	}
 	for _, c := range []struct {
@@ -135,56 +137,56 @@ func TestMistakes(t *testing.T) {
 		want  string
 	}{
 		{"nil model", nil, image, "want a Model, got nil"},
-		{"nil layer", apply(nil), image, "net.layer is a nil Model"},
-		{"nil function", apply(nn.Func(nil)), image, "net.layer (Func): the function is nil"},
+		{"nil layer", apply(nil), image, "net.layer: want a Model, got nil"},
+		{"nil function", apply(nn.Func(nil)), image, "net.layer (Func): want a function, got nil"},
 		{"conv of a vector", apply(nn.Conv2D{Out: 1, Kernel: 1}), vector, "net.layer (Conv2D): want x of rank 4, got f32[N 4]"},
-		{"conv out", apply(nn.Conv2D{Kernel: 1}), image, "net.layer (Conv2D): Out is 0"},
-		{"conv kernel", apply(nn.Conv2D{Out: 1}), image, "net.layer (Conv2D): Kernel is 0"},
-		{"conv stride", apply(nn.Conv2D{Out: 1, Kernel: 1, Stride: -1}), image, "Stride is -1"},
-		{"conv groups", apply(nn.Conv2D{Out: 4, Kernel: 1, Groups: 2}), image, "3 input and 4 output channels do not divide into 2 groups"},
+		{"conv out", apply(nn.Conv2D{Kernel: 1}), image, "net.layer (Conv2D): want Out of at least 1, got 0"},
+		{"conv kernel", apply(nn.Conv2D{Out: 1}), image, "net.layer (Conv2D): want Kernel of at least 1, got 0"},
+		{"conv stride", apply(nn.Conv2D{Out: 1, Kernel: 1, Stride: -1}), image, "want Stride of at least 1, got -1"},
+		{"conv groups", apply(nn.Conv2D{Out: 4, Kernel: 1, Groups: 2}), image, "want Groups that divide the 3 input and 4 output channels, got 2"},
 		{"conv padding", apply(nn.Conv2D{Out: 4, Kernel: 1, Padding: -1}), image, "padding"},
 		{"conv too large", apply(nn.Conv2D{Out: 4, Kernel: 9}), image, "larger than the padded image"},
-		{"linear out", apply(nn.Linear{}), vector, "net.layer (Linear): Out is 0"},
-		{"linear of a symbolic axis", apply(nn.Linear{Out: 2}), graph.Field{Name: "x", Type: graph.Type{DType: array.F32, Shape: graph.Shape{graph.Sym("T")}}}, "axis 1 of x must be a constant extent"},
-		{"linear of a scalar", apply(nn.Linear{Out: 2}), graph.Floats("x"), "net.layer (Linear): axis 0"},
-		{"batchnorm of rank 1", apply(nn.BatchNorm{}), graph.Floats("x"), "net.layer (BatchNorm): axis 1"},
-		{"batchnorm momentum", apply(nn.BatchNorm{Momentum: 2}), image, "Momentum is 2"},
-		{"batchnorm eps", apply(nn.BatchNorm{Eps: -1}), image, "Eps is -1"},
-		{"layernorm eps", apply(nn.LayerNorm{Eps: -1}), vector, "Eps is -1"},
+		{"linear out", apply(nn.Linear{}), vector, "net.layer (Linear): want Out of at least 1, got 0"},
+		{"linear of a symbolic axis", apply(nn.Linear{Out: 2}), graph.Field{Name: "x", Type: graph.Type{DType: array.F32, Shape: graph.Shape{graph.Sym("T")}}}, "want a constant size of axis 1 of x, got f32[N T]"},
+		{"linear of a scalar", apply(nn.Linear{Out: 2}), graph.Floats("x"), "net.layer (Linear): want a constant size of axis 0"},
+		{"batchnorm of rank 1", apply(nn.BatchNorm{}), graph.Floats("x"), "net.layer (BatchNorm): want a constant size of axis 1"},
+		{"batchnorm momentum", apply(nn.BatchNorm{Momentum: 2}), image, "want Momentum from 0 to 1, got 2"},
+		{"batchnorm eps", apply(nn.BatchNorm{Eps: -1}), image, "want Eps from 0 to 1, got -1"},
+		{"layernorm eps", apply(nn.LayerNorm{Eps: -1}), vector, "want Eps from 0 to 1, got -1"},
 		{"embedding of floats", apply(nn.Embedding{Rows: 2, Dim: 2}), vector, "want i32 indices, got f32[N 4]"},
 		{"pool kernel", apply(nn.MaxPool{}), image, "kernel [0 0]"},
 		{"pool padding", apply(nn.AvgPool{Kernel: 2, Padding: 2}), image, "padding"},
 		{"pool of a vector", apply(nn.Func(nn.GlobalAvgPool)), vector, "GlobalAvgPool): want x of rank 4"},
-		{"dropout", apply(nn.Dropout{P: 1}), vector, "P is 1, want 0 or more and below 1"},
+		{"dropout", apply(nn.Dropout{P: 1}), vector, "want P of 0 or more and below 1, got 1"},
 		{"other shape", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Param("w", graph.Other, nn.Constant(0), 2)
 			return p.Param("w", graph.Other, nn.Constant(0), 3)
-		}), image, "w is declared as param other f32[2] and again as param other f32[3]"},
+		}), image, "w: want param other f32[2] as declared before, got param other f32[3]"},
 		{"other shape in the other mode", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return p.Param("w", graph.Other, nn.Constant(0), 2+int(p.Mode))
-		}), image, "w is declared as"},
-		{"no extent", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		}), image, "as declared before"},
+		{"dimension of 0", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return p.Param("w", graph.Other, nn.Constant(0), 2, 0)
-		}), image, "w: extents [2 0]: dimension 1"},
+		}), image, "w: want dimensions of at least 1, got [2 0]"},
 		{"no name", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return p.At("a").Param("", graph.Other, nn.Constant(0))
-		}), image, `a param in scope "a" has no name`},
+		}), image, `scope "a": want a name for a param, got none`},
 		{"no init", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return p.Param("w", graph.Other, nil)
-		}), image, "w has no Init"},
+		}), image, "w: want an Init, got nil"},
 		{"undeclared statistic", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.SetStat("s", x)
 			return x
-		}), image, "s is not a statistic of this pass"},
+		}), image, "SetStat: want a statistic of this pass, got s"},
 		{"statistic of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Stat("s", nn.Constant(0), 2)
 			p.SetStat("s", x)
 			return x
 		}), image, "s: want f32[2], got f32[N 3 8 8]"},
-		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "returns no value of its pass"},
+		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "want a node of its pass"},
 		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return graph.NewBuilder().Input("x", array.F32, image.Batch().Shape)
-		}), image, "returns no value of its pass"},
+		}), image, "want a node of its pass"},
 		{"weights of another type", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			p.Weights = map[string]graph.Node{"w": x}
 			return p.Param("w", graph.Other, nn.Constant(0), 2)
@@ -195,8 +197,8 @@ func TestMistakes(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || decls != nil {
 				t.Fatalf("got %v and error %v, want one with %q", decls, err, c.want)
 			}
-			if c.model != nil && !strings.Contains(c.want, "returns no value") && !strings.Contains(err.Error(), "(at pass_test.go:") {
-				t.Errorf("%v: does not say where in the model", err)
+			if c.model != nil && !strings.Contains(c.want, "node of its pass") && !strings.Contains(err.Error(), "(at pass_test.go:") {
+				t.Errorf("%v: want the line of the model", err)
 			}
 		})
 	}

@@ -48,7 +48,7 @@ func window(kernel, stride, padding int) graph.PoolAttr {
 
 // GlobalAvgPool returns the mean of each channel of x [N C H W], of shape [N C].
 func GlobalAvgPool(p *Pass, x graph.Node) graph.Node {
-	h, w := p.extent("GlobalAvgPool", x, 4, 2), p.extent("GlobalAvgPool", x, 4, 3)
+	h, w := p.size("GlobalAvgPool", x, 4, 2), p.size("GlobalAvgPool", x, 4, 3)
 	return Flatten(p, p.AvgPool(x, graph.PoolAttr{Kernel: [2]int{h, w}}))
 }
 

@@ -166,14 +166,14 @@ func TestMistakes(t *testing.T) {
 		{"stages", models.ResNet{Blocks: []int{1}, Widths: []int{4, 8}, Classes: 2}, graph.Floats("x", 3, 8, 8), "as many Blocks as Widths, at least one, got 1 and 2"},
 		{"no stages", models.ResNet{Classes: 2}, graph.Floats("x", 3, 8, 8), "at least one"},
 		{"blocks", models.ResNet{Blocks: []int{1, 0}, Widths: []int{4, 8}, Classes: 2}, graph.Floats("x", 3, 8, 8), "Blocks[1] is 0"},
-		{"width", models.ResNet{Blocks: []int{1}, Widths: []int{0}, Classes: 2}, graph.Floats("x", 3, 8, 8), "conv1 (Conv2D): Out is 0"},
+		{"width", models.ResNet{Blocks: []int{1}, Widths: []int{0}, Classes: 2}, graph.Floats("x", 3, 8, 8), "conv1 (Conv2D): want Out of at least 1, got 0"},
 		{"shrinking padding", models.ResNet{Blocks: []int{1, 1}, Widths: []int{8, 4}, PadShortcut: true, Classes: 2}, graph.Floats("x", 3, 8, 8), "want Widths that do not decrease"},
-		{"classes", models.ResNet20(0), graph.Floats("x", 3, 8, 8), "linear (Linear): Out is 0"},
+		{"classes", models.ResNet20(0), graph.Floats("x", 3, 8, 8), "linear (Linear): want Out of at least 1, got 0"},
 		{"vector", models.ResNet20(10), graph.Floats("x", 3), "conv1 (Conv2D): want x of rank 4"},
 		{"vgg for large images", models.VGG16BN(10), graph.Floats("x", 3, 32, 32), "want features of height and width 7"},
 		{"vgg without layers", models.VGG{ImageNet: true, Classes: 2}, graph.Floats("x"), "want features of height and width 7"},
 		{"image too small", models.VGG{Widths: [][]int{{4}, {4}, {4}, {4}, {4}}, Classes: 10}, graph.Floats("x", 3, 16, 16), "larger than the padded image"},
-		{"perceptron", models.MLP{Hidden: []int{0}, Classes: 2}, graph.Floats("x", 3), "fc1 (Linear): Out is 0"},
+		{"perceptron", models.MLP{Hidden: []int{0}, Classes: 2}, graph.Floats("x", 3), "fc1 (Linear): want Out of at least 1, got 0"},
 	} {
 		if _, _, err := nn.Declare(c.model, c.input); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
