@@ -9,20 +9,23 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Column is one field of all examples: a tensor [n, shape of the field].
+// A Column holds one field of all examples.
 type Column struct {
-	Name   string
+	// Name is the name of the field. It is required.
+	Name string
+	// Values contains the field of n examples, a tensor [n, dimensions of the field] of any dtype
+	// but Bit.
 	Values array.Tensor
 }
 
-// FromColumns returns a set of examples in memory with any number of inputs and targets, of any
-// element type but bit: ids and a mask, a real number to predict, one 0 or 1 for each of several
-// labels. The main input and the main target come first. Classes (may be nil) names the values of a
-// class index or the elements of a multi-label target. The tensors are aliased, not copied: the
-// caller must not change them afterwards.
+// FromColumns returns a set of examples in memory with any number of inputs and targets: ids and a
+// mask, a number to predict, a 0 or 1 for each of several labels. The main input and the main
+// target are the first ones. Classes names the values of a class index or the elements of a
+// multi-label target; nil if they have no names. The set refers to the tensors, so the caller must
+// not change them.
 //
-// It is an error if there is no input, a column has no name or the name of another, or the columns
-// have different numbers of examples.
+// It is an error if there is no input, a column has no name or the name of another one, the columns
+// have different numbers of examples, or a dtype is Bit.
 func FromColumns(inputs, targets []Column, classes []string) (Set, error) {
 	if len(inputs) == 0 {
 		return nil, errors.New("data: FromColumns: want at least one input, got none")
@@ -77,20 +80,20 @@ func (c *columns) Read(i int, e Example) error {
 	return nil
 }
 
-// row returns element i of the first axis of t, sharing its memory. T is not of type bit.
+// row returns element i of the first axis of t, which is not of dtype Bit, in the memory of t.
 func row(t array.Tensor, i int) array.Tensor {
 	size := t.DType.Bytes(array.Count(t.Dims[1:]))
 	return array.Tensor{DType: t.DType, Dims: t.Dims[1:], Data: t.Data[i*size:][:size:size]}
 }
 
-// rows returns the first n elements of the first axis of t, sharing its memory.
+// rows returns the first n elements of the first axis of t in the memory of t.
 func rows(t array.Tensor, n int) array.Tensor {
 	size := t.DType.Bytes(array.Count(t.Dims[1:]))
 	return array.Tensor{DType: t.DType, Dims: append([]int{n}, t.Dims[1:]...), Data: t.Data[: n*size : n*size]}
 }
 
-// checkFields returns an error unless every field has a name of its own, a type that examples can
-// have, and there is an input.
+// checkFields returns an error unless there is an input, the names of the fields differ, and each
+// field has a type that examples can have.
 func checkFields(inputs, targets []graph.Field) error {
 	if len(inputs) == 0 {
 		return errors.New("want at least one input, got none")
@@ -99,7 +102,7 @@ func checkFields(inputs, targets []graph.Field) error {
 	for _, f := range slices.Concat(inputs, targets) {
 		switch {
 		case f.Name == "":
-			return fmt.Errorf("a field of type %v has no name", f.Type)
+			return fmt.Errorf("want a name for each field, got none for one of type %v", f.Type)
 		case seen[f.Name]:
 			return fmt.Errorf("want fields of different names, got %q twice", f.Name)
 		case !f.DType.Valid() || f.DType == array.Bit:

@@ -2,6 +2,7 @@ package data_test
 
 import (
 	"fmt"
+	"log"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestColumnMistakes(t *testing.T) {
 	}{
 		{"no input", nil, []data.Column{x}, "want at least one input"},
 		{"one name twice", []data.Column{x}, []data.Column{x}, `got "x" twice`},
-		{"no name", []data.Column{{Values: x.Values}}, nil, "has no name"},
+		{"no name", []data.Column{{Values: x.Values}}, nil, "want a name for each field"},
 		{"other length", []data.Column{x}, []data.Column{{Name: "y", Values: floats(t, []float32{1, 2, 3}, 3)}}, `column "y": want 2 examples as in "x", got 3`},
 		{"scalar", []data.Column{{Name: "x", Values: array.Tensor{DType: array.F32, Data: make([]byte, 4)}}}, nil, "want shape [n ...]"},
 		{"damaged tensor", []data.Column{{Name: "x", Values: array.Tensor{DType: array.F32, Dims: []int{2}}}}, nil, `column "x"`},
@@ -77,7 +78,8 @@ func TestColumnMistakes(t *testing.T) {
 	}
 }
 
-// texts is a set of examples of different lengths: the ids of a text and a mask of as many.
+// texts is a set of examples of different lengths, the ids of a text and a mask. The mask of example
+// 4 is too short.
 type texts []int
 
 func (s texts) Len() int          { return len(s) }
@@ -118,21 +120,29 @@ func TestRagged(t *testing.T) {
 	}
 	for _, err := range (data.Loader{Set: texts{2, 3, 1, 1, 3}, Batch: 5}).Epoch(t.Context(), 0, 0) {
 		if err == nil || !strings.Contains(err.Error(), `field "mask" of example 4 of the batch: want T = 3 as in the fields before, got f32[2]`) {
-			t.Errorf("a mask of another length than the ids: %v", err)
+			t.Errorf("for a mask that is shorter than the ids: error %v", err)
 		}
 	}
 }
 
 func ExampleFromColumns() {
-	ids, _ := array.From([]int32{7, 8, 0, 9, 0, 0}, 2, 3)
-	mask, _ := array.From([]float32{1, 1, 0, 1, 0, 0}, 2, 3)
-	stars, _ := array.From([]float32{4.5, 2}, 2, 1)
+	ids, err := array.From([]int32{7, 8, 0, 9, 0, 0}, 2, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mask, err := array.From([]float32{1, 1, 0, 1, 0, 0}, 2, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	stars, err := array.From([]float32{4.5, 2}, 2, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
 	set, err := data.FromColumns(
 		[]data.Column{{Name: "ids", Values: ids}, {Name: "mask", Values: mask}},
 		[]data.Column{{Name: "stars", Values: stars}}, nil)
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	for _, f := range append(set.Inputs(), set.Targets()...) {
 		fmt.Println(f.Name, f.Type)

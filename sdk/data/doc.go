@@ -1,8 +1,8 @@
-// Package data provides data sets, augmentation and batching.
+// Package data provides data sets, augmentation and batches.
 //
-// A [Set] is an indexable collection of labelled examples: CIFAR-10, the MNIST family, a folder of
-// images, slices in memory, or anything else with the four methods. A [Transform] turns one example
-// into another. A [Loader] puts the two together and yields batches:
+// A [Set] is a collection of examples that are read by index: CIFAR-10, the MNIST family, a
+// directory of images, tensors in memory, or a type with the methods of Set. A [Transform] changes
+// the main input of one example. A [Loader] applies transforms to a set and yields batches:
 //
 //	train, err := data.CIFAR10(dir, data.Train)
 //	…
@@ -11,15 +11,17 @@
 //		Batch:      128,
 //		Shuffle:    true,
 //		Seed:       10,
-//		Transforms: []data.Transform{data.RandomCrop{Padding: 4}, data.RandomHorizontalFlip{}, normalize},
+//		Transforms: []data.Transform{data.RandomCrop{Padding: 4}, data.RandomHorizontalFlip{}},
 //	}
 //	for batch, err := range loader.Epoch(ctx, epoch, 0) { … }
 //
-// Everything random is a function of (seed, epoch, index): see [Random]. A run that is stopped
-// anywhere and asked for the same epoch from the same batch goes on with exactly the numbers it
-// would have seen, and nothing has to be stored for that.
+// [FromSlices], [FromTensor] and [FromLabeled] make sets of examples that consist of one float32
+// tensor and one class. [FromColumns] makes sets with any number of inputs and targets.
 //
-// The package ships no data. [Fetch] downloads the published sets from where their authors put
-// them, checks them and lays them out; [Shapes] needs no download at all, for it draws its images
-// itself.
+// All random numbers are functions of seed, epoch and index ([Random]). A training that was stopped
+// asks for the same epoch from its next batch on and gets the same batches as one that was not
+// stopped. It stores no generator state.
+//
+// The package contains no data. [Fetch] downloads the published sets from their authors and checks
+// them. [Shapes] draws its images and needs no download.
 package data

@@ -5,13 +5,20 @@ import (
 	"io/fs"
 )
 
-// FileError says which file of a data set is unfit, where in it, and what to do.
+// A FileError describes a file of a data set that cannot be read. The functions that open published
+// sets and directories, [Image] and [Fetch] return it, as does Read of such a set.
 type FileError struct {
-	File   string // path
-	Offset int64  // byte at which reading stopped, after decompression; -1 where no byte is to blame
-	Reason string // what was expected and what was there; empty when Err says it
-	Remedy string // what to do
-	Err    error  // the cause, or nil
+	// File is the path of the file.
+	File string
+	// Offset is the byte at which reading stopped, after decompression; -1 if the error is not at a
+	// byte.
+	Offset int64
+	// Reason states what was wanted and what was found; "" if Err states it.
+	Reason string
+	// Remedy states what to do; "" if nothing is known to help.
+	Remedy string
+	// Err is the cause; nil if there is no other error.
+	Err error
 }
 
 // Error returns "data: FILE: at byte OFFSET: REASON: CAUSE (REMEDY)".
@@ -23,7 +30,7 @@ func (e *FileError) Error() string {
 	if e.Reason != "" {
 		s += ": " + e.Reason
 	}
-	if p, ok := e.Err.(*fs.PathError); ok && p.Path == e.File { // the file is named already
+	if p, ok := e.Err.(*fs.PathError); ok && p.Path == e.File { // s contains the name of the file
 		s += ": " + p.Err.Error()
 	} else if e.Err != nil {
 		s += ": " + e.Err.Error()
@@ -34,5 +41,5 @@ func (e *FileError) Error() string {
 	return s
 }
 
-// Unwrap returns the cause.
+// Unwrap returns Err.
 func (e *FileError) Unwrap() error { return e.Err }

@@ -19,7 +19,7 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// A Loader over a set that needs no download: shuffled, normalised, in batches of 64.
+// A Loader over a set that needs no download: shuffled, normalized, in batches of 64.
 func ExampleLoader() {
 	train, err := data.Shapes(200, 0)
 	if err != nil {
@@ -107,6 +107,127 @@ func ExampleFromTensor() {
 	fmt.Println(set.Len(), set.Inputs()[0].Shape)
 	// Output:
 	// 4 [1 8 8]
+}
+
+// points is a collection of 5 points on a line, of the classes even and odd.
+type points struct{}
+
+func (points) Len() int          { return 5 }
+func (points) Shape() []int      { return []int{1} }
+func (points) Classes() []string { return []string{"even", "odd"} }
+
+func (points) Read(i int, dst []float32) (label int, err error) {
+	dst[0] = float32(i)
+	return i % 2, nil
+}
+
+// The type points has the methods of Labeled: Len, Shape, Classes and Read.
+func ExampleFromLabeled() {
+	set, err := data.FromLabeled(points{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range append(set.Inputs(), set.Targets()...) {
+		fmt.Println(f.Name, f.Type)
+	}
+	example, err := data.ReadExample(set, 3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(example.Inputs[0].F32(), set.Classes()[example.Targets[0].I32()[0]])
+	// Output:
+	// x f32[1]
+	// y i32[]
+	// [3] odd
+}
+
+func ExampleReadExample() {
+	set, err := data.Shapes(10, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	example, err := data.ReadExample(set, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	image, class := example.Inputs[0], example.Targets[0]
+	fmt.Println(image.DType, image.Dims, class.DType, class.Dims)
+	// Output: f32 [3 24 24] i32 []
+}
+
+// The usual augmentation for CIFAR: a crop of the image with 4 pixels of padding.
+func ExampleRandomCrop() {
+	crop := data.RandomCrop{Padding: 4}
+	fmt.Println(crop.Shape([]int{3, 32, 32}))
+	_, err := data.RandomCrop{Height: 40, Width: 40}.Shape([]int{3, 32, 32})
+	fmt.Println(err)
+	// Output:
+	// [3 32 32] <nil>
+	// data: RandomCrop: want a window of at most 32×32, the padded image, got 40×40
+}
+
+func ExampleCenterCrop() {
+	crop := data.CenterCrop{Height: 1, Width: 2}
+	image := []float32{
+		1, 2, 3, 4,
+		5, 6, 7, 8,
+		9, 10, 11, 12,
+	}
+	window := make([]float32, 2)
+	crop.Apply(window, image, []int{1, 3, 4}, nil)
+	fmt.Println(window)
+	// Output: [6 7]
+}
+
+func ExampleRandomHorizontalFlip() {
+	row := []float32{1, 2, 3} // an image of one row
+	r := data.NewRandom(1)
+	for range 3 {
+		out := make([]float32, 3)
+		data.RandomHorizontalFlip{}.Apply(out, row, []int{1, 1, 3}, r)
+		fmt.Println(out)
+	}
+	// Output:
+	// [1 2 3]
+	// [3 2 1]
+	// [3 2 1]
+}
+
+func ExampleNormalize() {
+	n := data.Normalize{Mean: []float32{0.5}, Std: []float32{0.25}}
+	image := []float32{0, 0.5, 1}
+	out := make([]float32, 3)
+	n.Apply(out, image, []int{1, 1, 3}, nil)
+	fmt.Println(out)
+	// Output: [-2 0 2]
+}
+
+// brightness is a Transform that multiplies an image by a random number from 0.8 to 1.2.
+type brightness struct{}
+
+func (brightness) Shape(in []int) ([]int, error) { return in, nil }
+
+func (brightness) Apply(dst, src []float32, in []int, r *data.Random) {
+	factor := 0.8 + 0.4*r.Float32()
+	for i, v := range src {
+		dst[i] = min(factor*v, 1)
+	}
+}
+
+// The type brightness has the methods of Transform: Shape and Apply.
+func ExampleTransform() {
+	set, err := data.Shapes(10, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	loader := data.Loader{Set: set, Batch: 10, Transforms: []data.Transform{brightness{}}}
+	for batch, err := range loader.Epoch(context.Background(), 0, 0) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(batch.Inputs[0].Dims)
+	}
+	// Output: [10 3 24 24]
 }
 
 // A tenth of the training examples, drawn at random, is held out for validation.

@@ -14,36 +14,45 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Loader divides a set into batches, prepared in the background while the previous one is in use.
+// A Loader divides a set into batches. Goroutines prepare the next batches while one is in use.
 //
-// The content of batch k of epoch e depends on the fields, e and k alone: neither on Workers nor on
-// what was read before. A training therefore resumes bit for bit when it asks for the batch it had
-// reached. A Loader holds no state: it may be copied and shared, and several epochs may run at
-// once.
+// The content of batch k of epoch e depends only on the fields other than Workers, on e and on k. A
+// training therefore resumes bit for bit when it asks for its next batch. A Loader has no state: it
+// can be copied and shared, and several epochs can run at once.
 type Loader struct {
-	Set        Set
-	Batch      int         // examples in a batch, at least 1
-	Transforms []Transform // applied to the main input of each example, in order; it is then f32
-	Shuffle    bool        // a new order every epoch; otherwise the set's own
-	DropLast   bool        // leave out an incomplete last batch
-	Seed       uint64      // of the order and of the transforms
-	Workers    int         // background goroutines, each up to two batches ahead; 0 means one a core, at most 4
+	// Set is the set. It is required.
+	Set Set
+	// Batch is the number of examples in a batch, at least 1.
+	Batch int
+	// Transforms are applied to the main input of each example, in order. They need a main input of
+	// dtype F32 and constant shape. Nil: none.
+	Transforms []Transform
+	// Shuffle selects a new order in each epoch. False: the order of the set.
+	Shuffle bool
+	// DropLast leaves out an incomplete last batch. False: the last batch may be smaller.
+	DropLast bool
+	// Seed determines the order and the random numbers of the transforms.
+	Seed uint64
+	// Workers is the number of goroutines, each of which prepares up to two batches. 0: one for
+	// each processor, at most 4.
+	Workers int
 }
 
-// A Batch holds some examples: one tensor [n, shape of the field] for each field of the set, in
-// order. Where the shape of a field has a symbol, shorter examples are padded with zeros to the
-// longest of the batch. A Batch is valid until the iteration that yielded it ends; then its memory
-// is filled with another one. Copy what is needed longer.
+// A Batch holds n examples. It is valid until the iteration that yielded it ends, because the Loader
+// uses its memory again.
 type Batch struct {
+	// Inputs and Targets have one tensor [n, dimensions of the field] for each field of the set, in
+	// order. If the shape of a field has a symbol, shorter examples are padded with zeros to the
+	// longest of the batch.
 	Inputs, Targets []array.Tensor
 }
 
 // Len returns the number of examples.
 func (b *Batch) Len() int { return b.Inputs[0].Dims[0] }
 
-// Inputs returns the fields that a network is fed, after the transforms. It is an error if a field
-// of the Loader is unfit; a Loader for which Inputs returns no error fails later only where an
-// example cannot be read.
+// Inputs returns the fields that the network reads, after the transforms. It is an error if a field
+// of the Loader has a wrong value. If Inputs returns no error, Epoch returns one only for an example
+// that cannot be read, and at the end of the context.
 func (l Loader) Inputs() ([]graph.Field, error) {
 	shapes, err := l.shapes()
 	if err != nil {
@@ -69,7 +78,7 @@ func (l Loader) shapes() ([][]int, error) {
 	case l.Workers < 0:
 		return nil, fmt.Errorf("data: Loader.Workers: want 0 or more, got %d", l.Workers)
 	case l.Batches() == 0:
-		return nil, fmt.Errorf("data: Loader.DropLast leaves no batch of %d in a set of %d examples", l.Batch, l.Set.Len())
+		return nil, fmt.Errorf("data: Loader.DropLast: want at least %d examples for one batch, got %d", l.Batch, l.Set.Len())
 	}
 	if err := checkFields(l.Set.Inputs(), l.Set.Targets()); err != nil {
 		return nil, fmt.Errorf("data: Loader.Set: %w", err)
@@ -99,7 +108,7 @@ func (l Loader) shapes() ([][]int, error) {
 	return shapes, nil
 }
 
-// Batches returns the number of batches in an epoch; 0 if Set is nil or Batch is below 1.
+// Batches returns the number of batches in an epoch. It is 0 if Set is nil or Batch is below 1.
 func (l Loader) Batches() int {
 	if l.Set == nil || l.Batch < 1 {
 		return 0
@@ -110,7 +119,8 @@ func (l Loader) Batches() int {
 	return (l.Set.Len() + l.Batch - 1) / l.Batch
 }
 
-// Epoch yields the batches of an epoch from index first on (0 for all of them), in order:
+// Epoch yields the batches of an epoch in order, from batch first on. Epochs and batches count from
+// 0.
 //
 //	for batch, err := range loader.Epoch(ctx, epoch, 0) {
 //		if err != nil {
@@ -119,9 +129,9 @@ func (l Loader) Batches() int {
 //		…
 //	}
 //
-// An error (an unfit field, an example that cannot be read, a context that ended) is yielded with a
-// nil batch and ends the sequence. Leaving the loop early stops the background work: no goroutine
-// outlives the loop.
+// An error ends the sequence and is yielded with a nil batch: a field of the Loader with a wrong
+// value, an example that cannot be read, the cause of the end of ctx. All goroutines have ended when
+// the loop ends, also after a break.
 func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		shapes, err := l.shapes()
@@ -138,8 +148,8 @@ func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, e
 
 // run distributes the batches over the workers in turn and collects them in the same order.
 //
-// Each worker fills two batches alternately and sends them on an unbuffered channel. Once one is
-// received, the consumer is done with the one before, so that its memory is free again.
+// Each worker fills two batches alternately and sends them on an unbuffered channel. When a batch is
+// received, the loop no longer uses the batch before, whose memory can be filled again.
 func (l Loader) run(ctx context.Context, shapes [][]int, epoch, first int, yield func(*Batch, error) bool) {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -221,12 +231,12 @@ func (l Loader) workers() int {
 	return min(runtime.GOMAXPROCS(0), 4)
 }
 
-// assembler holds the memory of one worker: two batches, and space for an example between
+// assembler holds the memory of one worker: two batches, and two buffers for an example between
 // transforms.
 type assembler struct {
 	Loader
 	fields  []graph.Field // of the set: inputs, then targets
-	inputs  int           // how many of fields are inputs
+	inputs  int           // number of inputs in fields
 	shapes  [][]int       // of the main input before and after each transform
 	epoch   int
 	batches [2][]array.Tensor // for each field of constant shape, at full size
@@ -262,7 +272,7 @@ func newAssembler(l Loader, shapes [][]int, epoch int) (*assembler, error) {
 	return a, nil
 }
 
-// assemble fills the batch that is free.
+// assemble fills the batch that the loop does not use.
 func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error) {
 	a.batches[0], a.batches[1] = a.batches[1], a.batches[0]
 	full := a.batches[0]
@@ -298,11 +308,11 @@ func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error)
 	return &Batch{Inputs: batch[:a.inputs:a.inputs], Targets: batch[a.inputs:]}, nil
 }
 
-// example reads example i and transforms its main input. Tensors of fields of constant shape share
-// the memory of the batch; those of other fields are none and are set.
+// example reads example i and transforms its main input. The tensors of fields of constant shape are
+// in the memory of the batch. Those of other fields are none, and example sets them.
 func (a *assembler) example(tensors []array.Tensor, i int) error {
-	// stage is the memory of the main input before transform t: that of the batch after the last
-	// one.
+	// stage returns the memory of the main input before transform t. After the last transform that
+	// is the memory of the batch.
 	stage := func(t int) []float32 {
 		if t == len(a.Transforms) {
 			return tensors[0].F32()

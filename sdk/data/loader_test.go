@@ -14,7 +14,8 @@ import (
 	"github.com/compressaware/cram/sdk/data"
 )
 
-// numbered is a set of n 1×2×2 images, each filled with its own index, which is its label too.
+// numbered is a collection of n images [1 2 2]. All pixels of an image are its index, which is also
+// its label.
 type numbered struct {
 	n    int
 	read func(i int) error // runs before each Read; may be nil
@@ -36,7 +37,7 @@ func (s numbered) Read(i int, dst []float32) (int, error) {
 	return i, nil
 }
 
-// batch is a copy of a batch of a labelled set.
+// batch is a copy of a batch of a labelled collection.
 type batch struct {
 	shape []int
 	x     []float32
@@ -94,7 +95,7 @@ func TestEpochHoldsEveryExampleOnce(t *testing.T) {
 		l := data.Loader{Set: labeled(t, numbered{n: c.n}), Batch: c.batch, DropLast: c.dropLast, Shuffle: true, Seed: 3}
 		batches := collect(t, l, 0, 0)
 		if len(batches) != len(c.sizes) || l.Batches() != len(c.sizes) {
-			t.Fatalf("%+v: got %d batches, Batches says %d, want %d", c, len(batches), l.Batches(), len(c.sizes))
+			t.Fatalf("%+v: got %d batches, Batches returns %d, want %d", c, len(batches), l.Batches(), len(c.sizes))
 		}
 		seen := make(map[int32]bool)
 		for k, b := range batches {
@@ -103,12 +104,12 @@ func TestEpochHoldsEveryExampleOnce(t *testing.T) {
 			}
 			for at, label := range b.y {
 				if seen[label] {
-					t.Errorf("%+v: example %d came twice", c, label)
+					t.Errorf("%+v: example %d occurs twice", c, label)
 				}
 				seen[label] = true
 				for _, v := range b.x[4*at:][:4] {
 					if v != float32(label) {
-						t.Errorf("%+v: label %d came with the values of example %v", c, label, v)
+						t.Errorf("%+v: label %d has the values of example %v", c, label, v)
 					}
 				}
 			}
@@ -137,8 +138,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestResume asks for an epoch from every batch on, with every number of workers, and wants the
-// same bits.
+// TestResume holds that an epoch from any batch on has the bits of the whole epoch, with any number
+// of workers.
 func TestResume(t *testing.T) {
 	set, err := data.Shapes(50, 0)
 	if err != nil {
@@ -157,13 +158,13 @@ func TestResume(t *testing.T) {
 	for first := 0; first <= l.Batches(); first++ {
 		l.Workers = first % 5
 		if got := collect(t, l, 2, first); !sameBatches(got, whole[first:]) {
-			t.Errorf("from batch %d with %d workers: not the tail of the whole epoch", first, l.Workers)
+			t.Errorf("from batch %d with %d workers: other batches than in the whole epoch", first, l.Workers)
 		}
 	}
 }
 
-// TestAugmentationFollowsTheExample checks that what the transforms draw depends on the example,
-// not on its place.
+// TestAugmentationFollowsTheExample holds that the random numbers of the transforms depend on the
+// index of the example, and not on its position in the epoch.
 func TestAugmentationFollowsTheExample(t *testing.T) {
 	l := data.Loader{Set: labeled(t, numbered{n: 40}), Batch: 8, Seed: 1, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
 	pictures := func() map[int32]string {
@@ -184,11 +185,12 @@ func TestAugmentationFollowsTheExample(t *testing.T) {
 	}
 }
 
-// TestAugmentationVaries checks that examples of a batch, epochs and seeds each draw their own.
+// TestAugmentationVaries holds that the random numbers of the transforms differ between the examples
+// of a batch, between epochs and between seeds.
 func TestAugmentationVaries(t *testing.T) {
 	l := data.Loader{Set: labeled(t, numbered{n: 20}), Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
-	// windows tells which pixels of each example the crop left on the image; example 0 is black all
-	// over.
+	// windows returns which pixels of each crop are pixels of the image. It leaves out example 0,
+	// which is black.
 	windows := func(l data.Loader, epoch int) (all []string) {
 		x := collect(t, l, epoch, 0)[0].x
 		for k := 4; k < len(x); k += 4 {
@@ -209,8 +211,7 @@ func TestAugmentationVaries(t *testing.T) {
 	}
 }
 
-// TestBatchStaysValid gives the workers time to run ahead and checks that the batch in hand does
-// not change.
+// TestBatchStaysValid holds that a batch does not change while the workers prepare the next ones.
 func TestBatchStaysValid(t *testing.T) {
 	var reads atomic.Int64
 	set := labeled(t, numbered{n: 64, read: func(int) error { reads.Add(1); return nil }})
@@ -262,7 +263,7 @@ func TestLeavingEarlyStopsTheWork(t *testing.T) {
 		}
 	}
 	if most := int64(50 * 4 * (2*3 + 1)); reads.Load() > most {
-		t.Errorf("%d examples read, want at most %d: the work ahead is not bounded", reads.Load(), most)
+		t.Errorf("%d examples read, want at most %d: the number of batches ahead has no bound", reads.Load(), most)
 	}
 	for start := time.Now(); runtime.NumGoroutine() > before && time.Since(start) < 5*time.Second; {
 		runtime.Gosched()
@@ -280,12 +281,12 @@ func TestCancel(t *testing.T) {
 	batches, last := 0, error(nil)
 	for b, err := range l.Epoch(ctx, 0, 0) {
 		if last != nil {
-			t.Fatal("the loop went on after an error")
+			t.Fatal("the loop continued after an error")
 		}
 		if last = err; err == nil {
 			batches++
 		} else if b != nil {
-			t.Error("a batch came with an error")
+			t.Error("got a batch with an error")
 		}
 		if batches == 3 {
 			cancel(why)
@@ -315,17 +316,18 @@ func TestReadErrorEndsTheEpoch(t *testing.T) {
 	}
 	for _, part := range []string{"epoch 6", "batch 4", "example 18"} {
 		if !strings.Contains(last.Error(), part) {
-			t.Errorf("%q does not say %q", last, part)
+			t.Errorf("error %q does not contain %q", last, part)
 		}
 	}
 }
 
-// misnamed is a set that names two of its labels only.
+// misnamed is a collection with names for two of its labels.
 type misnamed struct{ numbered }
 
 func (misnamed) Classes() []string { return []string{"zero", "one"} }
 
-func TestUnfitLoaders(t *testing.T) {
+// TestLoaderRefuses holds that a wrong field of a Loader is one error of Epoch.
+func TestLoaderRefuses(t *testing.T) {
 	fit := data.Loader{Set: labeled(t, numbered{n: 10}), Batch: 4}
 	for name, change := range map[string]func(*data.Loader) (epoch, first int){
 		"no set":           func(l *data.Loader) (int, int) { l.Set = nil; return 0, 0 },
@@ -335,7 +337,7 @@ func TestUnfitLoaders(t *testing.T) {
 		"negative workers": func(l *data.Loader) (int, int) { l.Workers = -1; return 0, 0 },
 		"nothing left":     func(l *data.Loader) (int, int) { l.Batch, l.DropLast = 11, true; return 0, 0 },
 		"nil transform":    func(l *data.Loader) (int, int) { l.Transforms = []data.Transform{nil}; return 0, 0 },
-		"unfit transform": func(l *data.Loader) (int, int) {
+		"window of a crop": func(l *data.Loader) (int, int) {
 			l.Transforms = []data.Transform{data.CenterCrop{Height: 9, Width: 9}}
 			return 0, 0
 		},
@@ -355,12 +357,12 @@ func TestUnfitLoaders(t *testing.T) {
 		}
 	}
 	if inputs, err := fit.Inputs(); err != nil || len(inputs) != 1 || fmt.Sprint(inputs[0].Shape) != "[1 2 2]" {
-		t.Errorf("Inputs of a fit loader: %v, %v", inputs, err)
+		t.Errorf("Inputs of a good Loader: %v, %v", inputs, err)
 	}
-	if (data.Loader{}).Batches() != 0 {
-		t.Error("Batches of the zero Loader must be 0")
+	if n := (data.Loader{}).Batches(); n != 0 {
+		t.Errorf("Batches of the zero Loader is %d, want 0", n)
 	}
 	if _, err := (data.Loader{}).Inputs(); err == nil {
-		t.Error("Inputs of the zero Loader must be an error")
+		t.Error("Inputs of the zero Loader: no error")
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// pad fills in the tensors of batch whose fields have a symbolic shape: the examples' tensors, one
-// after another, padded with zeros to the greatest size that each symbol has in the batch. A symbol
-// has one size for all fields of one example.
+// pad sets the tensors of batch whose fields have a symbolic shape. Each consists of the tensors of
+// the examples, ragged[field][example], padded with zeros to the greatest size that each symbol has
+// in the batch. Within one example a symbol has the same size in all fields.
 func pad(batch []array.Tensor, fields []graph.Field, ragged [][]array.Tensor) error {
 	greatest := graph.Sizes{}
 	for at := range longest(ragged) {
@@ -40,7 +40,7 @@ func pad(batch []array.Tensor, fields []graph.Field, ragged [][]array.Tensor) er
 			return fmt.Errorf("data: field %q: %w", f.Name, err)
 		}
 		for at, example := range ragged[k] {
-			place(row(t, at), example)
+			copyCorner(row(t, at), example)
 		}
 		batch[k] = t
 	}
@@ -56,7 +56,8 @@ func longest(ragged [][]array.Tensor) int {
 	return n
 }
 
-// measure checks the tensor of one example against its field and adds the sizes of its symbols.
+// measure checks the tensor of one example against its field and adds the sizes of its symbols to
+// sizes.
 func measure(f graph.Field, t array.Tensor, sizes graph.Sizes) error {
 	if err := t.Check(); err != nil {
 		return err
@@ -79,14 +80,14 @@ func measure(f graph.Field, t array.Tensor, sizes graph.Sizes) error {
 	return nil
 }
 
-// place copies src into the corner of dst at index 0 of every axis. Both have one type, and no
-// dimension of src is greater than that of dst.
-func place(dst, src array.Tensor) {
+// copyCorner copies src to the corner of dst at index 0 of every axis. Both have the same dtype and
+// rank, and no dimension of src is greater than that of dst.
+func copyCorner(dst, src array.Tensor) {
 	if len(dst.Dims) == 0 || slices.Equal(dst.Dims, src.Dims) {
 		copy(dst.Data, src.Data)
 		return
 	}
 	for i := range src.Dims[0] {
-		place(row(dst, i), row(src, i))
+		copyCorner(row(dst, i), row(src, i))
 	}
 }

@@ -13,33 +13,37 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Set is a finite, indexable collection of examples. Its methods are safe for concurrent use.
+// A Set is a collection of examples that are read by index. Its methods are safe for concurrent use.
 //
-// A set of one float32 tensor and one class index for each example is written more shortly as a
-// [Labeled].
+// [Labeled] is a shorter interface for examples that consist of one float32 tensor and one class.
 type Set interface {
 	// Len returns the number of examples.
 	Len() int
-	// Inputs describes the tensors that a network is fed, the main one first. The caller must not
+	// Inputs returns the fields that the network reads, the main one first. The caller must not
 	// change the result.
 	Inputs() []graph.Field
-	// Targets describes the tensors that a loss compares the outputs with, the main one first: a
-	// class index is an I32 scalar. It is empty for a set without targets. The caller must not
+	// Targets returns the fields that the loss compares with outputs, the main one first. A class
+	// index is an I32 scalar. Targets is empty for a set without targets. The caller must not
 	// change the result.
 	Targets() []graph.Field
 	// Classes returns the names of the values of a class index, or of the elements of a multi-label
-	// target; nil if they have none. The caller must not change the result.
+	// target; nil if they have no names. The caller must not change the result.
 	Classes() []string
-	// Read writes example i to e, which holds one tensor for each field, in order. The tensor of a
-	// field of constant shape is allocated: fill it. The tensor of any other field is none: store
-	// one there. Values are in the set's raw unit, [0, 1] for images.
+	// Read writes example i, from 0 to Len−1, to e, which has one tensor for each field, in order.
+	// The tensor of a field of constant shape is allocated, and Read fills it. The tensor of any
+	// other field is none, and Read replaces it. Values are in the raw unit of the set: [0, 1] for
+	// images.
 	Read(i int, e Example) error
 }
 
-// An Example holds the tensors of one example, in the order of the set's fields.
-type Example struct{ Inputs, Targets []array.Tensor }
+// An Example holds the tensors of one example.
+type Example struct {
+	// Inputs and Targets have one tensor for each field of the set, in order and without a batch
+	// axis.
+	Inputs, Targets []array.Tensor
+}
 
-// A Labeled is a collection of examples that have one float32 tensor and one class index each.
+// A Labeled is a collection of examples that consist of one float32 tensor and one class.
 // [FromLabeled] makes a [Set] of it. Its methods are safe for concurrent use.
 type Labeled interface {
 	// Len returns the number of examples.
@@ -47,15 +51,17 @@ type Labeled interface {
 	// Shape returns the dimensions of one example, [C, H, W] for images. The caller must not change
 	// the result.
 	Shape() []int
-	// Classes returns the class names by label; nil if they have none. The caller must not change
-	// the result.
+	// Classes returns the names of the classes by label; nil if they have no names. The caller must
+	// not change the result.
 	Classes() []string
-	// Read writes example i to dst, whose length is the product of Shape, and returns its label.
+	// Read writes example i to dst, row-major and of the length that Shape implies, and returns its
+	// label, which counts from 0.
 	Read(i int, dst []float32) (label int, err error)
 }
 
-// FromLabeled returns l as a [Set] with the input "x" (f32, the shape of l) and the target "y"
-// (i32, the label). Read returns an error for a label that is negative or has no class name.
+// FromLabeled makes a [Set] of l with the input "x", F32 in the shape of l, and the target "y", the
+// label as I32 scalar. It is an error if l is nil or its shape is empty. Read of the set returns an
+// error for a label that is negative or has no class name.
 func FromLabeled(l Labeled) (Set, error) {
 	if l == nil {
 		return nil, errors.New("data: want a Labeled, got nil")
@@ -91,7 +97,7 @@ func (l labeled) Read(i int, e Example) error {
 	return nil
 }
 
-// A Split is one of the two parts of a published data set.
+// A Split is a part of a published data set.
 type Split int
 
 const (
@@ -117,12 +123,13 @@ func (s Split) check() error {
 	return nil
 }
 
-// FromSlices returns a set of examples in memory: x is row-major with shape [len(labels),
-// shape...], labels count from 0, and classes (may be nil) names them. The slices are aliased, not
-// copied: the caller must not change them afterwards.
+// FromSlices returns a set of examples in memory. Shape is that of one example, x contains the
+// examples one after another, row-major, and labels their classes, which count from 0. Classes has
+// the names of the classes; nil if they have no names. The set refers to the slices, so the caller
+// must not change them.
 //
-// It is an error if there are no examples, the lengths disagree, or a label is negative or has no
-// name.
+// It is an error if there is no example, if x does not have one example for each label, or if a
+// label is negative or has no name.
 func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, error) {
 	n, err := gorgonia.Elements(shape)
 	if err != nil {
@@ -142,9 +149,9 @@ func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, 
 	return FromLabeled(&memory{shape: slices.Clone(shape), x: x, labels: labels, classes: classes})
 }
 
-// FromTensor returns a set of the examples of a Float32 tensor of shape [N, ...], with one label
-// for each. The rules of [FromSlices] apply. A contiguous, row-major tensor is aliased; any other
-// is copied.
+// FromTensor returns a set of examples in memory: x is a Float32 tensor [N, dimensions of one
+// example], labels has N classes. The set refers to the memory of a contiguous, row-major tensor
+// and copies any other. The errors are those of [FromSlices].
 func FromTensor(x *tensor.Dense, labels []int) (Set, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
@@ -156,7 +163,7 @@ func FromTensor(x *tensor.Dense, labels []int) (Set, error) {
 	return FromSlices(dims[1:], values, labels, nil)
 }
 
-// memory holds float32 examples in memory.
+// memory is a Labeled of float32 examples in memory.
 type memory struct {
 	shape   []int
 	x       []float32
@@ -177,9 +184,9 @@ func (m *memory) Read(i int, dst []float32) (int, error) {
 	return m.labels[i], nil
 }
 
-// Subset returns the examples of set at the given indices, in that order; an index may repeat. It
-// serves to hold out a validation part or to shorten a run. It is an error if indices is empty or
-// an index is out of range.
+// Subset returns the examples of set at the given indices, in that order, for example to hold out a
+// part for validation. An index may repeat. It is an error if set is nil, indices is empty or an
+// index is not from 0 to Len−1.
 func Subset(set Set, indices []int) (Set, error) {
 	if set == nil {
 		return nil, errors.New("data: Subset: want a Set, got nil")
@@ -195,8 +202,8 @@ func Subset(set Set, indices []int) (Set, error) {
 	return &subset{Set: set, indices: slices.Clone(indices)}, nil
 }
 
-// Sample returns n examples of set, drawn without replacement as a function of the seed. It is an
-// error if n is below 1 or above the number of examples.
+// Sample returns n examples of set, drawn without replacement. Which ones depends only on n, the
+// seed and the number of examples. It is an error if set is nil or n is not from 1 to Len.
 func Sample(set Set, n int, seed uint64) (Set, error) {
 	if set == nil {
 		return nil, errors.New("data: Sample: want a Set, got nil")
@@ -221,7 +228,7 @@ func (s *subset) Read(i int, e Example) error {
 	return s.Set.Read(s.indices[i], e)
 }
 
-// pixels holds 8-bit images in memory, channels before rows before columns.
+// pixels is a Labeled of 8-bit images [C H W] in memory.
 type pixels struct {
 	shape   []int
 	x       []byte
@@ -242,7 +249,7 @@ func (p *pixels) Read(i int, dst []float32) (int, error) {
 	return int(p.labels[i]), nil
 }
 
-// unit[v] is v/255 rounded to float32, the value PyTorch's ToTensor gives a pixel.
+// unit[v] is v/255 rounded to float32, as in PyTorch's ToTensor.
 var unit = func() (t [256]float32) {
 	for v := range t {
 		t[v] = float32(v) / 255
@@ -262,7 +269,7 @@ func checkRead(i, n, got, size int) error {
 		return fmt.Errorf("data: want an example from 0 to %d, got %d", n-1, i)
 	}
 	if got != size {
-		return fmt.Errorf("data: example %d: want %d values of space, got %d", i, size, got)
+		return fmt.Errorf("data: example %d: want a slice of %d values, got %d", i, size, got)
 	}
 	return nil
 }
@@ -277,7 +284,8 @@ func checkLabel(label int, classes []string) error {
 	return nil
 }
 
-// ReadExample returns example i of a set in memory of its own.
+// ReadExample returns example i of a set in new memory. It is an error if set is nil, or if Read of
+// the set returns one.
 func ReadExample(set Set, i int) (Example, error) {
 	if set == nil {
 		return Example{}, errors.New("data: ReadExample: want a Set, got nil")

@@ -40,21 +40,22 @@ func readInto(set data.Set, i int, x []float32) (label int, err error) {
 	return int(y.I32()[0]), err
 }
 
-// checkBounds asks a set for what it does not have.
+// checkBounds checks that Read of a labelled set returns an error for an index out of range and for
+// a slice of another length.
 func checkBounds(t *testing.T, set data.Set) {
 	t.Helper()
 	x, _ := read(t, set, 0)
 	if _, err := readInto(set, -1, x); err == nil {
-		t.Error("example -1: expected an error")
+		t.Error("example -1: no error")
 	}
 	if _, err := readInto(set, set.Len(), x); err == nil {
-		t.Error("example past the end: expected an error")
+		t.Error("example past the end: no error")
 	}
 	if _, err := readInto(set, 0, x[1:]); err == nil {
-		t.Error("too little room: expected an error")
+		t.Error("a slice that is too short: no error")
 	}
 	if _, err := readInto(set, 0, append(x, 0)); err == nil {
-		t.Error("too much room: expected an error")
+		t.Error("a slice that is too long: no error")
 	}
 }
 
@@ -82,12 +83,12 @@ func TestFromSlices(t *testing.T) {
 		{"label without a name", []int{3}, 6, []int{0, 2}, []string{"a", "b"}},
 	} {
 		if _, err := data.FromSlices(c.shape, make([]float32, c.values), c.labels, c.classes); err == nil {
-			t.Errorf("%s: expected an error", c.name)
+			t.Errorf("%s: no error", c.name)
 		}
 	}
 }
 
-func TestFromDense(t *testing.T) {
+func TestFromTensor(t *testing.T) {
 	x := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float32{1, 2, 3, 4, 5, 6}))
 	if err := x.T(); err != nil { // now two examples of three values
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func TestFromDense(t *testing.T) {
 		"three":   tensor.New(tensor.WithShape(3, 2), tensor.Of(tensor.Float32)),
 	} {
 		if _, err := data.FromTensor(x, []int{7, 8}); err == nil {
-			t.Errorf("%s: expected an error", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
@@ -126,11 +127,11 @@ func TestSubset(t *testing.T) {
 	}
 	for _, indices := range [][]int{nil, {10}, {-1}} {
 		if _, err := data.Subset(labeled(t, numbered{n: 10}), indices); err == nil {
-			t.Errorf("indices %v of 10: expected an error", indices)
+			t.Errorf("indices %v of 10: no error", indices)
 		}
 	}
 	if _, err := data.Subset(nil, []int{0}); err == nil {
-		t.Error("subset of nil: expected an error")
+		t.Error("subset of nil: no error")
 	}
 }
 
@@ -149,19 +150,19 @@ func TestSample(t *testing.T) {
 	}
 	a := draw(30, 1)
 	if len(a) != 30 || !slices.Equal(a, draw(30, 1)) || slices.Equal(a, draw(30, 2)) {
-		t.Error("a sample must be a function of the seed")
+		t.Error("the sample is not a function of the seed")
 	}
 	slices.Sort(a)
 	if len(slices.Compact(a)) != 30 {
-		t.Error("a sample must not repeat an example")
+		t.Error("the sample repeats an example")
 	}
 	for _, n := range []int{0, -1, 101} {
 		if _, err := data.Sample(labeled(t, numbered{n: 100}), n, 1); err == nil {
-			t.Errorf("sample of %d from 100: expected an error", n)
+			t.Errorf("sample of %d from 100: no error", n)
 		}
 	}
 	if _, err := data.Sample(nil, 1, 1); err == nil {
-		t.Error("sample of nil: expected an error")
+		t.Error("sample of nil: no error")
 	}
 }
 
@@ -171,7 +172,7 @@ func TestSplit(t *testing.T) {
 	}
 	for _, known := range data.KnownSets() {
 		if _, err := known.Open(t.TempDir(), data.Split(7)); err == nil {
-			t.Errorf("%s: Split(7): expected an error", known.Name)
+			t.Errorf("%s: Split(7): no error", known.Name)
 		}
 	}
 }

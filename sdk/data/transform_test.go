@@ -26,14 +26,13 @@ func apply(t *testing.T, tr data.Transform, in []int, src []float32, r *data.Ran
 	}
 	dst := make([]float32, out[0]*out[1]*out[2])
 	for i := range dst {
-		dst[i] = -1 // what Apply forgets to write shows
+		dst[i] = -1 // shows elements that Apply does not write
 	}
 	tr.Apply(dst, src, in, r)
 	return dst
 }
 
-// TestRandomCrop compares with windows cut by their definition, and asks that every position comes
-// up.
+// TestRandomCrop holds that each crop is a window of the padded image, and that all positions occur.
 func TestRandomCrop(t *testing.T) {
 	for _, c := range []struct {
 		crop    data.RandomCrop
@@ -77,11 +76,11 @@ func TestRandomCrop(t *testing.T) {
 				}
 			}
 			if !found {
-				t.Fatalf("%+v of %v: %v is no window of the padded image", c.crop, in, got)
+				t.Fatalf("%+v of %v: want a window of the padded image, got %v", c.crop, in, got)
 			}
 		}
 		if len(seen) != len(windows) {
-			t.Errorf("%+v of %v: %d of %d positions came up", c.crop, in, len(seen), len(windows))
+			t.Errorf("%+v of %v: %d of %d positions occur", c.crop, in, len(seen), len(windows))
 		}
 	}
 }
@@ -96,7 +95,7 @@ func TestRandomHorizontalFlip(t *testing.T) {
 		case slices.Equal(got, mirrored):
 			flips++
 		case !slices.Equal(got, src):
-			t.Fatalf("got %v, neither the image nor its mirror image", got)
+			t.Fatalf("got %v, want the image or its mirror image", got)
 		}
 	}
 	if flips < draws/2-250 || flips > draws/2+250 { // five standard deviations

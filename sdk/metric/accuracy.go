@@ -2,17 +2,19 @@ package metric
 
 import "github.com/compressaware/cram/sdk/array"
 
-// Accuracy is the share of examples whose greatest logit is that of their class, from 0 to 1; of
-// equal logits the first counts. An example with a NaN among its logits counts as wrong. It is
-// defined for logits f32[n C] and class indices i32[n].
+// Accuracy is the fraction of examples, from 0 to 1, whose greatest logit is that of their class. Of
+// equal logits the one of the lowest class counts. An example with a NaN among its logits is wrong.
+//
+// The main output contains logits, F32 [n C], the main target class indices from 0 to C−1, I32 [n].
 type Accuracy struct{}
 
+// String returns "accuracy".
 func (Accuracy) String() string { return "accuracy" }
 
 // HigherIsBetter returns true.
 func (Accuracy) HigherIsBetter() bool { return true }
 
-// Start begins an evaluation.
+// Start returns a Meter for one evaluation.
 func (Accuracy) Start() Meter { return &accuracy{} }
 
 type accuracy struct{ mean }
@@ -32,17 +34,21 @@ func (m *accuracy) Add(outputs, targets []array.Tensor) error {
 	return nil
 }
 
-// BinaryAccuracy is the share of elements whose logit has the sign of their target: above 0 for a
-// target of at least 0.5. A NaN counts as wrong. It is defined for logits and targets f32 of one
-// shape, as in multi-label classification.
+// BinaryAccuracy is the fraction of elements, from 0 to 1, whose logit is right: above 0 for a target
+// of at least 0.5, and at most 0 for any other target. NaN is wrong. It suits multi-label
+// classification.
+//
+// The main output contains logits, the main target numbers from 0 to 1; both are F32 and have the
+// same shape.
 type BinaryAccuracy struct{}
 
+// String returns "binary_accuracy".
 func (BinaryAccuracy) String() string { return "binary_accuracy" }
 
 // HigherIsBetter returns true.
 func (BinaryAccuracy) HigherIsBetter() bool { return true }
 
-// Start begins an evaluation.
+// Start returns a Meter for one evaluation.
 func (BinaryAccuracy) Start() Meter { return &binaryAccuracy{} }
 
 type binaryAccuracy struct{ mean }

@@ -2,16 +2,21 @@ package metric
 
 import "github.com/compressaware/cram/sdk/array"
 
-// CrossEntropy is the mean over examples of ln Σ_c e^logits[n,c] − logits[n,class[n]], in nats. It
-// is defined for logits f32[n C] and class indices i32[n].
+// CrossEntropy is the mean over the examples n of
+//
+//	ln Σ_c e^output[n,c] − output[n,target[n]]
+//
+// in nats. The main output contains logits, F32 [n C], the main target class indices from 0 to C−1,
+// I32 [n].
 type CrossEntropy struct{}
 
+// String returns "cross_entropy".
 func (CrossEntropy) String() string { return "cross_entropy" }
 
 // HigherIsBetter returns false.
 func (CrossEntropy) HigherIsBetter() bool { return false }
 
-// Start begins an evaluation.
+// Start returns a Meter for one evaluation.
 func (CrossEntropy) Start() Meter { return &crossEntropy{} }
 
 type crossEntropy struct{ mean }
@@ -28,16 +33,17 @@ func (m *crossEntropy) Add(outputs, targets []array.Tensor) error {
 	return nil
 }
 
-// MSE is the mean of (output − target)² over all elements. It is defined for outputs and targets
-// f32 of one shape.
+// MSE is the mean of (output − target)² over all elements. The main output and the main target are
+// F32 and have the same shape.
 type MSE struct{}
 
+// String returns "mse".
 func (MSE) String() string { return "mse" }
 
 // HigherIsBetter returns false.
 func (MSE) HigherIsBetter() bool { return false }
 
-// Start begins an evaluation.
+// Start returns a Meter for one evaluation.
 func (MSE) Start() Meter { return &mse{} }
 
 type mse struct{ mean }

@@ -1,8 +1,8 @@
-// Package metric measures networks: [Accuracy], [CrossEntropy], [MSE], [BinaryAccuracy], or any
-// type with the methods of [Metric].
+// Package metric has the metrics by which the quality of a network is measured: [Accuracy],
+// [CrossEntropy], [MSE] and [BinaryAccuracy]. Any type with the methods of [Metric] is one.
 //
-// A metric runs on the host. For each evaluation it starts a [Meter], which is given the outputs
-// and targets of one batch after another and then asked for its value.
+// Metrics are computed on the host. An evaluation starts a [Meter], adds the outputs and targets of
+// one batch after another, and reads its value at the end.
 package metric
 
 import (
@@ -13,11 +13,12 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// A Metric measures how well a network does on a data set. String returns its name, the key of its
-// value in a score. A Metric is safe for concurrent use.
+// A Metric is a function of outputs and targets that measures quality. Its methods are safe for
+// concurrent use.
 type Metric interface {
+	// String returns the name of the metric, the key of its value in a score.
 	fmt.Stringer
-	// HigherIsBetter reports whether a greater value is a better one.
+	// HigherIsBetter reports whether a greater value is better.
 	HigherIsBetter() bool
 	// Start returns a Meter for one evaluation.
 	Start() Meter
@@ -25,11 +26,11 @@ type Metric interface {
 
 // A Meter accumulates a metric over the batches of one evaluation.
 type Meter interface {
-	// Add takes one batch: the outputs of the network and the targets of the examples, each [n ...]
-	// with the main one first. The tensors are valid during the call only. It is an error if they
-	// do not have the types and shapes that the metric is defined for.
+	// Add adds a batch of n examples: the outputs of the network and the targets, each [n …], the
+	// main one first. The tensors are valid only during the call. It is an error if their types or
+	// shapes are not those for which the metric is defined.
 	Add(outputs, targets []array.Tensor) error
-	// Value returns the metric over all batches so far; NaN if there was none.
+	// Value returns the metric over all batches so far. It is NaN if there is none.
 	Value() float64
 }
 
@@ -43,7 +44,7 @@ func (m *mean) add(v float64, n int) { m.sum, m.n = m.sum+v, m.n+n }
 
 func (m *mean) Value() float64 { return m.sum / float64(m.n) }
 
-// classes returns the logits [n C] and the class indices [n] of a batch.
+// classes returns the logits [n width] and the class indices [n] of a batch.
 func classes(metric string, outputs, targets []array.Tensor) (logits []float32, width int, labels []int32, err error) {
 	if len(outputs) == 0 || len(targets) == 0 {
 		return nil, 0, nil, fmt.Errorf("metric: %s: want an output and a target, got %d and %d", metric, len(outputs), len(targets))
@@ -62,7 +63,7 @@ func classes(metric string, outputs, targets []array.Tensor) (logits []float32, 
 	return o.F32(), width, t.I32(), nil
 }
 
-// pairs returns an output and a target of one shape.
+// pairs returns the elements of the main output and the main target, which have the same shape.
 func pairs(metric string, outputs, targets []array.Tensor) (output, target []float32, err error) {
 	if len(outputs) == 0 || len(targets) == 0 {
 		return nil, nil, fmt.Errorf("metric: %s: want an output and a target, got %d and %d", metric, len(outputs), len(targets))
@@ -75,8 +76,8 @@ func pairs(metric string, outputs, targets []array.Tensor) (output, target []flo
 	return o.F32(), t.F32(), nil
 }
 
-// argMax returns the index of the greatest value, the first of equal ones; -1 if row is empty or
-// holds a NaN.
+// argMax returns the index of the greatest value, and of equal values the lowest one. It is -1 if
+// row is empty or contains NaN.
 func argMax(row []float32) int {
 	best := -1
 	for i, v := range row {

@@ -1,7 +1,6 @@
 package metric_test
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -28,8 +27,8 @@ func i32(t *testing.T, values ...int32) array.Tensor {
 	return x
 }
 
-// TestMetrics gives each metric two batches of different sizes: the mean is over examples, not over
-// batches.
+// TestMetrics holds that each metric is a mean over examples or elements, and not over batches: the
+// two batches have different sizes.
 func TestMetrics(t *testing.T) {
 	nan := float32(math.NaN())
 	logits := [2]array.Tensor{f32(t, []float32{1, 2, 4, -1, 0, 3}, 2, 3), f32(t, []float32{5, 5, 5}, 1, 3)}
@@ -56,7 +55,7 @@ func TestMetrics(t *testing.T) {
 	} {
 		m := c.metric.Start()
 		if v := m.Value(); !math.IsNaN(v) {
-			t.Errorf("%v of nothing is %g, want NaN", c.metric, v)
+			t.Errorf("%v without a batch is %g, want NaN", c.metric, v)
 		}
 		for i := range 2 {
 			if err := m.Add([]array.Tensor{c.outputs[i]}, []array.Tensor{c.target[i]}); err != nil {
@@ -69,7 +68,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestNaN holds that a NaN among the outputs reaches a loss.
+// TestNaN holds that CrossEntropy and MSE are NaN if an output is.
 func TestNaN(t *testing.T) {
 	bad := f32(t, []float32{float32(math.NaN()), 1}, 1, 2)
 	x, m := metric.CrossEntropy{}.Start(), metric.MSE{}.Start()
@@ -81,7 +80,8 @@ func TestNaN(t *testing.T) {
 	}
 }
 
-func TestRefused(t *testing.T) {
+// TestAddRefuses holds that Add returns an error for tensors that the metric is not defined for.
+func TestAddRefuses(t *testing.T) {
 	logits, labels := f32(t, []float32{1, 2}, 1, 2), i32(t, 0)
 	for _, c := range []struct {
 		metric          metric.Metric
@@ -100,17 +100,4 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v: error %v, want one with %q", c.metric, err, c.want)
 		}
 	}
-}
-
-func ExampleAccuracy() {
-	logits, _ := array.From([]float32{2, 1, 0, 3}, 2, 2)
-	labels, _ := array.From([]int32{0, 0})
-	m := metric.Accuracy{}.Start()
-	if err := m.Add([]array.Tensor{logits}, []array.Tensor{labels}); err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(metric.Accuracy{}, m.Value())
-	// Output:
-	// accuracy 0.5
 }
