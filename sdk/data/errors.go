@@ -5,8 +5,8 @@ import (
 	"io/fs"
 )
 
-// A FileError describes a file of a data set that cannot be read. The functions that open published
-// sets and directories, [Image] and [Fetch] return it, as does Read of such a set.
+// A FileError describes a file of a data set that cannot be read. [CIFAR10], [MNIST],
+// [FashionMNIST], [Folder] and [Image] return it, as does Read of a set from Folder.
 type FileError struct {
 	// File is the path of the file.
 	File string
