@@ -17,33 +17,39 @@ import (
 	"github.com/compressaware/cram/sdk/metric"
 )
 
-// CheckpointOptions state where a training is saved, so that it can resume, and which checkpoints
-// are kept. If Path exists, Fit resumes from it; it refuses a checkpoint of another recipe, and one
-// of another backend or instruction set.
+// CheckpointOptions state where a training is saved and which checkpoints are kept. If Path exists,
+// Fit resumes from it. A checkpoint of another recipe, and one of another backend or instruction
+// set, is an error.
 type CheckpointOptions struct {
-	// Path is the file of the newest checkpoint. "": the training is not saved.
+	// Path is the file of the newest checkpoint. Its directory exists. "": the training is not
+	// saved.
 	Path string
 
-	// Every is the number of steps between checkpoints. 0: one after each epoch.
+	// Every is the number of steps between checkpoints, in addition to one after each epoch. 0:
+	// only those after epochs.
 	Every int
 
-	// KeepLast is the number of checkpoints that are kept in addition, each at "Path.stepN" after N
-	// steps. 0: none but that at Path.
+	// KeepLast is the number of checkpoints that are kept in addition to that at Path. The
+	// checkpoint after N steps is at Path + ".stepN". 0: none.
 	KeepLast int
 
-	// Best is the metric by which the best epoch is kept at [CheckpointOptions.BestPath], the first
-	// of equal ones. It must be among Trainer.Metrics. Nil: the best epoch is not kept.
+	// Best is the metric that selects the best epoch, the first of equal ones, whose checkpoint is
+	// kept at [CheckpointOptions.BestPath]. It is one of Trainer.Metrics. Nil: the best epoch is
+	// not kept.
 	Best metric.Metric
 
-	// AllowOtherBackend resumes from a checkpoint of another backend or instruction set, whose sums
-	// round differently: the network is then no longer bit-equal to that of an uninterrupted
-	// training. Info.Versions["backend"] lists what it was trained on. False: that is an error.
+	// AllowOtherBackend permits a resume on another backend or instruction set than that of the
+	// checkpoint. Their sums round differently, so the network is not bit-equal to that of an
+	// uninterrupted training. Info.Versions["backend"] lists all of them. False: such a resume is
+	// the error [ErrOtherBackend].
 	AllowOtherBackend bool
 }
 
-// BestPath returns the file of the best checkpoint.
+// BestPath returns the file of the checkpoint of the best epoch.
 func (c CheckpointOptions) BestPath() string { return c.Path + ".best" }
 
+// check returns an error unless the options suit a training with these metrics and, if validated is
+// true, a validation set.
 func (c CheckpointOptions) check(validated bool, metrics []metric.Metric) error {
 	same := func(m metric.Metric) bool { return m.String() == c.Best.String() }
 	switch {
@@ -82,8 +88,8 @@ func (c CheckpointOptions) better(s, best *Score) bool {
 // stepPath returns the file of the checkpoint after a number of steps.
 func (c CheckpointOptions) stepPath(step int) string { return fmt.Sprintf("%s.step%d", c.Path, step) }
 
-// keepLast writes the checkpoint of this step and removes those that are too old. A training that
-// has resumed from an earlier checkpoint does not touch later ones until it reaches them again.
+// keepLast writes the checkpoint of this step and removes those that are too old. It removes no
+// checkpoint of a later step, which a training that has resumed from an earlier one has not reached.
 func (c CheckpointOptions) keepLast(file *checkpoint.File, step int) error {
 	if c.KeepLast == 0 {
 		return nil
@@ -139,7 +145,8 @@ func (f *training) due() bool {
 	return every > 0 && f.step%every == 0 && f.batch > 0 && f.batch < f.loader.Batches()
 }
 
-// interrupted saves a training that ends early, unless nothing is new or the weights are unusable.
+// interrupted saves a training that ends early by the error why, unless it has made no step since
+// the last checkpoint or its weights are of no use.
 func (f *training) interrupted(ctx context.Context, why error) error {
 	if f.Checkpoint.Path == "" || f.position == f.saved || errors.Is(why, ErrDiverged) || errors.Is(why, backends.ErrLost) {
 		return nil
@@ -155,8 +162,9 @@ func (f *training) interrupted(ctx context.Context, why error) error {
 	return f.save(file)
 }
 
-// checkpoint writes the checkpoints that are due; score (nil: none) decides which is best. The file
-// that a resume reads is written last, so that it never refers to one that is missing.
+// checkpoint writes the checkpoints that are due. Score selects the best one; it is nil except
+// after a validation. The file that a resume reads is written last, so the other files are complete
+// when it exists.
 func (f *training) checkpoint(ctx context.Context, score *Score) error {
 	if f.Checkpoint.Path == "" {
 		return nil

@@ -12,12 +12,12 @@ import (
 	"github.com/compressaware/cram/sdk/internal/step"
 )
 
-// Compress prunes a trained network one-shot by each of cs and re-estimates the batch-norm
-// statistics of each result. The network returned has one level for each compressor, under its text
-// name; net is not changed. A network of several levels is compressed from its dense one.
+// Compress prunes the dense level of a network by each of cs and estimates the batch-norm
+// statistics of each result again, on the examples of c. No weight is trained. The result has one
+// level for each compressor, with its text name. Compress does not change net.
 //
-// It is an error if net has no dense weights, if a name repeats, or if the result of a compressor
-// is unsound (a [*compress.ResultError]).
+// It is an error if net has no level "dense" (a [*checkpoint.LevelError]), if two compressors have
+// the same name, or if a result breaks the contract of compressors (a [*compress.ResultError]).
 func Compress(ctx context.Context, net *Network, c Calibration, cs ...compress.Compressor) (*Network, error) {
 	n, err := compressed(ctx, net, c, cs)
 	if err != nil {
@@ -68,7 +68,7 @@ func compressed(ctx context.Context, net *Network, c Calibration, cs []compress.
 	return out, nil
 }
 
-// newLevel compresses the dense tensors by c and tunes the statistics of the result.
+// newLevel compresses the dense tensors by c and estimates the statistics of the result.
 func (p programs) newLevel(ctx context.Context, c compress.Compressor, dense map[string]array.Tensor, on Calibration) (level, error) {
 	tensors, report, err := p.compress(ctx, c, dense)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p programs) newLevel(ctx context.Context, c compress.Compressor, dense map
 	return encode(c, tensors, report)
 }
 
-// compress returns tensors with the parameters as the compressor leaves them.
+// compress returns tensors with the parameters compressed by c.
 func (p programs) compress(ctx context.Context, c compress.Compressor, tensors map[string]array.Tensor) (map[string]array.Tensor, compress.Report, error) {
 	metas := step.Metas(p.infer.Slots)
 	weights := make([]compress.Weight, len(metas))
@@ -106,8 +106,8 @@ func (p programs) compress(ctx context.Context, c compress.Compressor, tensors m
 	return out, report, nil
 }
 
-// encode encodes the tensors of a level without their zeros, by the encoding of the pattern where
-// it has one.
+// encode returns the level of tensors that c has compressed. Each tensor has the smallest encoding,
+// and a weight with an N:M pattern the encoding of that pattern.
 func encode(c compress.Compressor, tensors map[string]array.Tensor, r compress.Report) (level, error) {
 	l := level{name: c.String(), tensors: make(map[string]array.Value, len(tensors)), report: r, notes: map[string]string{}}
 	var err error

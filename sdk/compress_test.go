@@ -249,7 +249,7 @@ func TestCompressRefuses(t *testing.T) {
 		says []string
 	}{
 		"nothing":         {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
-		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "is nil"}},
+		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "want a compressor", "got nil"}},
 		"nil network":     {nil, sdk.Calibration{}, []compress.Compressor{half}, []string{"want a network, got nil"}},
 		"twice":           {net, sdk.Calibration{}, []compress.Compressor{half, half}, []string{"topk:0.5", "twice"}},
 		"no dense level":  {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
@@ -309,7 +309,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	wantError(t, err, "want at least one input")
 	info.Inputs[0].Mean = []float32{1}
 	_, err = sdk.FromWeights(model, info, weights())
-	wantError(t, err, "normalisation", "got 1 and 0")
+	wantError(t, err, "normalization", "got 1 and 0")
 
 	w := weights()
 	net, err := sdk.FromWeights(model, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(6)}}}, w)

@@ -5,13 +5,13 @@ import (
 	"github.com/compressaware/cram/backends/cpu"
 )
 
-// A device is a backend: the caller's, which is not closed, or one that was opened here.
+// A device is a backend, which close closes only if it is owned.
 type device struct {
 	backends.Backend
 	owned bool
 }
 
-// openDevice returns the caller's backend, or the CPU with all its cores when b is nil.
+// openDevice returns b, not owned, or a new CPU backend on all cores if b is nil.
 func openDevice(b backends.Backend) (device, error) {
 	if b != nil {
 		return device{Backend: b}, nil

@@ -16,7 +16,7 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// training is a training in progress: first what does not change, then its state.
+// training is a training in progress. The fields before position do not change after prepare.
 type training struct {
 	Trainer
 	loader     data.Loader
@@ -31,11 +31,11 @@ type training struct {
 	drawer     *step.Drawer
 
 	position
-	saved position // of the checkpoint
-	best  *Score   // of the checkpoint at BestPath; nil: there is none
+	saved position // of the newest checkpoint
+	best  *Score   // of the checkpoint at BestPath; nil if there is none
 }
 
-// position states how far a training is.
+// position is the number of steps that a training has made.
 type position struct {
 	epoch, batch, step int
 	lossSum            float64 // of this epoch, weighted by examples
@@ -90,7 +90,7 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*trai
 	return f, nil
 }
 
-// defaults replaces zero fields by what their comments state.
+// defaults checks the fields and replaces zero fields by the defaults in their comments.
 func (t *Trainer) defaults() error {
 	switch {
 	case t.Model == nil:
@@ -129,15 +129,15 @@ func (f *training) checkTargets() error {
 	if _, ok := f.Loss.(nn.CrossEntropy); ok {
 		want := graph.Type{DType: array.I32}
 		if len(targets) == 0 || !targets[0].Type.Equal(want) {
-			return fmt.Errorf("Trainer.Loss: %v wants a class index, %v, as the main target, the training set has %s; set another loss, for example nn.MSE{}",
-				f.Loss, want, describeFields(targets))
+			return fmt.Errorf("Trainer.Loss: want a class index %v as the main target of %v, got the targets %q; set another loss, for example nn.MSE{}",
+				want, f.Loss, describeFields(targets))
 		}
 	}
 	return nil
 }
 
-// checkValidation returns an error unless the validation set, if there is one, has examples of the
-// training set's kind, and completes the metrics.
+// checkValidation returns an error unless the validation set, if there is one, has the inputs of the
+// training set. It sets the default metrics.
 func (f *training) checkValidation(inputs []graph.Field) error {
 	if f.validation != nil {
 		got, err := data.Loader{Set: f.validation, Batch: 1}.Inputs()
@@ -172,7 +172,7 @@ func (t Trainer) checkNormalize(main graph.Field) error {
 	return nil
 }
 
-// open opens the session and gives every parameter and statistic its initial value.
+// open opens the session and sets every parameter and statistic to its initial value.
 func (f *training) open(ctx context.Context) error {
 	var err error
 	if f.session, err = f.device.NewSession(ctx); err != nil {
@@ -201,6 +201,7 @@ func (f *training) open(ctx context.Context) error {
 	return nil
 }
 
+// close closes the session and the backend that Fit has opened.
 func (f *training) close() error {
 	var err error
 	if f.session != nil {
@@ -271,7 +272,7 @@ func (f *training) trainStep(ctx context.Context, batch *data.Batch) (Step, erro
 	return s, nil
 }
 
-// progress returns what a schedule is given for a step of this epoch.
+// progress returns the argument of the schedule for a step of this epoch.
 func (f *training) progress(step int) optim.Progress {
 	return optim.Progress{Epoch: f.epoch, Epochs: f.Epochs, Step: step, Steps: f.Epochs * f.loader.Batches()}
 }
@@ -310,7 +311,7 @@ func (f *training) attrs(e Epoch) []any {
 	return attrs
 }
 
-// network reads the trained weights and statistics back.
+// network returns the weights and statistics of the session as a network.
 func (f *training) network(ctx context.Context) (*Network, error) {
 	tensors := map[string]array.Value{}
 	for _, d := range slices.Concat(f.recipe.Params, f.recipe.Stats) {

@@ -413,7 +413,7 @@ func TestInit(t *testing.T) {
 	tr.Init = net
 	tr.Model = models.CNN{Widths: []int{8, 16}, Classes: 10}
 	_, err := tr.Fit(t.Context(), train, nil)
-	wantError(t, err, "do not fit", "bn2.weight: want f32[16], got f32[8]", "conv2.weight: want f32[16 8 3 3], got f32[8 8 3 3]", "fc.weight: want f32[10 16], got f32[10 8]")
+	wantError(t, err, "want the weights of the model", "bn2.weight: want f32[16], got f32[8]", "conv2.weight: want f32[16 8 3 3], got f32[8 8 3 3]", "fc.weight: want f32[10 16], got f32[10 8]")
 	tr.Model = models.MLP{Hidden: []int{4}, Classes: 10}
 	_, err = tr.Fit(t.Context(), train, nil)
 	wantError(t, err, "fc1.weight is missing", "conv1.weight is unexpected")

@@ -11,30 +11,31 @@ import (
 	"github.com/compressaware/cram/backends"
 )
 
-// A Live holds the Predictor of a service that replaces its model while it runs: [Live.Swap] does
-// so without a gap. Each call uses one Predictor from beginning to end, the current one when it
-// began; a replaced Predictor is closed once its last call is done. The zero value has no Predictor
-// yet. A Live is safe for concurrent use.
+// A Live is the Predictor of a service that replaces its model while it runs. A call uses the
+// Predictor that is current when the call begins, until the call ends. [Live.Swap] replaces the
+// current Predictor and closes the old one after its last call. The zero value has no Predictor, and
+// calls return an error until the first Swap. A Live is safe for concurrent use.
 //
 //	var live sdk.Live
 //	err := live.Swap(first)
 //	…
-//	next, err := sdk.LoadSparse(ctx, "net.cram", sdk.PredictorOptions{}) // an error changes nothing
+//	next, err := sdk.LoadSparse(ctx, "net.cram", sdk.PredictorOptions{})
 //	err = live.Swap(next)
 type Live struct {
-	mu      sync.RWMutex // guards what follows
+	mu      sync.RWMutex // guards current and closed
 	current *served
 	closed  bool
 }
 
-// served is a Predictor with the calls that use it.
+// served is a Predictor and the calls that use it.
 type served struct {
 	*Predictor
-	calls sync.WaitGroup // Add only under Live.mu, and only while it is current
+	calls sync.WaitGroup // Add is called only with Live.mu locked and while the Predictor is current
 }
 
-// Use calls do with the current Predictor, which remains open until do returns. do must not call
-// Swap or Close, which would wait for it.
+// Use calls do with the current Predictor, which is not closed before do returns, and returns the
+// error of do. A call of Swap or Close inside do blocks forever, since both wait for do. After Close
+// the error wraps backends.ErrClosed.
 func (l *Live) Use(do func(*Predictor) error) error {
 	if do == nil {
 		return errors.New("sdk: Live.Use: want a function, got nil")
@@ -47,6 +48,7 @@ func (l *Live) Use(do func(*Predictor) error) error {
 	return do(s.Predictor)
 }
 
+// enter adds a call to the current Predictor.
 func (l *Live) enter() (*served, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -69,9 +71,9 @@ func (l *Live) Predict(ctx context.Context, x *tensor.Dense) (y *tensor.Dense, e
 	return y, err
 }
 
-// Swap makes p the current Predictor at once, then waits for the calls of the one before and closes
-// it. The Live closes p from then on. After an error that does not wrap [ErrRetired], p was not
-// taken and the current Predictor is the same as before.
+// Swap makes p the current Predictor, waits for the calls of the previous one and closes it. From
+// then on Swap and Close close p. If Swap returns an error that does not wrap [ErrRetired], the
+// current Predictor is unchanged and the caller closes p.
 func (l *Live) Swap(p *Predictor) error {
 	if p == nil || p.exec == nil {
 		return errors.New("sdk: Live.Swap: want a Predictor, got none")
@@ -83,10 +85,11 @@ func (l *Live) Swap(p *Predictor) error {
 	return old.retire()
 }
 
-// ErrRetired is returned (wrapped) by Swap and Close when closing the replaced Predictor failed.
-// After Swap the new one is current all the same.
+// ErrRetired is returned (wrapped) by [Live.Swap] and [Live.Close] when the Close of the previous
+// Predictor fails. After Swap the new Predictor is current.
 var ErrRetired = errors.New("closing the Predictor that was replaced")
 
+// replace makes p the current Predictor and returns the previous one.
 func (l *Live) replace(p *Predictor) (old *served, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,13 +97,13 @@ func (l *Live) replace(p *Predictor) (old *served, err error) {
 	case l.closed:
 		return nil, fmt.Errorf("sdk: Live.Swap: %w", backends.ErrClosed)
 	case l.current != nil && l.current.Predictor == p:
-		return nil, errors.New("sdk: Live.Swap: want another Predictor than the current one")
+		return nil, errors.New("sdk: Live.Swap: want another Predictor than the current one, got the same")
 	}
 	old, l.current = l.current, &served{Predictor: p}
 	return old, nil
 }
 
-// retire waits for the calls and closes the Predictor, which is no longer current.
+// retire waits for the calls and closes the Predictor, which is not current.
 func (s *served) retire() error {
 	if s == nil {
 		return nil
@@ -112,8 +115,8 @@ func (s *served) retire() error {
 	return nil
 }
 
-// Close waits for the calls in flight and closes the current Predictor. Calls after it return
-// backends.ErrClosed.
+// Close waits for the calls that have begun and closes the current Predictor. Later calls return
+// backends.ErrClosed (wrapped).
 func (l *Live) Close() error {
 	l.mu.Lock()
 	old := l.current

@@ -8,13 +8,13 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// Model returns the network as a model that can be trained again, on its own or as a part of
-// another one. Its parameters and statistics have the names that they have in the file and begin
-// with the values of the level "dense", or of the only level there is. Normalisation of the input
-// is part of it: leave Trainer.Normalize empty.
+// Model returns the network as a model that can be trained again, alone or as a part of another
+// model. Its parameters and statistics have the names of the file. Their initial values are those of
+// the only level, or of the level "dense" if there are several. Normalization of the input is part
+// of the model, so Trainer.Normalize remains empty.
 //
-// A file of version 1 holds no forward pass for training. It is derived from the program of inference,
-// with a momentum of 0.1 for the running statistics and without dropout.
+// A file of version 1 has no program for training. The program is then derived from that of
+// inference, with a momentum of 0.1 for the running statistics and without dropout.
 func (n *Network) Model() (nn.Model, error) {
 	l, err := n.main()
 	if err != nil {
@@ -43,7 +43,7 @@ type programModel struct {
 	values   map[string]array.Tensor // of its parameters and statistics at first
 }
 
-// networkOf returns the network that a model is; nil for any other model.
+// networkOf returns the network of a model that [Network.Model] has made; nil for any other model.
 func networkOf(m nn.Model) *Network {
 	if n, ok := m.(normalized); ok {
 		m = n.Model
@@ -81,8 +81,8 @@ func (m *programModel) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return outputs[0]
 }
 
-// declare asks the pass for a slot of the network. The Init of a statistic is what its reset
-// program gives it.
+// declare declares a slot of the network in the pass. The Init of a statistic is its value after the
+// program reset.
 func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	dims, _ := s.Shape.Dims()
 	var n graph.Node
@@ -95,7 +95,7 @@ func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	return n
 }
 
-// resetValue returns the constant that the program reset gives a statistic; 0 if there is none.
+// resetValue returns the constant to which the program reset sets a statistic; 0 if there is none.
 func (m *programModel) resetValue(slot string) float64 {
 	r := m.programs.reset
 	if r == nil {

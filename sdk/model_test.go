@@ -113,14 +113,14 @@ func TestModelAsAPart(t *testing.T) {
 // TestModelOfVersion1 opens a file that an earlier release wrote, trains its network further and
 // serves it.
 func TestModelOfVersion1(t *testing.T) {
-	content, err := os.ReadFile("testdata/shapes.cram")
+	content, err := os.ReadFile("testdata/version1.cram")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f := fileOf(t, content); f.Programs["tune"] == nil || f.Programs["train"] != nil {
-		t.Fatal("testdata/shapes.cram is not a file of version 1")
+		t.Fatal("testdata/version1.cram is not a file of version 1")
 	}
-	net, err := sdk.Open("testdata/shapes.cram")
+	net, err := sdk.Open("testdata/version1.cram")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk/array"
@@ -14,50 +15,55 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// A Network is a trained model without its code: programs, and at least one level. Each level holds
-// the weights as one compressor leaves them, with batch-norm statistics of its own.
+// A Network is a trained model without its code: programs and at least one level. A level consists
+// of the weights that one compressor has computed and their batch-norm statistics.
 //
-// Fit returns a Network with the single level "dense", [Compress] one with a level for each
-// compressor, and [Open] what a file holds. A Network does not change and is safe for concurrent
-// use.
+// [Trainer.Fit] returns a Network with the level "dense", [Compress] one with a level for each
+// compressor, [Open] that of a file, [FromWeights] one of weights from elsewhere. A Network does not
+// change and is safe for concurrent use.
 type Network struct {
 	info     Info
 	programs programs
 	levels   []level
 }
 
-// Dense is the name of the level that no compressor has changed.
+// Dense is the name of the level with the weights that the training produced.
 const Dense = "dense"
 
-// Info describes a network and is stored in its file.
+// Info is the description of a network in its file: inputs and outputs, model, data, recipe.
 type Info = checkpoint.Info
 
-// Port describes one named tensor that a network takes or returns, a part of [Info].
+// Port is the description of one input or output of a network: name, dtype, shape, normalization,
+// class names.
 type Port = checkpoint.Port
 
 var errNoNetwork = errors.New("want a network, got an empty one; make it with Open, Trainer.Fit, Compress or FromWeights")
 
-// A level holds a value for every parameter and statistic of the programs.
+// A level has a value for every parameter and statistic of the programs.
 type level struct {
 	name    string
 	tensors map[string]array.Value
 	report  compress.Report   // empty for dense and for a level of a file
-	notes   map[string]string // the weights that the compressor left dense, and why
+	notes   map[string]string // the reason for each weight that the compressor left dense
 
-	programs    map[string]*graph.Program     // replace those of the network
+	programs    map[string]*graph.Program     // by name, in place of those of the network
 	activations map[string]array.Quantization // by name
 }
 
-// newNetwork makes a network of the single level dense.
+// newNetwork makes a network with the level dense.
 func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network {
 	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
 }
 
-// FromWeights makes a network of a model and weights that were trained elsewhere: every parameter
-// and running statistic of the model by its name, float32, in the model's shapes, and nothing else.
+// FromWeights makes a network of a model and of weights that were trained elsewhere. Weights has the
+// parameters and running statistics of the model by name, F32 and in the shapes of the model, and no
+// other tensor. FromWeights copies them.
 //
-// info.Inputs needs the shape [N, one example] of every input. A name left empty is "x", a type
-// float32; the model fills in what else its ports leave empty.
+// Each port of info.Inputs has the shape of its input, [N, dimensions of one example]. An empty name
+// stands for "x", an empty dtype for F32. Outputs and other empty fields of ports are those of the
+// model.
+//
+// The error lists every tensor that is missing, is not part of the model, or has another shape.
 func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {
 	n, err := fromWeights(model, info, weights)
 	if err != nil {
@@ -106,10 +112,10 @@ func fromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*N
 	return newNetwork(p.describe(info), p, values), nil
 }
 
-// Info returns the description of the network. The result must not be changed.
+// Info returns the description of the network. The caller must not change the result.
 func (n *Network) Info() Info { return n.info }
 
-// Levels returns the names of the levels.
+// Levels returns the names of the levels, in the order of the compressors or of the file.
 func (n *Network) Levels() []string {
 	names := make([]string, len(n.levels))
 	for i, l := range n.levels {
@@ -118,8 +124,9 @@ func (n *Network) Levels() []string {
 	return names
 }
 
-// Report returns what the level's compressor did to each weight. It is empty for the dense level
-// and for a network that was opened from a file.
+// Report returns the effect of the compressor of a level on each weight. It is empty for the level
+// of a training and for a network from a file. An unknown level is a [*checkpoint.LevelError]; ""
+// stands for the only level.
 func (n *Network) Report(levelName string) (compress.Report, error) {
 	l, err := n.level(levelName)
 	if err != nil {
@@ -128,7 +135,7 @@ func (n *Network) Report(levelName string) (compress.Report, error) {
 	return l.report, nil
 }
 
-// level returns the level of a name; "" is the only one there is.
+// level returns the level of a name. "" stands for the only level.
 func (n *Network) level(name string) (level, error) {
 	if n.programs.infer == nil {
 		return level{}, errNoNetwork
@@ -144,7 +151,7 @@ func (n *Network) level(name string) (level, error) {
 	return level{}, &checkpoint.LevelError{Want: name, Have: n.Levels()}
 }
 
-// main returns the dense level, or the only one there is.
+// main returns the only level, or the level dense if there are several.
 func (n *Network) main() (level, error) {
 	if len(n.levels) == 1 {
 		return n.level("")
@@ -152,7 +159,7 @@ func (n *Network) main() (level, error) {
 	return n.level(Dense)
 }
 
-// decode returns the level's tensors as plain ones.
+// decode returns the tensors of the level, decoded.
 func (l level) decode() (map[string]array.Tensor, error) {
 	out := make(map[string]array.Tensor, len(l.tensors))
 	for name, v := range l.tensors {
@@ -165,7 +172,8 @@ func (l level) decode() (map[string]array.Tensor, error) {
 	return out, nil
 }
 
-// initial returns the dense tensors for the given declarations, as initial values of a training.
+// initial returns the tensors of the level dense as initial values of declarations. It is an error
+// if they do not match.
 func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	dense, err := n.level(Dense)
 	if err != nil {
@@ -177,10 +185,10 @@ func (n *Network) initial(decls []nn.Decl) (map[string]array.Tensor, error) {
 	return dense.decode()
 }
 
-// matches returns an error unless tensors holds exactly what is declared. It lists every name that
-// is missing, unexpected or of another shape.
+// matches returns an error unless the names, dtypes and shapes of tensors are those of the
+// declarations. The error lists every difference.
 func matches(decls []nn.Decl, tensors map[string]array.Value) error {
-	var wrong []error
+	var wrong []string
 	known := map[string]bool{}
 	for _, d := range decls {
 		known[d.Name] = true
@@ -188,18 +196,18 @@ func matches(decls []nn.Decl, tensors map[string]array.Value) error {
 		t, ok := tensors[d.Name]
 		switch {
 		case !ok:
-			wrong = append(wrong, fmt.Errorf("%s is missing", d.Name))
+			wrong = append(wrong, d.Name+" is missing")
 		case t.DType != d.DType || !slices.Equal(t.Dims, dims):
-			wrong = append(wrong, fmt.Errorf("%s: want %v%v, got %v%v", d.Name, d.DType, dims, t.DType, t.Dims))
+			wrong = append(wrong, fmt.Sprintf("%s: want %v%v, got %v%v", d.Name, d.DType, dims, t.DType, t.Dims))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
 		if !known[name] {
-			wrong = append(wrong, fmt.Errorf("%s is unexpected", name))
+			wrong = append(wrong, name+" is unexpected")
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("weights do not fit the model: %w", errors.Join(wrong...))
+		return fmt.Errorf("want the weights of the model: %s", strings.Join(wrong, "; "))
 	}
 	return nil
 }

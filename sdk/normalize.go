@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// normalized computes (x − mean)/std in front of a model, so that its programs take raw values in
-// [0, 1] and preprocessing cannot be forgotten at serving time.
+// normalized is a model with (x − mean)/std in front of it, for each channel of x [N C …]. The
+// programs of the network then take raw values, so a service cannot forget the normalization.
 type normalized struct {
 	nn.Model
 	mean, std []float32
@@ -19,7 +19,7 @@ func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
 		return m.Model.Forward(p, x)
 	}
 	if s := p.Shape(x); len(s) < 2 || s[1].C != len(m.mean) || len(m.mean) != len(m.std) {
-		p.Fail("normalisation: want a mean and a standard deviation for each channel of the input %v, got %d and %d", s, len(m.mean), len(m.std))
+		p.Fail("normalization: want a mean and a standard deviation for each channel of the input %v, got %d and %d", s, len(m.mean), len(m.std))
 		return x
 	}
 	channels := func(values []float32) graph.Node {

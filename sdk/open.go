@@ -13,8 +13,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// Save writes the network to one file that holds all its levels. It replaces what was at path only
-// once the new file is complete and on disk.
+// Save writes the network with all its levels to a file. An earlier file at path is replaced after
+// the new one is complete and on disk.
 func (n *Network) Save(path string) error {
 	if n.programs.infer == nil {
 		return fmt.Errorf("sdk: Save: %w", errNoNetwork)
@@ -44,9 +44,9 @@ func (n *Network) file() *checkpoint.File {
 	return f
 }
 
-// Open reads a network with all its levels, to compress it further, to train it again or to make
-// Predictors of it. A service that needs one level calls [LoadSparse], which reads no more than
-// that.
+// Open reads a network with all its levels from a file, to compress it further, to train it again or
+// to make Predictors of it. [LoadSparse] reads one level only. A damaged file is a
+// [*checkpoint.FormatError].
 func Open(path string) (*Network, error) {
 	r, err := checkpoint.Open(path)
 	if err != nil {
@@ -60,7 +60,7 @@ func Open(path string) (*Network, error) {
 	return n, nil
 }
 
-// OpenFS is [Open] from a file of fsys, for example an embed.FS.
+// OpenFS is [Open] for a file of fsys, for example an embed.FS.
 func OpenFS(fsys fs.FS, name string) (*Network, error) {
 	r, f, err := openFS(fsys, name)
 	if err != nil {
@@ -74,14 +74,16 @@ func OpenFS(fsys fs.FS, name string) (*Network, error) {
 	return n, nil
 }
 
-// LoadSparse makes a Predictor of one level of a file: no model code, no plugin, no cgo. It reads
-// that level and the inference program, nothing else, and the weights stay encoded until the
-// backend packs them.
+// LoadSparse makes a Predictor of one level of a file. It reads the header, that level and the
+// inference program, and passes the weights to the backend in the encoding of the file. It needs no
+// code of the model.
 //
-// The file may come from anybody: it is refused unless everything that is read of it is right, and
-// its weights may not take more than 256 MiB and 1,024 times what it stores when they are decoded.
-// [PredictorOptions].MemoryLimit bounds what its program may take. A level that the file does not
-// have is a [*checkpoint.LevelError], a damaged file a [*checkpoint.FormatError].
+// The file may be of unknown origin: LoadSparse checks all parts that it reads. The decoded weights
+// may take at most 256 MiB plus 1,024 times the bytes that are stored.
+// [PredictorOptions].MemoryLimit bounds the memory of the program.
+//
+// A level that the file does not have is a [*checkpoint.LevelError], a damaged file is a
+// [*checkpoint.FormatError].
 func LoadSparse(ctx context.Context, path string, o PredictorOptions) (*Predictor, error) {
 	r, err := checkpoint.Open(path)
 	if err != nil {
@@ -95,8 +97,8 @@ func LoadSparse(ctx context.Context, path string, o PredictorOptions) (*Predicto
 	return p, nil
 }
 
-// LoadSparseFS is [LoadSparse] from a file of fsys, for example an embed.FS. A file that has no
-// ReadAt method, as in a zip archive, is read as a whole.
+// LoadSparseFS is [LoadSparse] for a file of fsys, for example an embed.FS. A file without the method
+// ReadAt, for example in a zip archive, is read as a whole.
 func LoadSparseFS(ctx context.Context, fsys fs.FS, name string, o PredictorOptions) (*Predictor, error) {
 	r, f, err := openFS(fsys, name)
 	if err != nil {
@@ -110,7 +112,7 @@ func LoadSparseFS(ctx context.Context, fsys fs.FS, name string, o PredictorOptio
 	return p, nil
 }
 
-// readPredictor makes a Predictor of the level that the options name.
+// readPredictor makes a Predictor of the level in the options.
 func readPredictor(ctx context.Context, r *checkpoint.Reader, o PredictorOptions) (*Predictor, error) {
 	n, err := readNetwork(r, []string{programInfer}, []string{o.Level})
 	if err != nil {
@@ -119,8 +121,8 @@ func readPredictor(ctx context.Context, r *checkpoint.Reader, o PredictorOptions
 	return n.predictor(ctx, o)
 }
 
-// readNetwork returns the network with the given programs and levels of a file, after checking that
-// they fit together.
+// readNetwork returns the network with the given programs and levels of a file. It is an error if
+// they do not match.
 func readNetwork(r *checkpoint.Reader, programs, levels []string) (*Network, error) {
 	n := &Network{info: r.Info()}
 	var err error
@@ -179,8 +181,7 @@ func readNetwork(r *checkpoint.Reader, programs, levels []string) (*Network, err
 	return n, nil
 }
 
-// openFS opens a checkpoint in a file system and returns its file to be closed. A file without
-// ReadAt is read as a whole.
+// openFS opens a checkpoint in a file system. The caller closes the file.
 func openFS(fsys fs.FS, name string) (*checkpoint.Reader, fs.File, error) {
 	if fsys == nil {
 		return nil, nil, errors.New("want a file system, got nil")
@@ -196,6 +197,7 @@ func openFS(fsys fs.FS, name string) (*checkpoint.Reader, fs.File, error) {
 	return r, f, nil
 }
 
+// newReader returns a reader of f. It reads a file without ReadAt as a whole.
 func newReader(f fs.File) (*checkpoint.Reader, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -17,37 +17,38 @@ import (
 	"github.com/compressaware/cram/sdk/metric"
 )
 
-// A Predictor runs a network at one level. It is safe for concurrent use, and its results do not
-// depend on other calls. Close it when done.
+// A Predictor is one level of a network, compiled by a backend. It is safe for concurrent use, and
+// the result of a call does not depend on other calls. The caller closes it.
 type Predictor struct {
 	info           Info
 	level          string
-	programs       programs // of inference alone, if a file was read for it
+	programs       programs // only infer, if LoadSparse has read the file
 	device         device
 	session        backends.Session
 	exec           backends.Executable
 	allowNonFinite bool
 }
 
-// PredictorOptions change how a Predictor is made. The zero value is right for most uses.
+// PredictorOptions are the options of a Predictor. The zero value suits a network with one level.
 type PredictorOptions struct {
-	// Level is the name of the level, for example "topk:0.9". It may be empty if there is only one.
+	// Level is the name of the level, for example "topk:0.9". "": the only level.
 	Level string
-	// Backend runs the network and remains the caller's to close. Nil: a CPU backend on all cores,
+	// Backend runs the network. The Predictor does not close it. Nil: a CPU backend on all cores,
 	// which the Predictor closes.
 	Backend backends.Backend
-	// Pin fixes the kernels to those that [Predictor.Plan] of an earlier Predictor reported. Nil:
-	// the backend chooses.
+	// Pin is the plan of an earlier Predictor ([Predictor.Plan]), whose kernels are used. Nil: the
+	// backend chooses the kernels.
 	Pin *backends.Plan
-	// MemoryLimit is the number of bytes that weights, intermediate results and outputs may take. A
-	// network or a batch that needs more is an error, a [*backends.MemoryError]. 0: no limit.
+	// MemoryLimit is the number of bytes that weights, intermediate values and outputs of one call
+	// may take. If a network or a batch needs more, the error is a [*backends.MemoryError]. 0: no
+	// limit.
 	MemoryLimit int64
-	// AllowNonFinite accepts NaN and infinities as inputs. False: they are errors that name the
+	// AllowNonFinite permits NaN and infinities in inputs. False: they are an error that names the
 	// element.
 	AllowNonFinite bool
 }
 
-// Predictor prepares one level of the network for inference.
+// Predictor compiles one level of the network. An unknown level is a [*checkpoint.LevelError].
 func (n *Network) Predictor(ctx context.Context, o PredictorOptions) (*Predictor, error) {
 	p, err := n.predictor(ctx, o)
 	if err != nil {
@@ -79,26 +80,27 @@ func (n *Network) predictor(ctx context.Context, o PredictorOptions) (*Predictor
 	return p, nil
 }
 
-// Info returns the description of the network: inputs, outputs, class names, provenance. The result
-// must not be changed.
+// Info returns the description of the network. The caller must not change the result.
 func (p *Predictor) Info() Info { return p.info }
 
 // Level returns the name of the level that the Predictor runs.
 func (p *Predictor) Level() string { return p.level }
 
-// Backend returns what runs the network: backend, instruction set, threads.
+// Backend returns the description of the backend: name, instruction set, threads.
 func (p *Predictor) Backend() backends.Info { return p.device.Info() }
 
 // Plan returns the kernels that the backend chose.
 func (p *Predictor) Plan() *backends.Plan { return p.exec.Plan() }
 
-// Predict returns the main output of the network, for a classifier the logits [n classes], for a
-// batch x of n ≥ 1 examples: a float32 tensor [n, shape of one example] of raw values (images: CHW
-// in [0, 1]; normalisation is part of the network). One example without the batch axis is a batch
-// of one. x is only read.
+// Predict returns the main output of the network for a batch x of n ≥ 1 examples. The output of a
+// classifier is its logits [n C].
 //
-// It is an error if the network takes another number of inputs than one, if x has the wrong type or
-// shape, or if it holds a NaN or an infinity (see [PredictorOptions]).
+// x is a Float32 tensor [n, dimensions of one example] of raw values; for images that is [n C H W]
+// with values from 0 to 1. Normalization is part of the network. A tensor without the axis n is a
+// batch of one example. Predict does not change x.
+//
+// It is an error if the network has several inputs, if x has another type or shape, or if x contains
+// NaN or an infinity and [PredictorOptions].AllowNonFinite is false.
 func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
@@ -118,8 +120,9 @@ func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense
 	return out, nil
 }
 
-// PredictFloats is [Predictor.Predict] on plain slices: x holds n ≥ 1 examples one after another,
-// and the result holds their outputs likewise. x is only read.
+// PredictFloats is [Predictor.Predict] for slices: x contains n ≥ 1 examples one after another,
+// row-major, and the result their main outputs in the same way. The shape of an example is
+// Info().Input().Example(); it is an error if that is not constant.
 func (p *Predictor) PredictFloats(ctx context.Context, x []float32) ([]float32, error) {
 	y, err := p.predictFloats(ctx, x)
 	if err != nil {
@@ -131,7 +134,7 @@ func (p *Predictor) PredictFloats(ctx context.Context, x []float32) ([]float32, 
 func (p *Predictor) predictFloats(ctx context.Context, x []float32) (array.Tensor, error) {
 	example := p.info.Input().Example()
 	if example == nil {
-		return array.Tensor{}, fmt.Errorf("the size of an example of the input %s %v is not constant; use PredictNamed", p.info.Input().Name, p.info.Input().Shape)
+		return array.Tensor{}, fmt.Errorf("want an input of constant size, got %s %v; use PredictNamed", p.info.Input().Name, p.info.Input().Shape)
 	}
 	size := array.Count(example)
 	if len(x) == 0 || len(x)%size != 0 {
@@ -151,13 +154,17 @@ func (p *Predictor) predict(ctx context.Context, values []float32, dims []int) (
 		return array.Tensor{}, err
 	}
 	if out[0].DType != array.F32 {
-		return array.Tensor{}, fmt.Errorf("the output is %v%v, not f32; use PredictNamed", out[0].DType, out[0].Dims)
+		return array.Tensor{}, fmt.Errorf("want an output f32, got %v%v; use PredictNamed", out[0].DType, out[0].Dims)
 	}
 	return out[0], nil
 }
 
-// PredictNamed returns all outputs of the network by name, for inputs by name, each a tensor
-// [n, shape of the input for one example]. The inputs are only read.
+// PredictNamed returns all outputs of the network by name, each [n, dimensions for one example]. The
+// inputs are tensors by name, each [n, dimensions of one example], for the ports of Info().Inputs.
+// PredictNamed does not change them.
+//
+// It is an error if an input is missing or unknown, has another type or shape, or contains NaN or an
+// infinity and [PredictorOptions].AllowNonFinite is false.
 func (p *Predictor) PredictNamed(ctx context.Context, inputs map[string]array.Tensor) (map[string]array.Tensor, error) {
 	in := make([]array.Tensor, len(p.info.Inputs))
 	for i, port := range p.info.Inputs {
@@ -194,6 +201,7 @@ func (p *Predictor) run(ctx context.Context, in []array.Tensor) ([]array.Tensor,
 	return p.exec.Run(ctx, in, nil)
 }
 
+// checkFinite returns an error if t contains NaN or an infinity, unless they are allowed.
 func (p *Predictor) checkFinite(name string, t array.Tensor) error {
 	if p.allowNonFinite {
 		return nil
@@ -207,18 +215,21 @@ func (p *Predictor) checkFinite(name string, t array.Tensor) error {
 	return nil
 }
 
-// A Class is one class with its probability.
+// A Class is a class with its probability.
 type Class struct {
-	Index       int     // along the last axis of the output
-	Name        string  // "" if the network has no class names
-	Probability float64 // the softmax of the logits: all classes together have 1
+	// Index is the number of the class, from 0.
+	Index int
+	// Name is the name of the class; "" if the network has no class names.
+	Name string
+	// Probability is the softmax of the logits, from 0 to 1. Its sum over all classes is 1.
+	Probability float64
 }
 
-// Classify returns the k most probable classes of each of the n ≥ 1 examples in x, which follow one
-// another, most probable first; k = 0 returns all. Of equal probabilities the lower index is first.
+// Classify returns the k most probable classes of each of the n ≥ 1 examples in x, the most probable
+// first. Of equal probabilities the lower index is first. If k is 0 or greater than the number of
+// classes, it returns all classes. x contains the examples as for [Predictor.PredictFloats].
 //
-// It is an error if the output of the network is not one row of logits [C] for each example, or
-// holds a NaN.
+// It is an error if the main output of the network is not logits [n C], or if a logit is NaN or +∞.
 func (p *Predictor) Classify(ctx context.Context, x []float32, k int) ([][]Class, error) {
 	y, err := p.predictFloats(ctx, x)
 	if err != nil {
@@ -272,9 +283,11 @@ func classify(logits []float32, names []string, k int) ([]Class, error) {
 	return classes, nil
 }
 
-// Evaluate measures the network on a data set of raw examples, in batches of the given size.
-// Without metrics it takes those that suit the main target: accuracy and cross-entropy of a class
-// index, otherwise the mean squared error.
+// Evaluate returns the metrics of the network on a data set of raw examples. Batch is the number of
+// examples in a batch, at least 1. Without metrics it computes accuracy and cross-entropy if the
+// main target is a class index, otherwise the mean squared error.
+//
+// It is an error if the set has other inputs than the network.
 func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int, metrics ...metric.Metric) (Score, error) {
 	s, err := p.evaluate(ctx, set, batch, metrics)
 	if err != nil {
@@ -300,7 +313,7 @@ func (p *Predictor) evaluate(ctx context.Context, set data.Set, batch int, metri
 	return evaluate(ctx, p.exec, set, batch, metrics)
 }
 
-// Close frees what the Predictor holds. Calls after it return backends.ErrClosed.
+// Close frees the memory of the Predictor. Later calls return backends.ErrClosed (wrapped).
 func (p *Predictor) Close() error {
 	var errs []error
 	if p.exec != nil {

@@ -11,17 +11,18 @@ import (
 	"github.com/compressaware/cram/sdk/nn"
 )
 
-// programs are the programs of a network, so that serving, compression and further training need no
-// model code.
+// programs are the programs of a network. With them serving, compression and further training need
+// no code of the model.
 type programs struct {
-	// infer takes the inputs, raw examples, and returns the outputs, by the running statistics.
+	// infer reads the inputs, raw examples, and returns the outputs. Batch norms use the running
+	// statistics.
 	infer *graph.Program
-	// train takes the inputs and a key of random numbers. It returns the outputs of a training pass
-	// and updates the running statistics. Nil in files of version 1.
+	// train reads the inputs and a key of random numbers, returns the outputs of a training pass and
+	// updates the running statistics. It is nil in files of version 1.
 	train *graph.Program
-	// tune is train without outputs; nil if there are no statistics.
+	// tune is train without outputs. It is nil if there are no statistics.
 	tune *graph.Program
-	// reset gives the running statistics their initial values; nil if there are none.
+	// reset sets the running statistics to their initial values. It is nil if there are none.
 	reset *graph.Program
 }
 
@@ -85,7 +86,8 @@ func build(model nn.Model, inputs []graph.Field, mode nn.Mode) (*graph.Program, 
 	return p, nil
 }
 
-// onlyUpdates returns p without its outputs and what they alone need; nil if p updates nothing.
+// onlyUpdates returns p without its outputs and the instructions that only they need; nil if p has
+// no updates.
 func onlyUpdates(p *graph.Program) (*graph.Program, error) {
 	if len(p.Updates) == 0 {
 		return nil, nil
@@ -103,8 +105,8 @@ func onlyUpdates(p *graph.Program) (*graph.Program, error) {
 	return b.Program()
 }
 
-// reset builds the program that gives statistics the values of their Init, each of which must be
-// one number throughout.
+// reset builds the program that sets statistics to the values of their Init. It is an error if a
+// statistic does not have the same value in all elements.
 func reset(stats []nn.Decl) (*graph.Program, error) {
 	stats = slices.Clone(stats)
 	for i := range stats {
@@ -126,7 +128,7 @@ func reset(stats []nn.Decl) (*graph.Program, error) {
 	return b.Program()
 }
 
-// replaced returns p with the programs of a level, by name, in place of its own.
+// replaced returns p with the programs of a level, by name, in place of those that it has.
 func (p programs) replaced(by map[string]*graph.Program) (programs, error) {
 	if q := by[programInfer]; q != nil {
 		p.infer = q
@@ -147,8 +149,8 @@ func (p programs) replaced(by map[string]*graph.Program) (programs, error) {
 	return p, nil
 }
 
-// check returns an error unless the programs, which may come from a file, have the interfaces that
-// their comments state.
+// check returns an error unless the programs, which may be those of a file, have the inputs, outputs
+// and updates that the comments of the fields state.
 func (p programs) check() error {
 	if len(p.infer.Inputs) == 0 || len(p.infer.Outputs) == 0 || len(p.infer.Updates) != 0 {
 		return fmt.Errorf("program %q: want inputs, outputs and no update, got %d, %d and %d",
@@ -171,8 +173,8 @@ func (p programs) check() error {
 	return nil
 }
 
-// checkTraining returns an error unless p has the inputs of infer and a key, and the given outputs
-// of infer.
+// checkTraining returns an error unless p has the inputs of infer and a key as inputs, and the given
+// outputs of infer as outputs.
 func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) error {
 	key := graph.Type{DType: array.I64, Shape: graph.Of(2)}
 	if n := len(infer.Inputs); len(p.Inputs) != n+1 || !p.Types[p.Inputs[n].ID].Equal(key) {
@@ -194,8 +196,8 @@ func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) e
 	return nil
 }
 
-// checkPorts returns an error unless info, which may come from a file, describes the inputs and
-// outputs of the program infer.
+// checkPorts returns an error unless the ports of info, which may be that of a file, are the inputs
+// and outputs of the program infer.
 func (p programs) checkPorts(info Info) error {
 	for _, side := range []struct {
 		what      string
@@ -215,8 +217,8 @@ func (p programs) checkPorts(info Info) error {
 	return nil
 }
 
-// describe returns info with ports for all inputs and outputs of the program infer. The program
-// fills in what a port of info leaves empty.
+// describe returns info with ports for all inputs and outputs of the program infer. Names, dtypes
+// and shapes that are empty in info are those of the program.
 func (p programs) describe(info Info) Info {
 	info.Inputs = ports(info.Inputs, p.infer, p.infer.Inputs)
 	info.Outputs = ports(info.Outputs, p.infer, p.infer.Outputs)
@@ -243,7 +245,7 @@ func ports(given []Port, p *graph.Program, of []graph.Port) []Port {
 	return out
 }
 
-// checkTensors returns an error unless tensors, which may come from a file, hold a value for every
+// checkTensors returns an error unless tensors, which may be those of a file, have a value for every
 // slot of the programs.
 func (p programs) checkTensors(tensors map[string]array.Value) error {
 	for _, program := range []*graph.Program{p.infer, p.train, p.tune, p.reset} {

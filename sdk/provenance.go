@@ -14,7 +14,7 @@ import (
 )
 
 // describe returns the description of the network in training. A training resumes only from a
-// checkpoint with the same one.
+// checkpoint with the same description.
 func (f *training) describe() (Info, error) {
 	recipe := []string{
 		f.Method.String(), f.Optimizer.String(), f.Schedule.String(), "loss " + f.Loss.String(),
@@ -78,8 +78,8 @@ func (n *Network) digest() (string, error) {
 	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
 }
 
-// versionBackend is the entry of Info.Versions for what the bits of a training depend on in
-// addition to its recipe.
+// versionBackend is the entry of Info.Versions for the backends of a training. The bits of the
+// result depend on them in addition to the recipe.
 const versionBackend = "backend"
 
 // backendOf names a backend as far as it changes bits: its name, its instruction set or device, and
@@ -89,12 +89,12 @@ func backendOf(i backends.Info) string {
 	return i.Name + " " + i.InstructionSet + " " + runtime.GOARCH
 }
 
-// ErrOtherBackend is returned (wrapped) by Fit when the checkpoint was written on another backend
-// or instruction set and [CheckpointOptions].AllowOtherBackend is false.
+// ErrOtherBackend is returned (wrapped) by [Trainer.Fit] when the checkpoint was written on another
+// backend or instruction set and [CheckpointOptions].AllowOtherBackend is false.
 var ErrOtherBackend = errors.New("the checkpoint is of another backend or instruction set, whose sums round differently")
 
-// sameBackend returns an error unless the checkpoint was last trained on this backend, or any is
-// allowed: then it adds this one to the list.
+// sameBackend returns an error unless the last backend of the checkpoint is that of this training or
+// AllowOtherBackend is set. It sets the list of backends, with this one as the last.
 func (f *training) sameBackend(was Info) error {
 	const then = ", then "
 	list, now := was.Versions[versionBackend], f.info.Versions[versionBackend]
@@ -110,7 +110,7 @@ func (f *training) sameBackend(was Info) error {
 	return nil
 }
 
-// version returns the version of this module as it is built in; "devel" if the build has none.
+// version returns the version of this module from the build information; "devel" if there is none.
 func version() string {
 	const module = "github.com/compressaware/cram"
 	if b, ok := debug.ReadBuildInfo(); ok {

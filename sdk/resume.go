@@ -16,14 +16,14 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// resume continues from the training's checkpoint, if there is one.
+// resume restores the training from its checkpoint, if there is one.
 func (f *training) resume(ctx context.Context) error {
 	if f.Checkpoint.Path == "" {
 		return nil
 	}
 	r, err := checkpoint.Open(f.Checkpoint.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Dir(f.Checkpoint.Path)); err != nil { // now, not after the first epoch
+		if _, err := os.Stat(filepath.Dir(f.Checkpoint.Path)); err != nil { // before the first epoch is trained
 			return fmt.Errorf("directory of Trainer.Checkpoint.Path: %w", err)
 		}
 		return nil
@@ -88,7 +88,8 @@ func (f *training) restore(ctx context.Context, r *checkpoint.Reader) error {
 	return nil
 }
 
-// positionOf reads how far the training was, which must be a position that this training passes.
+// positionOf returns the position in the state of a training. It is an error if this training does
+// not have such a position.
 func (f *training) positionOf(state *checkpoint.State) (position, error) {
 	p := position{
 		epoch: int(state.Ints[stateEpoch]), batch: int(state.Ints[stateBatch]),
@@ -104,7 +105,8 @@ func (f *training) positionOf(state *checkpoint.State) (position, error) {
 	return p, err
 }
 
-// bestOf takes the score of the best checkpoint out of the state of a training; nil if it has none.
+// bestOf removes the score of the best checkpoint from the state of a training and returns it; nil
+// if there is none.
 func bestOf(state *checkpoint.State) (*Score, error) {
 	n, ok := state.Ints[stateBestSize]
 	if !ok {
@@ -125,7 +127,7 @@ func bestOf(state *checkpoint.State) (*Score, error) {
 	return s, nil
 }
 
-// number reads a float64 from the state of a training.
+// number returns a float64 from the state of a training.
 func number(tensors map[string]array.Value, name string) (float64, error) {
 	t, err := tensors[name].Decode()
 	if err != nil {
@@ -137,7 +139,7 @@ func number(tensors map[string]array.Value, name string) (float64, error) {
 	return t.F64()[0], nil
 }
 
-// sameModel returns an error unless the checkpoint's inference program is that of this model.
+// sameModel returns an error unless the inference program of the checkpoint is that of this model.
 func (f *training) sameModel(r *checkpoint.Reader) error {
 	p, err := r.Program(programInfer)
 	if err != nil {
@@ -155,8 +157,8 @@ func (f *training) sameModel(r *checkpoint.Reader) error {
 	return nil
 }
 
-// sameTraining returns an error unless two descriptions are of one training, by everything that
-// changes its result. The error names the first difference.
+// sameTraining returns an error unless two descriptions agree in everything that changes the result
+// of a training. The error states the first difference.
 func sameTraining(was, now Info) error {
 	differ := func(what string, a, b any) error {
 		return fmt.Errorf("it belongs to another training; remove it or choose another path: want %s %v, got %v", what, b, a)
@@ -173,7 +175,7 @@ func sameTraining(was, now Info) error {
 	case !a.Shape.Equal(b.Shape):
 		return differ("input shape", a.Shape, b.Shape)
 	case !slices.Equal(a.Mean, b.Mean) || !slices.Equal(a.Std, b.Std):
-		return differ("normalisation", fmt.Sprint(a.Mean, a.Std), fmt.Sprint(b.Mean, b.Std))
+		return differ("normalization", fmt.Sprint(a.Mean, a.Std), fmt.Sprint(b.Mean, b.Std))
 	}
 	theirs, ours := strings.Split(was.Recipe, "; "), strings.Split(now.Recipe, "; ")
 	for i := range max(len(theirs), len(ours)) {

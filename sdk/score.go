@@ -14,9 +14,9 @@ import (
 
 // A Score is the result of an evaluation.
 type Score struct {
-	// Examples is the number of examples.
+	// Examples is the number of examples in the data set.
 	Examples int
-	// Values holds the value of each metric by its name, such as "accuracy".
+	// Values contains the value of each metric by its name, for example "accuracy".
 	Values map[string]float64
 }
 
@@ -29,7 +29,7 @@ func metricsFor(targets []graph.Field) []metric.Metric {
 	return []metric.Metric{metric.MSE{}}
 }
 
-// checkMetrics returns an error unless every metric can be the key of a score.
+// checkMetrics returns an error if a metric is nil or two have the same name.
 func checkMetrics(metrics []metric.Metric) error {
 	seen := map[string]bool{}
 	for i, m := range metrics {
@@ -44,7 +44,7 @@ func checkMetrics(metrics []metric.Metric) error {
 	return nil
 }
 
-// evaluate runs an inference program over a set, in order, batch by batch.
+// evaluate runs an inference program on all examples of a set and returns the metrics.
 func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batch int, metrics []metric.Metric) (Score, error) {
 	meters := make([]metric.Meter, len(metrics))
 	for i, m := range metrics {
@@ -72,7 +72,7 @@ func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batc
 	return s, nil
 }
 
-// checkInputs returns an error unless the examples of a set have the inputs that a network takes.
+// checkInputs returns an error unless the inputs of a set, got, are those of a network, want.
 func checkInputs(want, got []graph.Field) error {
 	same := slices.EqualFunc(want, got, func(a, b graph.Field) bool { return a.Name == b.Name && a.Type.Equal(b.Type) })
 	if !same {
@@ -81,6 +81,7 @@ func checkInputs(want, got []graph.Field) error {
 	return nil
 }
 
+// describeFields returns fields as text, for example "ids i32[T], mask f32[T]".
 func describeFields(fields []graph.Field) string {
 	s := ""
 	for i, f := range fields {

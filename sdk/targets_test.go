@@ -227,7 +227,7 @@ func TestTwoInputs(t *testing.T) {
 		t.Errorf("the file describes %+v and %+v", info.Inputs, info.Outputs)
 	}
 	_, err = dense.PredictFloats(t.Context(), []float32{1})
-	wantError(t, err, "PredictFloats", "not constant", "PredictNamed")
+	wantError(t, err, "PredictFloats", "constant size", "PredictNamed")
 	_, err = dense.PredictNamed(t.Context(), map[string]array.Tensor{"ids": i32s(t, []int32{3, 4}, 1, 2)})
 	wantError(t, err, "want the inputs ids i32[T], mask f32[T]", `["ids"]`)
 	_, err = dense.PredictNamed(t.Context(), map[string]array.Tensor{"ids": i32s(t, []int32{3, 4}, 1, 2), "mask": f32s(t, []float32{1}, 1, 1)})

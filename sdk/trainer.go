@@ -13,27 +13,27 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// A Trainer trains a model once, so that [Compress] can prune it to any level afterwards. Model,
-// Epochs and Batch are required; the zero value of every other field has a documented meaning. A
-// Trainer is a value: Fit does not change it.
+// A Trainer trains a model so that [Compress] can prune it to any level afterwards. Model, Epochs
+// and Batch are required. Fit does not change the Trainer.
 //
-// Equal fields, data and seed give bit-equal results on the same backend, whatever the number of
-// threads and however often the training was interrupted.
+// Two trainings with equal fields and data have bit-equal results on the same backend, also with
+// different numbers of threads, and also if one of them was interrupted and resumed.
 type Trainer struct {
 	// Model is the network to train.
 	Model nn.Model
 
-	// Loss is minimised. Nil: nn.CrossEntropy{}, which needs a class index as the main target.
+	// Loss is the function to minimize. Nil: nn.CrossEntropy{}, which needs a class index as the
+	// main target.
 	Loss nn.Loss
 
-	// Method states where gradients are taken, for example optim.CrAMPlus(0.2, compress.TopK(0.9)).
-	// Zero: optim.Plain(), one gradient at the weights.
+	// Method is the list of points at which a step computes gradients, for example
+	// optim.CrAMPlus(0.2, compress.TopK(0.9)). Zero: optim.Plain(), one gradient at the weights.
 	Method optim.Method
 
-	// Optimizer turns the gradient into the next weights. Nil: optim.SGD{Momentum: 0.9}.
+	// Optimizer computes the next weights from the gradient. Nil: optim.SGD{Momentum: 0.9}.
 	Optimizer optim.Optimizer
 
-	// Schedule is the learning rate over the training. Nil: optim.Cosine{Peak: 0.1}.
+	// Schedule is the learning rate of each step. Nil: optim.Cosine{Peak: 0.1}.
 	Schedule optim.Schedule
 
 	// Epochs is the number of passes over the training set, at least 1.
@@ -47,68 +47,85 @@ type Trainer struct {
 	// compressors.
 	Seed uint64
 
-	// Augment transforms the main input of training examples, in the data set's raw unit.
+	// Augment transforms the main input of each training example, in order, on raw values. Nil:
+	// none.
 	Augment []data.Transform
 
-	// Normalize becomes part of the trained programs. Zero: none.
+	// Normalize is computed on the main input in the programs of the network, for training and for
+	// inference. Zero: none.
 	Normalize data.Normalize
 
-	// Init holds initial weights and statistics. Nil: the model's own initialisation.
+	// Init is a network with initial weights and statistics for the model, those of its level
+	// "dense". Nil: the model has its own initial values, which depend on Seed.
 	Init *Network
 
-	// Freeze reports which parameters stay as they are, by name. Nil: none.
+	// Freeze reports whether the parameter of a name keeps its value. Nil: all are trained.
 	Freeze func(name string) bool
 
-	// Metrics are measured on the validation set. Nil: those that suit the main target, accuracy
-	// and cross-entropy of a class index, otherwise the mean squared error.
+	// Metrics are measured on the validation set. Nil: accuracy and cross-entropy if the main
+	// target is a class index, otherwise the mean squared error.
 	Metrics []metric.Metric
 
-	// Backend runs the training and remains the caller's to close. Nil: a CPU backend on all cores.
+	// Backend runs the training. Fit does not close it. Nil: a CPU backend on all cores.
 	Backend backends.Backend
 
 	// Checkpoint states where and how often the training is saved. Zero: never.
 	Checkpoint CheckpointOptions
 
-	// OnStep is called after each step. An error ends the training and is returned by Fit.
+	// OnStep is called after each step. Its error ends the training, and Fit returns it. Nil: no
+	// call.
 	OnStep func(Step) error
 
-	// OnEpoch is called after each epoch. An error ends the training and is returned by Fit.
+	// OnEpoch is called after each epoch. Its error ends the training, and Fit returns it. Nil: no
+	// call.
 	OnEpoch func(Epoch) error
 
-	// Log receives each epoch, and a checkpoint from which the training resumes. Nil: no log.
+	// Log receives a record after each epoch, and one when the training resumes from a checkpoint.
+	// Nil: no log.
 	Log *slog.Logger
 
-	// Info becomes the description of the network. Fit fills in Recipe, Seed, Versions, Inputs and
-	// Outputs.
+	// Info is the description of the network. Fit replaces Recipe, Seed, Versions, Inputs and
+	// Outputs. Zero: the network has no description but these.
 	Info Info
 }
 
-// A Step describes a step to [Trainer].OnStep. Steps and epochs count from 0.
+// A Step describes a step to [Trainer].OnStep.
 type Step struct {
+	// Progress has the numbers of step and epoch, which count from 0.
 	optim.Progress
-	LR         float64 // learning rate
-	Loss       float64 // at the weights before the step
-	Examples   int     // in this batch
-	Compressor string  // the compressor that was drawn; "" for none
+	// LR is the learning rate.
+	LR float64
+	// Loss is the loss at the weights before the step.
+	Loss float64
+	// Examples is the number of examples in the batch.
+	Examples int
+	// Compressor is the text name of the compressor that was drawn; "" if there is none.
+	Compressor string
 }
 
 // An Epoch describes an epoch to [Trainer].OnEpoch.
 type Epoch struct {
+	// Epoch is the number of the epoch, from 0, and Epochs the number of all.
 	Epoch, Epochs int
-	LR            float64 // learning rate of the last step
-	Loss          float64 // mean over the epoch's steps, weighted by examples
-	Validation    *Score  // nil without a validation set
+	// LR is the learning rate of the last step.
+	LR float64
+	// Loss is the mean loss of the steps, weighted by their numbers of examples.
+	Loss float64
+	// Validation is the score on the validation set; nil if there is none.
+	Validation *Score
 }
 
-// ErrDiverged is returned (wrapped) by Fit when the loss is NaN or infinite.
+// ErrDiverged is returned (wrapped) by [Trainer.Fit] when the loss of a step is NaN or infinite.
 var ErrDiverged = errors.New("the training diverged")
 
-// Fit trains on train and, if validation is not nil, evaluates on it after every epoch.
+// Fit trains on train and, if validation is not nil, evaluates on it after every epoch. The result
+// has the level "dense".
 //
-// It ends early with the error of the context, a callback, a data set or a compressor. It then
-// saves the checkpoint first, so that the same call resumes from there; only after [ErrDiverged]
-// the checkpoint before it remains. A finished training leaves its checkpoint, so that nothing is
-// lost before the network is saved: remove the file then.
+// The training ends early with an error of the context, a callback, a data set, a compressor or the
+// backend. If Checkpoint has a path, Fit then writes the checkpoint, and the same call resumes from
+// it. After [ErrDiverged] and backends.ErrLost the weights are of no use, and the last checkpoint
+// remains. The checkpoint of a finished training also remains: remove it after the network is
+// saved.
 func (t Trainer) Fit(ctx context.Context, train, validation data.Set) (*Network, error) {
 	f, err := t.prepare(ctx, train, validation)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // checkCompressor returns an error if c is nil or its settings are out of range.
 func checkCompressor(c compress.Compressor) error {
 	if c == nil {
-		return errors.New("the compressor is nil; give one, for example compress.TopK(0.9)")
+		return errors.New("want a compressor, for example compress.TopK(0.9), got nil")
 	}
 	checked, ok := c.(interface{ Check() error })
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 )
 
-// widen converts tensors that a file stores in fewer bits to the float32 of the programs' slots:
-// 16-bit floats exactly, 8-bit integers by their quantization.
+// widen converts tensors that a file stores in fewer bits to F32, the dtype of the slots: 16-bit
+// floats exactly, 8-bit integers by their quantization.
 func (p programs) widen(tensors map[string]array.Value) (map[string]array.Value, error) {
 	wide := maps.Clone(tensors)
 	for _, s := range p.infer.Slots {
