@@ -6,9 +6,9 @@
 //	your code → sdk → Backend → Session → Executable.Run → kernels of the device
 //
 // A [Backend] opens sessions. A [Session] owns slots, the tensors that live between runs, and
-// compiles programs that read and update them. An [Executable] runs one program. An op is data, so a
-// new op adds a kernel to a backend and no method to an interface. Compile reports everything that a
-// backend lacks for a program in one [UnsupportedError].
+// compiles programs that read and update them. An [Executable] runs one program. An op is data, so
+// a new op adds a kernel to a backend and no method to an interface. Compile reports everything
+// that a backend lacks for a program in one [UnsupportedError].
 //
 // To write a backend, switch over the Op of each [graph.Instr], take the meaning of each op from
 // package backends/reference, and run the suite of package backends/backendtest.

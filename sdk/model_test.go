@@ -30,9 +30,9 @@ func reopened(t *testing.T, f *checkpoint.File) *sdk.Network {
 	return net
 }
 
-// TestModelTrainsAsItsCode trains a network from its file, once by the code of its model and once by
-// Network.Model, and wants the same weights bit for bit; also from a file that has no program for
-// training, as version 1 has none.
+// TestModelTrainsAsItsCode trains a network from its file, once by the code of its model and once
+// by Network.Model, and wants the same weights bit for bit; also from a file that has no program
+// for training, as version 1 has none.
 func TestModelTrainsAsItsCode(t *testing.T) {
 	train := shapes(t, 40, 0)
 	byCode := tinyTrainer()
@@ -69,8 +69,8 @@ func TestModelTrainsAsItsCode(t *testing.T) {
 	}
 }
 
-// checkpointTune returns the program that files of version 1 hold for batch-norm tuning: the training
-// pass without its outputs.
+// checkpointTune returns the program that files of version 1 hold for batch-norm tuning: the
+// training pass without its outputs.
 func checkpointTune(t *testing.T, net *sdk.Network) (*graph.Program, error) {
 	t.Helper()
 	p := fileOf(t, saved(t, net)).Programs["train"]
@@ -136,8 +136,8 @@ func TestModelOfVersion1(t *testing.T) {
 	predict(t, predictor(t, again), images(pixels(t, 2)))
 }
 
-// TestModelDropsOut holds that the training pass of a network has its dropout: the same step gives other
-// weights than that of a model without.
+// TestModelDropsOut holds that the training pass of a network has its dropout: the same step gives
+// other weights than that of a model without.
 func TestModelDropsOut(t *testing.T) {
 	train := shapes(t, 20, 0)
 	tr := tinyTrainer()

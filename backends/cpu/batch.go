@@ -51,8 +51,8 @@ func (t batch) depth() int {
 }
 
 // walk computes the tree with depth buffers instead of one for each part: leaf puts the sum of a
-// part in a buffer, add adds one buffer to another. Buffer 0 has the result. The additions are those
-// of fold.
+// part in a buffer, add adds one buffer to another. Buffer 0 has the result. The additions are
+// those of fold.
 func (t batch) walk(leaf func(part, buffer int), add func(into, from int)) {
 	kernels.Tree(t.parts, leaf, add)
 }

@@ -51,10 +51,11 @@
 //   - The gradient of an embedding (scatter_add) adds the rows in the order of the batch, not as a
 //     tree, because eight tables would take too much memory.
 //
-// The order costs nothing that could be measured in a step of ResNet-20 (SGD, batch 128: ten runs of
-// the versions without and with it, alternating, had a median user time of 4.36 s and 4.24 s with one
-// thread, 4.57 s and 4.58 s with two). A small perceptron pays for it, because its gradients are
-// products with an inner dimension of 16 instead of 128: a step of the model mlp took 20 % longer.
+// The order costs nothing that could be measured in a step of ResNet-20 (SGD, batch 128: ten runs
+// of the versions without and with it, alternating, had a median user time of 4.36 s and 4.24 s
+// with one thread, 4.57 s and 4.58 s with two). A small perceptron pays for it, because its
+// gradients are products with an inner dimension of 16 instead of 128: a step of the model mlp took
+// 20 % longer.
 //
 // # Memory limit
 //

@@ -82,7 +82,7 @@ func TestImport(t *testing.T) {
 // errors about tensors.
 func TestImportForeign(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "x.cram")
-	if o := try(t.Context(), "import", twoLevels(t), "--model", "small-cnn", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "want a safetensors file, got a cram checkpoint") {
+	if o := try(t.Context(), "import", twoLevels(t), "--model", "small-cnn", "--out", out); o.code != 1 || !strings.Contains(o.stderr, "want a safetensors file") {
 		t.Errorf("a checkpoint: %+v", o)
 	}
 	x, err := array.New(array.F32, 1)

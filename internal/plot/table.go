@@ -17,11 +17,12 @@ type curve struct {
 }
 
 var (
-	// header is what the table is told by, wherever it stands, and zeros the percentage of each column
-	// after the seed.
+	// header is what the table is told by, wherever it stands, and zeros the percentage of each
+	// column after the seed.
 	header = []string{"", "seed", "dense", "50 %", "70 %", "80 %", "90 %", "95 %"}
 	zeros  = []float64{0, 50, 70, 80, 90, 95}
-	// names are the rows that are drawn. What follows in brackets in the table is no part of the name.
+	// names are the rows that are drawn. What follows in brackets in the table is no part of the
+	// name.
 	names = []string{"SGD", "CrAM+-Multi, ρ = 0.2"}
 )
 
@@ -32,7 +33,8 @@ const (
 
 var (
 	dashes = regexp.MustCompile(`^:?-+:?$`)
-	// percent is a cell: the accuracy of a seed, behind it in brackets that without tuning, or a mean.
+	// percent is a cell: the accuracy of a seed, behind it in brackets that without tuning, or a
+	// mean.
 	percent = regexp.MustCompile(`^(?:\d+\.\d\d(?: \(\d+\.\d\d\))?|\*\d+\.\d\d\*)$`)
 )
 

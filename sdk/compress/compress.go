@@ -30,13 +30,15 @@ type Weight struct {
 	Meta
 	// Data holds the values. A compressor must not change them.
 	Data array.Tensor
-	// InputMoments is the mean of x² over the inputs x of the layer, for each index of axis 1 of the
-	// weight (its input channels): f32[I]. The host sets it only for a [MomentUser], and only when
-	// it has the moments. Otherwise it is the zero Tensor, and the compressor works without it.
+	// InputMoments is the mean of x² over the inputs x of the layer, for each index of axis 1 of
+	// the weight (its input channels): f32[I]. The host sets it only for a [MomentUser], and only
+	// when it has the moments. Otherwise it is the zero Tensor, and the compressor works without
+	// it.
 	InputMoments array.Tensor
 }
 
-// A MomentUser is a [Compressor] that uses [Weight.InputMoments] when UsesInputMoments returns true.
+// A MomentUser is a [Compressor] that uses [Weight.InputMoments] when UsesInputMoments returns
+// true.
 type MomentUser interface {
 	Compressor
 

@@ -78,8 +78,8 @@ func TestColumnMistakes(t *testing.T) {
 	}
 }
 
-// texts is a set of examples of different lengths, the ids of a text and a mask. The mask of example
-// 4 is too short.
+// texts is a set of examples of different lengths, the ids of a text and a mask. The mask of
+// example 4 is too short.
 type texts []int
 
 func (s texts) Len() int          { return len(s) }

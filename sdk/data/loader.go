@@ -38,8 +38,8 @@ type Loader struct {
 	Workers int
 }
 
-// A Batch holds n examples. It is valid until the iteration that yielded it ends, because the Loader
-// uses its memory again.
+// A Batch holds n examples. It is valid until the iteration that yielded it ends, because the
+// Loader uses its memory again.
 type Batch struct {
 	// Inputs and Targets have one tensor [n, dimensions of the field] for each field of the set, in
 	// order. If the shape of a field has a symbol, shorter examples are padded with zeros to the
@@ -51,8 +51,8 @@ type Batch struct {
 func (b *Batch) Len() int { return b.Inputs[0].Dims[0] }
 
 // Inputs returns the fields that the network reads, after the transforms. It is an error if a field
-// of the Loader has a wrong value. If Inputs returns no error, Epoch returns one only for an example
-// that cannot be read, and at the end of the context.
+// of the Loader has a wrong value. If Inputs returns no error, Epoch returns one only for an
+// example that cannot be read, and at the end of the context.
 func (l Loader) Inputs() ([]graph.Field, error) {
 	shapes, err := l.shapes()
 	if err != nil {
@@ -130,8 +130,8 @@ func (l Loader) Batches() int {
 //	}
 //
 // An error ends the sequence and is yielded with a nil batch: a field of the Loader with a wrong
-// value, an example that cannot be read, the cause of the end of ctx. All goroutines have ended when
-// the loop ends, also after a break.
+// value, an example that cannot be read, the cause of the end of ctx. All goroutines have ended
+// when the loop ends, also after a break.
 func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		shapes, err := l.shapes()
@@ -148,8 +148,8 @@ func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, e
 
 // run distributes the batches over the workers in turn and collects them in the same order.
 //
-// Each worker fills two batches alternately and sends them on an unbuffered channel. When a batch is
-// received, the loop no longer uses the batch before, whose memory can be filled again.
+// Each worker fills two batches alternately and sends them on an unbuffered channel. When a batch
+// is received, the loop no longer uses the batch before, whose memory can be filled again.
 func (l Loader) run(ctx context.Context, shapes [][]int, epoch, first int, yield func(*Batch, error) bool) {
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -308,8 +308,8 @@ func (a *assembler) assemble(ctx context.Context, indices []int) (*Batch, error)
 	return &Batch{Inputs: batch[:a.inputs:a.inputs], Targets: batch[a.inputs:]}, nil
 }
 
-// example reads example i and transforms its main input. The tensors of fields of constant shape are
-// in the memory of the batch. Those of other fields are none, and example sets them.
+// example reads example i and transforms its main input. The tensors of fields of constant shape
+// are in the memory of the batch. Those of other fields are none, and example sets them.
 func (a *assembler) example(tensors []array.Tensor, i int) error {
 	// stage returns the memory of the main input before transform t. After the last transform that
 	// is the memory of the batch.

@@ -185,8 +185,8 @@ func TestAugmentationFollowsTheExample(t *testing.T) {
 	}
 }
 
-// TestAugmentationVaries holds that the random numbers of the transforms differ between the examples
-// of a batch, between epochs and between seeds.
+// TestAugmentationVaries holds that the random numbers of the transforms differ between the
+// examples of a batch, between epochs and between seeds.
 func TestAugmentationVaries(t *testing.T) {
 	l := data.Loader{Set: labeled(t, numbered{n: 20}), Batch: 20, Transforms: []data.Transform{data.RandomCrop{Padding: 2}}}
 	// windows returns which pixels of each crop are pixels of the image. It leaves out example 0,

@@ -13,7 +13,8 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Set is a collection of examples that are read by index. Its methods are safe for concurrent use.
+// A Set is a collection of examples that are read by index. Its methods are safe for concurrent
+// use.
 //
 // [Labeled] is a shorter interface for examples that consist of one float32 tensor and one class.
 type Set interface {

@@ -32,7 +32,8 @@ func apply(t *testing.T, tr data.Transform, in []int, src []float32, r *data.Ran
 	return dst
 }
 
-// TestRandomCrop holds that each crop is a window of the padded image, and that all positions occur.
+// TestRandomCrop holds that each crop is a window of the padded image, and that all positions
+// occur.
 func TestRandomCrop(t *testing.T) {
 	for _, c := range []struct {
 		crop    data.RandomCrop

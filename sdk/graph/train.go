@@ -1,14 +1,14 @@
 package graph
 
-// TrainBatchNorm returns the training form of an inference program. Every batch_norm_infer whose mean
-// and variance are slots becomes a batch_norm, which normalizes by the statistics of its batch, and
-// the slots are updated:
+// TrainBatchNorm returns the training form of an inference program. Every batch_norm_infer whose
+// mean and variance are slots becomes a batch_norm, which normalizes by the statistics of its
+// batch, and the slots are updated:
 //
 //	running ← (1-momentum)·running + momentum·batch
 //
 // The variance of a batch of n elements a channel counts n/max(n-1, 1) times, which makes it
-// unbiased. Other instructions remain: dropout, which an inference program lacks, does not return. It
-// is an error if two instructions read one statistic.
+// unbiased. Other instructions remain: dropout, which an inference program lacks, does not return.
+// It is an error if two instructions read one statistic.
 func (p *Program) TrainBatchNorm(momentum float64) (*Program, error) {
 	return p.rewrite(rule{
 		pattern{op: OpBatchNormInfer, in: []pattern{{}, {}, {}, {name: "mean", op: OpSlot}, {name: "variance", op: OpSlot}}},

@@ -75,7 +75,8 @@ func TestTrainBatchNorm(t *testing.T) {
 			t.Errorf("%s is %v, want %v", what, got, want)
 		}
 	}
-	// channel 0: 1, 3, 8 has mean 4 and variance 26/3; channel 1: 4, 8, 0 has mean 4 and variance 32/3
+	// channel 0: 1, 3, 8 has mean 4 and variance 26/3; channel 1: 4, 8, 0 has mean 4 and variance
+	// 32/3
 	near("y[0,0]", out[0].F32()[0], 2*(1-4)/math.Sqrt(26./3+1e-5))
 	near("y[2,1]", out[0].F32()[5], (0-4)/math.Sqrt(32./3+1e-5)+1)
 	for name, want := range map[string][2]float64{"mean": {.75*10 + .25*4, .75*20 + .25*4}, "var": {.75*3 + .25*13, .75*5 + .25*16}} {

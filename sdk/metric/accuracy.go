@@ -2,8 +2,9 @@ package metric
 
 import "github.com/compressaware/cram/sdk/array"
 
-// Accuracy is the fraction of examples, from 0 to 1, whose greatest logit is that of their class. Of
-// equal logits the one of the lowest class counts. An example with a NaN among its logits is wrong.
+// Accuracy is the fraction of examples, from 0 to 1, whose greatest logit is that of their class.
+// Of equal logits the one of the lowest class counts. An example with a NaN among its logits is
+// wrong.
 //
 // The main output contains logits, F32 [n C], the main target class indices from 0 to C−1, I32 [n].
 type Accuracy struct{}
@@ -34,8 +35,8 @@ func (m *accuracy) Add(outputs, targets []array.Tensor) error {
 	return nil
 }
 
-// BinaryAccuracy is the fraction of elements, from 0 to 1, whose logit is right: above 0 for a target
-// of at least 0.5, and at most 0 for any other target. NaN is wrong. It suits multi-label
+// BinaryAccuracy is the fraction of elements, from 0 to 1, whose logit is right: above 0 for a
+// target of at least 0.5, and at most 0 for any other target. NaN is wrong. It suits multi-label
 // classification.
 //
 // The main output contains logits, the main target numbers from 0 to 1; both are F32 and have the

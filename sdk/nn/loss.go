@@ -85,8 +85,8 @@ func sameShape(p *Pass, loss string, output, target graph.Node) bool {
 	return o.Equal(t)
 }
 
-// LossFunc makes a [Loss] of a function. Name is the result of its String: change it when f changes,
-// because a training resumes only with a loss of the same name.
+// LossFunc makes a [Loss] of a function. Name is the result of its String: change it when f
+// changes, because a training resumes only with a loss of the same name.
 func LossFunc(name string, f func(p *Pass, output, target graph.Node) graph.Node) Loss {
 	return lossFunc{name, f}
 }

@@ -300,7 +300,8 @@ func (p *Pass) stream() int {
 }
 
 // size returns the size of an axis of x and records a failure unless it is constant and x has the
-// given rank. Rank 0 stands for any rank, axis -1 for the last axis. After a failure size returns 1.
+// given rank. Rank 0 stands for any rank, axis -1 for the last axis. After a failure size returns
+// 1.
 func (p *Pass) size(layer string, x graph.Node, rank, axis int) int {
 	s := p.Shape(x)
 	if axis < 0 {

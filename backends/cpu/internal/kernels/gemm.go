@@ -34,8 +34,8 @@ type MatMul struct {
 const MaxPartsK = kBlock
 
 // Tree calls leaf for each of n parts and adds the results: parts 0 and 1, parts 2 and 3, then the
-// sums of these pairs, and so on. leaf puts part p in a buffer, add adds buffer from to buffer into.
-// Buffer 0 has the result. The number of buffers is ⌈log₂ n⌉+1.
+// sums of these pairs, and so on. leaf puts part p in a buffer, add adds buffer from to buffer
+// into. Buffer 0 has the result. The number of buffers is ⌈log₂ n⌉+1.
 func Tree(n int, leaf func(p, buffer int), add func(into, from int)) {
 	top := -1
 	for p := range n {
