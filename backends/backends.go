@@ -95,18 +95,25 @@ type Options struct {
 
 // A Plan lists the kernels that Compile chose, and where it chose them.
 type Plan struct {
-	Device         string   // model of the processor or accelerator; empty when the backend cannot name it
-	InstructionSet string   // as in Info
-	Threads        int      // as in Info
-	Batch          int      // batch size at which the kernels were timed; 0 when nothing was timed
-	Choices        []Choice // in the order of the program, each Name once
+	// Device is the model of the processor or accelerator; "" if the backend cannot name it.
+	Device string
+	// InstructionSet and Threads are those of Info.
+	InstructionSet string
+	Threads        int
+	// Batch is the batch size at which kernels were timed; 0 if none was.
+	Batch int
+	// Choices are in the order of the program, each Name once.
+	Choices []Choice
 }
 
 // A Choice is one place in a program where a backend has several kernels to choose from.
 type Choice struct {
-	Name   string       // "conv1.weight: conv2d 16→16 3×3"
-	Kernel string       // the kernel chosen: "direct", "sparse"
-	Times  []KernelTime // of the kernels that were timed; empty when the choice was made by rule or pinned
+	// Name identifies the choice: "conv1.weight: conv2d 16→16 3×3".
+	Name string
+	// Kernel is the kernel that was chosen: "direct", "sparse".
+	Kernel string
+	// Times are those of the kernels that were timed; empty if a rule or Pin chose.
+	Times []KernelTime
 }
 
 // A KernelTime is the time that a kernel took for one call.

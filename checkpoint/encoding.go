@@ -23,7 +23,8 @@ const (
 	index16             // as array.Index16
 	grouped             // as array.GroupNM
 	rest                // values: the elements that no part before stores, in order
-	masked              // index: one bit for each element of the parts before; 0 makes the element zero
+	// index: one bit for each element of the parts before; 0 makes the element zero
+	masked
 )
 
 func (e encoding) String() string {

@@ -44,8 +44,9 @@ type State struct {
 
 // Limits of a file. Reader and Write refuse what exceeds them.
 const (
-	maxHeader  = 4 << 20
-	maxLines   = 1 << 17 // of all lists and maps of the header; dimensions and numbers of parts do not count
+	maxHeader = 4 << 20
+	// of all lists and maps of the header; dimensions and numbers of parts do not count
+	maxLines   = 1 << 17
 	maxLevels  = 64
 	maxRank    = 16
 	maxText    = 64 << 10 // bytes of one text of Info

@@ -49,7 +49,8 @@ func kinds(t testing.TB) map[string]*File {
 	one := func(v array.Value) *File {
 		return &File{Levels: []Level{{Name: "only", Tensors: map[string]array.Value{"w": v}}}}
 	}
-	long := decoded(t, topK(t, random(t, 2, 3, 50000), .999)) // three runs of index16, the last shorter
+	// three runs of index16, the last shorter
+	long := decoded(t, topK(t, random(t, 2, 3, 50000), .999))
 	half, few := topK(t, w, .5), topK(t, w, .9)
 	nested := &File{Info: meta(), Programs: map[string]*graph.Program{"infer": tinyProgram(t)}, Levels: []Level{
 		{Name: "dense", Tensors: map[string]array.Value{"w": array.DenseValue(w)}},

@@ -20,7 +20,8 @@ import (
 // so the files here have few.
 func TestMemory(t *testing.T) {
 	const huge = 1 << 32
-	most := func(dtype array.DType) int { return 256 << 20 / dtype.Bytes(1) } // elements that a small file may describe
+	// elements that a small file may describe
+	most := func(dtype array.DType) int { return 256 << 20 / dtype.Bytes(1) }
 	index16Of := func(dtype array.DType) *draft {
 		d := &draft{}
 		n := most(dtype)

@@ -119,7 +119,8 @@ func (d *powerDisk) cut(n int, path string, chance *rand.Rand) (content []byte, 
 		}
 		for at := 0; at < len(o.data); {
 			end := min(len(o.data), at+sector-(o.offset+at)%sector)
-			grown := i < synced || chance.IntN(4) > 0 // the length may be on the disk and the bytes not
+			// the length may be on the disk and the bytes not
+			grown := i < synced || chance.IntN(4) > 0
 			if grown && o.offset+end > len(content) {
 				content = append(content, make([]byte, o.offset+end-len(content))...)
 			}

@@ -17,7 +17,8 @@ func TestStoredZerosOverOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	padded := topK(t, w, .5) // a bitmask, of whose elements every other becomes a zero that is stored
+	// a bitmask, of whose elements every other becomes a zero that is stored
+	padded := topK(t, w, .5)
 	padded.Values = bytes.Clone(padded.Values)
 	for i := 0; i < len(padded.Values); i += 8 {
 		clear(padded.Values[i : i+4])

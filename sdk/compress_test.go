@@ -146,7 +146,8 @@ func TestCompressLevels(t *testing.T) {
 		t.Error(diff)
 	}
 	dense := tensorsOf(t, net, "dense")
-	for level, zeros := range map[string]int{"topk:0.5": 436, "topk:0.9": 785, "nm:2:4": 328} { // of 216+576+80 weights; N:M leaves conv1 dense
+	// of 216+576+80 weights; N:M leaves conv1 dense
+	for level, zeros := range map[string]int{"topk:0.5": 436, "topk:0.9": 785, "nm:2:4": 328} {
 		got := tensorsOf(t, tuned, level)
 		n := 0
 		for _, name := range []string{"conv1.weight", "conv2.weight", "fc.weight"} {

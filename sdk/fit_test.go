@@ -164,7 +164,8 @@ func TestFitLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if score.Values["accuracy"] != last.Validation.Values["accuracy"] || math.Abs(score.Values["cross_entropy"]-last.Validation.Values["cross_entropy"]) > 1e-4 { // logits of packed weights may differ in the last bits
+	// logits of packed weights may differ in the last bits
+	if score.Values["accuracy"] != last.Validation.Values["accuracy"] || math.Abs(score.Values["cross_entropy"]-last.Validation.Values["cross_entropy"]) > 1e-4 {
 		t.Errorf("the network scores %+v, its last validation said %+v", score, *last.Validation)
 	}
 }

@@ -92,7 +92,8 @@ func binaryRow(op graph.Op, forward, backward bound, f func(b *graph.Builder, x,
 	for _, s := range [][2][]int{{{3, 5}, {5}}, {{3, 5}, {3, 1}}, {{4, 1, 6}, {3, 1}}, {{2, 3, 4, 5}, {}}, {{}, {7}}, {{5, 17, 3, 3}, {1, 17, 1, 1}}} {
 		r.cases = append(r.cases, opCase{name: fmt.Sprint(s), in: []operand{float(s[0]...).with(fill), float(s[1]...).with(fill)}, build: build, forwardOnly: true})
 	}
-	rotated := func(u float64, k int) float64 { return special(u, k+3*(k/39)) } // pairs all special values
+	// pairs all special values
+	rotated := func(u float64, k int) float64 { return special(u, k+3*(k/39)) }
 	r.cases = append(r.cases,
 		opCase{name: "batch", in: []operand{batched(3, 17), batched(3, 17).with(fill)}, build: build, forwardOnly: true},
 		opCase{name: "special values", in: []operand{float(600).with(special), float(600).with(rotated)}, build: build, forwardOnly: true})

@@ -15,7 +15,8 @@ func normRows() []row {
 	var batch, infer, layer, soft, xent []opCase
 	for _, dims := range [][]int{{2, 3, 8, 8}, {5, 16, 7, 7}, {3, 17, 2, 2}, {2, 33, 9, 14}, {5, 1, 1, 1}, {7, 5}, {3, 32, 16, 16}, {3, 16, 1, 1}, {4, 5, 3}} {
 		vector := func(fill func(float64, int) float64) operand { return float(dims[1]).with(fill) }
-		offset := batched(dims...).with(func(u float64, k int) float64 { return 2*u + 3 + float64(k%7) }) // a mean far from 0
+		// a mean far from 0
+		offset := batched(dims...).with(func(u float64, k int) float64 { return 2*u + 3 + float64(k%7) })
 		batch = append(batch, opCase{name: fmt.Sprint(dims), in: []operand{offset, vector(positive), vector(signed)}, first: true,
 			build: func(b *graph.Builder, x []graph.Node) []graph.Node {
 				y, mean, variance := b.BatchNorm(x[0], x[1], x[2], 1e-5)

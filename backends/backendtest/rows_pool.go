@@ -40,7 +40,8 @@ func poolRows() []row {
 		build := func(b *graph.Builder, x []graph.Node) []graph.Node {
 			return []graph.Node{b.MaxPool(x[0], c.PoolAttr)}
 		}
-		negative := func(u float64, _ int) float64 { return -u - 1 } // padding with 0 would be the maximum
+		// padding with 0 would be the maximum
+		negative := func(u float64, _ int) float64 { return -u - 1 }
 		maxima = append(maxima,
 			opCase{name: name, in: []operand{batched(c.dims[:]...).with(negative)}, build: build},
 			opCase{name: name + ", ties", in: []operand{batched(c.dims[:]...).with(coarse)}, build: build},

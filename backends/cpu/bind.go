@@ -14,8 +14,10 @@ type buffer struct {
 	dtype  array.DType
 	bytes  int
 	home   home
-	offset int   // in the arena or in the memory of a worker, in bytes
-	shares bufID // has the memory of that buffer, whose last use is the phase that writes this one; -1: has its own
+	offset int // in the arena or in the memory of a worker, in bytes
+	// has the memory of that buffer, whose last use is the phase that writes this one; -1: has its
+	// own
+	shares bufID
 }
 
 // A phase is a loop over independent items.

@@ -126,7 +126,8 @@ func (l *lowering) fuseNorm(k int, norm graph.Instr) {
 		l.normApply(norm, c.y, r, relu)
 		return nil
 	})
-	if norm.Op == graph.OpBatchNorm { // an instruction before the end of the chain may read its statistics
+	// an instruction before the end of the chain may read its statistics
+	if norm.Op == graph.OpBatchNorm {
 		delete(l.skipped, k)
 		l.fused[k] = func(l *lowering, i graph.Instr) error {
 			l.normStats(i)

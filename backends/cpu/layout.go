@@ -10,8 +10,9 @@ import (
 type layout uint8
 
 const (
-	plain   layout = iota // row-major
-	blocked               // [n][block of 16 channels][pixel][16], padded lanes zero: see package kernels
+	plain layout = iota // row-major
+	// [n][block of 16 channels][pixel][16], padded lanes zero: see package kernels
+	blocked
 )
 
 // A valueID is the index of a value of a lowered program.
@@ -37,13 +38,14 @@ type home struct {
 type homeKind uint8
 
 const (
-	inArena    homeKind = iota // the arena of the session, from the first stage that uses it to the last
-	inInput                    // the caller's tensor
-	inSlot                     // the value of a slot when the run began
-	inConstant                 // the executable
-	inUpdate                   // the next value of a slot
-	nowhere                    // no phase uses it
-	inWorker                   // memory of each worker, for the images of its block
+	// the arena of the session, from the first stage that uses it to the last
+	inArena    homeKind = iota
+	inInput             // the caller's tensor
+	inSlot              // the value of a slot when the run began
+	inConstant          // the executable
+	inUpdate            // the next value of a slot
+	nowhere             // no phase uses it
+	inWorker            // memory of each worker, for the images of its block
 )
 
 // An image is the dimensions of a value seen as [n, c, pixels].

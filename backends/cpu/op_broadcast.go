@@ -57,7 +57,8 @@ func repeating(from []int) []int {
 // A repeat reads ranges of a broadcast tensor from its source.
 type repeat struct {
 	dims, stride []int // row-major: neighbouring axes are merged where one stride describes both
-	lanes        bool  // blocked instead: dims is n, c, pixels, and the source varies over n and c only
+	// blocked instead: dims is n, c, pixels, and the source varies over n and c only
+	lanes bool
 }
 
 func newRepeat(from, to []int, lay layout) repeat {

@@ -227,7 +227,8 @@ func (t *boundTape) assignSlots() {
 			continue
 		}
 		s := 0
-		for s < len(busyUntil) && busyUntil[s] > k { // a tile may be read and written by the same op
+		// a tile may be read and written by the same op
+		for s < len(busyUntil) && busyUntil[s] > k {
 			s++
 		}
 		if s == len(busyUntil) {
@@ -395,7 +396,8 @@ func (op tapeOp) run(l kernels.InstructionSet, dst, a, b []float32) {
 		l.Mul(dst, a, b)
 	case graph.OpDiv:
 		l.Div(dst, a, b)
-	case graph.OpMax: // of equals, and where both are NaN, the kernel takes its second operand, the op its first
+	case graph.OpMax:
+		// of equals, and where both are NaN, the kernel takes its second operand, the op its first
 		l.Max(dst, b, a)
 	case graph.OpMin:
 		l.Min(dst, b, a)

@@ -84,7 +84,8 @@ func (op blockMask) phases(b *binding, s *step) ([]phase, error) {
 		}
 	})
 	return append(ps, phase{items: len(w), cost: float64(4 * r.total / len(w)), whole: r.results(), writes: masks, run: func(f *frame, _, i0, i1 int) error {
-		for i, c := range r.chunks { // a byte of a mask has bits of several chunks, so an operand is one worker's
+		// a byte of a mask has bits of several chunks, so an operand is one worker's
+		for i, c := range r.chunks {
 			if c.operand < i0 || c.operand >= i1 {
 				continue
 			}

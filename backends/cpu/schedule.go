@@ -84,7 +84,8 @@ func add(set map[bufID]bool, ids []bufID) {
 const (
 	inlineCost = 32 << 10  // a stage of less cost runs without helpers
 	chunkCost  = 128 << 10 // about the least cost of a chunk, much more than that of taking it
-	blockBytes = 64 << 10  // about the largest buffer's share of a block, which fits the second-level cache
+	// about the largest buffer's share of a block, which fits the second-level cache
+	blockBytes = 64 << 10
 )
 
 func (p *bound) newStage(phases []phase) *stage {

@@ -6,10 +6,11 @@ type layout uint8
 // The layouts. o, i, h and w are output channels, input channels, height and width of a kernel, and
 // c is the channels of a depthwise convolution.
 const (
-	asIs      layout = iota
-	hwio             // a kernel [H W I O], where ours is [O I H W], or [O I] for H = W = 1
-	hwc              // a depthwise kernel [H W C 1], where ours is [C 1 H W]
-	flattened        // a kernel [O I H W] that covers its whole input, where ours is linear: [O I·H·W]
+	asIs layout = iota
+	hwio        // a kernel [H W I O], where ours is [O I H W], or [O I] for H = W = 1
+	hwc         // a depthwise kernel [H W C 1], where ours is [C 1 H W]
+	// a kernel [O I H W] that covers its whole input, where ours is linear: [O I·H·W]
+	flattened
 )
 
 // A rule gives names of cram that match ours the library's name and layout.
@@ -28,7 +29,8 @@ type table struct {
 // tables returns all tables. Of two that match equally many names, Convert uses the first.
 func tables() []table {
 	return []table{
-		{"PyTorch", "", []rule{{"*", "*", asIs}}}, // the names of torchvision, timm's ResNet and cram
+		// the names of torchvision, timm's ResNet and cram
+		{"PyTorch", "", []rule{{"*", "*", asIs}}},
 		{"transformers", "ResNet", []rule{
 			{"conv1.*", "resnet.embedder.embedder.convolution.*", asIs},
 			{"bn1.*", "resnet.embedder.embedder.normalization.*", asIs},

@@ -50,7 +50,8 @@ func TestFold(t *testing.T) {
 	if m.Program.Count(graph.OpBatchNormInfer) != 1 || folded.Program.Count(graph.OpBatchNormInfer) != 0 {
 		t.Errorf("folded: %v", folded.Program)
 	}
-	for name, want := range map[string][]float32{"w": {3, 0}, "beta": {(1-4)*1 + 5, 2 + 6}} { // s is 2/√4 and 1/√1
+	// s is 2/√4 and 1/√1
+	for name, want := range map[string][]float32{"w": {3, 0}, "beta": {(1-4)*1 + 5, 2 + 6}} {
 		x, err := folded.Tensors[name].Decode()
 		if err != nil || x.F32()[0] != want[0] || x.F32()[1] != want[1] {
 			t.Errorf("%s is %v (%v), want %v", name, x.F32(), err, want)
@@ -79,7 +80,8 @@ func TestWrite(t *testing.T) {
 		}
 		initializers++
 	}
-	if nodes := fields(t, graphs[0], 1); initializers != 6 || len(nodes) != 5 { // Conv, Add, BatchNormalization, Relu, Identity
+	// Conv, Add, BatchNormalization, Relu, Identity
+	if nodes := fields(t, graphs[0], 1); initializers != 6 || len(nodes) != 5 {
 		t.Errorf("%d initializers, %d nodes", initializers, len(nodes))
 	}
 }

@@ -171,7 +171,8 @@ func TestRefusesOthers(t *testing.T) {
 			t.Fatal(d.Op, err)
 		}
 		var model bytes.Buffer
-		want := "operation " + strings.TrimSuffix(string(d.Op), "_grad") // norms with statistics of their own are refused before their gradients
+		// norms with statistics of their own are refused before their gradients
+		want := "operation " + strings.TrimSuffix(string(d.Op), "_grad")
 		if err := Write(&model, Model{Program: p}); err == nil || !strings.Contains(err.Error(), want) || p.Count(d.Op) == 0 || model.Len() > 0 {
 			t.Errorf("operation %s: got %v, after %d bytes; want %q", d.Op, err, model.Len(), want)
 		}

@@ -46,7 +46,8 @@ func (e eager) ReadAt(b []byte, at int64) (int, error) {
 
 func TestEager(t *testing.T) {
 	for _, b := range [][]byte{
-		file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, []byte{0, 0, 128, 63, 0, 0, 0, 64}), // ends with a tensor
+		// ends with a tensor
+		file(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, []byte{0, 0, 128, 63, 0, 0, 0, 64}),
 		file(`{}`, nil), // ends with the header
 	} {
 		f, err := safetensors.New(eager(b), int64(len(b)))

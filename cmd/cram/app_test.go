@@ -305,8 +305,10 @@ func checkExample(t *testing.T, words []string) {
 		t.Errorf("example %q does not begin with cram", words)
 		return
 	}
-	root := (&app{}).root()                                                              // flags keep their parsed values
-	if i := slices.IndexFunc(words, func(w string) bool { return w[0] == '>' }); i > 0 { // redirected
+	// flags keep their parsed values
+	root := (&app{}).root()
+	// redirected
+	if i := slices.IndexFunc(words, func(w string) bool { return w[0] == '>' }); i > 0 {
 		words = words[:i]
 	}
 	cmd, args, err := root.Find(words[1:])

@@ -146,7 +146,8 @@ func TestTextsAreNotPaths(t *testing.T) {
 	train := []string{"train", "--model", "small-cnn", "--data", "shapes", "--limit", "32", "--batch", "16", "--method", "sgd", "--epochs"}
 	whole, resumed := filepath.Join(work, "whole.cram"), filepath.Join(out, "resumed.cram")
 	must(t, append(train, "2", "--keep-last", "2", "--out", whole)...)
-	first, part := readAll(t, whole), readAll(t, whole+".part.step2") // with the tensor names of a training
+	// with the tensor names of a training
+	first, part := readAll(t, whole), readAll(t, whole+".part.step2")
 	lure(first, levels, canary)
 	claim(first, canary)
 	save(t, initial, first)
@@ -182,7 +183,8 @@ func TestTextsAreNotPaths(t *testing.T) {
 	run("compress", file, "--with", "dense,0.5", "--data", "shapes", "--batches", "1", "--out", to("less.cram"))
 	run(append(train, "1", "--init", initial, "--out", to("begun.cram"))...)
 	run(append(train, "2", "--keep-last", "2", "--out", to("resumed.cram"))...)
-	made[filepath.Join("work", "out", "resumed.cram.part.step4")] = true // after the resume from step 2
+	// after the resume from step 2
+	made[filepath.Join("work", "out", "resumed.cram.part.step4")] = true
 	if !bytes.Equal(read(t, resumed), read(t, whole)) {
 		t.Error("the training did not resume from the checkpoint")
 	}

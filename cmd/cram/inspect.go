@@ -94,7 +94,8 @@ type fileResult struct {
 	Std      []float32         `json:"std,omitempty"`
 	Classes  []string          `json:"classes,omitempty"`
 	Programs []string          `json:"programs"`
-	Training bool              `json:"training"` // the file is a checkpoint of a training in progress
+	// the file is a checkpoint of a training in progress
+	Training bool `json:"training"`
 }
 
 func (r fileResult) text() string {
@@ -188,7 +189,8 @@ type levelResult struct {
 	Bytes      int64   `json:"bytes"`
 	DenseBytes int64   `json:"dense_bytes"`
 
-	Notes map[string]string `json:"notes,omitempty"` // the prunable weights without zeros, each with the reason
+	// the prunable weights without zeros, each with the reason
+	Notes map[string]string `json:"notes,omitempty"`
 }
 
 func (r levelResult) text() string {

@@ -27,7 +27,8 @@ func TestForONNXRuntime(t *testing.T) {
 		t.Skip("SKIPPED, a part of .ci/onnx: CRAM_ONNX_DIR is not set")
 	}
 	const resnet20, mobilenet, labels = "weights/resnet20-12fca82f.safetensors", "weights/mobilenet_v1_0.75_224.safetensors", "weights/mobilenet_v1_0.75_224.labels.json"
-	const resnet, vgg, mobile = "topk:0.9", "topk:0.9", "topk:0.5" // levels at which random weights still give distinct logits
+	// levels at which random weights still give distinct logits
+	const resnet, vgg, mobile = "topk:0.9", "topk:0.9", "topk:0.5"
 	random := map[string][][2]string{
 		"short": {{"resnet20", resnet}, {"vgg16-bn-cifar", vgg}, {"mobilenet_v1_0.5", mobile}},
 		"long":  {{"resnet56", resnet}, {"resnet50", resnet}, {"vgg16-bn", vgg}, {"mobilenet_v1_0.75", mobile}},

@@ -79,9 +79,10 @@ type answer struct {
 }
 
 type class struct {
-	Label int     `json:"label"`
-	Name  string  `json:"name,omitempty"` // absent when the network has no class names
-	Score float64 `json:"score"`          // softmax of the logits, 0 to 1; the sum over all classes is 1
+	Label int    `json:"label"`
+	Name  string `json:"name,omitempty"` // absent when the network has no class names
+	// softmax of the logits, 0 to 1; the sum over all classes is 1
+	Score float64 `json:"score"`
 }
 
 // A badRequest is an error that the client caused.
@@ -158,8 +159,9 @@ func input(contentType string, content []byte, shape []int) ([]float32, error) {
 		return data.DecodeImage(bytes.NewReader(content), shape)
 	}
 	var body struct {
-		Shape []int     `json:"shape"` // [n, shape of one example]
-		Data  []float32 `json:"data"`  // row-major, in the unit of the network's input: images in [0, 1]
+		Shape []int `json:"shape"` // [n, shape of one example]
+		// row-major, in the unit of the network's input: images in [0, 1]
+		Data []float32 `json:"data"`
 	}
 	if err := json.Unmarshal(content, &body); err != nil {
 		return nil, err

@@ -238,7 +238,8 @@ func TestFolder(t *testing.T) {
 		tolerance float64
 	}{
 		{0, []float32{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255}, 4}, // JPEG rounds colours
-		{0, []float32{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255}, 0}, // the square alone: the crop is centred
+		// the square alone: the crop is centred
+		{0, []float32{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255}, 0},
 		{1, []float32{1, 40, 100, 200, 2, 50, 110, 210, 3, 60, 120, 255}, 0},
 		{1, []float32{7, 8, 9, 10, 7, 8, 9, 10, 7, 8, 9, 10}, 0},
 	} {

@@ -40,9 +40,10 @@ func KnownSets() []Known {
 		}, {
 			Name:      "mnist",
 			Normalize: Normalize{Mean: []float32{.1307}, Std: []float32{.3081}},
-			Augment:   []Transform{RandomCrop{Padding: 2}}, // no mirroring: a mirrored digit is not a digit
-			Open:      MNIST,
-			download:  mnistDownload,
+			// no mirroring: a mirrored digit is not a digit
+			Augment:  []Transform{RandomCrop{Padding: 2}},
+			Open:     MNIST,
+			download: mnistDownload,
 		}, {
 			Name:      "shapes",
 			Normalize: Normalize{Mean: []float32{.319, .319, .319}, Std: []float32{.215, .215, .215}},

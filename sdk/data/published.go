@@ -2,10 +2,11 @@ package data
 
 // A download describes where a data set is published and which files it consists of.
 type download struct {
-	directory string          // name of the directory of the finished files
-	address   string          // URL of the published files, with a slash at the end
-	archive   *publishedFile  // the .tar.gz with the directory; nil if the files are published separately
-	files     []publishedFile // the finished files
+	directory string // name of the directory of the finished files
+	address   string // URL of the published files, with a slash at the end
+	// the .tar.gz with the directory; nil if the files are published separately
+	archive *publishedFile
+	files   []publishedFile // the finished files
 }
 
 // A publishedFile is a file with a known checksum.

@@ -62,7 +62,8 @@ func TestPublishedSets(t *testing.T) {
 			for channel := range c.mean {
 				mean := sum[channel]
 				std := math.Sqrt(squares[channel] - mean*mean)
-				if math.Abs(mean-c.mean[channel]) > 6e-5 || math.Abs(std-c.std[channel]) > 6e-5 { // quoted to four digits
+				// quoted to four digits
+				if math.Abs(mean-c.mean[channel]) > 6e-5 || math.Abs(std-c.std[channel]) > 6e-5 {
 					t.Errorf("channel %d: mean %.4f, std %.4f; want %v, %v", channel, mean, std, c.mean[channel], c.std[channel])
 				}
 			}

@@ -139,7 +139,8 @@ func (c *canvas) figure(covers func(u, v int) bool, ink color, r *Random) {
 	t := r.IntN(9) - 4
 	cos, sin, norm := 32*32-t*t, 64*t, 32*32+t*t
 	scale := figureUnit << 20 / (radius * norm) // to figureUnit, in units of 2⁻²⁰
-	reach := radius + subpixels                 // a tilted figure lies inside its radius; one pixel for rounding
+	// a tilted figure lies inside its radius; one pixel for rounding
+	reach := radius + subpixels
 	for y := max(centerY-reach, 0) / subpixels; y < min(centerY+reach, side)/subpixels; y++ {
 		for x := max(centerX-reach, 0) / subpixels; x < min(centerX+reach, side)/subpixels; x++ {
 			covered := 0

@@ -146,7 +146,8 @@ func (n Normalize) Shape(in []int) ([]int, error) {
 		return nil, fmt.Errorf("data: Normalize: want a mean and a std for each channel of examples of shape %v, got %d and %d", in, len(n.Mean), len(n.Std))
 	}
 	for channel, std := range n.Std {
-		if mean := n.Mean[channel]; !(std > 0 && std <= math.MaxFloat32 && mean-mean == 0) { // x−x is 0 only for finite x
+		// x−x is 0 only for finite x
+		if mean := n.Mean[channel]; !(std > 0 && std <= math.MaxFloat32 && mean-mean == 0) {
 			return nil, fmt.Errorf("data: Normalize: channel %d: want a finite mean and a finite std above 0, got %v and %v", channel, mean, std)
 		}
 	}

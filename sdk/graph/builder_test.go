@@ -20,7 +20,8 @@ func TestBuilderMistakes(t *testing.T) {
 	foreign := other.Input("x", array.F32, graph.Of(2))
 	ints := func(n int) []int { return make([]int, n) }
 	for name, c := range map[string]struct {
-		make func(b *graph.Builder, x, image graph.Node) graph.Node // x is f32[N 4], image f32[2 3 5 5]
+		// x is f32[N 4], image f32[2 3 5 5]
+		make func(b *graph.Builder, x, image graph.Node) graph.Node
 		says string
 	}{
 		"none":               {func(b *graph.Builder, _, _ graph.Node) graph.Node { return b.Exp(graph.Node{}) }, "exp operand 0: node is none"},

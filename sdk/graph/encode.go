@@ -18,7 +18,8 @@ const (
 	maxAxes         = 1 << 18 // of all values
 	maxConstants    = 1 << 26 // bytes of all constants, every symbol being 1
 	maxRank         = 16
-	maxInt          = min(1<<31, math.MaxInt) // of a dimension or an attribute: no shape rule overflows
+	// of a dimension or an attribute: no shape rule overflows
+	maxInt = min(1<<31, math.MaxInt)
 )
 
 // Encode returns the program in MessagePack, the same bytes for equal programs. It verifies first.

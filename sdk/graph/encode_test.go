@@ -166,7 +166,8 @@ func TestDecodeFlips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const step = 11 // every bit takes seconds and is the fuzzer's work; 11 visits every bit of a byte
+	// every bit takes seconds and is the fuzzer's work; 11 visits every bit of a byte
+	const step = 11
 	accepted := 0
 	for bit := 0; bit < 8*len(b); bit += step {
 		b[bit/8] ^= 1 << (bit % 8)

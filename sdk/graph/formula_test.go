@@ -22,7 +22,8 @@ func TestConvFormula(t *testing.T) {
 		{[4]int{1, 4, 6, 5}, [4]int{6, 2, 2, 3}, [2]int{2, 1}, [4]int{0, 1, 2, 0}, 2},
 		{[4]int{3, 3, 4, 7}, [4]int{6, 1, 3, 2}, [2]int{1, 3}, [4]int{2, 0, 0, 1}, 3},
 		{[4]int{1, 1, 1, 1}, [4]int{1, 1, 3, 3}, [2]int{1, 1}, [4]int{1, 1, 1, 1}, 1},
-		{[4]int{1, 2, 3, 3}, [4]int{2, 2, 3, 3}, [2]int{2, 2}, [4]int{4, 4, 5, 5}, 1}, // windows that lie in the padding alone
+		// windows that lie in the padding alone
+		{[4]int{1, 2, 3, 3}, [4]int{2, 2, 3, 3}, [2]int{2, 2}, [4]int{4, 4, 5, 5}, 1},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			x, w := spaced(1, c.x[:]...).value, spaced(2, c.w[:]...).value

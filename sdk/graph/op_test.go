@@ -97,7 +97,8 @@ func opCases() []opCase {
 		oneOperand(graph.OpExpm1, []float64{0, 1, 1e-10}, []float64{0, math.E - 1, 1e-10 + 5e-21}),
 		oneOperand(graph.OpLog, []float64{1, math.E, 0, -1}, []float64{0, 1, -inf, nan}),
 		oneOperand(graph.OpSqrt, []float64{4, 2, 0, -1}, []float64{2, math.Sqrt2, 0, nan}),
-		oneOperand(graph.OpTanh, []float64{0, math.Ln2, -inf}, []float64{0, 0.6, -1}), // (4-1)/(4+1)
+		// (4-1)/(4+1)
+		oneOperand(graph.OpTanh, []float64{0, math.Ln2, -inf}, []float64{0, 0.6, -1}),
 		oneOperand(graph.OpSigmoid, []float64{0, math.Log(3), -inf, 1000}, []float64{0.5, 0.75, 0, 1}),
 		oneOperand(graph.OpErf, []float64{0, 0.5, -1, inf}, []float64{0, 0.5204998778130465, -0.8427007929497149, 1}),
 		oneOperand(graph.OpAbs, []float64{-2, 3, 0}, []float64{2, 3, 0}),
@@ -108,7 +109,8 @@ func opCases() []opCase {
 		{graph.OpCast, graph.CastAttr{DType: array.I32}, list(vec(1.9, -1.9, nan, 1e12, -inf)), list(indices(dims(5), 1, -1, 0, math.MaxInt32, math.MinInt32))},
 		{graph.OpCast, graph.CastAttr{DType: array.Bit}, list(vec(0, 0.5, -1)), list(bitmap(dims(3), 0, 1, 1))},
 		{graph.OpCast, graph.CastAttr{DType: array.F64}, list(bitmap(dims(3), 1, 0, 1)), list(vec(1, 0, 1))},
-		{graph.OpCast, graph.CastAttr{DType: array.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))), // both halfway: to even
+		// both halfway: to even
+		{graph.OpCast, graph.CastAttr{DType: array.F32}, list(vec(1+math.Ldexp(1, -24), 1+math.Ldexp(3, -24))),
 			list(fill(array.F32, dims(2), 1, 1+math.Ldexp(1, -22)))},
 
 		twoOperands(graph.OpAdd, []float64{1, 2}, []float64{10, inf}, []float64{11, inf}),
@@ -188,7 +190,8 @@ func draws(key [2]int64, stream, n int) []float64 {
 }
 
 func TestOps(t *testing.T) {
-	done := map[graph.Op]bool{graph.OpInput: true, graph.OpSlot: true} // sources: every case has inputs; slots are in TestSlots
+	// sources: every case has inputs; slots are in TestSlots
+	done := map[graph.Op]bool{graph.OpInput: true, graph.OpSlot: true}
 	for n, c := range opCases() {
 		done[c.op] = true
 		t.Run(fmt.Sprintf("%s %d", c.op, n), func(t *testing.T) {

@@ -25,7 +25,8 @@ func Constant(v float64) Init {
 func Uniform(bound float64) Init {
 	return func(r *rand.Rand, _ []int, dst []float32) {
 		for i := range dst {
-			dst[i] = float32(bound * (2*r.Float64() - 1)) // 2u-1 is exact, so all platforms round alike
+			// 2u-1 is exact, so all platforms round alike
+			dst[i] = float32(bound * (2*r.Float64() - 1))
 		}
 	}
 }

@@ -122,11 +122,14 @@ func TestOptimizers(t *testing.T) {
 		g         [3]float64
 		want      []float64
 	}{
-		"gradient descent":           {optim.SGD{}, 3, g, moved(.9, -1.2, 3.6)},
-		"momentum":                   {optim.SGD{Momentum: .5}, 3, one, moved(.425, .425, .425)},                    // 1 + 1.5 + 1.75 velocities
-		"nesterov":                   {optim.SGD{Momentum: .5, Nesterov: true}, 3, one, moved(.5125, .5125, .5125)}, // 1.5 + 1.75 + 1.875
-		"weight decay":               {optim.SGD{WeightDecay: .5}, 3, none, []float64{shrunk, -2 * shrunk, 3 * shrunk}},
-		"adam":                       {optim.Adam{Eps: 1}, 4, g, moved(.4*3/4, -.4*4/5, .4*12/13)}, // both moments equal the gradient's
+		"gradient descent": {optim.SGD{}, 3, g, moved(.9, -1.2, 3.6)},
+		// 1 + 1.5 + 1.75 velocities
+		"momentum": {optim.SGD{Momentum: .5}, 3, one, moved(.425, .425, .425)},
+		// 1.5 + 1.75 + 1.875
+		"nesterov":     {optim.SGD{Momentum: .5, Nesterov: true}, 3, one, moved(.5125, .5125, .5125)},
+		"weight decay": {optim.SGD{WeightDecay: .5}, 3, none, []float64{shrunk, -2 * shrunk, 3 * shrunk}},
+		// both moments equal the gradient's
+		"adam":                       {optim.Adam{Eps: 1}, 4, g, moved(.4*3/4, -.4*4/5, .4*12/13)},
 		"adam, slow moments":         {optim.Adam{Beta1: .1, Beta2: .2, Eps: 1}, 4, g, moved(.4*3/4, -.4*4/5, .4*12/13)},
 		"adamw shrinks first":        {optim.AdamW{WeightDecay: .5}, 3, none, []float64{shrunk, -2 * shrunk, 3 * shrunk}},
 		"adam's decay is a gradient": {optim.Adam{WeightDecay: .5, Eps: 1}, 1, none, moved(rate*.5/1.5, -rate*1/2, rate*1.5/2.5)},
@@ -175,7 +178,8 @@ func TestAscend(t *testing.T) {
 			_, run := start(t, p)
 			out := run(f64(t, 3, -4), f64(t, 12))
 			got := append(append([]float64{}, out[0].F64()...), out[1].F64()...)
-			if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-11)); diff != "" { // for the 1e-12
+			// for the 1e-12
+			if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-11)); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -210,7 +210,8 @@ func (o *overlapping) Compress(ctx context.Context, w []compress.Weight) ([]comp
 	o.running.Add(1)
 	out, err := compress.TopK(0.5).Compress(ctx, w)
 	for range 50 {
-		if _, err := compress.TopK(0.5).Compress(ctx, w); err != nil { // time for the others to start
+		// time for the others to start
+		if _, err := compress.TopK(0.5).Compress(ctx, w); err != nil {
 			return nil, err
 		}
 	}

@@ -37,9 +37,10 @@ func sizes(decls []nn.Decl) (all, prunable int) {
 // CIFAR publish. prunable is 0 where no total is published.
 func TestSizes(t *testing.T) {
 	want := map[string]struct{ classes, all, prunable int }{
-		"mlp":               {10, 266_610, 266_200},
-		"small-cnn":         {10, 14_746, 14_576},
-		"resnet20":          {10, 269_722 + 2_752, 270_896}, // the total of resnet20a and two projections
+		"mlp":       {10, 266_610, 266_200},
+		"small-cnn": {10, 14_746, 14_576},
+		// the total of resnet20a and two projections
+		"resnet20":          {10, 269_722 + 2_752, 270_896},
 		"resnet20a":         {10, 269_722, 0},
 		"resnet32":          {10, 464_154 + 2_752, 0},
 		"resnet56":          {10, 853_018 + 2_752, 0},

@@ -7,7 +7,8 @@ import (
 
 func TestFloatsAreAligned(t *testing.T) {
 	aligned := func(x []float32) bool {
-		return len(x) == 0 || uintptr(unsafe.Pointer(unsafe.SliceData(x)))%cacheLine == 0 // only read
+		// only read
+		return len(x) == 0 || uintptr(unsafe.Pointer(unsafe.SliceData(x)))%cacheLine == 0
 	}
 	for n := range 70 {
 		for range 5 {

@@ -24,12 +24,15 @@ type (
 
 // convAssembly is the convolution kernels of an instruction set.
 type convAssembly struct {
-	tiles    [convKinds]convTiles                                          // the sizes of bands
-	bands    [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc // by kind, run, blocks, pixels
-	limits   convGradLimits                                                // the sizes of grads, splits and gradRuns
-	grads    [convMaxTaps + 1][3]convGradFunc                              // by length, blocks
-	splits   [3]convGradFunc                                               // of length 2 (convGradPair…), by blocks
-	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc                 // by kind, length, runs
+	tiles [convKinds]convTiles // the sizes of bands
+	// by kind, run, blocks, pixels
+	bands [convKinds][convMaxTaps + 1][convMaxBlocks + 1][]convBandFunc
+	// the sizes of grads, splits and gradRuns
+	limits convGradLimits
+	grads  [convMaxTaps + 1][3]convGradFunc // by length, blocks
+	// of length 2 (convGradPair…), by blocks
+	splits   [3]convGradFunc
+	gradRuns [convKinds][convMaxRun + 1][]convGradRunsFunc // by kind, length, runs
 	fill     convFillFunc
 }
 

@@ -71,7 +71,8 @@ type convBand struct {
 	offsets                       []int
 	chans                         int // of every entry: a multiple of 4; 1 if planar or lanewise
 	floor                         float32
-	ahead                         []float32 // what the kernel prefetches: data that a later call reads
+	// what the kernel prefetches: data that a later call reads
+	ahead []float32
 }
 
 const (

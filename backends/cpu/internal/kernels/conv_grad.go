@@ -53,11 +53,12 @@ func (t *convGradTile) work() int {
 
 // convGradLimits lists the weight gradient kernels of an instruction set.
 type convGradLimits struct {
-	blocks  int                     // blocked: the largest number of blocks of a panel
-	longest int                     // blocked: the largest length of a run
-	chans   [convMaxTaps + 1][3]int // blocked: a divisor of the number of channels, by length and blocks
-	split   bool                    // blocked: there are kernels for split runs of length 2
-	window  int                     // planar, lanewise: the upper bound of length·runs + length
+	blocks  int // blocked: the largest number of blocks of a panel
+	longest int // blocked: the largest length of a run
+	// blocked: a divisor of the number of channels, by length and blocks
+	chans  [convMaxTaps + 1][3]int
+	split  bool // blocked: there are kernels for split runs of length 2
+	window int  // planar, lanewise: the upper bound of length·runs + length
 }
 
 var convGradLimitsPortable = convGradLimits{

@@ -4,8 +4,9 @@ package kernels
 // prefetch it while they compute the current image, in proportion to their work, because prefetches
 // that are spread evenly do not delay the other loads.
 type convPrefetch struct {
-	rest        [2][]float32 // in this order
-	total, work int          // elements of the next image; multiply-adds of the current one, in blocks of 16
+	rest [2][]float32 // in this order
+	// elements of the next image; multiply-adds of the current one, in blocks of 16
+	total, work int
 }
 
 // take removes the share of work multiply-adds, in blocks of 16, and returns it.

@@ -23,7 +23,8 @@ type ConvWeightGrad struct {
 	strip      int        // output rows of a strip
 	runs       []convRun  // of taps; unless blocked, longest first
 	steps      []convStep // blocked
-	offsets    []int      // planar: of the runs of every channel; lanewise: of the runs of one block
+	// planar: of the runs of every channel; lanewise: of the runs of one block
+	offsets []int
 }
 
 // ConvWeightGrad plans the gradient of a convolution with respect to its weights. It returns an

@@ -37,8 +37,9 @@ type Case struct {
 	Output []int
 	Infer  []float64
 	Train  []float64
-	Grads  map[string]float64   // Σ gradient·formula, by name; the input is "x", the loss Σ output·formula
-	Stats  map[string][]float64 // after the training pass
+	// Σ gradient·formula, by name; the input is "x", the loss Σ output·formula
+	Grads map[string]float64
+	Stats map[string][]float64 // after the training pass
 }
 
 // Cases returns the cases of one file, "layers" or "models".

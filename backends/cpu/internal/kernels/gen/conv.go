@@ -91,8 +91,9 @@ type convBand struct {
 	dst, init, src reg.Register
 	next           reg.Register // address of the next prefetch
 	w, offsets     reg.Register
-	first, extra   reg.Register       // source pixels of the first tap, and of the last one in a split run
-	acc            [][]reg.VecVirtual // by pixel, then part of the panel
+	// source pixels of the first tap, and of the last one in a split run
+	first, extra reg.Register
+	acc          [][]reg.VecVirtual // by pixel, then part of the panel
 }
 
 // lanewise reports whether a lane of x is multiplied with the same lane of w only.

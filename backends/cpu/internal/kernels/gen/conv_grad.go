@@ -56,10 +56,12 @@ type convGradBlocked struct {
 	v convVector
 	convGradSize
 
-	x, dy, acc          reg.Register
-	accStride, dyStride reg.Register         // bytes from a block to the next one, nil for one block
-	sums                [][][]reg.VecVirtual // by tap, channel, part of the panel; the extra tap is last
-	extra               reg.Register         // bytes from x to the pixel of the extra tap
+	x, dy, acc reg.Register
+	// bytes from a block to the next one, nil for one block
+	accStride, dyStride reg.Register
+	// by tap, channel, part of the panel; the extra tap is last
+	sums  [][][]reg.VecVirtual
+	extra reg.Register // bytes from x to the pixel of the extra tap
 }
 
 // panel returns the registers that contain one pixel of a panel.
