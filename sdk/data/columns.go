@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
@@ -43,20 +44,22 @@ func FromColumns(inputs, targets []Column, classes []string) (Set, error) {
 			return nil, fmt.Errorf("data: column %q: want %d examples as in %q, got %d", column.Name, n, inputs[0].Name, dims[0])
 		}
 	}
-	if err := checkFields(c.Inputs(), c.Targets()); err != nil {
+	c.inputFields, c.targetFields = fieldsOf(inputs), fieldsOf(targets)
+	if err := checkFields(c.inputFields, c.targetFields); err != nil {
 		return nil, fmt.Errorf("data: FromColumns: %w", err)
 	}
 	return c, nil
 }
 
 type columns struct {
-	inputs, targets []Column
-	classes         []string
+	inputs, targets           []Column
+	inputFields, targetFields []graph.Field
+	classes                   []string
 }
 
 func (c *columns) Len() int               { return c.inputs[0].Values.Dims[0] }
-func (c *columns) Inputs() []graph.Field  { return fieldsOf(c.inputs) }
-func (c *columns) Targets() []graph.Field { return fieldsOf(c.targets) }
+func (c *columns) Inputs() []graph.Field  { return c.inputFields }
+func (c *columns) Targets() []graph.Field { return c.targetFields }
 func (c *columns) Classes() []string      { return c.classes }
 
 func fieldsOf(columns []Column) []graph.Field {
@@ -70,6 +73,9 @@ func fieldsOf(columns []Column) []graph.Field {
 func (c *columns) Read(i int, e Example) error {
 	if i < 0 || i >= c.Len() {
 		return fmt.Errorf("data: want an example from 0 to %d, got %d", c.Len()-1, i)
+	}
+	if err := e.takes(c.inputFields, c.targetFields); err != nil {
+		return fmt.Errorf("data: example %d: %w", i, err)
 	}
 	for k, column := range c.inputs {
 		copy(e.Inputs[k].Data, row(column.Values, i).Data)
@@ -110,8 +116,8 @@ func checkFields(inputs, targets []graph.Field) error {
 		}
 		seen[f.Name] = true
 		for axis, d := range f.Shape {
-			if d.C < 1 || !d.Fixed() && d != graph.Sym(d.Sym) {
-				return fmt.Errorf("field %q: shape %v: want a size of at least 1 or one symbol at axis %d, got %v", f.Name, f.Shape, axis, d)
+			if d.C < 1 || !d.Fixed() && d != graph.Sym(d.Sym) || strings.Contains(d.Sym, "*") || d.Sym == "N" {
+				return fmt.Errorf("field %q: shape %v: want a size of at least 1 or one symbol other than N at axis %d, got %v", f.Name, f.Shape, axis, d)
 			}
 		}
 	}

@@ -125,6 +125,71 @@ func TestRagged(t *testing.T) {
 	}
 }
 
+// misread is a set of two examples that Read leaves in the given state.
+type misread struct {
+	input graph.Field
+	read  func(e data.Example)
+}
+
+func (m misread) Len() int                         { return 2 }
+func (m misread) Classes() []string                { return nil }
+func (m misread) Inputs() []graph.Field            { return []graph.Field{m.input} }
+func (m misread) Targets() []graph.Field           { return nil }
+func (m misread) Read(_ int, e data.Example) error { m.read(e); return nil }
+
+// TestMisread holds that examples which do not have the types of their fields are errors, in a
+// batch and alone.
+func TestMisread(t *testing.T) {
+	ids := graph.Field{Name: "ids", Type: graph.Type{DType: array.I32, Shape: graph.Shape{graph.Sym("T")}}}
+	store := func(x array.Tensor) func(data.Example) { return func(e data.Example) { e.Inputs[0] = x } }
+	for _, c := range []struct {
+		name string
+		set  misread
+		want string
+	}{
+		{"no tensor", misread{ids, func(data.Example) {}}, "got invalid"},
+		{"no element", misread{ids, store(array.Tensor{DType: array.I32, Dims: []int{0}})}, "dimension 0 is out of range"},
+		{"other type", misread{ids, store(floats(t, []float32{1}, 1))}, "want i32[T], got f32[1]"},
+		{"other rank", misread{ids, store(array.Tensor{DType: array.I32, Data: make([]byte, 4)})}, "want i32[T], got i32[]"},
+		{"damaged", misread{ids, store(array.Tensor{DType: array.I32, Dims: []int{1 << 30}})}, "got 0"},
+	} {
+		for _, err := range (data.Loader{Set: c.set, Batch: 2}).Epoch(t.Context(), 0, 0) {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: want an error with %q, got %v", c.name, c.want, err)
+			}
+		}
+		if _, err := data.ReadExample(c.set, 0); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: alone: want an error with %q, got %v", c.name, c.want, err)
+		}
+	}
+	replaced := misread{graph.Floats("x", 1), store(floats(t, []float32{1}, 1))}
+	for _, err := range (data.Loader{Set: replaced, Batch: 2}).Epoch(t.Context(), 0, 0) {
+		if err == nil || !strings.Contains(err.Error(), `field "x": want Read to fill the tensor`) {
+			t.Errorf("a tensor in place of the batch's: %v", err)
+		}
+	}
+	ids.Shape = graph.Shape{graph.Sym("N")}
+	if _, err := (data.Loader{Set: misread{ids, nil}, Batch: 2}).Inputs(); err == nil || !strings.Contains(err.Error(), "one symbol other than N") {
+		t.Errorf("the batch axis as a size of an example: %v", err)
+	}
+}
+
+// TestReadRefuses holds that sets in memory read into examples of their fields only.
+func TestReadRefuses(t *testing.T) {
+	columns, err := data.FromColumns([]data.Column{{Name: "x", Values: floats(t, make([]float32, 8), 2, 4)}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]data.Set{"columns": columns, "labelled": labeled(t, numbered{n: 2})} {
+		short := data.Example{Inputs: []array.Tensor{floats(t, make([]float32, 3), 3)}, Targets: make([]array.Tensor, len(set.Targets()))}
+		for _, e := range []data.Example{{}, {Inputs: make([]array.Tensor, 1)}, {Inputs: make([]array.Tensor, 2)}, short} {
+			if err := set.Read(0, e); err == nil || !strings.Contains(err.Error(), "data: example 0: ") {
+				t.Errorf("%s into %v: got %v", name, e, err)
+			}
+		}
+	}
+}
+
 func ExampleFromColumns() {
 	ids, err := array.From([]int32{7, 8, 0, 9, 0, 0}, 2, 3)
 	if err != nil {

@@ -327,8 +327,14 @@ func (a *assembler) example(tensors []array.Tensor, i int) error {
 		}
 		read[0] = first
 	}
+	given := slices.Clone(read)
 	if err := a.Set.Read(i, Example{Inputs: read[:a.inputs:a.inputs], Targets: read[a.inputs:]}); err != nil {
 		return err
+	}
+	for k, t := range given {
+		if !t.None() && !sameMemory(t, read[k]) {
+			return fmt.Errorf("field %q: want Read to fill the tensor, got another one in its place", a.fields[k].Name)
+		}
 	}
 	r := NewRandom(streamAugment, a.Seed, uint64(a.epoch), uint64(i))
 	for t, transform := range a.Transforms {
@@ -340,4 +346,9 @@ func (a *assembler) example(tensors []array.Tensor, i int) error {
 		}
 	}
 	return nil
+}
+
+// sameMemory reports whether t and u, of constant shape, share all their memory.
+func sameMemory(t, u array.Tensor) bool {
+	return len(t.Data) == len(u.Data) && &t.Data[0] == &u.Data[0]
 }

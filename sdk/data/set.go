@@ -44,6 +44,52 @@ type Example struct {
 	Inputs, Targets []array.Tensor
 }
 
+// takes returns an error unless e has memory for an example of fields of constant shape.
+func (e Example) takes(inputs, targets []graph.Field) error {
+	if len(e.Inputs) != len(inputs) || len(e.Targets) != len(targets) {
+		return fmt.Errorf("want %d inputs and %d targets, got %d and %d", len(inputs), len(targets), len(e.Inputs), len(e.Targets))
+	}
+	for k, f := range inputs {
+		if err := holds(e.Inputs[k], f); err != nil {
+			return err
+		}
+	}
+	for k, f := range targets {
+		if err := holds(e.Targets[k], f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds returns an error unless t has memory for a field of constant shape.
+func holds(t array.Tensor, f graph.Field) error {
+	dims, _ := f.Shape.Dims()
+	if n := array.Count(dims); t.DType != f.DType || len(t.Data) != f.DType.Bytes(n) {
+		return fmt.Errorf("field %q: want %d values of space of type %v, got %d bytes of type %v", f.Name, n, f.DType, len(t.Data), t.DType)
+	}
+	return nil
+}
+
+// check returns an error unless e has a tensor of the type of each field.
+func (e Example) check(inputs, targets []graph.Field) error {
+	if len(e.Inputs) != len(inputs) || len(e.Targets) != len(targets) {
+		return fmt.Errorf("want %d inputs and %d targets, got %d and %d", len(inputs), len(targets), len(e.Inputs), len(e.Targets))
+	}
+	sizes := graph.Sizes{}
+	for k, f := range inputs {
+		if err := measure(f, e.Inputs[k], sizes); err != nil {
+			return fmt.Errorf("input %q: %w", f.Name, err)
+		}
+	}
+	for k, f := range targets {
+		if err := measure(f, e.Targets[k], sizes); err != nil {
+			return fmt.Errorf("target %q: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
 // A Labeled is a collection of examples that consist of one float32 tensor and one class.
 // [FromLabeled] makes a [Set] of it. Its methods are safe for concurrent use.
 type Labeled interface {
@@ -87,6 +133,9 @@ func (l labeled) Targets() []graph.Field {
 }
 
 func (l labeled) Read(i int, e Example) error {
+	if err := e.takes(l.Inputs(), l.Targets()); err != nil {
+		return fmt.Errorf("data: example %d: %w", i, err)
+	}
 	label, err := l.Labeled.Read(i, e.Inputs[0].F32())
 	if err == nil {
 		err = checkLabel(label, l.Classes())
@@ -309,6 +358,9 @@ func ReadExample(set Set, i int) (Example, error) {
 	}
 	if err := set.Read(i, e); err != nil {
 		return Example{}, err
+	}
+	if err := e.check(set.Inputs(), set.Targets()); err != nil {
+		return Example{}, fmt.Errorf("data: example %d: %w", i, err)
 	}
 	return e, nil
 }
