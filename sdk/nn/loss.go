@@ -78,6 +78,10 @@ func sameShape(p *Pass, loss string, output, target graph.Node) bool {
 	if p.Err() != nil {
 		return false
 	}
+	if target.None() {
+		p.Fail("nn: %s: want a target, the examples have none", loss)
+		return false
+	}
 	o, t := p.Type(output), p.Type(target)
 	if !o.Equal(t) {
 		p.Fail("nn: %s: want output and target of one type, got %v and %v", loss, o, t)

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,8 +73,9 @@ type Pass struct {
 	// included. Nil: there is no target by name.
 	Targets map[string]graph.Node
 
-	// Clean is the main output of the first point of a training step, which is not compressed. The
-	// loss of a later point may compare with it (distillation). It is none at the first point.
+	// Clean is the main output of the first point of a training step, which is not compressed. A
+	// loss that a later point has of its own may compare with it (distillation). Otherwise it is
+	// none.
 	Clean graph.Node
 
 	// Key seeds dropout: an I64 tensor [2] that contains seed and step. Passes with the same key
@@ -193,6 +195,10 @@ func (p *Pass) SetInitial(name string, value array.Tensor) {
 		return
 	}
 	d := &p.declared.decls[i]
+	if !d.Initial.None() && !bytes.Equal(d.Initial.Data, value.Data) {
+		p.Fail("nn: SetInitial: %s has another initial value already; give each network a scope (Pass.Apply)", full)
+		return
+	}
 	dims, _ := d.Shape.Dims()
 	if value.DType != d.DType || !slices.Equal(value.Dims, dims) || value.Check() != nil {
 		p.Fail("nn: SetInitial: %s: want %v, got %v%v", full, d.Type, value.DType, value.Dims)
@@ -288,6 +294,28 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 		p.Fail("nn: Weights[%q]: want %v of this pass's builder, got %v", full, d.Type, got)
 	}
 	return given
+}
+
+// Inline is [graph.Builder.Inline] with unused streams of random numbers of the pass in place of
+// those of program, in the order of its code.
+func (p *Pass) Inline(program *graph.Program, inputs []graph.Node, slot func(graph.Slot) graph.Node) ([]graph.Node, map[string]graph.Node) {
+	own := *program
+	own.Code = slices.Clone(program.Code)
+	streams := map[int]int{}
+	for k, i := range own.Code {
+		a, ok := i.Attr.(graph.UniformAttr)
+		if !ok {
+			continue
+		}
+		n, ok := streams[a.Stream]
+		if !ok {
+			n = p.stream()
+			streams[a.Stream] = n
+		}
+		a.Stream = n
+		own.Code[k].Attr = a
+	}
+	return p.Builder.Inline(&own, inputs, slot)
 }
 
 // stream returns the number of an unused stream of random numbers of the pass.

@@ -183,6 +183,14 @@ func TestMistakes(t *testing.T) {
 			p.SetStat("s", x)
 			return x
 		}), image, "s: want f32[2], got f32[N 3 8 8]"},
+		{"two initial values", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+			for v := range 2 {
+				w, _ := array.From([]float32{float32(v)}, 1)
+				p.Param("w", graph.Other, nn.Constant(0), 1)
+				p.SetInitial("w", w)
+			}
+			return x
+		}), image, "w has another initial value already"},
 		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "want a node of its pass"},
 		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return graph.NewBuilder().Input("x", array.F32, image.Batch().Shape)

@@ -207,7 +207,7 @@ func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 func (l *lowering) gradient(i int, at, masks []graph.Node) {
 	point := l.Method.Points[i]
 	pass := nn.NewPass(l.b, nn.Train)
-	pass.Key, pass.Inputs, pass.Targets, pass.Clean = l.key, l.inputs, l.targets, l.clean
+	pass.Key, pass.Inputs, pass.Targets = l.key, l.inputs, l.targets
 	pass.Weights = map[string]graph.Node{}
 	for k, d := range l.Params {
 		if point.Loss != nil && at[k] == l.weights[k] {
@@ -217,7 +217,7 @@ func (l *lowering) gradient(i int, at, masks []graph.Node) {
 	}
 	loss := l.Loss
 	if point.Loss != nil {
-		loss = point.Loss
+		loss, pass.Clean = point.Loss, l.clean
 	}
 	output := l.Model.Forward(pass, l.inputs[l.Inputs[0].Name])
 	var target graph.Node
