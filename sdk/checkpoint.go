@@ -79,10 +79,14 @@ func (c CheckpointOptions) better(s, best *Score) bool {
 	if best == nil {
 		return true
 	}
-	if c.Best.HigherIsBetter() {
-		return value > best.Values[c.Best.String()]
+	was, ok := best.Values[c.Best.String()]
+	if !ok || math.IsNaN(was) { // chosen by another metric, before the training resumed
+		return true
 	}
-	return value < best.Values[c.Best.String()]
+	if c.Best.HigherIsBetter() {
+		return value > was
+	}
+	return value < was
 }
 
 // stepPath returns the file of the checkpoint after a number of steps.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -113,6 +114,32 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 		if _, ok := files[name]; ok != want {
 			t.Errorf("%s is there: %v, want %v", name, ok, want)
 		}
+	}
+}
+
+// TestBestByAnotherMetric resumes a training with another metric for the best epoch: the first value
+// of it is the best so far.
+func TestBestByAnotherMetric(t *testing.T) {
+	train, validation := shapes(t, 40, 0), shapes(t, 10, 1)
+	tr := tinyTrainer()
+	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "net.cram")
+	tr.Checkpoint.Best, tr.Metrics = metric.Accuracy{}, []metric.Metric{metric.Accuracy{}}
+	tr.OnEpoch = func(sdk.Epoch) error { return errStop }
+	if _, err := tr.Fit(t.Context(), train, validation); !errors.Is(err, errStop) {
+		t.Fatal(err)
+	}
+	tr.Checkpoint.Best, tr.Metrics = metric.CrossEntropy{}, []metric.Metric{metric.CrossEntropy{}}
+	var values []float64
+	tr.OnEpoch = func(e sdk.Epoch) error { values = append(values, e.Validation.Values["cross_entropy"]); return nil }
+	fit(t, tr, train, validation)
+	best, err := sdk.LoadSparse(t.Context(), tr.Checkpoint.BestPath(), sdk.PredictorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer best.Close()
+	score, err := best.Evaluate(t.Context(), validation, tr.Batch, metric.CrossEntropy{})
+	if want := slices.Min(values); err != nil || math.Abs(score.Values["cross_entropy"]-want) > 1e-5 {
+		t.Errorf("the best checkpoint has %v, %v, want %v of %v", score, err, want, values)
 	}
 }
 

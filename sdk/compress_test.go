@@ -311,6 +311,20 @@ func TestFromWeightsRefuses(t *testing.T) {
 	info.Inputs[0].Mean = []float32{1}
 	_, err = sdk.FromWeights(model, info, weights())
 	wantError(t, err, "normalization", "got 1 and 0")
+	info.Inputs[0].Mean, info.Inputs[0].Std = make([]float32, 6), make([]float32, 6)
+	_, err = sdk.FromWeights(model, info, weights())
+	wantError(t, err, "normalization", "the std above 0")
+	info.Inputs[0].Mean, info.Inputs[0].Std = nil, nil
+	for says, outputs := range map[string][]sdk.Port{
+		"the description has logits f32[N 2]": {{Name: "logits"}},
+		"the description has 2":               {{}, {Name: "aux"}},
+		"the description has output f32[N 3]": {{Shape: graph.Batch(3)}},
+		"and 1 classes":                       {{Classes: []string{"one"}}},
+	} {
+		info.Outputs = outputs
+		_, err = sdk.FromWeights(model, info, weights())
+		wantError(t, err, "sdk: FromWeights", says)
+	}
 
 	w := weights()
 	net, err := sdk.FromWeights(model, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(6)}}}, w)

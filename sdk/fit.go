@@ -64,8 +64,8 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*trai
 			return nil, fmt.Errorf("Trainer.Schedule: %w", err)
 		}
 	}
-	if err := t.checkNormalize(inputs[0]); err != nil {
-		return nil, err
+	if err := checkNormalize(t.Normalize, inputs[0]); err != nil {
+		return nil, fmt.Errorf("Trainer.Normalize: %w", err)
 	}
 	f.recipe = &step.Recipe{
 		Model: normalized{t.Model, t.Normalize.Mean, t.Normalize.Std}, Loss: t.Loss,
@@ -81,7 +81,10 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*trai
 	if f.device, err = openDevice(t.Backend); err != nil {
 		return nil, fmt.Errorf("Trainer.Backend: %w", err)
 	}
-	if f.info, err = f.describe(); err != nil {
+	if f.info, err = f.describe(); err == nil {
+		err = storable(f.info, f.programs)
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := f.open(ctx); err != nil {
@@ -148,7 +151,9 @@ func (f *training) checkValidation(inputs []graph.Field) error {
 			return fmt.Errorf("validation set: %w", err)
 		}
 		if f.Metrics == nil {
-			f.Metrics = metricsFor(f.validation.Targets())
+			if f.Metrics, err = metricsFor(f.validation.Targets()); err != nil {
+				return fmt.Errorf("Trainer.Metrics: validation set: %w", err)
+			}
 		}
 	}
 	if err := checkMetrics(f.Metrics); err != nil {
@@ -157,19 +162,17 @@ func (f *training) checkValidation(inputs []graph.Field) error {
 	return f.Checkpoint.check(f.validation != nil, f.Metrics)
 }
 
-// checkNormalize returns an error unless Normalize is zero or suits the main input.
-func (t Trainer) checkNormalize(main graph.Field) error {
-	if len(t.Normalize.Mean) == 0 && len(t.Normalize.Std) == 0 {
+// checkNormalize returns an error unless n is zero or suits the main input.
+func checkNormalize(n data.Normalize, main graph.Field) error {
+	if len(n.Mean) == 0 && len(n.Std) == 0 {
 		return nil
 	}
 	dims, constant := main.Shape.Dims()
 	if main.DType != array.F32 || !constant {
-		return fmt.Errorf("Trainer.Normalize: want a main input f32 of constant shape, got %s %v", main.Name, main.Type)
+		return fmt.Errorf("want a main input f32 of constant shape, got %s %v", main.Name, main.Type)
 	}
-	if _, err := t.Normalize.Shape(dims); err != nil {
-		return fmt.Errorf("Trainer.Normalize: %w", err)
-	}
-	return nil
+	_, err := n.Shape(dims)
+	return err
 }
 
 // open opens the session and sets every parameter and statistic to its initial value.

@@ -15,6 +15,8 @@ import (
 //
 // A file of version 1 has no program for training. The program is then derived from that of
 // inference, with a momentum of 0.1 for the running statistics and without dropout.
+//
+// It is an error if the file does not reset each statistic that training moves to one constant.
 func (n *Network) Model() (nn.Model, error) {
 	l, err := n.main()
 	if err != nil {
@@ -33,7 +35,13 @@ func (n *Network) Model() (nn.Model, error) {
 			return nil, fmt.Errorf("sdk: Model: %w", err)
 		}
 	}
-	return &programModel{n, own, tensors}, nil
+	m := &programModel{n, own, tensors}
+	for _, u := range own.train.Updates {
+		if _, ok := m.resetValue(u.Slot); !ok {
+			return nil, fmt.Errorf("sdk: Model: level %s: program %q: want a constant for the statistic %s", l.name, programReset, u.Slot)
+		}
+	}
+	return m, nil
 }
 
 // programModel is a network as a model.
@@ -87,7 +95,8 @@ func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	dims, _ := s.Shape.Dims()
 	var n graph.Node
 	if s.Kind == graph.Stat {
-		n = p.Stat(s.Name, nn.Constant(m.resetValue(s.Name)), dims...)
+		value, _ := m.resetValue(s.Name)
+		n = p.Stat(s.Name, nn.Constant(value), dims...)
 	} else {
 		n = p.Param(s.Name, s.Role, nn.Constant(0), dims...)
 	}
@@ -95,18 +104,19 @@ func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	return n
 }
 
-// resetValue returns the constant to which the program reset sets a statistic; 0 if there is none.
-func (m *programModel) resetValue(slot string) float64 {
+// resetValue returns the constant to which the program reset sets a statistic, and whether there is
+// one.
+func (m *programModel) resetValue(slot string) (float64, bool) {
 	r := m.programs.reset
 	if r == nil {
-		return 0
+		return 0, false
 	}
 	for _, u := range r.Updates {
 		for _, i := range r.Code {
 			if c, ok := i.Attr.(graph.ConstAttr); ok && u.Slot == slot && i.Out[0] == u.ID {
-				return c.Value
+				return c.Value, true
 			}
 		}
 	}
-	return 0
+	return 0, false
 }

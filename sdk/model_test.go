@@ -2,18 +2,23 @@ package sdk_test
 
 import (
 	"bytes"
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
+	"github.com/compressaware/cram/sdk/optim"
 )
 
 // reopened saves f as a file and opens it.
@@ -155,4 +160,191 @@ func TestModelDropsOut(t *testing.T) {
 	if diff := cmp.Diff(want, tensorsOf(t, fit(t, byModel, train, nil), "")); diff != "" {
 		t.Errorf("other weights: %.300s", diff)
 	}
+}
+
+// tinyNetwork returns tiny after one short epoch.
+func tinyNetwork(t testing.TB, seed uint64) *sdk.Network {
+	t.Helper()
+	tr := tinyTrainer()
+	tr.Epochs, tr.Seed = 1, seed
+	return fit(t, tr, shapes(t, 16, seed), nil)
+}
+
+// stored saves a network, with changes to its file if there are any, and opens it.
+func stored(t *testing.T, net *sdk.Network, changes ...func(*checkpoint.File)) *sdk.Network {
+	t.Helper()
+	f := fileOf(t, saved(t, net))
+	for _, change := range changes {
+		change(f)
+	}
+	return reopened(t, f)
+}
+
+// modelOf returns a network as a model.
+func modelOf(t testing.TB, net *sdk.Network) nn.Model {
+	t.Helper()
+	m, err := net.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestModelResumes holds that the training of a network of a file resumes as any other one.
+func TestModelResumes(t *testing.T) {
+	leaksNothing(t)
+	train := shapes(t, 40, 0)
+	tr := tinyTrainer()
+	tr.Model, tr.Backend = modelOf(t, stored(t, tinyNetwork(t, 1))), onCPU(t, 1)
+	whole := uninterrupted(t, tr, train, nil)
+	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
+	if !inPieces(t, tr, train, nil, 4, func(func()) error { return errStop }).equal(whole) {
+		t.Error("interrupted: another result")
+	}
+}
+
+// TestModelInModel holds that a network is a part of another one: with its values, with random
+// numbers that no other layer uses, and a training resumes only with the same network.
+func TestModelInModel(t *testing.T) {
+	train := shapes(t, 40, 0)
+	net := tinyNetwork(t, 1)
+	tr := tinyTrainer()
+	tr.Epochs, tr.Checkpoint.Path = 1, filepath.Join(t.TempDir(), "part.cram")
+	tr.Freeze = func(name string) bool { return strings.HasPrefix(name, "0.") }
+	with := func(body *sdk.Network) nn.Model {
+		return nn.Sequential{modelOf(t, body), nn.Dropout{P: .1}, nn.Linear{Out: 10}}
+	}
+	tr.Model = with(net)
+	tr.OnStep = func(sdk.Step) error { return errStop }
+	if _, err := tr.Fit(t.Context(), train, nil); !errors.Is(err, errStop) {
+		t.Fatal(err)
+	}
+	tr.OnStep, tr.Model = nil, with(tinyNetwork(t, 2))
+	_, err := tr.Fit(t.Context(), train, nil)
+	wantError(t, err, "another training", "network ")
+	tr.Model = with(net)
+	whole := stored(t, fit(t, tr, train, nil))
+	before, after := tensorsOf(t, net, "dense"), tensorsOf(t, whole, "dense")
+	if diff := cmp.Diff(before["conv2.weight"], after["0.conv2.weight"]); diff != "" {
+		t.Error("frozen weights:", diff)
+	}
+	if cmp.Equal(before["bn1.running_var"], after["0.bn1.running_var"]) {
+		t.Error("the statistics do not move")
+	}
+	text := fileOf(t, saved(t, whole)).Programs["train"].String()
+	if strings.Count(text, "stream=0") != 1 || strings.Count(text, "stream=1") != 1 {
+		t.Errorf("want a stream of random numbers for each dropout, got\n%s", text)
+	}
+}
+
+// TestTwoModels holds that two networks fit into one, each in its own scope.
+func TestTwoModels(t *testing.T) {
+	a, b := tinyNetwork(t, 1), tinyNetwork(t, 2)
+	left, right := modelOf(t, a), modelOf(t, b)
+	tr := tinyTrainer()
+	tr.Epochs, tr.Schedule = 1, optim.Constant(1e-30)
+	tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		return p.Add(p.Apply("a", left, x), p.Apply("b", right, x))
+	})
+	both := tensorsOf(t, stored(t, fit(t, tr, shapes(t, 16, 0), nil)), "dense")
+	for scope, net := range map[string]*sdk.Network{"a.": a, "b.": b} {
+		if diff := cmp.Diff(tensorsOf(t, net, "dense")["fc.weight"], both[scope+"fc.weight"]); diff != "" {
+			t.Error(scope, diff)
+		}
+	}
+	tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		return p.Add(left.Forward(p, x), right.Forward(p, x))
+	})
+	_, err := tr.Fit(t.Context(), shapes(t, 16, 0), nil)
+	wantError(t, err, "conv1.weight has another initial value already", "scope")
+}
+
+// TestProgramsOfLevels holds what a level's own programs may be, in a file of unknown origin.
+func TestProgramsOfLevels(t *testing.T) {
+	net := tinyNetwork(t, 1)
+	program := func(build func(*graph.Builder)) *graph.Program {
+		b := graph.NewBuilder()
+		build(b)
+		p, err := b.Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	mean := graph.Slot{Name: "bn1.running_mean", Kind: graph.Stat, Type: graph.Type{DType: array.F32, Shape: graph.Of(8)}}
+	own := func(name string, p *graph.Program) func(*checkpoint.File) {
+		return func(f *checkpoint.File) { f.Levels[0].Programs = map[string]*graph.Program{name: p} }
+	}
+	halved := own("reset", program(func(b *graph.Builder) { b.Update(mean.Name, b.Scale(b.Slot(mean), .5)) }))
+	_, err := stored(t, net, halved).Model()
+	wantError(t, err, "sdk: Model: level dense", "want a constant", "bn1.running_mean")
+
+	path := filepath.Join(t.TempDir(), "net.cram")
+	still := own("train", program(func(b *graph.Builder) {
+		b.Input("x", array.F32, graph.Batch(3, 24, 24))
+		b.Output("output", b.Uniform(b.Input("key", array.I64, graph.Of(2)), 0, array.F32, graph.Batch(10)))
+	}))
+	f := fileOf(t, saved(t, net))
+	still(f)
+	if err := os.WriteFile(path, bytesOf(t, f), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sdk.Open(path)
+	wantError(t, err, "level dense", "both or neither")
+	load(t, path).Close() // reads no training program
+
+	again := stored(t, net, func(f *checkpoint.File) { f.Levels[0].Programs = maps.Clone(f.Programs) })
+	if _, err := sdk.Compress(t.Context(), again, sdk.Calibration{Set: shapes(t, 16, 0), Batches: 1}, compress.TopK(.5)); err != nil {
+		t.Error(err)
+	}
+	if !bytes.Contains(saved(t, again), []byte("train")) {
+		t.Error("the file has no training pass")
+	}
+}
+
+// TestUnstorable holds that a network that no file can hold is refused before it is trained.
+func TestUnstorable(t *testing.T) {
+	train := shapes(t, 16, 0)
+	for name, c := range map[string]struct {
+		change func(*sdk.Trainer)
+		says   []string
+	}{
+		"an output of training passes": {func(tr *sdk.Trainer) {
+			tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+				if p.Mode == nn.Train {
+					p.Output("auxiliary", x)
+				}
+				return tiny(p, x)
+			})
+		}, []string{"model", `program "train": want 1 outputs, got 2`}},
+		"classes": {func(tr *sdk.Trainer) {
+			tr.Model = nn.Sequential{tiny, nn.Linear{Out: 11}}
+		}, []string{"[N 11]", "10 classes"}},
+		"a text": {func(tr *sdk.Trainer) { tr.Info.Model = "\xff" }, []string{"UTF-8"}},
+	} {
+		tr := tinyTrainer()
+		tr.OnStep = func(sdk.Step) error { t.Errorf("%s: trained before it looked", name); return errStop }
+		c.change(&tr)
+		_, err := tr.Fit(t.Context(), train, nil)
+		wantError(t, err, c.says...)
+	}
+}
+
+// TestUnmovedStatistic holds that a statistic that no training pass moves is neither tuned nor
+// reset.
+func TestUnmovedStatistic(t *testing.T) {
+	tr := tinyTrainer()
+	tr.Epochs = 1
+	tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		return p.Mul(tiny(p, x), p.Stat("temperature", nn.Constant(2)))
+	})
+	net := stored(t, fit(t, tr, shapes(t, 16, 0), nil))
+	if reset := fileOf(t, saved(t, net)).Programs["reset"].String(); strings.Contains(reset, "temperature") || !strings.Contains(reset, "bn1.running_mean") {
+		t.Errorf("program reset:\n%s", reset)
+	}
+	tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		x = p.Apply("fc", nn.Linear{Out: 10}, nn.GlobalAvgPool(p, x))
+		return p.Mul(x, p.Stat("temperature", nn.Constant(2)))
+	})
+	stored(t, fit(t, tr, shapes(t, 16, 0), nil))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/internal/step"
 	"github.com/compressaware/cram/sdk/nn"
@@ -89,6 +90,12 @@ func fromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*N
 			inputs[i].DType = array.F32
 		}
 	}
+	if len(inputs) > 0 {
+		n := data.Normalize{Mean: info.Input().Mean, Std: info.Input().Std}
+		if err := checkNormalize(n, inputs[0]); err != nil {
+			return nil, fmt.Errorf("normalization of input 0 of Info: %w", err)
+		}
+	}
 	m := normalized{model, info.Input().Mean, info.Input().Std}
 	decls, _, err := nn.Declare(m, inputs...)
 	if err != nil {
@@ -109,7 +116,14 @@ func fromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*N
 	if err != nil {
 		return nil, err
 	}
-	return newNetwork(p.describe(info), p, values), nil
+	info = p.describe(info)
+	if err := p.checkPorts(info); err != nil {
+		return nil, err
+	}
+	if err := storable(info, p); err != nil {
+		return nil, err
+	}
+	return newNetwork(info, p, values), nil
 }
 
 // Info returns the description of the network. The caller must not change the result.

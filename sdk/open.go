@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"github.com/compressaware/cram/checkpoint"
@@ -42,6 +43,12 @@ func (n *Network) file() *checkpoint.File {
 		})
 	}
 	return f
+}
+
+// storable returns an error unless a file can hold the description and the programs: before a
+// training, not after it.
+func storable(info Info, p programs) error {
+	return checkpoint.Write(io.Discard, (&Network{info: info, programs: p}).file())
 }
 
 // Open reads a network with all its levels from a file, to compress it further, to train it again or
@@ -165,7 +172,14 @@ func readNetwork(r *checkpoint.Reader, programs, levels []string) (*Network, err
 		if err != nil {
 			return nil, err
 		}
+		maps.DeleteFunc(l.Programs, func(name string, _ *graph.Program) bool { return !slices.Contains(programs, name) })
 		own, err := n.programs.replaced(l.Programs)
+		if err == nil {
+			err = own.check()
+		}
+		if err == nil {
+			err = own.checkPorts(n.info)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("level %s: %w", l.Name, err)
 		}

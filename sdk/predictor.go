@@ -305,7 +305,9 @@ func (p *Predictor) evaluate(ctx context.Context, set data.Set, batch int, metri
 		return Score{}, err
 	}
 	if len(metrics) == 0 {
-		metrics = metricsFor(set.Targets())
+		if metrics, err = metricsFor(set.Targets()); err != nil {
+			return Score{}, err
+		}
 	}
 	if err := checkMetrics(metrics); err != nil {
 		return Score{}, err

@@ -3,6 +3,8 @@ package sdk_test
 import (
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +17,9 @@ import (
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
+	"github.com/compressaware/cram/sdk/graph"
+	"github.com/compressaware/cram/sdk/metric"
+	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
@@ -323,6 +328,95 @@ func TestPredictorOptions(t *testing.T) {
 }
 
 // TestEvaluate counts by hand what Evaluate says, in batches that do not divide the set.
+// constant is a metric of a given name and value.
+type constant struct {
+	name  string
+	value float64
+	err   error
+}
+
+func (c constant) String() string                { return c.name }
+func (c constant) HigherIsBetter() bool          { return true }
+func (c constant) Start() metric.Meter           { return c }
+func (c constant) Add(_, _ []array.Tensor) error { return c.err }
+func (c constant) Value() float64                { return c.value }
+
+// TestOwnMetrics holds what an evaluation and a training do with metrics of others.
+func TestOwnMetrics(t *testing.T) {
+	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
+	set := shapes(t, 4, 1)
+	tr := tinyTrainer()
+	tr.Epochs = 1
+	for _, c := range []struct {
+		constant
+		says string
+	}{
+		{constant{name: ""}, "want a name"},
+		{constant{name: "two\nlines"}, "want a name"},
+		{constant{name: "\xff"}, "want a name"},
+		{constant{name: "failing", err: errStop}, errStop.Error()},
+	} {
+		_, err := p.Evaluate(t.Context(), set, 3, c)
+		wantError(t, err, "sdk: Evaluate", c.says)
+		tr.Metrics = []metric.Metric{c}
+		tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(t.TempDir(), "net.cram"), Best: c}
+		_, err = tr.Fit(t.Context(), shapes(t, 16, 0), set)
+		wantError(t, err, c.says)
+	}
+	nan := constant{name: "nan", value: math.NaN()}
+	if s, err := p.Evaluate(t.Context(), set, 3, nan); err != nil || s.Examples != 4 || !math.IsNaN(s.Values["nan"]) {
+		t.Errorf("a value that is NaN: %v, %v", s, err)
+	}
+	tr.Metrics, tr.Checkpoint.Best = []metric.Metric{nan}, nan
+	fit(t, tr, shapes(t, 16, 0), set)
+	if _, err := os.Stat(tr.Checkpoint.BestPath()); err == nil {
+		t.Error("NaN is the best value")
+	}
+}
+
+// TestWithoutTargets trains and measures on examples that have no target.
+func TestWithoutTargets(t *testing.T) {
+	set, err := data.FromColumns([]data.Column{{Name: "x", Values: f32s(t, make([]float32, 12), 4, 3)}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	square := nn.LossFunc("square", func(p *nn.Pass, y, _ graph.Node) graph.Node { return p.Mean(p.Mul(y, y), false) })
+	tr := sdk.Trainer{Model: mlp(2), Loss: square, Epochs: 1, Batch: 3}
+	_, err = tr.Fit(t.Context(), set, set)
+	wantError(t, err, "Trainer.Metrics", "examples without targets")
+	p := predictor(t, fit(t, tr, set, nil))
+	_, err = p.Evaluate(t.Context(), set, 2)
+	wantError(t, err, "sdk: Evaluate", "examples without targets")
+	if s, err := p.Evaluate(t.Context(), set, 2, constant{name: "one", value: 1}); err != nil || s.Examples != 4 {
+		t.Errorf("with a metric: %v, %v", s, err)
+	}
+	tr.Loss = nn.MSE{}
+	_, err = tr.Fit(t.Context(), set, nil)
+	wantError(t, err, "MSE", "target")
+}
+
+// TestClassifyNonFinite holds which logits have probabilities.
+func TestClassifyNonFinite(t *testing.T) {
+	eye := map[string]array.Tensor{"weight": f32s(t, []float32{1, 1}, 2)}
+	scale := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		return p.Mul(x, p.Param("weight", graph.Other, nn.Constant(1), 2))
+	})
+	net, err := sdk.FromWeights(scale, sdk.Info{Inputs: []sdk.Port{{Shape: graph.Batch(2)}}}, eye)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := predictor(t, net, sdk.PredictorOptions{AllowNonFinite: true})
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, x := range [][]float32{{1, inf}, {-inf, -inf}, {nan, 1}, {inf, nan}} {
+		_, err := p.Classify(t.Context(), append([]float32{1, 2}, x...), 0)
+		wantError(t, err, "sdk: Classify: example 1", "want finite logits")
+	}
+	rows, err := p.Classify(t.Context(), []float32{-inf, 1, 3e38, -3e38}, 7)
+	if err != nil || len(rows[0]) != 2 || rows[0][0].Index != 1 || rows[0][0].Probability != 1 || rows[1][0].Probability != 1 {
+		t.Errorf("got %v, %v", rows, err)
+	}
+}
+
 func TestEvaluate(t *testing.T) {
 	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const n = 23

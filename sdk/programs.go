@@ -20,9 +20,10 @@ type programs struct {
 	// train reads the inputs and a key of random numbers, returns the outputs of a training pass and
 	// updates the running statistics. It is nil in files of version 1.
 	train *graph.Program
-	// tune is train without outputs. It is nil if there are no statistics.
+	// tune is train without outputs. It is nil if train updates no statistics.
 	tune *graph.Program
-	// reset sets the running statistics to their initial values. It is nil if there are none.
+	// reset sets the statistics that train updates to their initial values. It is nil if there are
+	// none.
 	reset *graph.Program
 }
 
@@ -39,21 +40,32 @@ const (
 	inputKey   = "key"    // the key of random numbers
 )
 
-// trace builds the programs of a model.
+// trace builds the programs of a model. Statistics that no training pass updates keep their values:
+// neither tune nor reset has them.
 func trace(model nn.Model, inputs []graph.Field, stats []nn.Decl) (programs, error) {
 	var p programs
 	var err error
 	if p.infer, err = build(model, inputs, nn.Infer); err != nil {
 		return p, err
 	}
-	if p.train, err = build(model, inputs, nn.Train); err != nil || len(stats) == 0 {
+	if p.train, err = build(model, inputs, nn.Train); err != nil {
 		return p, err
 	}
 	if p.tune, err = onlyUpdates(p.train); err != nil {
 		return p, err
 	}
-	p.reset, err = reset(stats)
-	return p, err
+	if p.tune != nil {
+		stats = slices.DeleteFunc(slices.Clone(stats), func(d nn.Decl) bool {
+			return !slices.ContainsFunc(p.train.Updates, func(u graph.Update) bool { return u.Slot == d.Name })
+		})
+		if p.reset, err = reset(stats); err != nil {
+			return p, err
+		}
+	}
+	if err := p.check(); err != nil {
+		return p, fmt.Errorf("model: %w", err)
+	}
+	return p, nil
 }
 
 // build traces a model in one mode.
@@ -196,8 +208,8 @@ func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) e
 	return nil
 }
 
-// checkPorts returns an error unless the ports of info, which may be that of a file, are the inputs
-// and outputs of the program infer.
+// checkPorts returns an error unless the ports of info, which may be that of a file or a caller, are
+// the inputs and outputs of the program infer.
 func (p programs) checkPorts(info Info) error {
 	for _, side := range []struct {
 		what      string
@@ -205,12 +217,12 @@ func (p programs) checkPorts(info Info) error {
 		ports     []graph.Port
 	}{{"inputs", info.Inputs, p.infer.Inputs}, {"outputs", info.Outputs, p.infer.Outputs}} {
 		if len(side.described) != len(side.ports) {
-			return fmt.Errorf("program %q has %d %s, the file describes %d", programInfer, len(side.ports), side.what, len(side.described))
+			return fmt.Errorf("program %q has %d %s, the description has %d", programInfer, len(side.ports), side.what, len(side.described))
 		}
 		for i, q := range side.ports {
 			d, t := side.described[i], p.infer.Types[q.ID]
 			if d.Name != q.Name || !t.Equal(graph.Type{DType: d.DType, Shape: d.Shape}) {
-				return fmt.Errorf("program %q has among its %s %s %v, the file describes %s %v%v", programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
+				return fmt.Errorf("program %q has among its %s %s %v, the description has %s %v%v", programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
 			}
 		}
 	}

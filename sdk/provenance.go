@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/array"
 )
 
 // describe returns the description of the network in training. A training resumes only from a
@@ -26,18 +27,18 @@ func (f *training) describe() (Info, error) {
 	if frozen := f.recipe.Frozen(); len(frozen) > 0 {
 		recipe = append(recipe, "frozen "+strings.Join(frozen, " "))
 	}
-	for _, n := range []struct {
-		what string
-		net  *Network
-	}{{"initial weights", f.Init}, {"network", networkOf(f.Model)}} {
-		if n.net == nil {
-			continue
-		}
-		digest, err := n.net.digest()
+	if f.Init != nil {
+		l, err := f.Init.main()
 		if err != nil {
-			return Info{}, fmt.Errorf("%s: %w", n.what, err)
+			return Info{}, fmt.Errorf("initial weights: %w", err)
 		}
-		recipe = append(recipe, n.what+" "+digest)
+		tensors, err := l.decode()
+		if err != nil {
+			return Info{}, fmt.Errorf("initial weights: %w", err)
+		}
+		recipe = append(recipe, "initial weights "+digest(tensors))
+	} else if tensors := f.trained(); len(tensors) > 0 {
+		recipe = append(recipe, "network "+digest(tensors))
 	}
 	info := f.Info
 	info.Recipe = strings.Join(recipe, "; ")
@@ -59,23 +60,26 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// digest returns a text that identifies the weights that the network begins a training with.
-func (n *Network) digest() (string, error) {
-	l, err := n.main()
-	if err != nil {
-		return "", err
+// trained returns the initial values that the model has from networks: see [Network.Model].
+func (f *training) trained() map[string]array.Tensor {
+	tensors := map[string]array.Tensor{}
+	for _, d := range slices.Concat(f.recipe.Params, f.recipe.Stats) {
+		if !d.Initial.None() {
+			tensors[d.Name] = d.Initial
+		}
 	}
-	tensors, err := l.decode()
-	if err != nil {
-		return "", err
-	}
+	return tensors
+}
+
+// digest returns a text that identifies the weights that a training begins with.
+func digest(tensors map[string]array.Tensor) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
 		t := tensors[name]
 		fmt.Fprintf(h, "%q %v%v\n", name, t.DType, t.Dims)
 		h.Write(t.Data)
 	}
-	return fmt.Sprintf("%.8x", h.Sum(nil)), nil
+	return fmt.Sprintf("%.8x", h.Sum(nil))
 }
 
 // versionBackend is the entry of Info.Versions for the backends of a training. The bits of the

@@ -14,6 +14,7 @@ import (
 
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
 // resume restores the training from its checkpoint, if there is one.
@@ -139,19 +140,29 @@ func number(tensors map[string]array.Value, name string) (float64, error) {
 	return t.F64()[0], nil
 }
 
-// sameModel returns an error unless the inference program of the checkpoint is that of this model.
+// sameModel returns an error unless the programs of the checkpoint are those of this model.
 func (f *training) sameModel(r *checkpoint.Reader) error {
-	p, err := r.Program(programInfer)
-	if err != nil {
-		return err
+	for i, program := range []*graph.Program{f.programs.infer, f.programs.train} {
+		name := []string{programInfer, programTrain}[i]
+		p, err := r.Program(name)
+		if err != nil {
+			return err
+		}
+		if err := sameProgram(p, program); err != nil {
+			return fmt.Errorf("it belongs to another model; remove it or choose another path: program %q: %w", name, err)
+		}
 	}
-	was, now := strings.Split(p.String(), "\n"), strings.Split(f.programs.infer.String(), "\n")
+	return nil
+}
+
+func sameProgram(got, want *graph.Program) error {
+	was, now := strings.Split(got.String(), "\n"), strings.Split(want.String(), "\n")
 	for i := range max(len(was), len(now)) {
 		line := func(text []string) string {
 			return strings.Join(text[min(i, len(text)):min(i+1, len(text))], "")
 		}
 		if line(was) != line(now) {
-			return fmt.Errorf("it belongs to another model; remove it or choose another path: want instruction %d to be %q, got %q", i, line(now), line(was))
+			return fmt.Errorf("want instruction %d to be %q, got %q", i, line(now), line(was))
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ import (
 var errStop = errors.New("stopped by the test")
 
 // resumable are trainings whose state differs in kind: momentum, two moments, masks that are
-// reused, a step cut into segments.
+// reused, a step cut into segments, a loss of a point.
 func resumable() map[string]sdk.Trainer {
 	sgd, adam, infrequent, host := tinyTrainer(), tinyTrainer(), tinyTrainer(), tinyTrainer()
 	sgd.Method = optim.Plain()
@@ -34,7 +34,10 @@ func resumable() map[string]sdk.Trainer {
 	host.Method.Points[1].Refresh = 2
 	frozen := tinyTrainer()
 	frozen.Freeze = func(name string) bool { return name == "conv1.weight" }
-	return map[string]sdk.Trainer{"sgd": sgd, "adam": adam, "cram+ multi, infrequent masks": infrequent, "host compressor": host, "frozen": frozen}
+	loss := host
+	loss.Method.Points = slices.Clone(host.Method.Points)
+	loss.Method.Points[1].Loss = distill
+	return map[string]sdk.Trainer{"loss of a point": loss, "sgd": sgd, "adam": adam, "cram+ multi, infrequent masks": infrequent, "host compressor": host, "frozen": frozen}
 }
 
 // result is what a training leaves: the network's file and the checkpoint, momentum included.
@@ -279,7 +282,10 @@ func TestResumeRefuses(t *testing.T) {
 		"loss": {func(tr *sdk.Trainer) {
 			tr.Loss = nn.LossFunc("doubled", func(p *nn.Pass, o, t graph.Node) graph.Node { return p.Scale(nn.CrossEntropy{}.Loss(p, o, t), 2) })
 		}, []string{"loss cross_entropy", "loss doubled"}},
-		"start":        {func(tr *sdk.Trainer) { tr.Init = start }, []string{"initial weights "}},
+		"start": {func(tr *sdk.Trainer) { tr.Init = start }, []string{"initial weights "}},
+		"dropout": {func(tr *sdk.Trainer) {
+			tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node { return nn.Dropout{P: .5}.Forward(p, tiny(p, x)) })
+		}, []string{"another model", `program "train"`}},
 		"model's name": {func(tr *sdk.Trainer) { tr.Info.Model = "tinier" }, []string{`got "tiny"`, `want model "tinier"`}},
 		"data's name":  {func(tr *sdk.Trainer) { tr.Info.Data = "forms" }, []string{`got "shapes"`, `want data "forms"`}},
 		"model, of one name and other shapes": {func(tr *sdk.Trainer) { tr.Model = models.CNN{Widths: []int{8, 8}, Classes: 10} },

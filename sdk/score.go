@@ -2,8 +2,12 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/compressaware/cram/backends"
 	"github.com/compressaware/cram/sdk/array"
@@ -21,20 +25,27 @@ type Score struct {
 }
 
 // metricsFor returns the metrics that suit the main target: accuracy and cross-entropy of a class
-// index, otherwise the mean squared error.
-func metricsFor(targets []graph.Field) []metric.Metric {
-	if len(targets) > 0 && targets[0].DType == array.I32 && len(targets[0].Shape) == 0 {
-		return []metric.Metric{metric.Accuracy{}, metric.CrossEntropy{}}
+// index, otherwise the mean squared error. It is an error if there is no target.
+func metricsFor(targets []graph.Field) ([]metric.Metric, error) {
+	if len(targets) == 0 {
+		return nil, errors.New("want metrics for examples without targets, got none")
 	}
-	return []metric.Metric{metric.MSE{}}
+	if targets[0].DType == array.I32 && len(targets[0].Shape) == 0 {
+		return []metric.Metric{metric.Accuracy{}, metric.CrossEntropy{}}, nil
+	}
+	return []metric.Metric{metric.MSE{}}, nil
 }
 
-// checkMetrics returns an error if a metric is nil or two have the same name.
+// checkMetrics returns an error if a metric is nil, two have the same name, or a name does not fit
+// into a checkpoint.
 func checkMetrics(metrics []metric.Metric) error {
 	seen := map[string]bool{}
 	for i, m := range metrics {
 		if m == nil {
 			return fmt.Errorf("metric %d: want a Metric, got nil", i)
+		}
+		if name := m.String(); name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, notPrintable) {
+			return fmt.Errorf("metric %d: want a name of 1 to 200 bytes of printable UTF-8, got %.64q", i, name)
 		}
 		if seen[m.String()] {
 			return fmt.Errorf("want metrics of different names, got %q twice", m)
@@ -43,6 +54,8 @@ func checkMetrics(metrics []metric.Metric) error {
 	}
 	return nil
 }
+
+func notPrintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // evaluate runs an inference program on all examples of a set and returns the metrics.
 func evaluate(ctx context.Context, infer backends.Executable, set data.Set, batch int, metrics []metric.Metric) (Score, error) {

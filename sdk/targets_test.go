@@ -277,6 +277,15 @@ func TestLossOfAPoint(t *testing.T) {
 	if diff := cmp.Diff(inGraph["fc.weight"].F32(), onHost["fc.weight"].F32()); diff != "" {
 		t.Error("in the graph and on the host:", diff)
 	}
+	clean := nn.LossFunc("clean", func(p *nn.Pass, output, target graph.Node) graph.Node {
+		if !p.Clean.None() {
+			p.Fail("the loss of the training has a clean output")
+		}
+		return nn.CrossEntropy{}.Loss(p, output, target)
+	})
+	tr := tinyTrainer()
+	tr.Loss, tr.Epochs = clean, 1
+	fit(t, tr, train, nil)
 	if slices.Equal(inGraph["fc.weight"].F32(), run(nil, compress.Identity{})["fc.weight"].F32()) {
 		t.Error("the loss of the point changes nothing: the test cannot fail")
 	}
