@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
@@ -126,4 +127,20 @@ func encode(c compress.Compressor, tensors map[string]array.Tensor, r compress.R
 		}
 	}
 	return l, nil
+}
+
+// checkCompressor returns an error if c is nil or its settings are out of range.
+func checkCompressor(c compress.Compressor) error {
+	if c == nil {
+		return errors.New("want a compressor, for example compress.TopK(0.9), got nil")
+	}
+	checked, ok := c.(interface{ Check() error })
+	if !ok {
+		return nil
+	}
+	err := checked.Check()
+	if err == nil || strings.Contains(err.Error(), c.String()) {
+		return err
+	}
+	return fmt.Errorf("%v: %w", c, err)
 }
