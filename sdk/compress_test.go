@@ -313,7 +313,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	wantError(t, err, "normalization", "got 1 and 0")
 	info.Inputs[0].Mean, info.Inputs[0].Std = make([]float32, 6), make([]float32, 6)
 	_, err = sdk.FromWeights(model, info, weights())
-	wantError(t, err, "normalization", "the std above 0")
+	wantError(t, err, "normalization", "finite std above 0")
 	info.Inputs[0].Mean, info.Inputs[0].Std = nil, nil
 	for says, outputs := range map[string][]sdk.Port{
 		"the description has logits f32[N 2]": {{Name: "logits"}},
