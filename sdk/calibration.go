@@ -17,7 +17,8 @@ import (
 // augmented training examples.
 //
 // Statistics begin at their reset values and move by the momentum of each layer, 0.1 by default. At
-// that momentum the reset values have a weight of 0.9^Batches in the result: 1.5 % after 40 batches.
+// that momentum the reset values have a weight of 0.9^Batches in the result: 1.5 % after 40
+// batches.
 type Calibration struct {
 	// Set contains training examples. Their targets are not used. Nil: levels have the statistics
 	// of the dense one.

@@ -93,7 +93,8 @@ func (c CheckpointOptions) better(s, best *Score) bool {
 func (c CheckpointOptions) stepPath(step int) string { return fmt.Sprintf("%s.step%d", c.Path, step) }
 
 // keepLast writes the checkpoint of this step and removes those that are too old. It removes no
-// checkpoint of a later step, which a training that has resumed from an earlier one has not reached.
+// checkpoint of a later step, which a training that has resumed from an earlier one has not
+// reached.
 func (c CheckpointOptions) keepLast(file *checkpoint.File, step int) error {
 	if c.KeepLast == 0 {
 		return nil

@@ -13,8 +13,8 @@ import (
 
 // A Live is the Predictor of a service that replaces its model while it runs. A call uses the
 // Predictor that is current when the call begins, until the call ends. [Live.Swap] replaces the
-// current Predictor and closes the old one after its last call. The zero value has no Predictor, and
-// calls return an error until the first Swap. A Live is safe for concurrent use.
+// current Predictor and closes the old one after its last call. The zero value has no Predictor,
+// and calls return an error until the first Swap. A Live is safe for concurrent use.
 //
 //	var live sdk.Live
 //	err := live.Swap(first)
@@ -34,8 +34,8 @@ type served struct {
 }
 
 // Use calls do with the current Predictor, which is not closed before do returns, and returns the
-// error of do. A call of Swap or Close inside do blocks forever, since both wait for do. After Close
-// the error wraps backends.ErrClosed.
+// error of do. A call of Swap or Close inside do blocks forever, since both wait for do. After
+// Close the error wraps backends.ErrClosed.
 func (l *Live) Use(do func(*Predictor) error) error {
 	if do == nil {
 		return errors.New("sdk: Live.Use: want a function, got nil")

@@ -9,9 +9,9 @@ import (
 )
 
 // Model returns the network as a model that can be trained again, alone or as a part of another
-// model. Its parameters and statistics have the names of the file. Their initial values are those of
-// the only level, or of the level "dense" if there are several. Normalization of the input is part
-// of the model, so Trainer.Normalize remains empty.
+// model. Its parameters and statistics have the names of the file. Their initial values are those
+// of the only level, or of the level "dense" if there are several. Normalization of the input is
+// part of the model, so Trainer.Normalize remains empty.
 //
 // A file of version 1 has no program for training. The program is then derived from that of
 // inference, with a momentum of 0.1 for the running statistics and without dropout.
@@ -89,8 +89,8 @@ func (m *programModel) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return outputs[0]
 }
 
-// declare declares a slot of the network in the pass. The Init of a statistic is its value after the
-// program reset.
+// declare declares a slot of the network in the pass. The Init of a statistic is its value after
+// the program reset.
 func (m *programModel) declare(p *nn.Pass, s graph.Slot) graph.Node {
 	dims, _ := s.Shape.Dims()
 	var n graph.Node

@@ -20,8 +20,8 @@ import (
 // of the weights that one compressor has computed and their batch-norm statistics.
 //
 // [Trainer.Fit] returns a Network with the level "dense", [Compress] one with a level for each
-// compressor, [Open] that of a file, [FromWeights] one of weights from elsewhere. A Network does not
-// change and is safe for concurrent use.
+// compressor, [Open] that of a file, [FromWeights] one of weights from elsewhere. A Network does
+// not change and is safe for concurrent use.
 type Network struct {
 	info     Info
 	programs programs
@@ -56,13 +56,13 @@ func newNetwork(info Info, p programs, tensors map[string]array.Value) *Network 
 	return &Network{info: info, programs: p, levels: []level{{name: Dense, tensors: tensors}}}
 }
 
-// FromWeights makes a network of a model and of weights that were trained elsewhere. Weights has the
-// parameters and running statistics of the model by name, F32 and in the shapes of the model, and no
-// other tensor. FromWeights copies them.
+// FromWeights makes a network of a model and of weights that were trained elsewhere. Weights has
+// the parameters and running statistics of the model by name, F32 and in the shapes of the model,
+// and no other tensor. FromWeights copies them.
 //
-// Each port of info.Inputs has the shape of its input, [N, dimensions of one example]. An empty name
-// stands for "x", an empty dtype for F32. Outputs and other empty fields of ports are those of the
-// model.
+// Each port of info.Inputs has the shape of its input, [N, dimensions of one example]. An empty
+// name stands for "x", an empty dtype for F32. Outputs and other empty fields of ports are those of
+// the model.
 //
 // The error lists every tensor that is missing, is not part of the model, or has another shape.
 func FromWeights(model nn.Model, info Info, weights map[string]array.Tensor) (*Network, error) {

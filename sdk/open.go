@@ -51,8 +51,8 @@ func storable(info Info, p programs) error {
 	return checkpoint.Write(io.Discard, (&Network{info: info, programs: p}).file())
 }
 
-// Open reads a network with all its levels from a file, to compress it further, to train it again or
-// to make Predictors of it. [LoadSparse] reads one level only. A damaged file is a
+// Open reads a network with all its levels from a file, to compress it further, to train it again
+// or to make Predictors of it. [LoadSparse] reads one level only. A damaged file is a
 // [*checkpoint.FormatError].
 func Open(path string) (*Network, error) {
 	r, err := checkpoint.Open(path)
@@ -104,8 +104,8 @@ func LoadSparse(ctx context.Context, path string, o PredictorOptions) (*Predicto
 	return p, nil
 }
 
-// LoadSparseFS is [LoadSparse] for a file of fsys, for example an embed.FS. A file without the method
-// ReadAt, for example in a zip archive, is read as a whole.
+// LoadSparseFS is [LoadSparse] for a file of fsys, for example an embed.FS. A file without the
+// method ReadAt, for example in a zip archive, is read as a whole.
 func LoadSparseFS(ctx context.Context, fsys fs.FS, name string, o PredictorOptions) (*Predictor, error) {
 	r, f, err := openFS(fsys, name)
 	if err != nil {

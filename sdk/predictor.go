@@ -99,8 +99,8 @@ func (p *Predictor) Plan() *backends.Plan { return p.exec.Plan() }
 // with values from 0 to 1. Normalization is part of the network. A tensor without the axis n is a
 // batch of one example. Predict does not change x.
 //
-// It is an error if the network has several inputs, if x has another type or shape, or if x contains
-// NaN or an infinity and [PredictorOptions].AllowNonFinite is false.
+// It is an error if the network has several inputs, if x has another type or shape, or if x
+// contains NaN or an infinity and [PredictorOptions].AllowNonFinite is false.
 func (p *Predictor) Predict(ctx context.Context, x *tensor.Dense) (*tensor.Dense, error) {
 	dims, values, err := gorgonia.From(x)
 	if err != nil {
@@ -159,12 +159,12 @@ func (p *Predictor) predict(ctx context.Context, values []float32, dims []int) (
 	return out[0], nil
 }
 
-// PredictNamed returns all outputs of the network by name, each [n, dimensions for one example]. The
-// inputs are tensors by name, each [n, dimensions of one example], for the ports of Info().Inputs.
-// PredictNamed does not change them.
+// PredictNamed returns all outputs of the network by name, each [n, dimensions for one example].
+// The inputs are tensors by name, each [n, dimensions of one example], for the ports of
+// Info().Inputs. PredictNamed does not change them.
 //
-// It is an error if an input is missing or unknown, has another type or shape, or contains NaN or an
-// infinity and [PredictorOptions].AllowNonFinite is false.
+// It is an error if an input is missing or unknown, has another type or shape, or contains NaN or
+// an infinity and [PredictorOptions].AllowNonFinite is false.
 func (p *Predictor) PredictNamed(ctx context.Context, inputs map[string]array.Tensor) (map[string]array.Tensor, error) {
 	in := make([]array.Tensor, len(p.info.Inputs))
 	for i, port := range p.info.Inputs {
@@ -225,9 +225,10 @@ type Class struct {
 	Probability float64
 }
 
-// Classify returns the k most probable classes of each of the n ≥ 1 examples in x, the most probable
-// first. Of equal probabilities the lower index is first. If k is 0 or greater than the number of
-// classes, it returns all classes. x contains the examples as for [Predictor.PredictFloats].
+// Classify returns the k most probable classes of each of the n ≥ 1 examples in x, the most
+// probable first. Of equal probabilities the lower index is first. If k is 0 or greater than the
+// number of classes, it returns all classes. x contains the examples as for
+// [Predictor.PredictFloats].
 //
 // It is an error if the main output of the network is not logits [n C], or if a logit is NaN or +∞.
 func (p *Predictor) Classify(ctx context.Context, x []float32, k int) ([][]Class, error) {

@@ -17,8 +17,8 @@ type programs struct {
 	// infer reads the inputs, raw examples, and returns the outputs. Batch norms use the running
 	// statistics.
 	infer *graph.Program
-	// train reads the inputs and a key of random numbers, returns the outputs of a training pass and
-	// updates the running statistics. It is nil in files of version 1.
+	// train reads the inputs and a key of random numbers, returns the outputs of a training pass
+	// and updates the running statistics. It is nil in files of version 1.
 	train *graph.Program
 	// tune is train without outputs. It is nil if train updates no statistics.
 	tune *graph.Program
@@ -161,8 +161,8 @@ func (p programs) replaced(by map[string]*graph.Program) (programs, error) {
 	return p, nil
 }
 
-// check returns an error unless the programs, which may be those of a file, have the inputs, outputs
-// and updates that the comments of the fields state.
+// check returns an error unless the programs, which may be those of a file, have the inputs,
+// outputs and updates that the comments of the fields state.
 func (p programs) check() error {
 	if len(p.infer.Inputs) == 0 || len(p.infer.Outputs) == 0 || len(p.infer.Updates) != 0 {
 		return fmt.Errorf("program %q: want inputs, outputs and no update, got %d, %d and %d",
@@ -185,8 +185,8 @@ func (p programs) check() error {
 	return nil
 }
 
-// checkTraining returns an error unless p has the inputs of infer and a key as inputs, and the given
-// outputs of infer as outputs.
+// checkTraining returns an error unless p has the inputs of infer and a key as inputs, and the
+// given outputs of infer as outputs.
 func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) error {
 	key := graph.Type{DType: array.I64, Shape: graph.Of(2)}
 	if n := len(infer.Inputs); len(p.Inputs) != n+1 || !p.Types[p.Inputs[n].ID].Equal(key) {
@@ -257,8 +257,8 @@ func ports(given []Port, p *graph.Program, of []graph.Port) []Port {
 	return out
 }
 
-// checkTensors returns an error unless tensors, which may be those of a file, have a value for every
-// slot of the programs.
+// checkTensors returns an error unless tensors, which may be those of a file, have a value for
+// every slot of the programs.
 func (p programs) checkTensors(tensors map[string]array.Value) error {
 	for _, program := range []*graph.Program{p.infer, p.train, p.tune, p.reset} {
 		if program == nil {

@@ -97,8 +97,8 @@ func backendOf(i backends.Info) string {
 // backend or instruction set and [CheckpointOptions].AllowOtherBackend is false.
 var ErrOtherBackend = errors.New("the checkpoint is of another backend or instruction set, whose sums round differently")
 
-// sameBackend returns an error unless the last backend of the checkpoint is that of this training or
-// AllowOtherBackend is set. It sets the list of backends, with this one as the last.
+// sameBackend returns an error unless the last backend of the checkpoint is that of this training
+// or AllowOtherBackend is set. It sets the list of backends, with this one as the last.
 func (f *training) sameBackend(was Info) error {
 	const then = ", then "
 	list, now := was.Versions[versionBackend], f.info.Versions[versionBackend]
