@@ -17,8 +17,8 @@ import (
 	"github.com/compressaware/cram/sdk/metric"
 )
 
-// folder returns the files of a folder by name.
-func folder(t testing.TB, dir string) map[string][]byte {
+// filesIn returns the contents of the files in a directory by name.
+func filesIn(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -33,8 +33,8 @@ func folder(t testing.TB, dir string) map[string][]byte {
 	return files
 }
 
-// TestRetention: the last n checkpoints and the best are kept, each of them resumes, and a training
-// in pieces keeps the same files.
+// TestRetention holds that the last checkpoints and the best one are kept, that the training
+// resumes from each of them, and that an interrupted training keeps the same files.
 func TestRetention(t *testing.T) {
 	train, validation := shapes(t, 40, 0), shapes(t, 20, 1)
 	for name, m := range map[string]metric.Metric{"accuracy": metric.Accuracy{}, "loss": metric.CrossEntropy{}} {
@@ -43,7 +43,7 @@ func TestRetention(t *testing.T) {
 			tr := tinyTrainer()
 			tr.Backend = onCPU(t, 1)
 			tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(dir, "part.cram"), Every: 2, KeepLast: 3, Best: m}
-			var best []byte // the checkpoint of the first epoch of the best score
+			var best []byte // the checkpoint of the first epoch with the best score
 			highest := 0.0
 			tr.OnEpoch = func(e sdk.Epoch) error {
 				value := e.Validation.Values[m.String()]
@@ -51,12 +51,12 @@ func TestRetention(t *testing.T) {
 					value = -value
 				}
 				if best == nil || value > highest {
-					highest, best = value, folder(t, dir)["part.cram"]
+					highest, best = value, filesIn(t, dir)["part.cram"]
 				}
 				return nil
 			}
 			net := saved(t, fit(t, tr, train, validation))
-			want := folder(t, dir)
+			want := filesIn(t, dir)
 			var names []string
 			for name := range want {
 				names = append(names, name)
@@ -68,10 +68,10 @@ func TestRetention(t *testing.T) {
 				t.Fatalf("kept %v, want %v", names, w)
 			}
 			if !bytes.Equal(want["part.cram"], want["part.cram.step9"]) || !bytes.Equal(want["part.cram.best"], best) {
-				t.Error("the newest or the best checkpoint is another")
+				t.Error("the newest or the best checkpoint has other bytes")
 			}
 			tr.OnEpoch = nil
-			for _, name := range names { // go on from each in a folder of its own
+			for _, name := range names { // resume from each in a new directory
 				at := filepath.Join(t.TempDir(), "part.cram")
 				if err := os.WriteFile(at, want[name], 0o666); err != nil {
 					t.Fatal(err)
@@ -79,26 +79,27 @@ func TestRetention(t *testing.T) {
 				again := tr
 				again.Checkpoint.Path = at
 				if !bytes.Equal(saved(t, fit(t, again, train, validation)), net) {
-					t.Errorf("going on from %s: another network", name)
+					t.Errorf("resumed from %s: the network has other bytes", name)
 				}
 			}
 			pieces := t.TempDir()
 			tr.Checkpoint.Path = filepath.Join(pieces, "part.cram")
 			inPieces(t, tr, train, validation, 1, func(func()) error { return errStop })
-			got := folder(t, pieces)
+			got := filesIn(t, pieces)
 			for name := range want {
 				if !bytes.Equal(got[name], want[name]) {
-					t.Errorf("%s of a training in pieces differs", name)
+					t.Errorf("%s of an interrupted training has other bytes", name)
 				}
 			}
 			if len(got) != len(want) {
-				t.Errorf("a training in pieces keeps %d files, want %d", len(got), len(want))
+				t.Errorf("an interrupted training keeps %d files, want %d", len(got), len(want))
 			}
 		})
 	}
 }
 
-// TestRetentionOfLaterSteps: files that are not of this training's past are left alone.
+// TestRetentionOfLaterSteps holds that checkpoints of later steps, and files with similar names,
+// remain.
 func TestRetentionOfLaterSteps(t *testing.T) {
 	dir := t.TempDir()
 	tr := tinyTrainer()
@@ -109,10 +110,10 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 		}
 	}
 	fit(t, tr, shapes(t, 40, 0), nil)
-	files := folder(t, dir)
+	files := filesIn(t, dir)
 	for name, want := range map[string]bool{"part.cram.step10": true, "part.cram.step09": true, "part.cram.step1x": true, "part.cram.step2": false, "part.cram.step6": false, "part.cram.step9": true} {
 		if _, ok := files[name]; ok != want {
-			t.Errorf("%s is there: %v, want %v", name, ok, want)
+			t.Errorf("%s exists: %v, want %v", name, ok, want)
 		}
 	}
 }
@@ -143,6 +144,7 @@ func TestBestByAnotherMetric(t *testing.T) {
 	}
 }
 
+// TestRetentionRefuses holds that wrong CheckpointOptions are errors.
 func TestRetentionRefuses(t *testing.T) {
 	for says, c := range map[string]sdk.CheckpointOptions{
 		"KeepLast: want 0 or more, got -1": {Path: "x", KeepLast: -1},
@@ -156,7 +158,8 @@ func TestRetentionRefuses(t *testing.T) {
 	}
 }
 
-// TestResumeOnAnotherBackend: a training does not change its arithmetic in silence.
+// TestResumeOnAnotherBackend holds that a resume on another backend is an error that leaves the
+// checkpoint unchanged, unless it is allowed. Then Info lists both backends.
 func TestResumeOnAnotherBackend(t *testing.T) {
 	train := shapes(t, 40, 0)
 	tr := tinyTrainer()
@@ -185,7 +188,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 	_, err = tr.Fit(t.Context(), train, nil)
 	wantError(t, err, "cpu portable", "reference go", "AllowOtherBackend", tr.Checkpoint.Path)
 	if !errors.Is(err, sdk.ErrOtherBackend) {
-		t.Errorf("%v is no ErrOtherBackend", err)
+		t.Errorf("got %v, want ErrOtherBackend", err)
 	}
 	if after, err := os.ReadFile(tr.Checkpoint.Path); err != nil || !bytes.Equal(before, after) {
 		t.Error("the checkpoint has changed")
@@ -201,7 +204,7 @@ func TestResumeOnAnotherBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.OnStep, tr.Checkpoint.AllowOtherBackend = nil, false
-	net, err := tr.Fit(t.Context(), train, nil) // where it was last
+	net, err := tr.Fit(t.Context(), train, nil) // on the last backend of the list
 	if err != nil {
 		t.Fatal(err)
 	}

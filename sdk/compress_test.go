@@ -19,17 +19,17 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// pointwise is small enough to compute by hand: batch norm of the image, a 1×1 convolution, batch
-// norm.
+// pointwise is a network whose statistics the test computes itself: batch norm of the image, a 1×1
+// convolution, batch norm.
 var pointwise = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 	x = p.Apply("bn0", nn.BatchNorm{}, x)
 	x = p.Apply("conv", nn.Conv2D{Out: 4, Kernel: 1, NoBias: true}, x)
 	return p.Apply("fc", nn.Linear{Out: 10}, nn.GlobalAvgPool(p, p.Apply("bn1", nn.BatchNorm{}, x)))
 })
 
-// TestTuning holds the re-estimated statistics to their definition (paper §3): from reset ones, an
-// average with momentum 0.1 over training-mode batches of the augmented sample, in float64 here,
-// with the variance unbiased. 1e-4 of a value is what float32 leaves of it.
+// TestTuning holds that tuned statistics have their definition (paper §3): they begin at their
+// reset values and average, with momentum 0.1, the means and unbiased variances of batches of the
+// augmented sample. The test computes in float64; the tolerance of 1e-4 is for sums in float32.
 func TestTuning(t *testing.T) {
 	set := shapes(t, 50, 0)
 	tr := tinyTrainer()
@@ -80,7 +80,7 @@ func TestTuning(t *testing.T) {
 			}
 		}
 		if slices.Equal(got[name], dense[name]) {
-			t.Errorf("%s is that of the training", name)
+			t.Errorf("%s is equal to that of the training", name)
 		}
 	}
 	if diff := cmp.Diff(dense, tensorsOf(t, small, "dense")); diff != "" {
@@ -104,8 +104,8 @@ func planesOf(b *data.Batch) [][]float64 {
 	return planes
 }
 
-// track moves the running statistics of channel c of a batch norm by the values x, and returns
-// those normalised.
+// track moves the running statistics of channel c of a batch norm by the values x, and returns the
+// output of the batch norm.
 func track(stats map[string][]float64, name string, c int, x []float64, gamma, beta float64) []float64 {
 	n, mean, square := float64(len(x)), 0.0, 0.0
 	for _, v := range x {
@@ -124,8 +124,8 @@ func track(stats map[string][]float64, name string, c int, x []float64, gamma, b
 	return y
 }
 
-// TestCompressLevels: levels in order, each with its zeros and its statistics; without data the
-// statistics stay.
+// TestCompressLevels holds that the levels have the order of the compressors, that each has its own
+// zeros and statistics, and that statistics without data are those of the dense level.
 func TestCompressLevels(t *testing.T) {
 	set := shapes(t, 40, 0)
 	net := fit(t, tinyTrainer(), set, nil)
@@ -180,7 +180,7 @@ func TestCompressLevels(t *testing.T) {
 	if row := report.Rows[0]; row.Name != "conv1.weight" || row.Skipped == "" || report.Total().Kept != 872-328 {
 		t.Errorf("report:\n%v", report)
 	}
-	// Going on from a file with several levels compresses its dense one.
+	// A network of several levels is compressed from its dense one.
 	once, err := sdk.Compress(t.Context(), tuned, sdk.Calibration{}, compress.TopK(.7))
 	if err != nil {
 		t.Fatal(err)
@@ -194,8 +194,8 @@ func TestCompressLevels(t *testing.T) {
 	}
 }
 
-// TestCompressZeroWeights: N:M's own encoding is for what it masked alone; biases of zeros, which
-// other encodings make small, are no groups.
+// TestCompressZeroWeights holds that a weight has the encoding of N:M only if an N:M compressor has
+// masked it. A tensor of zeros has another encoding.
 func TestCompressZeroWeights(t *testing.T) {
 	decls, _, err := nn.Declare(tiny, graph.Floats("x", 3, 24, 24))
 	if err != nil {
@@ -225,7 +225,8 @@ func TestCompressZeroWeights(t *testing.T) {
 	}
 }
 
-// TestCompressRefuses lists what is an error of Compress.
+// TestCompressRefuses holds that wrong arguments and wrong results of compressors are errors of
+// Compress.
 func TestCompressRefuses(t *testing.T) {
 	leaksNothing(t)
 	set := shapes(t, 40, 0)
@@ -240,7 +241,7 @@ func TestCompressRefuses(t *testing.T) {
 	}
 	boom := errors.New("boom")
 	half := compress.TopK(.5)
-	answer := func(out []compress.Compressed, err error) compress.Compressor {
+	returns := func(out []compress.Compressed, err error) compress.Compressor {
 		return compress.Func("own", func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return out, err })
 	}
 	for name, c := range map[string]struct {
@@ -249,18 +250,18 @@ func TestCompressRefuses(t *testing.T) {
 		with []compress.Compressor
 		says []string
 	}{
-		"nothing":         {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
-		"nil compressor":  {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "want a compressor", "got nil"}},
-		"nil network":     {nil, sdk.Calibration{}, []compress.Compressor{half}, []string{"want a network, got nil"}},
-		"twice":           {net, sdk.Calibration{}, []compress.Compressor{half, half}, []string{"topk:0.5", "twice"}},
-		"no dense level":  {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
-		"sparsity":        {net, sdk.Calibration{}, []compress.Compressor{half, compress.TopK(2)}, []string{"compressor 1", "topk:2", "sparsity is 2"}},
-		"compressor":      {net, sdk.Calibration{}, []compress.Compressor{answer(nil, boom)}, []string{"compressor own", "boom"}},
-		"answer":          {net, sdk.Calibration{}, []compress.Compressor{answer(make([]compress.Compressed, 2), nil)}, []string{"own", "want 8 results"}},
-		"empty network":   {new(sdk.Network), sdk.Calibration{}, []compress.Compressor{half}, []string{"want a network, got an empty one", "Open"}},
-		"negative batch":  {net, sdk.Calibration{Set: set, Batch: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
-		"no batches":      {net, sdk.Calibration{Set: set, Batches: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
-		"images of other": {net, sdk.Calibration{Set: other}, []compress.Compressor{half}, []string{"Calibration.Set", "want examples with the inputs x f32[3 24 24]", "got x f32[1 8 8]"}},
+		"nothing":        {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
+		"nil compressor": {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "want a compressor", "got nil"}},
+		"nil network":    {nil, sdk.Calibration{}, []compress.Compressor{half}, []string{"want a network, got nil"}},
+		"twice":          {net, sdk.Calibration{}, []compress.Compressor{half, half}, []string{"topk:0.5", "twice"}},
+		"no dense level": {small, sdk.Calibration{}, []compress.Compressor{half}, []string{`"dense"`, "topk:0.5, topk:0.9"}},
+		"sparsity":       {net, sdk.Calibration{}, []compress.Compressor{half, compress.TopK(2)}, []string{"compressor 1", "topk:2", "sparsity is 2"}},
+		"compressor":     {net, sdk.Calibration{}, []compress.Compressor{returns(nil, boom)}, []string{"compressor own", "boom"}},
+		"result":         {net, sdk.Calibration{}, []compress.Compressor{returns(make([]compress.Compressed, 2), nil)}, []string{"own", "want 8 results"}},
+		"empty network":  {new(sdk.Network), sdk.Calibration{}, []compress.Compressor{half}, []string{"want a network, got an empty one", "Open"}},
+		"negative batch": {net, sdk.Calibration{Set: set, Batch: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
+		"no batches":     {net, sdk.Calibration{Set: set, Batches: -1}, []compress.Compressor{half}, []string{"Calibration", "-1"}},
+		"other images":   {net, sdk.Calibration{Set: other}, []compress.Compressor{half}, []string{"Calibration.Set", "want examples with the inputs x f32[3 24 24]", "got x f32[1 8 8]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := sdk.Compress(t.Context(), c.net, c.c, c.with...)
@@ -278,7 +279,8 @@ func TestCompressRefuses(t *testing.T) {
 	}
 }
 
-// TestFromWeightsRefuses lists what is an error of FromWeights, and all that is wrong at once.
+// TestFromWeightsRefuses holds that wrong arguments are errors of FromWeights, and that the error
+// for weights lists all differences.
 func TestFromWeightsRefuses(t *testing.T) {
 	model := models.MLP{Hidden: []int{4}, Classes: 2}
 	weight := func(dims ...int) array.Tensor {
@@ -333,6 +335,6 @@ func TestFromWeightsRefuses(t *testing.T) {
 	}
 	w["fc1.bias"].F32()[0] = 7
 	if tensorsOf(t, net, "")["fc1.bias"][0] != 0 {
-		t.Error("the network shares the caller's memory")
+		t.Error("the network shares memory with the caller")
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/compressaware/cram/sdk/nn/models"
 )
 
-// TestSaveAndOpen: what is opened is what was saved, notes included, and saving it again gives the
-// same bytes.
+// TestSaveAndOpen holds that an opened network is equal to the saved one, notes included, that
+// saving it again gives the same bytes, and that it can be compressed and trained further.
 func TestSaveAndOpen(t *testing.T) {
 	set := shapes(t, 40, 0)
 	small, err := sdk.Compress(t.Context(), fit(t, tinyTrainer(), set, nil), sdk.Calibration{Set: set, Batch: 20, Batches: 2},
@@ -60,13 +60,13 @@ func TestSaveAndOpen(t *testing.T) {
 		}
 		defer p.Close()
 		if got := predict(t, p, x); !slices.Equal(got, want) {
-			t.Errorf("%s: LoadSparse answers otherwise than Network.Predictor", level)
+			t.Errorf("%s: the Predictor of LoadSparse has other outputs than that of the network", level)
 		}
 		if got := predict(t, predictor(t, opened, sdk.PredictorOptions{Level: level}), x); !slices.Equal(got, want) {
-			t.Errorf("%s: the opened network answers otherwise", level)
+			t.Errorf("%s: the opened network has other outputs", level)
 		}
 	}
-	// What is opened can be compressed and trained further.
+	// Compress and train further.
 	more, err := sdk.Compress(t.Context(), opened, sdk.Calibration{Set: set, Batch: 20, Batches: 2}, compress.TopK(.5))
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +79,8 @@ func TestSaveAndOpen(t *testing.T) {
 	fit(t, tr, set, nil)
 }
 
-// TestLoadSparseRefuses: a missing file, a folder, garbage and a level that is not there are errors
-// that say so.
+// TestLoadSparseRefuses holds that a missing file, a directory, random bytes and an unknown level
+// are errors that state the reason.
 func TestLoadSparseRefuses(t *testing.T) {
 	leaksNothing(t)
 	dir := t.TempDir()
@@ -118,13 +118,13 @@ func TestLoadSparseRefuses(t *testing.T) {
 	}
 	_, err = sdk.Open(dir)
 	wantError(t, err, dir)
-	if err := sparse(t).Save(filepath.Join(dir, "no", "folder.cram")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("saving to no folder: %v", err)
+	if err := sparse(t).Save(filepath.Join(dir, "missing", "net.cram")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("saving to a missing directory: %v", err)
 	}
 }
 
-// TestForeignFiles holds that complete files that are no networks are refused on opening, before
-// anything runs.
+// TestForeignFiles holds that Open and LoadSparse return an error for an undamaged file that does
+// not contain a network.
 func TestForeignFiles(t *testing.T) {
 	good := saved(t, sparse(t))
 	program := func(build func(*graph.Builder)) *graph.Program {
@@ -199,7 +199,8 @@ func resNet20(t testing.TB) *sdk.Network {
 	return net
 }
 
-// TestSmall: the 90 % level of ResNet-20 saved alone takes under a fifth of the dense file.
+// TestSmall holds that a file with ResNet-20 at 90 % zeros has less than a fifth of the bytes of
+// the dense one.
 func TestSmall(t *testing.T) {
 	net := resNet20(t)
 	small, err := sdk.Compress(t.Context(), net, sdk.Calibration{}, compress.TopK(.9))

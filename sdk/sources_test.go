@@ -21,12 +21,12 @@ import (
 
 // A source is a way to read one file.
 type source struct {
-	file string // its name in errors
+	file string // the name of the file in errors
 	load func(sdk.PredictorOptions) (*sdk.Predictor, error)
 	open func() (*sdk.Network, error)
 }
 
-// sources returns all ways to read a file that holds b.
+// sources returns all ways to read a file with the content b.
 func sources(t *testing.T, b []byte) map[string]source {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "net.cram")
@@ -62,8 +62,8 @@ func sources(t *testing.T, b []byte) map[string]source {
 	}
 }
 
-// TestSources holds that a path and file systems, also a zip archive, whose files have no ReadAt,
-// hold the same network, and refuse the same files.
+// TestSources holds that all sources of a file give the same network, and that all return an error
+// for a damaged file. The files of a zip archive have no ReadAt.
 func TestSources(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -114,7 +114,7 @@ func TestSources(t *testing.T) {
 	wantError(t, err, "LoadSparseFS", "nil")
 }
 
-// A recorder records what is read: offsets and lengths.
+// A recorder records the offsets and lengths of all reads.
 type recorder struct {
 	bytes.Reader
 	sync.Mutex
@@ -145,9 +145,9 @@ func (r recorded) ModTime() time.Time           { return time.Time{} }
 func (r recorded) IsDir() bool                  { return false }
 func (r recorded) Sys() any                     { return nil }
 
-// TestLoadSparseReadsALevel: for each level of an elastic ResNet-20, serving reads the header, the
-// program infer and the level, whose bytes the tests of package checkpoint count, no byte twice and
-// none beside.
+// TestLoadSparseReadsALevel holds that LoadSparse reads only the header, the program infer and the
+// level, and no byte twice, for each level of an elastic ResNet-20. The tests of package checkpoint
+// check which bytes those are.
 func TestLoadSparseReadsALevel(t *testing.T) {
 	set := shapes(t, 20, 0)
 	net, err := sdk.Compress(t.Context(), resNet20(t), sdk.Calibration{Set: set, Batch: 20, Batches: 1},
@@ -157,7 +157,7 @@ func TestLoadSparseReadsALevel(t *testing.T) {
 	}
 	b := saved(t, net)
 	if f := fileOf(t, b); f.Programs["train"] == nil || f.Programs["reset"] == nil {
-		t.Fatal("the file has no programs but infer: nothing to leave out")
+		t.Fatal("the file has no program except infer: the test cannot fail")
 	}
 	for _, name := range net.Levels() {
 		want := &recorder{Reader: *bytes.NewReader(b)}
