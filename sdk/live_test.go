@@ -16,9 +16,9 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// TestLiveSwaps asks from 32 goroutines while two models replace each other again and again and a
-// damaged file is offered now and then. Every answer is one model's, bit for bit, and what the
-// models held is given back. CRAM_LONG=1 makes it 10,000 swaps.
+// TestLiveSwaps holds that every result of 32 goroutines has the bits of one of two models while
+// the models replace each other and some loads fail, and that replaced models free their memory.
+// CRAM_LONG=1 selects 10,000 swaps.
 func TestLiveSwaps(t *testing.T) {
 	leaksNothing(t)
 	swaps := 150
@@ -44,7 +44,7 @@ func TestLiveSwaps(t *testing.T) {
 		}
 	}
 	if slices.Equal(want[0][:10], want[1][:10]) {
-		t.Fatal("two models, the same logits: the test cannot fail")
+		t.Fatal("two models have the same logits: the test cannot fail")
 	}
 	damaged := filepath.Join(dir, "damaged.cram")
 	content, err := os.ReadFile(files[0])
@@ -60,12 +60,12 @@ func TestLiveSwaps(t *testing.T) {
 	if err := live.Swap(load(t, files[0], sdk.PredictorOptions{Pin: plans[0]})); err != nil {
 		t.Fatal(err)
 	}
-	heap, resident := heapInUse(), int64(0) // with one model, before anybody asks
-	var askers sync.WaitGroup
+	heap, resident := heapInUse(), int64(0) // with one model, before the first call
+	var callers sync.WaitGroup
 	var stop atomic.Bool
-	var answers [2]atomic.Int64
+	var results [2]atomic.Int64
 	for g := range 32 {
-		askers.Go(func() {
+		callers.Go(func() {
 			for k := g; !stop.Load(); k++ {
 				i := k % examples
 				y, err := live.Predict(t.Context(), images(x[i*size:][:size]))
@@ -75,17 +75,17 @@ func TestLiveSwaps(t *testing.T) {
 				}
 				switch got := y.Float32s(); {
 				case slices.Equal(got, want[0][i*10:][:10]):
-					answers[0].Add(1)
+					results[0].Add(1)
 				case slices.Equal(got, want[1][i*10:][:10]):
-					answers[1].Add(1)
+					results[1].Add(1)
 				default:
-					t.Errorf("example %d: an answer of neither model: %v", i, got)
+					t.Errorf("example %d: got %v, want the logits of one of the models", i, got)
 					return
 				}
 			}
 		})
 	}
-	defer askers.Wait()
+	defer callers.Wait()
 	defer stop.Store(true)
 	for k := 1; k <= swaps; k++ {
 		if k%7 == 0 {
@@ -97,36 +97,35 @@ func TestLiveSwaps(t *testing.T) {
 			t.Fatal(err)
 		}
 		if k == swaps/10 {
-			resident = residentMemory(t) // with all that so many askers at once take
+			resident = residentMemory(t) // with the memory of 32 calls at once
 		}
 	}
 	goroutines := runtime.NumGoroutine()
 	stop.Store(true)
-	askers.Wait()
+	callers.Wait()
 	after, residentAfter := heapInUse(), residentMemory(t)
-	// One model of this size takes more than 100 KiB, so that 1 MiB is what a leak of a few would
-	// be.
+	// A model takes more than 100 KiB, so a leak of ten exceeds 1 MiB.
 	if after > heap+1<<20 {
 		t.Errorf("the heap grew from %d to %d bytes in %d swaps", heap, after, swaps)
 	}
-	// The margin is for fragments of the heap and the runtime's own tables, whose size no number of
-	// swaps changes. Models that are kept take 30 MB in 150 swaps.
+	// The margin of 8 MiB is for fragments of the heap and tables of the runtime, whose size does
+	// not grow with the number of swaps. A leak of all models takes 30 MB in 150 swaps.
 	if residentAfter > resident+8<<20 {
 		t.Errorf("resident memory grew from %d to %d bytes in the last nine tenths of %d swaps", resident, residentAfter, swaps)
 	}
-	for i := range answers {
-		if answers[i].Load() == 0 {
-			t.Errorf("model %d never answered", i)
+	for i := range results {
+		if results[i].Load() == 0 {
+			t.Errorf("no result is of model %d", i)
 		}
 	}
-	t.Logf("%d swaps, answers %d and %d, heap %d and %d bytes, resident %d and %d, %d goroutines under load",
-		swaps, answers[0].Load(), answers[1].Load(), heap, after, resident, residentAfter, goroutines)
+	t.Logf("%d swaps, results %d and %d, heap %d and %d bytes, resident %d and %d, %d goroutines under load",
+		swaps, results[0].Load(), results[1].Load(), heap, after, resident, residentAfter, goroutines)
 	if err := live.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// first returns the options given, or the zero ones.
+// first returns the first of the options, or zero options if there are none.
 func first(options []sdk.PredictorOptions) sdk.PredictorOptions {
 	return append(options, sdk.PredictorOptions{})[0]
 }
@@ -143,13 +142,13 @@ func load(t testing.TB, file string, options ...sdk.PredictorOptions) *sdk.Predi
 func heapInUse() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what finalizers and pools let go of
+	runtime.GC() // memory of finalizers and pools
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// residentMemory returns the bytes of memory that the process occupies after it has given back what
-// it can; 0 where the system has no /proc.
+// residentMemory returns the number of bytes of the resident memory of the process, after it has
+// returned unused memory to the system; 0 if the system has no /proc.
 func residentMemory(t *testing.T) int64 {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -167,8 +166,8 @@ func residentMemory(t *testing.T) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// TestLiveWaits: a swap puts the new Predictor in place at once, and closes the old one when its
-// last call is done and not before.
+// TestLiveWaits holds that Swap makes the new Predictor current at once, and closes the old one
+// after its last call and not before.
 func TestLiveWaits(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -181,7 +180,7 @@ func TestLiveWaits(t *testing.T) {
 	swapped := make(chan error, 1)
 	err := live.Use(func(p *sdk.Predictor) error {
 		go func() { swapped <- live.Swap(second) }()
-		for level := "dense"; level == "dense"; { // until others get the new one
+		for level := "dense"; level == "dense"; { // until another call gets the new one
 			if err := live.Use(func(p *sdk.Predictor) error { level = p.Level(); return nil }); err != nil {
 				return err
 			}
@@ -208,7 +207,7 @@ func TestLiveWaits(t *testing.T) {
 	}
 }
 
-// TestLiveRefuses holds that a refused Predictor changes nothing.
+// TestLiveRefuses holds that a Swap that returns an error changes nothing.
 func TestLiveRefuses(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -225,7 +224,7 @@ func TestLiveRefuses(t *testing.T) {
 	wantError(t, live.Swap(new(sdk.Predictor)), "want a Predictor, got none")
 	wantError(t, live.Swap(p), "want another Predictor")
 	if _, err := live.Predict(t.Context(), x); err != nil {
-		t.Errorf("after what was refused: %v", err)
+		t.Errorf("after errors of Swap: %v", err)
 	}
 	for range 2 {
 		if err := live.Close(); err != nil {
@@ -238,5 +237,5 @@ func TestLiveRefuses(t *testing.T) {
 	if err := live.Swap(other); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("Swap after Close: %v, want ErrClosed", err)
 	}
-	predict(t, other, x) // still the caller's
+	predict(t, other, x) // Swap has not closed it
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/compressaware/cram/sdk"
 )
 
-// TestPipe holds that a pipe without a writer is refused at once, and that opening it does not
+// TestPipe holds that Open and LoadSparse return an error for a pipe without a writer and do not
 // block.
 func TestPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "net.cram")

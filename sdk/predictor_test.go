@@ -47,7 +47,7 @@ func predictor(t testing.TB, net *sdk.Network, options ...sdk.PredictorOptions) 
 	return p
 }
 
-// pixels returns n images as one row-major slice.
+// pixels returns n images one after another.
 func pixels(t testing.TB, n int) []float32 {
 	t.Helper()
 	x := make([]float32, n*3*24*24)
@@ -75,7 +75,8 @@ func predict(t testing.TB, p *sdk.Predictor, x *tensor.Dense) []float32 {
 	return y.Float32s()
 }
 
-// TestBatchSizes: an example's logits do not depend on the company it comes in, bit for bit.
+// TestBatchSizes holds that the logits of an example do not depend on the other examples of its
+// batch, bit for bit.
 func TestBatchSizes(t *testing.T) {
 	net := sparse(t)
 	const n, size = 37, 3 * 24 * 24
@@ -89,7 +90,7 @@ func TestBatchSizes(t *testing.T) {
 		for _, batch := range []int{2, 3, 4, 7, 8, 16, 31, 37} {
 			for i := 0; i+batch <= n; i += batch {
 				if got := predict(t, p, images(x[i*size:][:batch*size])); !slices.Equal(got, one[i*10:][:batch*10]) {
-					t.Errorf("%s: a batch of %d from image %d on: other logits than one by one", level, batch, i)
+					t.Errorf("%s: a batch of %d from image %d on has other logits than batches of one", level, batch, i)
 				}
 			}
 		}
@@ -99,16 +100,16 @@ func TestBatchSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(y.Shape(), []int{1, 10}) || !slices.Equal(y.Float32s(), one[:10]) {
-			t.Errorf("%s: an image without the leading axis: %v", level, y)
+			t.Errorf("%s: an image without the batch axis: %v", level, y)
 		}
 		if slices.Equal(one[:10], one[10:20]) {
-			t.Error("two images, the same logits: the test cannot fail")
+			t.Error("two images have the same logits: the test cannot fail")
 		}
 	}
 }
 
-// TestPredictorsAgree: threads change no bit, and the CPU answers what the reference does, to 1e-4:
-// float32 sums in another order.
+// TestPredictorsAgree holds that the number of threads changes no bit, and that the CPU has the
+// logits of the reference. The tolerance of 1e-4 is for float32 sums in another order.
 func TestPredictorsAgree(t *testing.T) {
 	net := sparse(t)
 	x := pixels(t, 5)
@@ -116,7 +117,7 @@ func TestPredictorsAgree(t *testing.T) {
 	one := predict(t, predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: onCPU(t, 1)}), images(x))
 	three := predict(t, predictor(t, net, sdk.PredictorOptions{Level: "topk:0.9", Backend: onCPU(t, 3)}), images(x))
 	if !slices.Equal(one, three) {
-		t.Error("3 threads answer otherwise than 1")
+		t.Error("3 threads have other logits than 1")
 	}
 	for i := range want {
 		if d := math.Abs(float64(one[i] - want[i])); !(d <= 1e-4) {
@@ -125,8 +126,7 @@ func TestPredictorsAgree(t *testing.T) {
 	}
 }
 
-// TestConcurrentPredict: 16 goroutines get the answers that one gets alone. It is run under -race,
-// too.
+// TestConcurrentPredict holds that 16 goroutines get the logits that one gets alone.
 func TestConcurrentPredict(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -156,7 +156,7 @@ func TestConcurrentPredict(t *testing.T) {
 	wg.Wait()
 }
 
-// TestPredictRefuses: whatever comes, an error that says what was wanted, never a panic.
+// TestPredictRefuses holds that a wrong input is an error that states what is wanted.
 func TestPredictRefuses(t *testing.T) {
 	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const size = 3 * 24 * 24
@@ -189,11 +189,11 @@ func TestPredictRefuses(t *testing.T) {
 	lenient := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense", AllowNonFinite: true})
 	y := predict(t, lenient, with(size+5, nan))
 	if good := predict(t, lenient, images(pixels(t, 2))); !slices.Equal(y[:10], good[:10]) {
-		t.Error("a NaN in one example changes another")
+		t.Error("a NaN in one example changes another one")
 	}
 }
 
-// TestOtherLayouts: a tensor of other strides means what it says, and is not changed.
+// TestOtherLayouts holds that Predict reads tensors by their strides and does not change them.
 func TestOtherLayouts(t *testing.T) {
 	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const n, size = 4, 3 * 24 * 24
@@ -213,7 +213,7 @@ func TestOtherLayouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := predict(t, p, transposed); !slices.Equal(got, want) {
-		t.Error("a transposed tensor is read as if it were not")
+		t.Error("the transposition of a tensor is ignored")
 	}
 	column := tensor.New(tensor.WithShape(n, 3, 24, 24), tensor.AsFortran(make([]float32, len(x))))
 	strides := column.Strides()
@@ -229,24 +229,25 @@ func TestOtherLayouts(t *testing.T) {
 		column.Float32s()[at] = x[i]
 	}
 	if got := predict(t, p, column); !slices.Equal(got, want) {
-		t.Error("a column-major tensor is read as if it were not")
+		t.Error("a column-major tensor is read as row-major")
 	}
 	view, err := images(slices.Clone(x)).Slice(tensor.S(1, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := predict(t, p, view.(*tensor.Dense)); !slices.Equal(got, want[10:30]) {
-		t.Error("a slice is read from the wrong place")
+		t.Error("a slice is read from the wrong offset")
 	}
 	before := slices.Clone(x)
 	y := predict(t, p, images(x))
 	y[0] = 1e9
 	if !slices.Equal(x, before) || slices.Equal(predict(t, p, images(x)), y) {
-		t.Error("input and output share memory with the predictor")
+		t.Error("input or output share memory with the Predictor")
 	}
 }
 
-// TestPredictorClose: after Close there is one error, and a Close in the middle of calls is safe.
+// TestPredictorClose holds that calls after Close return ErrClosed, and that a call that has begun
+// before Close returns the right result or ErrClosed.
 func TestPredictorClose(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -271,7 +272,7 @@ func TestPredictorClose(t *testing.T) {
 						return
 					}
 					if !slices.Equal(y.Float32s(), want) {
-						t.Error("another answer while closing")
+						t.Error("a call during Close has other logits")
 					}
 				}
 			})
@@ -288,13 +289,13 @@ func TestPredictorClose(t *testing.T) {
 			t.Errorf("after Close: got %v, want ErrClosed", err)
 		}
 		if err := p.Close(); err != nil {
-			t.Error("Close again:", err)
+			t.Error("second Close:", err)
 		}
 	}
 }
 
-// TestPredictorOptions: the caller's backend stays open, a plan can be pinned, and unfit options
-// are errors.
+// TestPredictorOptions holds that a Predictor does not close the backend of the caller, that a plan
+// can be pinned, and that wrong options are errors.
 func TestPredictorOptions(t *testing.T) {
 	leaksNothing(t)
 	net := sparse(t)
@@ -310,7 +311,7 @@ func TestPredictorOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := predict(t, pinned, x); !slices.Equal(got, want) {
-		t.Error("the pinned plan answers otherwise")
+		t.Error("the pinned plan has other logits")
 	}
 	_, err := net.Predictor(t.Context(), sdk.PredictorOptions{Level: "dense", Pin: &backends.Plan{Choices: []backends.Choice{{Name: "nothing", Kernel: "direct"}}}})
 	wantError(t, err, "level dense", "nothing")
@@ -327,7 +328,6 @@ func TestPredictorOptions(t *testing.T) {
 	}
 }
 
-// TestEvaluate counts by hand what Evaluate says, in batches that do not divide the set.
 // constant is a metric of a given name and value.
 type constant struct {
 	name  string
@@ -341,7 +341,8 @@ func (c constant) Start() metric.Meter           { return c }
 func (c constant) Add(_, _ []array.Tensor) error { return c.err }
 func (c constant) Value() float64                { return c.value }
 
-// TestOwnMetrics holds what an evaluation and a training do with metrics of others.
+// TestOwnMetrics holds that a metric without a valid name and a metric with an error end an
+// evaluation and a training, and that a value of NaN does not.
 func TestOwnMetrics(t *testing.T) {
 	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	set := shapes(t, 4, 1)
@@ -374,7 +375,8 @@ func TestOwnMetrics(t *testing.T) {
 	}
 }
 
-// TestWithoutTargets trains and measures on examples that have no target.
+// TestWithoutTargets holds that a training and an evaluation on examples without targets need a loss
+// and a metric that read no target.
 func TestWithoutTargets(t *testing.T) {
 	set, err := data.FromColumns([]data.Column{{Name: "x", Values: f32s(t, make([]float32, 12), 4, 3)}}, nil, nil)
 	if err != nil {
@@ -395,7 +397,7 @@ func TestWithoutTargets(t *testing.T) {
 	wantError(t, err, "MSE", "target")
 }
 
-// TestClassifyNonFinite holds which logits have probabilities.
+// TestClassifyNonFinite holds that Classify returns an error unless the greatest logit is finite.
 func TestClassifyNonFinite(t *testing.T) {
 	eye := map[string]array.Tensor{"weight": f32s(t, []float32{1, 1}, 2)}
 	scale := nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
@@ -417,6 +419,8 @@ func TestClassifyNonFinite(t *testing.T) {
 	}
 }
 
+// TestEvaluate holds that Evaluate returns the metrics that the test computes from logits, also if
+// the last batch is smaller.
 func TestEvaluate(t *testing.T) {
 	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
 	const n = 23

@@ -23,8 +23,9 @@ import (
 
 var errStop = errors.New("stopped by the test")
 
-// resumable are trainings whose state differs in kind: momentum, two moments, masks that are
-// reused, a step cut into segments, a loss of a point.
+// resumable returns trainings with different kinds of state: momentum, two moments, masks that are
+// reused, steps of several programs, frozen parameters, a loss of
+// a point.
 func resumable() map[string]sdk.Trainer {
 	sgd, adam, infrequent, host := tinyTrainer(), tinyTrainer(), tinyTrainer(), tinyTrainer()
 	sgd.Method = optim.Plain()
@@ -40,7 +41,7 @@ func resumable() map[string]sdk.Trainer {
 	return map[string]sdk.Trainer{"loss of a point": loss, "sgd": sgd, "adam": adam, "cram+ multi, infrequent masks": infrequent, "host compressor": host, "frozen": frozen}
 }
 
-// result is what a training leaves: the network's file and the checkpoint, momentum included.
+// result has the two files of a training: the network and the checkpoint, with momentum.
 type result struct{ net, checkpoint []byte }
 
 func (r result) equal(s result) bool {
@@ -56,16 +57,15 @@ func resultOf(t testing.TB, tr sdk.Trainer, net *sdk.Network) result {
 	return result{saved(t, net), b}
 }
 
-// uninterrupted trains in one go.
+// uninterrupted returns the result of a training without interruption.
 func uninterrupted(t testing.TB, tr sdk.Trainer, train, validation data.Set) result {
 	t.Helper()
 	tr.Checkpoint.Path = filepath.Join(t.TempDir(), "whole.cram")
 	return resultOf(t, tr, fit(t, tr, train, validation))
 }
 
-// TestResume stops trainings after every step, or every fourth, and starts them again until they
-// are done. The files must be those of an uninterrupted training, byte for byte: with weights,
-// statistics and moments all equal.
+// TestResume holds that a training that is interrupted after every step, or every fourth, has the
+// same files as an uninterrupted one, byte for byte.
 func TestResume(t *testing.T) {
 	leaksNothing(t)
 	train, validation := shapes(t, 40, 0), shapes(t, 10, 1)
@@ -79,12 +79,12 @@ func TestResume(t *testing.T) {
 			want := uninterrupted(t, tr, train, validation)
 			for _, every := range strides {
 				for how, stop := range map[string]func(cancel func()) error{
-					"callback's error": func(func()) error { return errStop },
-					"context":          func(cancel func()) error { cancel(); return nil },
+					"callback": func(func()) error { return errStop },
+					"context":  func(cancel func()) error { cancel(); return nil },
 				} {
 					tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
 					if got := inPieces(t, tr, train, validation, every, stop); !got.equal(want) {
-						t.Errorf("stopped by a %s at every %d steps: another result", how, every)
+						t.Errorf("interrupted by a %s after every %d steps: another result", how, every)
 					}
 				}
 			}
@@ -92,7 +92,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// inPieces trains so many steps at a time.
+// inPieces interrupts a training after every so many steps and resumes it until it is finished.
 func inPieces(t *testing.T, tr sdk.Trainer, train, validation data.Set, every int, stop func(cancel func()) error) result {
 	t.Helper()
 	last := -1
@@ -118,12 +118,12 @@ func inPieces(t *testing.T, tr sdk.Trainer, train, validation data.Set, every in
 			t.Fatal(err)
 		}
 	}
-	t.Fatalf("not done after step %d", last)
+	t.Fatalf("the training is not finished after step %d", last)
 	return result{}
 }
 
-// TestResumeFromAnyCheckpoint goes on from each checkpoint that a training ever wrote, as one that
-// was killed would.
+// TestResumeFromAnyCheckpoint holds that a training has the same result from each of its
+// checkpoints, as after a kill.
 func TestResumeFromAnyCheckpoint(t *testing.T) {
 	train := shapes(t, 40, 0)
 	for name, tr := range resumable() {
@@ -153,15 +153,15 @@ func TestResumeFromAnyCheckpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := resultOf(t, tr, fit(t, tr, train, nil)); !got.equal(want) {
-					t.Errorf("going on from checkpoint %d: another result", i)
+					t.Errorf("resumed from checkpoint %d: another result", i)
 				}
 			}
 		})
 	}
 }
 
-// TestInterruptedInsideAStep: a context that ends while a compressor runs, and a compressor that
-// fails, undo the step and lose none before it.
+// TestInterruptedInsideAStep holds that the end of the context during a call of a compressor, and
+// an error of the compressor, undo that step only.
 func TestInterruptedInsideAStep(t *testing.T) {
 	train := shapes(t, 40, 0)
 	calls, interrupt := 0, func() error { return nil } // at the fifth call
@@ -194,13 +194,13 @@ func TestInterruptedInsideAStep(t *testing.T) {
 				t.Error("another result")
 			}
 			if steps != 9-4 {
-				t.Errorf("%d steps were left after 4 of 9", steps)
+				t.Errorf("%d steps after the resume, want 5 after 4 of 9", steps)
 			}
 		})
 	}
 }
 
-// TestFinishedTraining: a training that is done returns its network again, without a step.
+// TestFinishedTraining holds that Fit of a finished training returns its network without a step.
 func TestFinishedTraining(t *testing.T) {
 	train := shapes(t, 40, 0)
 	tr := tinyTrainer()
@@ -212,8 +212,7 @@ func TestFinishedTraining(t *testing.T) {
 	}
 }
 
-// TestLog: a training that is interrupted after its first epoch and goes on logs that it does, and
-// every epoch once.
+// TestLog holds that a training logs each epoch once, and its resume.
 func TestLog(t *testing.T) {
 	train := shapes(t, 40, 0)
 	var out bytes.Buffer
@@ -226,19 +225,19 @@ func TestLog(t *testing.T) {
 	}
 	tr.OnEpoch = nil
 	fit(t, tr, train, train)
-	var said []string
+	var logged []string
 	for line := range strings.Lines(out.String()) {
 		_, message, _ := strings.Cut(strings.TrimSpace(line), "msg=")
-		said = append(said, message)
+		logged = append(logged, message)
 	}
 	want := []string{"epoch epoch=1 epochs=3 lr=", "resumed path=" + tr.Checkpoint.Path + " epoch=2 epochs=3 step=3", "epoch epoch=2", "epoch epoch=3"}
-	if !slices.EqualFunc(said, want, strings.HasPrefix) || !strings.Contains(said[0], "val_accuracy=") {
-		t.Errorf("logged %q, want lines that begin %q", said, want)
+	if !slices.EqualFunc(logged, want, strings.HasPrefix) || !strings.Contains(logged[0], "val_accuracy=") {
+		t.Errorf("logged %q, want lines that begin with %q", logged, want)
 	}
 }
 
-// TestResumeRefuses: a checkpoint of another training, or a damaged one, is refused and left as it
-// is.
+// TestResumeRefuses holds that a checkpoint of another training, and a damaged one, is an error and
+// remains unchanged.
 func TestResumeRefuses(t *testing.T) {
 	train := shapes(t, 40, 0)
 	path := filepath.Join(t.TempDir(), "part.cram")
@@ -270,12 +269,12 @@ func TestResumeRefuses(t *testing.T) {
 		"seed":         {func(tr *sdk.Trainer) { tr.Seed = 8 }, []string{"another training", "want seed 8", "got 7"}},
 		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.2, compress.TopK(.5), compress.TopK(.9)) }, []string{"θ+0.1·g", "θ+0.2·g"}},
 		"compressors":  {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.1, compress.TopK(.5)) }, []string{"{topk:0.5, topk:0.9}", "{topk:0.5}"}},
-		"rule":         {func(tr *sdk.Trainer) { tr.Optimizer = optim.Adam{} }, []string{"sgd(momentum=0.9", "adam("}},
+		"optimizer":    {func(tr *sdk.Trainer) { tr.Optimizer = optim.Adam{} }, []string{"sgd(momentum=0.9", "adam("}},
 		"schedule":     {func(tr *sdk.Trainer) { tr.Schedule = optim.Constant(.05) }, []string{"cosine(peak=0.05", "constant(0.05)"}},
 		"epochs":       {func(tr *sdk.Trainer) { tr.Epochs = 4 }, []string{"3 epochs of 3", "4 epochs of 3"}},
 		"batch":        {func(tr *sdk.Trainer) { tr.Batch = 17 }, []string{"batches of 16", "batches of 17"}},
 		"augmentation": {func(tr *sdk.Trainer) { tr.Augment = tr.Augment[:1] }, []string{"data.RandomHorizontalFlip"}},
-		"normalisation": {func(tr *sdk.Trainer) {
+		"normalization": {func(tr *sdk.Trainer) {
 			tr.Normalize = data.Normalize{Mean: []float32{1, 1, 1}, Std: []float32{1, 1, 1}}
 		}, []string{"another training"}},
 		"frozen": {func(tr *sdk.Trainer) { tr.Freeze = func(n string) bool { return n == "bn1.bias" } }, []string{"frozen bn1.bias"}},
@@ -349,7 +348,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !resultOf(t, tr, fit(t, tr, train, nil)).equal(whole) {
-		t.Error("what was refused has changed the training")
+		t.Error("an error of a resume has changed the training")
 	}
 }
 

@@ -38,7 +38,7 @@ func i32s(t testing.TB, values []int32, dims ...int) array.Tensor {
 	return x
 }
 
-// mlp is a network of one hidden layer.
+// mlp returns a network with one hidden layer.
 func mlp(outputs int) nn.Model {
 	return nn.Sequential{nn.Linear{Out: 24}, nn.Func(nn.Tanh), nn.Linear{Out: outputs}}
 }
@@ -58,8 +58,8 @@ func roundTrip(t *testing.T, net *sdk.Network) (dense, half *sdk.Predictor) {
 	return load(t, path, sdk.PredictorOptions{Level: "dense"}), load(t, path, sdk.PredictorOptions{Level: "uniform:0.5"})
 }
 
-// TestRegression trains a network for a real number, prunes it, saves it, and serves it from its
-// file.
+// TestRegression holds that a network for a real number can be trained, pruned, saved and served
+// from its file.
 func TestRegression(t *testing.T) {
 	leaksNothing(t)
 	const n = 256
@@ -81,7 +81,7 @@ func TestRegression(t *testing.T) {
 		t.Fatal(err)
 	}
 	if last := scores[len(scores)-1]; !(last < .02 && last < scores[0]/5) {
-		t.Errorf("the squared error goes from %.3f to %.3f", scores[0], last)
+		t.Errorf("the squared error is %.3f after %.3f in the first epoch", last, scores[0])
 	}
 	dense, half := roundTrip(t, net)
 	defer dense.Close()
@@ -102,7 +102,8 @@ func TestRegression(t *testing.T) {
 	wantError(t, err, "Trainer.Loss", "height f32[1]", "nn.MSE{}")
 }
 
-// TestMultiLabel trains a network for several labels of one example.
+// TestMultiLabel holds that a network for several labels of an example can be trained, pruned,
+// saved and served from its file.
 func TestMultiLabel(t *testing.T) {
 	leaksNothing(t)
 	const n = 240
@@ -144,7 +145,7 @@ func TestMultiLabel(t *testing.T) {
 	}
 }
 
-// masked averages the embeddings of ids where a mask is 1, then classifies; the norm of the average
+// masked classifies the mean of the embeddings of those ids whose mask is 1. The norm of the mean
 // is a second output.
 type masked struct{ classes int }
 
@@ -159,8 +160,8 @@ func (m masked) Forward(p *nn.Pass, ids graph.Node) graph.Node {
 	return p.Apply("head", nn.Linear{Out: m.classes}, mean)
 }
 
-// sentences is a set of examples of different lengths: word ids and a mask of as many numbers. The
-// class is whether the words are of the first or the second half of the vocabulary.
+// sentences is a set of examples of different lengths, word ids and a mask. The words of class 0
+// are in the first half of the vocabulary, those of class 1 in the second.
 type sentences struct{ n int }
 
 func (s sentences) Len() int          { return s.n }
@@ -189,8 +190,9 @@ func (s sentences) Read(i int, e data.Example) (err error) {
 	return err
 }
 
-// TestTwoInputs trains a network of two inputs of a size that varies, and of two outputs; a
-// sentence in a batch with a longer one has the same outputs as alone.
+// TestTwoInputs holds that a network with two inputs of symbolic shape and two outputs can be
+// trained, pruned, saved and served, and that a sentence in a batch with a longer one has the same
+// outputs as alone.
 func TestTwoInputs(t *testing.T) {
 	leaksNothing(t)
 	set := sentences{160}
@@ -247,9 +249,9 @@ var distill = nn.LossFunc("distill", func(p *nn.Pass, output, target graph.Node)
 	return p.Scale(p.Add(nn.CrossEntropy{}.Loss(p, output, target), soft), .5)
 })
 
-// TestLossOfAPoint trains with a loss of its own at the compressed point, which compares with the
-// clean output: the same weights come of it when the compressor runs in the graph and when it runs
-// on the host, between two programs; and others than without that loss.
+// TestLossOfAPoint holds that the loss of the compressed point, which compares with the clean
+// output, changes the weights, and that the weights do not depend on whether the compressor is part
+// of the program or runs on the host between two programs.
 func TestLossOfAPoint(t *testing.T) {
 	leaksNothing(t)
 	train := shapes(t, 40, 0)
@@ -275,7 +277,7 @@ func TestLossOfAPoint(t *testing.T) {
 	inGraph := run(distill, compress.Identity{})
 	onHost := run(distill, compress.Func("dense", compress.Identity{}.Compress))
 	if diff := cmp.Diff(inGraph["fc.weight"].F32(), onHost["fc.weight"].F32()); diff != "" {
-		t.Error("in the graph and on the host:", diff)
+		t.Error("the weights differ between the graph and the host:", diff)
 	}
 	clean := nn.LossFunc("clean", func(p *nn.Pass, output, target graph.Node) graph.Node {
 		if !p.Clean.None() {
