@@ -250,7 +250,7 @@ func TestTrainerRefuses(t *testing.T) {
 		"group": {func(tr *sdk.Trainer) {
 			tr.Optimizer = optim.Groups{{Name: "kernels", Match: compress.Meta.Prunable, Optimizer: optim.SGD{}}}
 		}, []string{"bn1.weight", "no group"}},
-		"frozen all":    {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"nothing to train"}},
+		"frozen all":    {func(tr *sdk.Trainer) { tr.Freeze = func(string) bool { return true } }, []string{"want at least one parameter to train"}},
 		"normalise":     {func(tr *sdk.Trainer) { tr.Normalize.Mean = []float32{0} }, []string{"mean and a std for each channel"}},
 		"sparsity":      {func(tr *sdk.Trainer) { tr.Method = optim.CrAM(.1, compress.TopK(1.5)) }, []string{"topk:1.5", "sparsity is 1.5"}},
 		"transform":     {func(tr *sdk.Trainer) { tr.Augment = []data.Transform{nil} }, []string{"Transforms[0]: want a Transform, got nil"}},

@@ -14,11 +14,11 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A fault is a way to break a backend, and the test of the suite that finds it.
+// A fault is a defect of a backend, and the test of the suite that finds it.
 type fault struct {
 	seenBy  string
-	gaps    []string // known to the suite
-	fine    bool     // the suite must pass
+	gaps    []string // Options.Gaps of the suite
+	fine    bool     // the suite passes
 	run     func(e backends.Executable, ctx context.Context, in, out []array.Tensor) ([]array.Tensor, error)
 	session func(s backends.Session)
 	compile func(p *graph.Program) error
@@ -67,9 +67,9 @@ var faults = map[string]fault{
 		out, _ = e.Run(ctx, in, out)
 		return out, nil
 	}},
-	"an op lacking":          {seenBy: "Ops/erf", compile: lackErf},
-	"an op known to lack":    {seenBy: "Ops/erf", compile: lackErf, gaps: []string{"erf f32"}, fine: true},
-	"a gap long filled":      {seenBy: "Ops/exp$", gaps: []string{"exp f32"}},
+	"a missing op":           {seenBy: "Ops/erf", compile: lackErf},
+	"a missing op in Gaps":   {seenBy: "Ops/erf", compile: lackErf, gaps: []string{"erf f32"}, fine: true},
+	"a gap that is no gap":   {seenBy: "Ops/exp$", gaps: []string{"exp f32"}},
 	"a memory limit ignored": {seenBy: "Memory/slots", unlimited: true},
 	"goroutines left behind": {seenBy: "Close", session: func(backends.Session) { go func() { select {} }() }},
 }
@@ -81,7 +81,7 @@ func lackErf(p *graph.Program) error {
 	return nil
 }
 
-// broken is the reference with a fault.
+// broken is the reference backend with a fault.
 type broken struct {
 	backends.Backend
 	fault fault
@@ -127,8 +127,8 @@ func (e brokenExecutable) Run(ctx context.Context, in, out []array.Tensor) ([]ar
 
 const breakWith = "CRAM_BACKENDTEST_FAULT"
 
-// TestBroken does nothing by itself: TestFaultsAreSeen runs it in another process, where it must
-// fail.
+// TestBroken runs the suite on a broken backend. TestFaultsAreSeen runs it in another process and
+// checks that it fails.
 func TestBroken(t *testing.T) {
 	name := os.Getenv(breakWith)
 	if name == "" {
@@ -137,6 +137,7 @@ func TestBroken(t *testing.T) {
 	backendtest.Run(t, broken{reference.New(), faults[name]}, backendtest.Options{Gaps: faults[name].gaps})
 }
 
+// TestFaultsAreSeen holds that the suite finds each fault.
 func TestFaultsAreSeen(t *testing.T) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {

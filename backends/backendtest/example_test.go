@@ -7,7 +7,8 @@ import (
 	"github.com/compressaware/cram/backends/reference"
 )
 
-// The one test that a backend's package needs; with your own backend in the place of the reference.
+// The test of a package with a backend. A package of yours has its own backend in place of the
+// reference.
 func ExampleRun() {
 	_ = func(t *testing.T) { // func TestConformance(t *testing.T)
 		backendtest.Run(t, reference.New(), backendtest.Options{Double: true})

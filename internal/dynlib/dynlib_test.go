@@ -10,7 +10,7 @@ import (
 	"github.com/compressaware/cram/internal/dynlib"
 )
 
-// libm returns the C library's mathematics, which every system with a loader has.
+// libm returns the mathematical part of the C library.
 func libm(t *testing.T) *dynlib.Library {
 	t.Helper()
 	l, err := dynlib.Open("libm.so.6", "libSystem.B.dylib")
@@ -18,14 +18,15 @@ func libm(t *testing.T) *dynlib.Library {
 		t.Skipf("SKIPPED: %v", err)
 	}
 	if err != nil && runtime.GOOS == "linux" && !strings.Contains(err.Error(), "libm.so.6") {
-		t.Fatalf("the error does not name what was tried: %v", err)
+		t.Fatalf("error %v, want one with each name", err)
 	}
 	if err != nil {
-		t.Skipf("SKIPPED: no C library here: %v", err)
+		t.Skipf("SKIPPED: this system has no such library: %v", err)
 	}
 	return l
 }
 
+// TestBind holds that functions of float64 and float32 are called with their values.
 func TestBind(t *testing.T) {
 	l := libm(t)
 	var cos func(float64) float64
@@ -41,6 +42,8 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// TestMistakes holds that missing libraries and functions, and types that cannot be called, are
+// errors that name them.
 func TestMistakes(t *testing.T) {
 	if _, err := dynlib.Open(); err == nil || !strings.Contains(err.Error(), "got none") {
 		t.Errorf("no name: %v", err)

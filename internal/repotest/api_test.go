@@ -186,8 +186,8 @@ func declarations(path string, files []*ast.File) []string {
 	return lines
 }
 
-// listedTypes has an entry for every type of a package: true for exported types, and for unexported
-// types with exported fields or methods that listed structs embed.
+// listedTypes returns an entry for every type of a package. It is true for exported types, and for
+// unexported types with exported fields or methods that listed structs embed.
 func listedTypes(files []*ast.File) map[string]bool {
 	listed := map[string]bool{}
 	members := map[string]bool{}      // types with exported fields or methods, or embedded types
@@ -317,7 +317,7 @@ func baseName(of ast.Expr) string {
 	return ""
 }
 
-// compare returns the lines that only one of two texts has.
+// compare returns the lines that are in only one of two texts.
 func compare(want, got string) string {
 	var b strings.Builder
 	only := func(mark, a, other string) {
@@ -333,8 +333,8 @@ func compare(want, got string) string {
 	return b.String()
 }
 
-// TestAPIChecks holds that the listing has what is exported and nothing else, and that a difference
-// is seen.
+// TestAPIChecks holds that the listing has all exported names and no others, and that compare finds
+// differences.
 func TestAPIChecks(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "a.go", `package a
 

@@ -1,3 +1,3 @@
-// Package repotest holds the rules of this repository as tests: which package may import which
-// (docs/architecture.md), and that every package explains itself. It has no code of its own.
+// Package repotest has the rules of this repository as tests. CONTRIBUTING.md lists them. The
+// package contains no other code.
 package repotest

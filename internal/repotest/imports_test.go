@@ -78,8 +78,7 @@ func list(t *testing.T, args ...string) []listed {
 	}
 }
 
-// covers reports whether name is pkg itself or, if it ends in "/...", the name of a package above
-// it.
+// covers reports whether name is pkg or, if name ends in "/...", whether pkg is below that package.
 func covers(name, pkg string) bool {
 	if above, ok := strings.CutSuffix(name, "/..."); ok {
 		return strings.HasPrefix(pkg, above+"/")
@@ -97,12 +96,13 @@ func ruleFor(pkg string) (string, bool) {
 	return imports[best], best != ""
 }
 
+// TestImports holds that each package imports only the packages and modules that its row permits.
 func TestImports(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		pkg := strings.TrimPrefix(p.ImportPath, module)
 		rule, ok := ruleFor(pkg)
 		if !ok {
-			t.Errorf("%s is not listed: add the package here and to docs/architecture.md", pkg)
+			t.Errorf("%s is not listed: add the package to the table imports and to docs/architecture.md", pkg)
 			continue
 		}
 		if rule == "*" {
@@ -120,15 +120,15 @@ func TestImports(t *testing.T) {
 				allowed = allowed || imp == m || strings.HasPrefix(imp, m+"/")
 			}
 			if !allowed {
-				t.Errorf("%s must not import %s", pkg, imp)
+				t.Errorf("%s imports %s, which its row does not permit", pkg, imp)
 			}
 		}
 	}
 }
 
-// TestServingIsLight holds what a program that only serves must not link: gRPC, plugins, a terminal
-// library, libraries opened at run time, the test suites. The command line may link all but the
-// last two.
+// TestServingIsLight holds that a program with sdk alone links no gRPC, no plugins, no terminal
+// library, no libraries that are opened at run time and no test suites, and that the command line
+// links neither of the last two.
 func TestServingIsLight(t *testing.T) {
 	heavy := []string{"google.golang.org/grpc", module + "plugins", "github.com/schollz/progressbar", "golang.org/x/term", "github.com/ebitengine/purego", "testing"}
 	for pkg, refused := range map[string][]string{"./sdk": heavy, "./cmd/cram": heavy[4:5]} {
@@ -142,6 +142,7 @@ func TestServingIsLight(t *testing.T) {
 	}
 }
 
+// TestPackageComments holds that every package has a comment with the usual beginning.
 func TestPackageComments(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		want := "Package " + p.Name + " "
@@ -157,7 +158,8 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// TestImportsCanFail holds that a package that is not listed is found.
+// TestImportsCanFail holds that no rule covers a package that is not listed, and that the longest
+// name applies.
 func TestImportsCanFail(t *testing.T) {
 	if _, ok := ruleFor("sdk/nowhere"); ok {
 		t.Error("sdk/nowhere is covered")

@@ -55,7 +55,7 @@ func TestSnippets(t *testing.T) {
 	}
 }
 
-// source returns the code that a marker names.
+// source returns the code of a marker: FILE or FILE#FUNC.
 func source(marker string) (string, error) {
 	path, function, _ := strings.Cut(marker, "#")
 	b, err := os.ReadFile("../../" + path)

@@ -19,9 +19,8 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// The trajectories of testdata/golden.py: a small network with two batch norms, its data and its
-// draws all integer formulas.
-
+// goldenNet is the network of testdata/golden.py. Data, initial weights and draws are integer
+// formulas in both programs.
 type goldenNet struct{}
 
 func (goldenNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
@@ -32,7 +31,7 @@ func (goldenNet) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	return p.Apply("fc", nn.Linear{Out: 4}, nn.GlobalAvgPool(p, x))
 }
 
-// formula is the one of golden.py: ((i·a + b) mod m)/m·2 - 1.
+// formula returns n values ((i·a + b) mod m)/m·2 - 1, as in golden.py.
 func formula(n, a, b, m int) []float64 {
 	v := make([]float64, n)
 	for i := range v {
@@ -137,9 +136,9 @@ func readGolden(t *testing.T) map[string]trajectory {
 	return golden
 }
 
-// TestGoldenTrajectories holds 50 steps in float64 to 1e-9 (one flipped mask would diverge), and 3
-// steps in float32 to 2e-5, which is what the different order of float32 sums in PyTorch's
-// convolutions leaves of single precision after three steps.
+// TestGoldenTrajectories holds that trainings have the losses and weights of PyTorch: 50 steps in
+// float64 to 1e-9, which a single other bit of a mask exceeds, and 3 steps in float32 to 2e-5,
+// since PyTorch sums convolutions in another order.
 func TestGoldenTrajectories(t *testing.T) {
 	golden := readGolden(t)
 	variants := goldenVariants()
@@ -155,8 +154,8 @@ func TestGoldenTrajectories(t *testing.T) {
 	}
 }
 
-// TestGoldenHost runs a trajectory with the compressors' graph forms hidden, so that every step is
-// cut into segments.
+// TestGoldenHost holds that trainings have the losses and weights of PyTorch also if the
+// compressors have no graph form, so that every step consists of several segments.
 func TestGoldenHost(t *testing.T) {
 	golden := readGolden(t)
 	for _, name := range []string{"cram", "cram+-multi", "cram+-multi-infrequent", "cram+-nm", "cram+-frozen", "cram+-clip"} {
@@ -167,7 +166,7 @@ func TestGoldenHost(t *testing.T) {
 	}
 }
 
-// hostOnly hides a compressor's graph form.
+// hostOnly returns c without its graph form.
 func hostOnly(c compress.Compressor) compress.Compressor {
 	return compress.Func(c.String(), c.Compress)
 }
@@ -217,7 +216,8 @@ func runGolden(t *testing.T, v goldenVariant, dtype array.DType, steps int, wrap
 	return tr
 }
 
-// goldenRun is a training of goldenNet on the reference backend, with the script's data and draws.
+// goldenRun is a training of goldenNet on the reference backend, with the data and draws of
+// golden.py.
 type goldenRun struct {
 	t *testing.T
 	goldenVariant

@@ -16,8 +16,9 @@ import (
 
 var testSGD = optim.SGD{Momentum: 0.9, WeightDecay: 5e-4}
 
-// TestRhoZero holds paper.md §1: with ρ = 0 and C the identity, CrAM is its base optimizer bit for
-// bit, and CrAM+ is it with a doubled loss gradient and an undoubled weight decay.
+// TestRhoZero holds that, for ρ = 0 and C the identity, CrAM has the bits of its optimizer without
+// CrAM, and CrAM+ those of the optimizer with a doubled gradient of the loss. Weight decay is not
+// doubled.
 func TestRhoZero(t *testing.T) {
 	doubled := optim.Plain()
 	doubled.Mix = []float64{2}
@@ -38,12 +39,12 @@ func TestRhoZero(t *testing.T) {
 	}
 	plain := runGolden(t, goldenVariant{optim.Plain(), testSGD, 0.05, nil}, array.F32, 10, nil)
 	if cmp.Equal(plain, runGolden(t, goldenVariant{doubled, testSGD, 0.05, nil}, array.F32, 10, nil)) {
-		t.Error("doubling the gradient changes nothing: the test cannot fail")
+		t.Error("a doubled gradient changes nothing: the test cannot fail")
 	}
 }
 
-// TestGradientEvaluations counts the weight gradients of the network's two convolutions in one
-// step.
+// TestGradientEvaluations holds that a step computes one gradient for each point, by the number of
+// weight gradients of the two convolutions. Segments before the last update scratch slots only.
 func TestGradientEvaluations(t *testing.T) {
 	topk := compress.TopK(.5)
 	for name, c := range map[string]struct {
@@ -88,8 +89,8 @@ func TestGradientEvaluations(t *testing.T) {
 	}
 }
 
-// TestCleanPassMovesStatistics: after one step from equal weights the running statistics are those
-// of plain SGD, whatever the second pass saw.
+// TestCleanPassMovesStatistics holds that the running statistics after one step are those of SGD
+// for all methods, because only the pass at the weights moves them.
 func TestCleanPassMovesStatistics(t *testing.T) {
 	statistics := func(e optim.Method) map[string][]float64 {
 		g := newGoldenRun(t, goldenVariant{e, testSGD, 0.05, nil}, array.F32)
@@ -115,8 +116,8 @@ func TestCleanPassMovesStatistics(t *testing.T) {
 	}
 }
 
-// TestFailedStepChangesNothing: a compressor that fails, or answers nonsense, in the middle of a
-// step leaves every slot as it was.
+// TestFailedStepChangesNothing holds that an error or a wrong result of a compressor in the middle
+// of a step leaves every parameter and statistic unchanged.
 func TestFailedStepChangesNothing(t *testing.T) {
 	boom := errors.New("boom")
 	nan := func(w []compress.Weight) []compress.Compressed {
@@ -126,7 +127,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 		return out
 	}
 	failing := false
-	for name, answer := range map[string]func([]compress.Weight) ([]compress.Compressed, error){
+	for name, result := range map[string]func([]compress.Weight) ([]compress.Compressed, error){
 		"error":       func([]compress.Weight) ([]compress.Compressed, error) { return nil, boom },
 		"wrong count": func(w []compress.Weight) ([]compress.Compressed, error) { return make([]compress.Compressed, 1), nil },
 		"nan":         func(w []compress.Weight) ([]compress.Compressed, error) { return nan(w), nil },
@@ -134,7 +135,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := compress.Func("sometimes", func(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 				if failing {
-					return answer(w)
+					return result(w)
 				}
 				return compress.TopK(.5).Compress(ctx, w)
 			})
@@ -153,7 +154,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 			}
 			failing = false
 			if _, err := g.step(); err != nil {
-				t.Error("the session does not go on:", err)
+				t.Error("a later step fails:", err)
 			}
 		})
 	}

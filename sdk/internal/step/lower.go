@@ -11,11 +11,11 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// A lowering is a program of a step under construction.
+// A lowering is a program of a step that is being built.
 type lowering struct {
 	*Recipe
 	b       *graph.Builder
-	segment segment               // its ports so far
+	segment segment               // has the ports so far
 	inputs  map[string]graph.Node // of the model, by name
 	targets map[string]graph.Node // of the losses, by name
 	key     graph.Node            // of random numbers
@@ -68,7 +68,7 @@ func (r *Recipe) lower(v Variant) ([]segment, error) {
 	return append(done, last), err
 }
 
-// open begins a program: it declares the feed and reads the parameters.
+// open begins a program: it declares the values of the feed as inputs and reads the parameters.
 func (r *Recipe) open() *lowering {
 	l := &lowering{Recipe: r, b: graph.NewBuilder(), inputs: map[string]graph.Node{}, targets: map[string]graph.Node{}}
 	for i, f := range r.Inputs {
@@ -97,19 +97,19 @@ func (l *lowering) close() (segment, error) {
 	return l.segment, err
 }
 
-// input declares an input of the program, and where its value comes from.
+// input declares an input of the program with the value of port p.
 func (l *lowering) input(p port, name string, t graph.Type) graph.Node {
 	l.segment.inputs = append(l.segment.inputs, p)
 	return l.b.Input(name, t.DType, t.Shape)
 }
 
-// output declares an output of the program, and where its value goes.
+// output declares an output of the program as the value of port p.
 func (l *lowering) output(p port, name string, n graph.Node) {
 	l.segment.outputs = append(l.segment.outputs, p)
 	l.b.Output(name, n)
 }
 
-// update ends the step with the next values of the trained parameters.
+// update declares the next values of the trained parameters.
 func (l *lowering) update(next []graph.Node) {
 	if len(next) != len(l.train) {
 		l.b.Fail("optimizer %v: want the next values of all %d parameters, got %d", l.Optimizer, len(l.train), len(next))
@@ -120,7 +120,8 @@ func (l *lowering) update(next []graph.Node) {
 	}
 }
 
-// trained returns the trained parameters as optimizers take them, with the given values of all.
+// trained returns the trained parameters for optimizers and moves. Values has one value for each
+// parameter, trained or not.
 func (l *lowering) trained(values []graph.Node) optim.Weights {
 	w := make(optim.Weights, len(l.train))
 	for j, i := range l.train {
@@ -146,7 +147,7 @@ func (l *lowering) move(p optim.Point) []graph.Node {
 	return at
 }
 
-// compress replaces the values at the point by compressed ones and fills in their masks.
+// compress replaces the values at the point by compressed ones and sets their masks.
 func (l *lowering) compress(c compress.GraphCompressor, at, masks []graph.Node) {
 	weights := make([]compress.WeightNode, len(at))
 	for i := range at {
@@ -162,8 +163,8 @@ func (l *lowering) compress(c compress.GraphCompressor, at, masks []graph.Node) 
 	}
 }
 
-// maskSlot declares the slot that keeps the mask of parameter i between uses of one compressor of a
-// point.
+// maskSlot declares the slot for the mask of parameter i between two uses of a compressor of a
+// point. Draw is the index of the compressor in the set of the point.
 func (l *lowering) maskSlot(point, draw, i int) (string, graph.Node) {
 	name := fmt.Sprintf("mask.%d.%d/%s", point, draw, l.Params[i].Name)
 	t := graph.Type{DType: array.Bit, Shape: l.Params[i].Shape}
@@ -180,8 +181,8 @@ func (l *lowering) reuse(point, draw int, at, masks []graph.Node) {
 	}
 }
 
-// remember stores the masks for later steps. A weight that the compressor left dense stores a mask
-// of ones.
+// remember stores the masks for later steps. The mask of a weight that the compressor left dense
+// consists of ones. Before and at are the values before and after compression.
 func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 	for i, m := range l.metas {
 		if !m.Prunable() {
@@ -190,7 +191,7 @@ func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 		mask := masks[i]
 		if mask.None() {
 			if at[i] != before[i] {
-				l.b.Fail("%v changes %s without a mask, so there is nothing to reuse; set Refresh to 1",
+				l.b.Fail("compressor %v: %s: want a mask to reuse, got values alone; set Refresh to 1",
 					l.Method.Points[point].Compress[draw], m.Name)
 			}
 			zero := l.b.ConstLike(at[i], 0)
@@ -201,9 +202,10 @@ func (l *lowering) remember(point, draw int, before, at, masks []graph.Node) {
 	}
 }
 
-// gradient appends one gradient evaluation at the given values and records it, masked where there
-// is a mask. Only the first, clean pass moves the running statistics (paper §3): those of the
-// others are dropped.
+// gradient appends the gradient of point i at the given values and adds it to grads, masked if
+// there is a mask. Only the pass of the first point, which is not compressed, moves the running
+// statistics (§3 of the paper, https://arxiv.org/abs/2207.14200). Those of the other passes are
+// dropped.
 func (l *lowering) gradient(i int, at, masks []graph.Node) {
 	point := l.Method.Points[i]
 	pass := nn.NewPass(l.b, nn.Train)
@@ -242,6 +244,7 @@ func (l *lowering) gradient(i int, at, masks []graph.Node) {
 	}
 }
 
+// scratch declares a scratch slot and returns its name and value.
 func (l *lowering) scratch(name string, t graph.Type) (string, graph.Node) {
 	return name, l.b.Slot(graph.Slot{Name: name, Kind: graph.Scratch, Type: t})
 }
@@ -249,9 +252,9 @@ func (l *lowering) scratch(name string, t graph.Type) (string, graph.Node) {
 func gradSlot(point int, d nn.Decl) string { return fmt.Sprintf("step.grad.%d/%s", point, d.Name) }
 func statSlot(d nn.Decl) string            { return "step.stat/" + d.Name }
 
-// suspend ends a program in front of the compressor call of point i. It returns the values at the
-// point, and the main output of the first point if a loss still reads it; gradients and statistics
-// go to scratch slots.
+// suspend ends a program before the compressor call of point i. The outputs of the program are the
+// values at the point, and the main output of the first point if a later loss reads it. Gradients
+// and statistics are stored in scratch slots.
 func (l *lowering) suspend(i int, at []graph.Node) (segment, error) {
 	for k, d := range l.Params {
 		l.output(port{portAt, k}, "at/"+d.Name, at[k])
@@ -275,7 +278,7 @@ func (l *lowering) suspend(i int, at []graph.Node) (segment, error) {
 	return l.close()
 }
 
-// resume opens the program behind a compressor call and reads back what suspend stored.
+// resume opens the program after a compressor call and reads the slots that suspend has stored.
 func (l *lowering) resume() *lowering {
 	next := l.open()
 	for point := range l.grads {
@@ -297,7 +300,7 @@ func (l *lowering) resume() *lowering {
 	return next
 }
 
-// result declares the inputs that the compressor call feeds: values for every parameter, masks for
+// result declares the result of the compressor call as inputs: values of all parameters, masks of
 // the prunable ones.
 func (l *lowering) result(at, masks []graph.Node) {
 	for i, d := range l.Params {

@@ -10,7 +10,9 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-func TestWeightMetas(t *testing.T) {
+// TestMetas holds that Metas returns the parameters in order and marks the first and the last
+// kernel.
+func TestMetas(t *testing.T) {
 	b := graph.NewBuilder()
 	slot := func(name string, kind graph.SlotKind, role graph.Role, dims ...int) {
 		n := b.Slot(graph.Slot{Name: name, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}})

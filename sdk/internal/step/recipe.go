@@ -1,15 +1,16 @@
 // Package step builds and runs the steps of a training.
 //
-// A [Recipe] names the parts of a step: model, loss, fields of the examples, method, optimizer.
-// Before each step the [Drawer] draws a [Variant]: which compressor of each point's set is used,
-// and whether its masks are computed or reused. The [Runner] lowers a variant to segments when it
-// is first drawn, compiles them, and runs them in its session:
+// A [Recipe] has the parts of a step: model, loss, fields of the examples, method, optimizer.
+// Before each step the [Drawer] draws a [Variant]: the compressor of each point, and whether its
+// masks are computed or reused. The [Runner] lowers a variant to segments when it is first drawn,
+// compiles them, and runs them in its session:
 //
 //	program                 compressor call      program
 //	gradient at θ        →  C on the host     →  gradient at C(θ + ρ·g), mask, mix, optimizer, updates
 //
-// A step whose compressors all have a graph form is one program. Only the last segment of a step
-// updates slots other than scratch, so that a step that fails changes nothing.
+// A step is one program if all its compressors have a graph form. Only the last segment of a step
+// updates slots other than scratch, so a step that fails changes no weight, statistic or optimizer
+// state.
 package step
 
 import (
@@ -27,25 +28,26 @@ import (
 // A Recipe holds the parts of a training step.
 type Recipe struct {
 	Model     nn.Model
-	Loss      nn.Loss // of every point that has none
-	Inputs    []graph.Field
-	Targets   []graph.Field
+	Loss      nn.Loss       // of the points that have no loss
+	Inputs    []graph.Field // of an example, the main one first
+	Targets   []graph.Field // of an example, the main one first
 	Method    optim.Method
 	Optimizer optim.Optimizer
 	Params    []nn.Decl // parameters, in order of first use
-	Stats     []nn.Decl // running statistics, likewise
+	Stats     []nn.Decl // running statistics, in order of first use
 
 	metas []compress.Meta // of Params
 	train []int           // indices of the Params that are not frozen
-	float array.DType     // what steps compute in: F32, but for tests
+	float array.DType     // dtype of the computation: F32, in some tests F64
 }
 
-// Complete fills in the parameters and statistics of r from its model. Parameters that freeze (nil:
-// none) accepts are not trained.
+// Complete sets Params and Stats to those of the model. Parameters for which freeze returns true
+// are not trained; if freeze is nil, all are trained. It is an error if the model has a mistake, no
+// parameter is trained, or a field has the name of an input that steps have in addition.
 func (r *Recipe) Complete(freeze func(name string) bool) error {
 	for _, f := range slices.Concat(r.Inputs, r.Targets) {
 		if slices.Contains([]string{inputLR, inputStep, inputKey, clean}, f.Name) {
-			return fmt.Errorf("want a field with another name than %q, which a training step uses itself", f.Name)
+			return fmt.Errorf("want a field with another name than %q, which training steps use", f.Name)
 		}
 	}
 	decls, _, err := nn.Declare(r.Model, r.Inputs...)
@@ -60,7 +62,7 @@ func (r *Recipe) Complete(freeze func(name string) bool) error {
 		}
 	}
 	if len(r.train) == 0 {
-		return errors.New("nothing to train: the model has no parameters, or all are frozen")
+		return errors.New("want at least one parameter to train, got none: the model has no parameters, or all are frozen")
 	}
 	slots := make([]graph.Slot, len(r.Params))
 	for i, d := range r.Params {
@@ -93,8 +95,8 @@ func Split(decls []nn.Decl) (params, stats []nn.Decl) {
 	return params, stats
 }
 
-// Metas describes the parameters among slots to a compressor, in the order of slots. For the
-// slots of a traced model that is the order of its forward pass.
+// Metas returns the descriptions for compressors of the parameters among slots, in the order of
+// slots. For a traced model that is the order of its forward pass.
 func Metas(slots []graph.Slot) []compress.Meta {
 	var out []compress.Meta
 	first, last := -1, -1

@@ -11,13 +11,13 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A Runner runs training steps in one session. Variants are lowered and compiled when they are
-// first drawn and share the slots of the session.
+// A Runner runs training steps in one session. It lowers and compiles a variant when it is first
+// drawn. All variants share the slots of the session.
 type Runner struct {
 	recipe  *Recipe
 	session backends.Session
 	steps   map[string][]compiled
-	slots   map[string]graph.Slot // every slot that a step so far has declared
+	slots   map[string]graph.Slot // declared by the steps so far, by name
 }
 
 type compiled struct {
@@ -25,12 +25,12 @@ type compiled struct {
 	exec backends.Executable
 }
 
-// NewRunner returns a Runner whose session holds the values of parameters and statistics.
+// NewRunner returns a Runner for a session with the values of all parameters and statistics.
 func NewRunner(r *Recipe, s backends.Session) *Runner {
 	return &Runner{recipe: r, session: s, steps: map[string][]compiled{}, slots: map[string]graph.Slot{}}
 }
 
-// State returns the names of the slots of the optimizer's state that steps so far have declared, in
+// State returns the names of the slots with optimizer state that the steps so far have declared, in
 // no particular order.
 func (r *Runner) State() []string {
 	var names []string
@@ -42,8 +42,8 @@ func (r *Runner) State() []string {
 	return names
 }
 
-// Restored records optimizer state that a checkpoint has restored, so that State returns it even
-// when no step that declares it has been drawn since.
+// Restored records the optimizer state of a checkpoint. State then returns its names also before a
+// step that declares them is drawn.
 func (r *Runner) Restored(state map[string]array.Value) {
 	for name, v := range state {
 		t := graph.Type{DType: v.DType, Shape: graph.Of(v.Dims...)}
@@ -51,8 +51,8 @@ func (r *Runner) Restored(state map[string]array.Value) {
 	}
 }
 
-// Run does one step and returns the loss at the weights before it. After an error that is not
-// backends.ErrLost, weights, statistics and optimizer state are as they were.
+// Run runs one step and returns the loss at the weights before it. After an error other than
+// backends.ErrLost, weights, statistics and optimizer state are unchanged.
 func (r *Runner) Run(ctx context.Context, v Variant, f *Feed) (loss float64, err error) {
 	step, err := r.compile(ctx, v)
 	if err != nil {
@@ -104,20 +104,20 @@ func (r *Runner) compile(ctx context.Context, v Variant) ([]compiled, error) {
 func (c compiled) run(ctx context.Context, f *Feed) error {
 	in := make([]array.Tensor, len(c.inputs))
 	for i, p := range c.inputs {
-		in[i] = *f.place(p)
+		in[i] = *f.value(p)
 	}
 	out, err := c.exec.Run(ctx, in, nil)
 	if err != nil {
 		return err
 	}
 	for i, p := range c.outputs {
-		*f.place(p) = out[i]
+		*f.value(p) = out[i]
 	}
 	return nil
 }
 
-// call calls a compressor on the weights that the last program returned, and stores its checked
-// result for the next one.
+// call calls a compressor on the outputs of the last program, checks the result, and stores it for
+// the next program.
 func (r *Runner) call(ctx context.Context, s segment, f *Feed) error {
 	weights := make([]compress.Weight, len(r.recipe.Params))
 	for i, m := range r.recipe.metas {
@@ -130,11 +130,11 @@ func (r *Runner) call(ctx context.Context, s segment, f *Feed) error {
 	if err := compress.Check(s.host, weights, result); err != nil {
 		return err
 	}
-	f.value, f.masks = make([]array.Tensor, len(weights)), make([]array.Tensor, len(weights))
+	f.values, f.masks = make([]array.Tensor, len(weights)), make([]array.Tensor, len(weights))
 	for i, w := range weights {
 		values, mask := result[i].Values, result[i].Mask
 		if s.masks && !values.None() && mask.None() {
-			return fmt.Errorf("compressor %v changes %s without a mask, so there is nothing to reuse; set Refresh to 1", s.host, w.Name)
+			return fmt.Errorf("compressor %v: %s: want a mask to reuse, got values alone; set Refresh to 1", s.host, w.Name)
 		}
 		if values.None() {
 			values = w.Data
@@ -144,12 +144,12 @@ func (r *Runner) call(ctx context.Context, s segment, f *Feed) error {
 				return err
 			}
 		}
-		f.value[i], f.masks[i] = values, mask
+		f.values[i], f.masks[i] = values, mask
 	}
 	return nil
 }
 
-// Naming adds the name of the compressor to an error of its call, unless it is there already.
+// Naming adds the name of the compressor to an error of its call, unless the error contains it.
 func Naming(c compress.Compressor, err error) error {
 	if strings.Contains(err.Error(), c.String()) {
 		return err
@@ -157,7 +157,7 @@ func Naming(c compress.Compressor, err error) error {
 	return fmt.Errorf("compressor %v: %w", c, err)
 }
 
-// ones returns a mask of ones; the bits after the last element are zero.
+// ones returns a mask of ones. The bits after the last element are 0.
 func ones(dims []int) (array.Tensor, error) {
 	t, err := array.New(array.Bit, dims...)
 	if err != nil {

@@ -6,19 +6,19 @@ import (
 	"github.com/compressaware/cram/sdk/graph"
 )
 
-// A segment is a part of a step: a program or, where program is nil, a call of a compressor that
-// has no graph form. The call takes the weights that the program before it returned, and the
-// program after it is fed the result.
+// A segment is a part of a step: a program or, if program is nil, a call of a compressor that has
+// no graph form. The inputs of the call are outputs of the program before it, and its results are
+// inputs of the program after it.
 type segment struct {
 	program *graph.Program
 	inputs  []port // of program, in order
 	outputs []port // of program, in order
 
 	host  compress.Compressor
-	masks bool // the result must be masks alone, because they are reused
+	masks bool // the result has a mask for each compressed weight, because masks are reused
 }
 
-// A port states which value of a step an input or an output of a program is.
+// A port is the value of a step that an input or an output of a program has.
 type port struct {
 	kind  portKind
 	index int // of the input, the target or the parameter
@@ -39,7 +39,7 @@ const (
 	portLoss                   // the loss at the weights before the step
 )
 
-// Names of the inputs of a step's programs that are not fields.
+// The names of the inputs that are not fields.
 const (
 	inputLR   = "lr"
 	inputStep = "step"
@@ -47,16 +47,17 @@ const (
 	clean     = "clean"
 )
 
-// A Feed is what one step is given: batch, learning rate, number of the step and key of the random
-// numbers.
+// A Feed has the values of one step: batch, learning rate, number of the step and key of the random
+// numbers, and the values that pass between segments.
 type Feed struct {
-	inputs, targets  []array.Tensor
-	lr, step, key    array.Tensor
-	at, value, masks []array.Tensor // by parameter
-	clean, loss      array.Tensor
+	inputs, targets   []array.Tensor
+	lr, step, key     array.Tensor
+	at, values, masks []array.Tensor // by parameter
+	clean, loss       array.Tensor
 }
 
-// Feed returns the feed of step i, which counts from 0.
+// Feed returns the feed of step i, which counts from 0, with the tensors of a batch, in the order
+// of the fields.
 func (r *Recipe) Feed(inputs, targets []array.Tensor, lr float64, i int, seed uint64) (*Feed, error) {
 	f := &Feed{inputs: inputs, targets: targets, at: make([]array.Tensor, len(r.Params))}
 	var err error
@@ -70,8 +71,8 @@ func (r *Recipe) Feed(inputs, targets []array.Tensor, lr float64, i int, seed ui
 	return f, err
 }
 
-// place returns the variable that holds a value.
-func (f *Feed) place(p port) *array.Tensor {
+// value returns the variable with the value of a port.
+func (f *Feed) value(p port) *array.Tensor {
 	switch p.kind {
 	case portInput:
 		return &f.inputs[p.index]
@@ -86,7 +87,7 @@ func (f *Feed) place(p port) *array.Tensor {
 	case portAt:
 		return &f.at[p.index]
 	case portValue:
-		return &f.value[p.index]
+		return &f.values[p.index]
 	case portMask:
 		return &f.masks[p.index]
 	case portClean:

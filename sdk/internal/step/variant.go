@@ -8,20 +8,22 @@ import (
 	"github.com/compressaware/cram/sdk/optim"
 )
 
-// streamDraw separates the draw of compressors from the streams of package data, which share the
-// seed.
+// streamDraw is the first word of the keys for the draw of compressors. The streams of package
+// data, which have the same seed, have smaller first words.
 const streamDraw = 1 << 32
 
-// A Variant holds what the host decides before a step: for every point of the method, which
-// compressor was drawn and whether its masks are computed. Each variant is one straight-line step.
+// A Variant is the decision of the host before a step: the compressor of each point, and whether
+// its masks are computed or reused. Each variant is one step without control flow.
 type Variant struct {
-	draw  []int
-	fresh []bool
+	draw  []int  // index of the compressor, by point
+	fresh []bool // masks are computed, by point
 }
 
+// key identifies the variant within one method.
 func (v Variant) key() string { return fmt.Sprint(v.draw, v.fresh) }
 
-// Describe names the compressors drawn; "" if there was no set to draw from.
+// Describe returns the names of the compressors that are drawn, separated by commas; "" if no point
+// has one.
 func (v Variant) Describe(m optim.Method) string {
 	var names []string
 	for i, p := range m.Points {
@@ -32,8 +34,8 @@ func (v Variant) Describe(m optim.Method) string {
 	return strings.Join(names, ", ")
 }
 
-// A Drawer draws the variants of one training, step by step. They are a function of method, seed
-// and step; the number of uses, which decides when masks are computed, is counted from step 0.
+// A Drawer draws the variants of one training, step by step. A variant depends only on method, seed
+// and step. Masks are computed at every Refresh-th use of a compressor, counted from step 0.
 type Drawer struct {
 	points []optim.Point
 	seed   uint64
