@@ -118,8 +118,8 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 	}
 }
 
-// TestBestByAnotherMetric resumes a training with another metric for the best epoch: the first value
-// of it is the best so far.
+// TestBestByAnotherMetric resumes a training with another metric for the best epoch: the first
+// value of it is the best so far.
 func TestBestByAnotherMetric(t *testing.T) {
 	train, validation := shapes(t, 40, 0), shapes(t, 10, 1)
 	tr := tinyTrainer()

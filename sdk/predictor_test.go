@@ -375,8 +375,8 @@ func TestOwnMetrics(t *testing.T) {
 	}
 }
 
-// TestWithoutTargets holds that a training and an evaluation on examples without targets need a loss
-// and a metric that read no target.
+// TestWithoutTargets holds that a training and an evaluation on examples without targets need a
+// loss and a metric that read no target.
 func TestWithoutTargets(t *testing.T) {
 	set, err := data.FromColumns([]data.Column{{Name: "x", Values: f32s(t, make([]float32, 12), 4, 3)}}, nil, nil)
 	if err != nil {

@@ -208,8 +208,8 @@ func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) e
 	return nil
 }
 
-// checkPorts returns an error unless the ports of info, which may be that of a file or a caller, are
-// the inputs and outputs of the program infer.
+// checkPorts returns an error unless the ports of info, which may be that of a file or a caller,
+// are the inputs and outputs of the program infer.
 func (p programs) checkPorts(info Info) error {
 	for _, side := range []struct {
 		what      string
