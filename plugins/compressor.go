@@ -79,7 +79,8 @@ func (c *Compressor) Close() error {
 }
 
 // Compress calls the plugin and checks its results like [compress.Check] and against its
-// description. Invalid results are a [*ReplyError].
+// description. An invalid result is a [*ReplyError]. An error or a panic of the plugin's compressor
+// is an error with its text, and the plugin keeps running.
 func (c *Compressor) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 	p, err := c.liveClient(ctx)
 	if err != nil {
@@ -186,6 +187,9 @@ func (c *client) compress(ctx context.Context, info *CompressorInfo, w []compres
 func (c *client) readResults(
 	ctx context.Context, pair *memory.Pair, w []compress.Weight, spans []outputSpans, reply *protocol.CompressReply,
 ) ([]compress.Compressed, error) {
+	if invalid := reply.GetInvalidResult(); invalid != nil {
+		return nil, c.replyError(oneLine(invalid.GetTensor()), "%s", oneLine(invalid.GetCause()))
+	}
 	if len(reply.GetResults()) != len(w) {
 		return nil, c.replyError("", "want results for all %d weights, got %d", len(w), len(reply.GetResults()))
 	}
@@ -194,8 +198,7 @@ func (c *client) readResults(
 	for i, r := range reply.GetResults() {
 		switch {
 		case r.GetMask() && spans[i].mask.Bytes == 0:
-			return nil, c.replyError(w[i].Name,
-				"want no mask for a weight with the role %v, got one; only kernels and embeddings can have masks", w[i].Role)
+			return nil, c.replyError(w[i].Name, "%s", noMask(w[i].Role))
 		case r.GetValues() && spans[i].values.Bytes == 0:
 			return nil, c.replyError(w[i].Name, "want no new values, which the plugin did not declare, got some")
 		}
@@ -247,8 +250,11 @@ func (c *client) checkResults(of *Compressor, w []compress.Weight, out []compres
 	declared := of.info.Compressor.Pattern
 	for i, r := range out {
 		if declared != (compress.Pattern{}) && !r.Mask.None() && (r.Pattern.N != declared.N || r.Pattern.M != declared.M) {
-			return c.replyError(w[i].Name, "want a mask with the declared pattern %d:%d, got the pattern %d:%d",
-				declared.N, declared.M, r.Pattern.N, r.Pattern.M)
+			got := fmt.Sprintf("the pattern %d:%d", r.Pattern.N, r.Pattern.M)
+			if r.Pattern == (compress.Pattern{}) {
+				got = "none: set Compressed.Pattern"
+			}
+			return c.replyError(w[i].Name, "want a mask with the declared pattern %d:%d, got %s", declared.N, declared.M, got)
 		}
 	}
 	return nil

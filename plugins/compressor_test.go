@@ -94,14 +94,20 @@ func TestSameResults(t *testing.T) {
 func TestInvalidResults(t *testing.T) {
 	for _, c := range []struct{ role, tensor, cause string }{
 		{"nan", "fc.weight", "element 3"},
-		{"shape", "fc.weight", "bytes"},
-		{"dtype", "fc.weight", "bytes"},
+		{"shape", "fc.weight", "mask: want bit[8 8], got bit[128]"},
+		{"flat", "fc.weight", "mask: want bit[8 8], got bit[64]"},
+		{"flat values", "fc.weight", "values: want f32[8 8], got f32[64]"},
+		{"dtype", "fc.weight", "values: want f32[8 8], got f64[8 8]"},
+		{"short", "fc.weight", "mask: "},
+		{"undeclared", "fc.weight", "want no new values, got some: set Plugin.Values"},
+		{"no pattern", "fc.weight", "want a mask with the declared pattern 2:4, got none: set Compressed.Pattern"},
 		{"count", "", "want results for all 2 weights, got 5"},
 		{"pattern", "fc.weight", "promises 2:4"},
 		{"bias", "fc.bias", "only kernels and embeddings"},
 		{"writes", "fc.weight", "read-only"},
 		{"panics", "", "a bug of the plugin's"},
 	} {
+		ofPlugin := c.role == "writes" || c.role == "panics" // faults that the plugin reports itself
 		for _, stream := range []bool{false, true} {
 			t.Run(c.role, func(t *testing.T) {
 				command := command(c.role)
@@ -121,6 +127,12 @@ func TestInvalidResults(t *testing.T) {
 					}
 					if died := (*plugins.DiedError)(nil); errors.As(err, &died) {
 						t.Errorf("the plugin died: %v", err)
+					}
+					if reply := (*plugins.ReplyError)(nil); errors.As(err, &reply) == ofPlugin || !ofPlugin && reply.Tensor != c.tensor {
+						t.Errorf("a ReplyError: %v, want %v: %#v", ofPlugin, !ofPlugin, err)
+					}
+					if c.tensor != "" && strings.Count(err.Error(), c.tensor) != 1 {
+						t.Errorf("got %v, want the tensor once", err)
 					}
 					if !bytes.Equal(before.Data, w[0].Data.Data) {
 						t.Error("the weights changed")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/compressaware/cram/backends"
+	"github.com/compressaware/cram/sdk/compress"
 )
 
 // A DiedError is returned by a call whose plugin has ended, or was killed, before it replied. For a
@@ -33,7 +34,9 @@ func (e *DiedError) Error() string {
 
 func (e *DiedError) Unwrap() error { return e.lost }
 
-// A ReplyError is returned by a call whose plugin sent an invalid reply. The reply is not used.
+// A ReplyError is returned by a call whose plugin sent an invalid reply, for example a mask of the
+// wrong shape or values that it did not declare. The reply is not used. An error that the plugin
+// returns on purpose, and a panic that it recovers, are not a ReplyError.
 type ReplyError struct {
 	Plugin string // path of the program
 	Tensor string // the tensor or slot that the fault is about; "": the whole reply
@@ -42,10 +45,14 @@ type ReplyError struct {
 
 // Error returns "plugins: PLUGIN: tensor TENSOR: FAULT".
 func (e *ReplyError) Error() string {
-	if e.Tensor != "" {
-		return fmt.Sprintf("plugins: %s: tensor %s: %v", e.Plugin, e.Tensor, e.Err)
+	fault := fmt.Sprint(e.Err)
+	if result, ok := e.Err.(*compress.ResultError); ok {
+		fault = result.Cause // the other fields of result are in e
 	}
-	return fmt.Sprintf("plugins: %s: %v", e.Plugin, e.Err)
+	if e.Tensor != "" {
+		return fmt.Sprintf("plugins: %s: tensor %s: %s", e.Plugin, e.Tensor, fault)
+	}
+	return fmt.Sprintf("plugins: %s: %s", e.Plugin, fault)
 }
 
 func (e *ReplyError) Unwrap() error { return e.Err }

@@ -77,6 +77,30 @@ var roles = map[string]func(){
 		out[0].Mask, _ = array.New(array.Bit, w[0].Data.Len()*2)
 		return out, nil
 	}),
+	"flat": serve("flat", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Mask, _ = array.New(array.Bit, w[0].Data.Len()) // the right number of bits
+		return out, nil
+	}),
+	"flat values": serve("flat", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Values, _ = array.New(array.F32, w[0].Data.Len())
+		return out, nil
+	}),
+	"short": serve("short", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+		out := make([]compress.Compressed, len(w))
+		out[0].Mask = array.Tensor{DType: array.Bit, Dims: w[0].Dims, Data: make([]byte, 1)}
+		return out, nil
+	}),
+	"undeclared": func() {
+		plugins.Serve(plugins.Plugin{Name: "test", Version: "1", Compressor: compress.Func("halve", halve)})
+	},
+	"no pattern": func() {
+		plugins.Serve(plugins.Plugin{
+			Name: "test", Version: "1", Compressor: compress.Func("unstated", host{compress.NM{N: 2, M: 4}}.unstated),
+			Pattern: compress.Pattern{N: 2, M: 4},
+		})
+	},
 	"dtype": serve("dtype", func(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 		out := make([]compress.Compressed, len(w))
 		out[0].Values, _ = array.New(array.F64, w[0].Dims...)
@@ -177,6 +201,15 @@ func (h host) String() string { return h.c.String() }
 
 func (h host) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 	return h.c.Compress(ctx, w)
+}
+
+// unstated returns the masks of the compressor without their pattern.
+func (h host) unstated(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
+	out, err := h.Compress(ctx, w)
+	for i := range out {
+		out[i].Pattern = compress.Pattern{}
+	}
+	return out, err
 }
 
 func halve(_ context.Context, w []compress.Weight) ([]compress.Compressed, error) {

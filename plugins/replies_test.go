@@ -53,6 +53,7 @@ var fakes = map[string]fake{
 	"no results":             {reply: &protocol.CompressReply{}, cause: "want results for all 2 weights, got 0"},
 	"too many results":       {reply: &protocol.CompressReply{Results: make([]*protocol.Result, 100_000)}, cause: "want results for all 2 weights, got 100000"},
 	"a mask on a bias":       {reply: &protocol.CompressReply{Results: []*protocol.Result{{}, {Mask: true}}}, tensor: "fc.bias", cause: "only kernels"},
+	"an invalid result":      {reply: &protocol.CompressReply{InvalidResult: &protocol.InvalidResult{Tensor: "fc.weight", Cause: "it is\nbad\x1b[2J"}}, tensor: "fc.weight", cause: `it is | bad\x1b[2J`},
 	"undeclared values":      {reply: results(&protocol.Result{Values: true}), tensor: "fc.weight", cause: "did not declare"},
 	"a pattern without mask": {reply: results(&protocol.Result{Pattern: &protocol.Pattern{N: 2, M: 4}}), tensor: "fc.weight", cause: "without a mask"},
 	"a pattern of no axis":   {reply: results(&protocol.Result{Mask: true, Pattern: &protocol.Pattern{N: 2, M: 4, Axis: math.MaxInt64}}), tensor: "fc.weight", cause: "does not fit"},

@@ -2,11 +2,11 @@ package plugins
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
 	"runtime/debug"
+	"slices"
 	"unsafe"
 
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
@@ -38,12 +38,17 @@ func (s *compressorServer) Compress(rpc context.Context, q *protocol.CompressReq
 		return nil, statusError(err)
 	}
 	reply := &protocol.CompressReply{Results: make([]*protocol.Result, len(results))}
-	for i, r := range results {
-		if i >= len(w) {
+	if len(results) != len(w) {
+		for i := range reply.Results {
 			reply.Results[i] = &protocol.Result{} // the host returns the error
-			continue
 		}
+		return reply, nil
+	}
+	for i, r := range results {
 		m := q.GetWeights()[i]
+		if cause := fault(r, w[i], m.GetMask() != nil, m.GetValues() != nil); cause != "" {
+			return &protocol.CompressReply{InvalidResult: &protocol.InvalidResult{Tensor: m.GetName(), Cause: cause}}, nil
+		}
 		if err := write(c, m.GetMask(), r.Mask); err != nil {
 			return nil, statusError(fmt.Errorf("tensor %s: mask: %w", m.GetName(), err))
 		}
@@ -71,20 +76,53 @@ func weightOf(c *call, m *protocol.Weight) (w compress.Weight, err error) {
 	return w, checkInputMoments(w)
 }
 
-// write copies a mask or new values to their span.
+// fault returns why the result r for w cannot be written, or "". Only its type and shape are
+// checked, because they do not cross; the host checks the rest. Masks and values state what the
+// host accepts.
+func fault(r compress.Compressed, w compress.Weight, masks, values bool) string {
+	if !r.Mask.None() {
+		if !masks {
+			return noMask(w.Role)
+		}
+		if cause := shapeFault("mask", r.Mask, array.Bit, w.Dims); cause != "" {
+			return cause
+		}
+	}
+	if r.Values.None() {
+		return ""
+	}
+	if !values {
+		return "want no new values, got some: set Plugin.Values to declare that the compressor returns them"
+	}
+	return shapeFault("values", r.Values, w.Data.DType, w.Dims)
+}
+
+func noMask(r graph.Role) string {
+	return fmt.Sprintf("want no mask for a weight of role %v, got one: only kernels and embeddings can have masks", r)
+}
+
+func shapeFault(what string, t array.Tensor, d array.DType, dims []int) string {
+	if t.DType != d || !slices.Equal(t.Dims, dims) {
+		return fmt.Sprintf("%s: want %v%v, got %v%v", what, d, dims, t.DType, t.Dims)
+	}
+	if err := t.Check(); err != nil {
+		return fmt.Sprintf("%s: %v", what, err)
+	}
+	return ""
+}
+
+// write copies a mask or new values to their span. The span of a fault-free tensor has its size,
+// unless the host sent another one.
 func write(c *call, span *protocol.Span, t array.Tensor) error {
 	if t.None() {
 		return nil
-	}
-	if span.GetBytes() == 0 {
-		return errors.New("the host has no span for it: only kernels and embeddings can have masks, and Plugin.Values declares values")
 	}
 	data, err := c.regions.Out(c.rpc, span)
 	if err != nil {
 		return err
 	}
 	if len(t.Data) != len(data) {
-		return fmt.Errorf("want %d bytes, got %v%v with %d bytes", len(data), t.DType, t.Dims, len(t.Data))
+		return fmt.Errorf("want a span of %d bytes for %v%v, got %d bytes", len(t.Data), t.DType, t.Dims, len(data))
 	}
 	copy(data, t.Data)
 	return nil

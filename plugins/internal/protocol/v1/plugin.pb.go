@@ -1143,8 +1143,11 @@ func (x *CompressRequest) GetWeights() []*Weight {
 }
 
 type CompressReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Results []*Result              `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// A result breaks the contract and was not written; results is empty. A plugin can leave this check to
+	// the host, which checks all results.
+	InvalidResult *InvalidResult `protobuf:"bytes,2,opt,name=invalid_result,json=invalidResult,proto3" json:"invalid_result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1186,6 +1189,65 @@ func (x *CompressReply) GetResults() []*Result {
 	return nil
 }
 
+func (x *CompressReply) GetInvalidResult() *InvalidResult {
+	if x != nil {
+		return x.InvalidResult
+	}
+	return nil
+}
+
+type InvalidResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tensor        string                 `protobuf:"bytes,1,opt,name=tensor,proto3" json:"tensor,omitempty"` // the name of the weight
+	Cause         string                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`   // what was wanted and what the result has
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InvalidResult) Reset() {
+	*x = InvalidResult{}
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InvalidResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InvalidResult) ProtoMessage() {}
+
+func (x *InvalidResult) ProtoReflect() protoreflect.Message {
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InvalidResult.ProtoReflect.Descriptor instead.
+func (*InvalidResult) Descriptor() ([]byte, []int) {
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *InvalidResult) GetTensor() string {
+	if x != nil {
+		return x.Tensor
+	}
+	return ""
+}
+
+func (x *InvalidResult) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 // A Result states what the compressor wrote for one weight. An empty result leaves the weight unchanged.
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1199,7 +1261,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[18]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1273,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[18]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1286,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Result) GetMask() bool {
@@ -1268,7 +1330,7 @@ type BackendDescription struct {
 
 func (x *BackendDescription) Reset() {
 	*x = BackendDescription{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[19]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1342,7 @@ func (x *BackendDescription) String() string {
 func (*BackendDescription) ProtoMessage() {}
 
 func (x *BackendDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[19]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1355,7 @@ func (x *BackendDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendDescription.ProtoReflect.Descriptor instead.
 func (*BackendDescription) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BackendDescription) GetName() string {
@@ -1340,7 +1402,7 @@ type OpenSessionRequest struct {
 
 func (x *OpenSessionRequest) Reset() {
 	*x = OpenSessionRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[20]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1414,7 @@ func (x *OpenSessionRequest) String() string {
 func (*OpenSessionRequest) ProtoMessage() {}
 
 func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[20]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1427,7 @@ func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
 func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OpenSessionRequest) GetCall() uint64 {
@@ -1384,7 +1446,7 @@ type OpenSessionReply struct {
 
 func (x *OpenSessionReply) Reset() {
 	*x = OpenSessionReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[21]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1458,7 @@ func (x *OpenSessionReply) String() string {
 func (*OpenSessionReply) ProtoMessage() {}
 
 func (x *OpenSessionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[21]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1471,7 @@ func (x *OpenSessionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenSessionReply.ProtoReflect.Descriptor instead.
 func (*OpenSessionReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OpenSessionReply) GetSession() uint64 {
@@ -1428,7 +1490,7 @@ type CloseSessionRequest struct {
 
 func (x *CloseSessionRequest) Reset() {
 	*x = CloseSessionRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[22]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1502,7 @@ func (x *CloseSessionRequest) String() string {
 func (*CloseSessionRequest) ProtoMessage() {}
 
 func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[22]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1515,7 @@ func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
 func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CloseSessionRequest) GetSession() uint64 {
@@ -1471,7 +1533,7 @@ type CloseSessionReply struct {
 
 func (x *CloseSessionReply) Reset() {
 	*x = CloseSessionReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[23]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1545,7 @@ func (x *CloseSessionReply) String() string {
 func (*CloseSessionReply) ProtoMessage() {}
 
 func (x *CloseSessionReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[23]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1558,7 @@ func (x *CloseSessionReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionReply.ProtoReflect.Descriptor instead.
 func (*CloseSessionReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 // A Value is an input tensor in an encoding of checkpoint/FORMAT.md.
@@ -1517,7 +1579,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[24]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1591,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[24]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1604,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Value) GetEncoding() Encoding {
@@ -1621,7 +1683,7 @@ type Quantization struct {
 
 func (x *Quantization) Reset() {
 	*x = Quantization{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[25]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1695,7 @@ func (x *Quantization) String() string {
 func (*Quantization) ProtoMessage() {}
 
 func (x *Quantization) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[25]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1708,7 @@ func (x *Quantization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quantization.ProtoReflect.Descriptor instead.
 func (*Quantization) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Quantization) GetAxis() int64 {
@@ -1682,7 +1744,7 @@ type SetRequest struct {
 
 func (x *SetRequest) Reset() {
 	*x = SetRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[26]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1756,7 @@ func (x *SetRequest) String() string {
 func (*SetRequest) ProtoMessage() {}
 
 func (x *SetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[26]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1769,7 @@ func (x *SetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRequest.ProtoReflect.Descriptor instead.
 func (*SetRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SetRequest) GetCall() uint64 {
@@ -1746,7 +1808,7 @@ type SetReply struct {
 
 func (x *SetReply) Reset() {
 	*x = SetReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[27]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1820,7 @@ func (x *SetReply) String() string {
 func (*SetReply) ProtoMessage() {}
 
 func (x *SetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[27]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1833,7 @@ func (x *SetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetReply.ProtoReflect.Descriptor instead.
 func (*SetReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 type GetRequest struct {
@@ -1786,7 +1848,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[28]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1860,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[28]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1873,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetRequest) GetCall() uint64 {
@@ -1853,7 +1915,7 @@ type GetReply struct {
 
 func (x *GetReply) Reset() {
 	*x = GetReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[29]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1865,7 +1927,7 @@ func (x *GetReply) String() string {
 func (*GetReply) ProtoMessage() {}
 
 func (x *GetReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[29]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1878,7 +1940,7 @@ func (x *GetReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReply.ProtoReflect.Descriptor instead.
 func (*GetReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetReply) GetDtype() DType {
@@ -1922,7 +1984,7 @@ type CompileRequest struct {
 
 func (x *CompileRequest) Reset() {
 	*x = CompileRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[30]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +1996,7 @@ func (x *CompileRequest) String() string {
 func (*CompileRequest) ProtoMessage() {}
 
 func (x *CompileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[30]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2009,7 @@ func (x *CompileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompileRequest.ProtoReflect.Descriptor instead.
 func (*CompileRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CompileRequest) GetCall() uint64 {
@@ -2002,7 +2064,7 @@ type Constant struct {
 
 func (x *Constant) Reset() {
 	*x = Constant{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[31]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2076,7 @@ func (x *Constant) String() string {
 func (*Constant) ProtoMessage() {}
 
 func (x *Constant) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[31]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2089,7 @@ func (x *Constant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Constant.ProtoReflect.Descriptor instead.
 func (*Constant) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Constant) GetSlot() string {
@@ -2056,7 +2118,7 @@ type CompileReply struct {
 
 func (x *CompileReply) Reset() {
 	*x = CompileReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[32]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2130,7 @@ func (x *CompileReply) String() string {
 func (*CompileReply) ProtoMessage() {}
 
 func (x *CompileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[32]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2143,7 @@ func (x *CompileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompileReply.ProtoReflect.Descriptor instead.
 func (*CompileReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CompileReply) GetExecutable() uint64 {
@@ -2122,7 +2184,7 @@ type UnsupportedOps struct {
 
 func (x *UnsupportedOps) Reset() {
 	*x = UnsupportedOps{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[33]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2134,7 +2196,7 @@ func (x *UnsupportedOps) String() string {
 func (*UnsupportedOps) ProtoMessage() {}
 
 func (x *UnsupportedOps) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[33]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2147,7 +2209,7 @@ func (x *UnsupportedOps) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnsupportedOps.ProtoReflect.Descriptor instead.
 func (*UnsupportedOps) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{33}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UnsupportedOps) GetBackend() string {
@@ -2178,7 +2240,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[34]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2190,7 +2252,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[34]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2203,7 +2265,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{34}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Plan) GetDevice() string {
@@ -2253,7 +2315,7 @@ type Choice struct {
 
 func (x *Choice) Reset() {
 	*x = Choice{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[35]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2327,7 @@ func (x *Choice) String() string {
 func (*Choice) ProtoMessage() {}
 
 func (x *Choice) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[35]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2340,7 @@ func (x *Choice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Choice.ProtoReflect.Descriptor instead.
 func (*Choice) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{35}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Choice) GetName() string {
@@ -2312,7 +2374,7 @@ type KernelTime struct {
 
 func (x *KernelTime) Reset() {
 	*x = KernelTime{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[36]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2386,7 @@ func (x *KernelTime) String() string {
 func (*KernelTime) ProtoMessage() {}
 
 func (x *KernelTime) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[36]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2399,7 @@ func (x *KernelTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KernelTime.ProtoReflect.Descriptor instead.
 func (*KernelTime) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{36}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *KernelTime) GetKernel() string {
@@ -2368,7 +2430,7 @@ type MemoryError struct {
 
 func (x *MemoryError) Reset() {
 	*x = MemoryError{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[37]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +2442,7 @@ func (x *MemoryError) String() string {
 func (*MemoryError) ProtoMessage() {}
 
 func (x *MemoryError) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[37]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +2455,7 @@ func (x *MemoryError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryError.ProtoReflect.Descriptor instead.
 func (*MemoryError) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{37}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MemoryError) GetBackend() string {
@@ -2436,7 +2498,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[38]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2448,7 +2510,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[38]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2461,7 +2523,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{38}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RunRequest) GetCall() uint64 {
@@ -2501,7 +2563,7 @@ type RunReply struct {
 
 func (x *RunReply) Reset() {
 	*x = RunReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[39]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2575,7 @@ func (x *RunReply) String() string {
 func (*RunReply) ProtoMessage() {}
 
 func (x *RunReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[39]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2588,7 @@ func (x *RunReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunReply.ProtoReflect.Descriptor instead.
 func (*RunReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{39}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RunReply) GetMemoryError() *MemoryError {
@@ -2545,7 +2607,7 @@ type CloseExecutableRequest struct {
 
 func (x *CloseExecutableRequest) Reset() {
 	*x = CloseExecutableRequest{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[40]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2619,7 @@ func (x *CloseExecutableRequest) String() string {
 func (*CloseExecutableRequest) ProtoMessage() {}
 
 func (x *CloseExecutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[40]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2632,7 @@ func (x *CloseExecutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseExecutableRequest.ProtoReflect.Descriptor instead.
 func (*CloseExecutableRequest) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{40}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CloseExecutableRequest) GetExecutable() uint64 {
@@ -2588,7 +2650,7 @@ type CloseExecutableReply struct {
 
 func (x *CloseExecutableReply) Reset() {
 	*x = CloseExecutableReply{}
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[41]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2662,7 @@ func (x *CloseExecutableReply) String() string {
 func (*CloseExecutableReply) ProtoMessage() {}
 
 func (x *CloseExecutableReply) ProtoReflect() protoreflect.Message {
-	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[41]
+	mi := &file_plugins_protocol_v1_plugin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2675,7 @@ func (x *CloseExecutableReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseExecutableReply.ProtoReflect.Descriptor instead.
 func (*CloseExecutableReply) Descriptor() ([]byte, []int) {
-	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{41}
+	return file_plugins_protocol_v1_plugin_proto_rawDescGZIP(), []int{42}
 }
 
 var File_plugins_protocol_v1_plugin_proto protoreflect.FileDescriptor
@@ -2679,9 +2741,13 @@ const file_plugins_protocol_v1_plugin_proto_rawDesc = "" +
 	"\rinput_moments\x18\b \x01(\v2\x16.cram.plugin.v1.TensorR\finputMoments\"W\n" +
 	"\x0fCompressRequest\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x120\n" +
-	"\aweights\x18\x02 \x03(\v2\x16.cram.plugin.v1.WeightR\aweights\"A\n" +
+	"\aweights\x18\x02 \x03(\v2\x16.cram.plugin.v1.WeightR\aweights\"\x87\x01\n" +
 	"\rCompressReply\x120\n" +
-	"\aresults\x18\x01 \x03(\v2\x16.cram.plugin.v1.ResultR\aresults\"\x81\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x16.cram.plugin.v1.ResultR\aresults\x12D\n" +
+	"\x0einvalid_result\x18\x02 \x01(\v2\x1d.cram.plugin.v1.InvalidResultR\rinvalidResult\"=\n" +
+	"\rInvalidResult\x12\x16\n" +
+	"\x06tensor\x18\x01 \x01(\tR\x06tensor\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"\x81\x01\n" +
 	"\x06Result\x12\x12\n" +
 	"\x04mask\x18\x01 \x01(\bR\x04mask\x12\x16\n" +
 	"\x06values\x18\x02 \x01(\bR\x06values\x121\n" +
@@ -2841,7 +2907,7 @@ func file_plugins_protocol_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugins_protocol_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_plugins_protocol_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_plugins_protocol_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_plugins_protocol_v1_plugin_proto_goTypes = []any{
 	(DType)(0),                     // 0: cram.plugin.v1.DType
 	(Role)(0),                      // 1: cram.plugin.v1.Role
@@ -2864,34 +2930,35 @@ var file_plugins_protocol_v1_plugin_proto_goTypes = []any{
 	(*Weight)(nil),                 // 18: cram.plugin.v1.Weight
 	(*CompressRequest)(nil),        // 19: cram.plugin.v1.CompressRequest
 	(*CompressReply)(nil),          // 20: cram.plugin.v1.CompressReply
-	(*Result)(nil),                 // 21: cram.plugin.v1.Result
-	(*BackendDescription)(nil),     // 22: cram.plugin.v1.BackendDescription
-	(*OpenSessionRequest)(nil),     // 23: cram.plugin.v1.OpenSessionRequest
-	(*OpenSessionReply)(nil),       // 24: cram.plugin.v1.OpenSessionReply
-	(*CloseSessionRequest)(nil),    // 25: cram.plugin.v1.CloseSessionRequest
-	(*CloseSessionReply)(nil),      // 26: cram.plugin.v1.CloseSessionReply
-	(*Value)(nil),                  // 27: cram.plugin.v1.Value
-	(*Quantization)(nil),           // 28: cram.plugin.v1.Quantization
-	(*SetRequest)(nil),             // 29: cram.plugin.v1.SetRequest
-	(*SetReply)(nil),               // 30: cram.plugin.v1.SetReply
-	(*GetRequest)(nil),             // 31: cram.plugin.v1.GetRequest
-	(*GetReply)(nil),               // 32: cram.plugin.v1.GetReply
-	(*CompileRequest)(nil),         // 33: cram.plugin.v1.CompileRequest
-	(*Constant)(nil),               // 34: cram.plugin.v1.Constant
-	(*CompileReply)(nil),           // 35: cram.plugin.v1.CompileReply
-	(*UnsupportedOps)(nil),         // 36: cram.plugin.v1.UnsupportedOps
-	(*Plan)(nil),                   // 37: cram.plugin.v1.Plan
-	(*Choice)(nil),                 // 38: cram.plugin.v1.Choice
-	(*KernelTime)(nil),             // 39: cram.plugin.v1.KernelTime
-	(*MemoryError)(nil),            // 40: cram.plugin.v1.MemoryError
-	(*RunRequest)(nil),             // 41: cram.plugin.v1.RunRequest
-	(*RunReply)(nil),               // 42: cram.plugin.v1.RunReply
-	(*CloseExecutableRequest)(nil), // 43: cram.plugin.v1.CloseExecutableRequest
-	(*CloseExecutableReply)(nil),   // 44: cram.plugin.v1.CloseExecutableReply
+	(*InvalidResult)(nil),          // 21: cram.plugin.v1.InvalidResult
+	(*Result)(nil),                 // 22: cram.plugin.v1.Result
+	(*BackendDescription)(nil),     // 23: cram.plugin.v1.BackendDescription
+	(*OpenSessionRequest)(nil),     // 24: cram.plugin.v1.OpenSessionRequest
+	(*OpenSessionReply)(nil),       // 25: cram.plugin.v1.OpenSessionReply
+	(*CloseSessionRequest)(nil),    // 26: cram.plugin.v1.CloseSessionRequest
+	(*CloseSessionReply)(nil),      // 27: cram.plugin.v1.CloseSessionReply
+	(*Value)(nil),                  // 28: cram.plugin.v1.Value
+	(*Quantization)(nil),           // 29: cram.plugin.v1.Quantization
+	(*SetRequest)(nil),             // 30: cram.plugin.v1.SetRequest
+	(*SetReply)(nil),               // 31: cram.plugin.v1.SetReply
+	(*GetRequest)(nil),             // 32: cram.plugin.v1.GetRequest
+	(*GetReply)(nil),               // 33: cram.plugin.v1.GetReply
+	(*CompileRequest)(nil),         // 34: cram.plugin.v1.CompileRequest
+	(*Constant)(nil),               // 35: cram.plugin.v1.Constant
+	(*CompileReply)(nil),           // 36: cram.plugin.v1.CompileReply
+	(*UnsupportedOps)(nil),         // 37: cram.plugin.v1.UnsupportedOps
+	(*Plan)(nil),                   // 38: cram.plugin.v1.Plan
+	(*Choice)(nil),                 // 39: cram.plugin.v1.Choice
+	(*KernelTime)(nil),             // 40: cram.plugin.v1.KernelTime
+	(*MemoryError)(nil),            // 41: cram.plugin.v1.MemoryError
+	(*RunRequest)(nil),             // 42: cram.plugin.v1.RunRequest
+	(*RunReply)(nil),               // 43: cram.plugin.v1.RunReply
+	(*CloseExecutableRequest)(nil), // 44: cram.plugin.v1.CloseExecutableRequest
+	(*CloseExecutableReply)(nil),   // 45: cram.plugin.v1.CloseExecutableReply
 }
 var file_plugins_protocol_v1_plugin_proto_depIdxs = []int32{
 	17, // 0: cram.plugin.v1.Description.compressor:type_name -> cram.plugin.v1.CompressorDescription
-	22, // 1: cram.plugin.v1.Description.backend:type_name -> cram.plugin.v1.BackendDescription
+	23, // 1: cram.plugin.v1.Description.backend:type_name -> cram.plugin.v1.BackendDescription
 	9,  // 2: cram.plugin.v1.ReadRequest.spans:type_name -> cram.plugin.v1.Span
 	0,  // 3: cram.plugin.v1.Tensor.dtype:type_name -> cram.plugin.v1.DType
 	9,  // 4: cram.plugin.v1.Tensor.data:type_name -> cram.plugin.v1.Span
@@ -2902,60 +2969,61 @@ var file_plugins_protocol_v1_plugin_proto_depIdxs = []int32{
 	9,  // 9: cram.plugin.v1.Weight.values:type_name -> cram.plugin.v1.Span
 	15, // 10: cram.plugin.v1.Weight.input_moments:type_name -> cram.plugin.v1.Tensor
 	18, // 11: cram.plugin.v1.CompressRequest.weights:type_name -> cram.plugin.v1.Weight
-	21, // 12: cram.plugin.v1.CompressReply.results:type_name -> cram.plugin.v1.Result
-	16, // 13: cram.plugin.v1.Result.pattern:type_name -> cram.plugin.v1.Pattern
-	2,  // 14: cram.plugin.v1.Value.encoding:type_name -> cram.plugin.v1.Encoding
-	0,  // 15: cram.plugin.v1.Value.dtype:type_name -> cram.plugin.v1.DType
-	9,  // 16: cram.plugin.v1.Value.values:type_name -> cram.plugin.v1.Span
-	9,  // 17: cram.plugin.v1.Value.index:type_name -> cram.plugin.v1.Span
-	28, // 18: cram.plugin.v1.Value.quantization:type_name -> cram.plugin.v1.Quantization
-	27, // 19: cram.plugin.v1.SetRequest.value:type_name -> cram.plugin.v1.Value
-	9,  // 20: cram.plugin.v1.GetRequest.data:type_name -> cram.plugin.v1.Span
-	0,  // 21: cram.plugin.v1.GetReply.dtype:type_name -> cram.plugin.v1.DType
-	34, // 22: cram.plugin.v1.CompileRequest.constants:type_name -> cram.plugin.v1.Constant
-	37, // 23: cram.plugin.v1.CompileRequest.pin:type_name -> cram.plugin.v1.Plan
-	27, // 24: cram.plugin.v1.Constant.value:type_name -> cram.plugin.v1.Value
-	36, // 25: cram.plugin.v1.CompileReply.unsupported:type_name -> cram.plugin.v1.UnsupportedOps
-	37, // 26: cram.plugin.v1.CompileReply.plan:type_name -> cram.plugin.v1.Plan
-	40, // 27: cram.plugin.v1.CompileReply.memory_error:type_name -> cram.plugin.v1.MemoryError
-	38, // 28: cram.plugin.v1.Plan.choices:type_name -> cram.plugin.v1.Choice
-	39, // 29: cram.plugin.v1.Choice.times:type_name -> cram.plugin.v1.KernelTime
-	15, // 30: cram.plugin.v1.RunRequest.inputs:type_name -> cram.plugin.v1.Tensor
-	15, // 31: cram.plugin.v1.RunRequest.outputs:type_name -> cram.plugin.v1.Tensor
-	40, // 32: cram.plugin.v1.RunReply.memory_error:type_name -> cram.plugin.v1.MemoryError
-	3,  // 33: cram.plugin.v1.Plugin.Describe:input_type -> cram.plugin.v1.DescribeRequest
-	5,  // 34: cram.plugin.v1.Plugin.Cancel:input_type -> cram.plugin.v1.CancelRequest
-	7,  // 35: cram.plugin.v1.Plugin.Drain:input_type -> cram.plugin.v1.DrainRequest
-	10, // 36: cram.plugin.v1.Memory.Open:input_type -> cram.plugin.v1.OpenRequest
-	12, // 37: cram.plugin.v1.Memory.Write:input_type -> cram.plugin.v1.Chunk
-	14, // 38: cram.plugin.v1.Memory.Read:input_type -> cram.plugin.v1.ReadRequest
-	19, // 39: cram.plugin.v1.Compressor.Compress:input_type -> cram.plugin.v1.CompressRequest
-	23, // 40: cram.plugin.v1.Backend.OpenSession:input_type -> cram.plugin.v1.OpenSessionRequest
-	25, // 41: cram.plugin.v1.Backend.CloseSession:input_type -> cram.plugin.v1.CloseSessionRequest
-	29, // 42: cram.plugin.v1.Backend.Set:input_type -> cram.plugin.v1.SetRequest
-	31, // 43: cram.plugin.v1.Backend.Get:input_type -> cram.plugin.v1.GetRequest
-	33, // 44: cram.plugin.v1.Backend.Compile:input_type -> cram.plugin.v1.CompileRequest
-	41, // 45: cram.plugin.v1.Backend.Run:input_type -> cram.plugin.v1.RunRequest
-	43, // 46: cram.plugin.v1.Backend.CloseExecutable:input_type -> cram.plugin.v1.CloseExecutableRequest
-	4,  // 47: cram.plugin.v1.Plugin.Describe:output_type -> cram.plugin.v1.Description
-	6,  // 48: cram.plugin.v1.Plugin.Cancel:output_type -> cram.plugin.v1.CancelReply
-	8,  // 49: cram.plugin.v1.Plugin.Drain:output_type -> cram.plugin.v1.DrainReply
-	11, // 50: cram.plugin.v1.Memory.Open:output_type -> cram.plugin.v1.OpenReply
-	13, // 51: cram.plugin.v1.Memory.Write:output_type -> cram.plugin.v1.WriteReply
-	12, // 52: cram.plugin.v1.Memory.Read:output_type -> cram.plugin.v1.Chunk
-	20, // 53: cram.plugin.v1.Compressor.Compress:output_type -> cram.plugin.v1.CompressReply
-	24, // 54: cram.plugin.v1.Backend.OpenSession:output_type -> cram.plugin.v1.OpenSessionReply
-	26, // 55: cram.plugin.v1.Backend.CloseSession:output_type -> cram.plugin.v1.CloseSessionReply
-	30, // 56: cram.plugin.v1.Backend.Set:output_type -> cram.plugin.v1.SetReply
-	32, // 57: cram.plugin.v1.Backend.Get:output_type -> cram.plugin.v1.GetReply
-	35, // 58: cram.plugin.v1.Backend.Compile:output_type -> cram.plugin.v1.CompileReply
-	42, // 59: cram.plugin.v1.Backend.Run:output_type -> cram.plugin.v1.RunReply
-	44, // 60: cram.plugin.v1.Backend.CloseExecutable:output_type -> cram.plugin.v1.CloseExecutableReply
-	47, // [47:61] is the sub-list for method output_type
-	33, // [33:47] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	22, // 12: cram.plugin.v1.CompressReply.results:type_name -> cram.plugin.v1.Result
+	21, // 13: cram.plugin.v1.CompressReply.invalid_result:type_name -> cram.plugin.v1.InvalidResult
+	16, // 14: cram.plugin.v1.Result.pattern:type_name -> cram.plugin.v1.Pattern
+	2,  // 15: cram.plugin.v1.Value.encoding:type_name -> cram.plugin.v1.Encoding
+	0,  // 16: cram.plugin.v1.Value.dtype:type_name -> cram.plugin.v1.DType
+	9,  // 17: cram.plugin.v1.Value.values:type_name -> cram.plugin.v1.Span
+	9,  // 18: cram.plugin.v1.Value.index:type_name -> cram.plugin.v1.Span
+	29, // 19: cram.plugin.v1.Value.quantization:type_name -> cram.plugin.v1.Quantization
+	28, // 20: cram.plugin.v1.SetRequest.value:type_name -> cram.plugin.v1.Value
+	9,  // 21: cram.plugin.v1.GetRequest.data:type_name -> cram.plugin.v1.Span
+	0,  // 22: cram.plugin.v1.GetReply.dtype:type_name -> cram.plugin.v1.DType
+	35, // 23: cram.plugin.v1.CompileRequest.constants:type_name -> cram.plugin.v1.Constant
+	38, // 24: cram.plugin.v1.CompileRequest.pin:type_name -> cram.plugin.v1.Plan
+	28, // 25: cram.plugin.v1.Constant.value:type_name -> cram.plugin.v1.Value
+	37, // 26: cram.plugin.v1.CompileReply.unsupported:type_name -> cram.plugin.v1.UnsupportedOps
+	38, // 27: cram.plugin.v1.CompileReply.plan:type_name -> cram.plugin.v1.Plan
+	41, // 28: cram.plugin.v1.CompileReply.memory_error:type_name -> cram.plugin.v1.MemoryError
+	39, // 29: cram.plugin.v1.Plan.choices:type_name -> cram.plugin.v1.Choice
+	40, // 30: cram.plugin.v1.Choice.times:type_name -> cram.plugin.v1.KernelTime
+	15, // 31: cram.plugin.v1.RunRequest.inputs:type_name -> cram.plugin.v1.Tensor
+	15, // 32: cram.plugin.v1.RunRequest.outputs:type_name -> cram.plugin.v1.Tensor
+	41, // 33: cram.plugin.v1.RunReply.memory_error:type_name -> cram.plugin.v1.MemoryError
+	3,  // 34: cram.plugin.v1.Plugin.Describe:input_type -> cram.plugin.v1.DescribeRequest
+	5,  // 35: cram.plugin.v1.Plugin.Cancel:input_type -> cram.plugin.v1.CancelRequest
+	7,  // 36: cram.plugin.v1.Plugin.Drain:input_type -> cram.plugin.v1.DrainRequest
+	10, // 37: cram.plugin.v1.Memory.Open:input_type -> cram.plugin.v1.OpenRequest
+	12, // 38: cram.plugin.v1.Memory.Write:input_type -> cram.plugin.v1.Chunk
+	14, // 39: cram.plugin.v1.Memory.Read:input_type -> cram.plugin.v1.ReadRequest
+	19, // 40: cram.plugin.v1.Compressor.Compress:input_type -> cram.plugin.v1.CompressRequest
+	24, // 41: cram.plugin.v1.Backend.OpenSession:input_type -> cram.plugin.v1.OpenSessionRequest
+	26, // 42: cram.plugin.v1.Backend.CloseSession:input_type -> cram.plugin.v1.CloseSessionRequest
+	30, // 43: cram.plugin.v1.Backend.Set:input_type -> cram.plugin.v1.SetRequest
+	32, // 44: cram.plugin.v1.Backend.Get:input_type -> cram.plugin.v1.GetRequest
+	34, // 45: cram.plugin.v1.Backend.Compile:input_type -> cram.plugin.v1.CompileRequest
+	42, // 46: cram.plugin.v1.Backend.Run:input_type -> cram.plugin.v1.RunRequest
+	44, // 47: cram.plugin.v1.Backend.CloseExecutable:input_type -> cram.plugin.v1.CloseExecutableRequest
+	4,  // 48: cram.plugin.v1.Plugin.Describe:output_type -> cram.plugin.v1.Description
+	6,  // 49: cram.plugin.v1.Plugin.Cancel:output_type -> cram.plugin.v1.CancelReply
+	8,  // 50: cram.plugin.v1.Plugin.Drain:output_type -> cram.plugin.v1.DrainReply
+	11, // 51: cram.plugin.v1.Memory.Open:output_type -> cram.plugin.v1.OpenReply
+	13, // 52: cram.plugin.v1.Memory.Write:output_type -> cram.plugin.v1.WriteReply
+	12, // 53: cram.plugin.v1.Memory.Read:output_type -> cram.plugin.v1.Chunk
+	20, // 54: cram.plugin.v1.Compressor.Compress:output_type -> cram.plugin.v1.CompressReply
+	25, // 55: cram.plugin.v1.Backend.OpenSession:output_type -> cram.plugin.v1.OpenSessionReply
+	27, // 56: cram.plugin.v1.Backend.CloseSession:output_type -> cram.plugin.v1.CloseSessionReply
+	31, // 57: cram.plugin.v1.Backend.Set:output_type -> cram.plugin.v1.SetReply
+	33, // 58: cram.plugin.v1.Backend.Get:output_type -> cram.plugin.v1.GetReply
+	36, // 59: cram.plugin.v1.Backend.Compile:output_type -> cram.plugin.v1.CompileReply
+	43, // 60: cram.plugin.v1.Backend.Run:output_type -> cram.plugin.v1.RunReply
+	45, // 61: cram.plugin.v1.Backend.CloseExecutable:output_type -> cram.plugin.v1.CloseExecutableReply
+	48, // [48:62] is the sub-list for method output_type
+	34, // [34:48] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_plugins_protocol_v1_plugin_proto_init() }
@@ -2969,7 +3037,7 @@ func file_plugins_protocol_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugins_protocol_v1_plugin_proto_rawDesc), len(file_plugins_protocol_v1_plugin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   4,
 		},
