@@ -302,6 +302,29 @@ func TestProgramsOfLevels(t *testing.T) {
 	}
 }
 
+// TestWidenedForTraining opens a file of 16-bit floats in which only the training pass reads a
+// parameter.
+func TestWidenedForTraining(t *testing.T) {
+	tr := tinyTrainer()
+	tr.Epochs = 1
+	tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
+		y := tiny(p, x)
+		if p.Mode == nn.Train {
+			y = p.Add(y, p.Broadcast(p.Param("offset", graph.Other, nn.Constant(.5), 1, 1), p.Shape(y)))
+		}
+		return y
+	})
+	modelOf(t, stored(t, fit(t, tr, shapes(t, 16, 0), nil), func(f *checkpoint.File) {
+		for name, v := range f.Levels[0].Tensors {
+			half, err := v.Cast(array.F16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Levels[0].Tensors[name] = half
+		}
+	}))
+}
+
 // TestUnstorable holds that a network that no file can hold is refused before it is trained.
 func TestUnstorable(t *testing.T) {
 	train := shapes(t, 16, 0)
