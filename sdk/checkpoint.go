@@ -115,7 +115,7 @@ func (c CheckpointOptions) keepLast(file *checkpoint.File, step int) error {
 	return nil
 }
 
-// kept returns the steps that have a checkpoint of their own, ascending.
+// kept returns the steps whose checkpoints are kept, in ascending order.
 func (c CheckpointOptions) kept() ([]int, error) {
 	entries, err := os.ReadDir(filepath.Dir(c.Path))
 	if err != nil {

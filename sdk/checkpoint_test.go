@@ -118,8 +118,8 @@ func TestRetentionOfLaterSteps(t *testing.T) {
 	}
 }
 
-// TestBestByAnotherMetric resumes a training with another metric for the best epoch: the first
-// value of it is the best so far.
+// TestBestByAnotherMetric holds that a training can resume with another metric for the best epoch,
+// and that the values of the earlier metric then do not count.
 func TestBestByAnotherMetric(t *testing.T) {
 	train, validation := shapes(t, 40, 0), shapes(t, 10, 1)
 	tr := tinyTrainer()
@@ -146,7 +146,7 @@ func TestBestByAnotherMetric(t *testing.T) {
 
 // TestRetentionRefuses holds that wrong CheckpointOptions are errors.
 func TestRetentionRefuses(t *testing.T) {
-	for says, c := range map[string]sdk.CheckpointOptions{
+	for text, c := range map[string]sdk.CheckpointOptions{
 		"KeepLast: want 0 or more, got -1": {Path: "x", KeepLast: -1},
 		"want a Path":                      {KeepLast: 1},
 		"Best: want a validation set":      {Path: "x", Best: metric.Accuracy{}},
@@ -154,7 +154,7 @@ func TestRetentionRefuses(t *testing.T) {
 		tr := tinyTrainer()
 		tr.Checkpoint = c
 		_, err := tr.Fit(t.Context(), shapes(t, 40, 0), nil)
-		wantError(t, err, says)
+		wantError(t, err, text)
 	}
 }
 

@@ -245,10 +245,10 @@ func TestCompressRefuses(t *testing.T) {
 		return compress.Func("own", func(context.Context, []compress.Weight) ([]compress.Compressed, error) { return out, err })
 	}
 	for name, c := range map[string]struct {
-		net  *sdk.Network
-		c    sdk.Calibration
-		with []compress.Compressor
-		says []string
+		net   *sdk.Network
+		c     sdk.Calibration
+		with  []compress.Compressor
+		texts []string
 	}{
 		"nothing":        {net, sdk.Calibration{}, nil, []string{"at least one compressor"}},
 		"nil compressor": {net, sdk.Calibration{}, []compress.Compressor{half, nil}, []string{"compressor 1", "want a compressor", "got nil"}},
@@ -265,7 +265,7 @@ func TestCompressRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := sdk.Compress(t.Context(), c.net, c.c, c.with...)
-			wantError(t, err, c.says...)
+			wantError(t, err, c.texts...)
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -317,7 +317,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	_, err = sdk.FromWeights(model, info, weights())
 	wantError(t, err, "normalization", "finite std above 0")
 	info.Inputs[0].Mean, info.Inputs[0].Std = nil, nil
-	for says, outputs := range map[string][]sdk.Port{
+	for text, outputs := range map[string][]sdk.Port{
 		"the description has logits f32[N 2]": {{Name: "logits"}},
 		"the description has 2":               {{}, {Name: "aux"}},
 		"the description has output f32[N 3]": {{Shape: graph.Batch(3)}},
@@ -325,7 +325,7 @@ func TestFromWeightsRefuses(t *testing.T) {
 	} {
 		info.Outputs = outputs
 		_, err = sdk.FromWeights(model, info, weights())
-		wantError(t, err, "sdk: FromWeights", says)
+		wantError(t, err, "sdk: FromWeights", text)
 	}
 
 	w := weights()

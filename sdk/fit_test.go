@@ -99,10 +99,10 @@ func onCPU(t testing.TB, threads int) backends.Backend {
 
 // wantError fails unless err contains all given texts. It also fails if err contains the name of a
 // package twice.
-func wantError(t testing.TB, err error, says ...string) {
+func wantError(t testing.TB, err error, texts ...string) {
 	t.Helper()
 	if err == nil {
-		t.Errorf("got no error, want one with %q", says)
+		t.Errorf("got no error, want one with %q", texts)
 		return
 	}
 	for _, pkg := range []string{"sdk", "checkpoint", "graph", "nn", "optim", "compress", "data", "cpu", "backends"} {
@@ -112,7 +112,7 @@ func wantError(t testing.TB, err error, says ...string) {
 			}
 		}
 	}
-	for _, s := range says {
+	for _, s := range texts {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("error %q does not contain %q", err, s)
 		}
@@ -233,7 +233,7 @@ func TestTrainerRefuses(t *testing.T) {
 	nan := math.NaN()
 	for name, c := range map[string]struct {
 		change func(*sdk.Trainer)
-		says   []string
+		texts  []string
 	}{
 		"no model":         {func(tr *sdk.Trainer) { tr.Model = nil }, []string{"Trainer.Model: want a network"}},
 		"no epochs":        {func(tr *sdk.Trainer) { tr.Epochs = 0 }, []string{"Trainer.Epochs: want at least 1, got 0"}},
@@ -265,7 +265,7 @@ func TestTrainerRefuses(t *testing.T) {
 			c.change(&tr)
 			tr.Checkpoint.Path = filepath.Join(t.TempDir(), "part.cram")
 			_, err := tr.Fit(t.Context(), train, nil)
-			wantError(t, err, c.says...)
+			wantError(t, err, c.texts...)
 			if _, err := os.Stat(tr.Checkpoint.Path); err == nil {
 				t.Error("there is a checkpoint of a training that did not begin")
 			}

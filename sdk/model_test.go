@@ -35,9 +35,9 @@ func reopened(t *testing.T, f *checkpoint.File) *sdk.Network {
 	return net
 }
 
-// TestModelTrainsAsItsCode trains a network from its file, once by the code of its model and once
-// by Network.Model, and wants the same weights bit for bit; also from a file that has no program
-// for training, as version 1 has none.
+// TestModelTrainsAsItsCode holds that a training by Network.Model has the weights of a training by
+// the code of the model, bit for bit, also if the file has no program for training, as in version
+// 1.
 func TestModelTrainsAsItsCode(t *testing.T) {
 	train := shapes(t, 40, 0)
 	byCode := tinyTrainer()
@@ -66,7 +66,7 @@ func TestModelTrainsAsItsCode(t *testing.T) {
 			t.Errorf("%s: other weights (-by code +by Model):\n%.400s", name, diff)
 		}
 		if a, b := again.Info().Input(), start.Info().Input(); !cmp.Equal(a.Mean, b.Mean) || !cmp.Equal(a.Std, b.Std) {
-			t.Errorf("%s: normalisation %v %v, want %v %v", name, a.Mean, a.Std, b.Mean, b.Std)
+			t.Errorf("%s: normalization %v %v, want %v %v", name, a.Mean, a.Std, b.Mean, b.Std)
 		}
 		if _, err := sdk.Compress(t.Context(), again, sdk.Calibration{Set: train, Batch: 20, Batches: 2}, compress.TopK(.5)); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -74,7 +74,7 @@ func TestModelTrainsAsItsCode(t *testing.T) {
 	}
 }
 
-// checkpointTune returns the program that files of version 1 hold for batch-norm tuning: the
+// checkpointTune returns the program for batch-norm tuning that files of version 1 have: the
 // training pass without its outputs.
 func checkpointTune(t *testing.T, net *sdk.Network) (*graph.Program, error) {
 	t.Helper()
@@ -91,8 +91,8 @@ func checkpointTune(t *testing.T, net *sdk.Network) (*graph.Program, error) {
 	return b.Program()
 }
 
-// TestModelAsAPart puts a new head on the body of a network: its parameters are in the scope of the
-// part and begin with the values of the file.
+// TestModelAsAPart holds that a network can be the body of a model with a new head: its parameters
+// are in the scope of the body and begin with the values of the file.
 func TestModelAsAPart(t *testing.T) {
 	train := shapes(t, 40, 0)
 	start := fit(t, tinyTrainer(), train, nil)
@@ -115,8 +115,8 @@ func TestModelAsAPart(t *testing.T) {
 	}
 }
 
-// TestModelOfVersion1 opens a file that an earlier release wrote, trains its network further and
-// serves it.
+// TestModelOfVersion1 holds that the network of a file of version 1 can be trained further and
+// served.
 func TestModelOfVersion1(t *testing.T) {
 	content, err := os.ReadFile("testdata/version1.cram")
 	if err != nil {
@@ -141,8 +141,8 @@ func TestModelOfVersion1(t *testing.T) {
 	predict(t, predictor(t, again), images(pixels(t, 2)))
 }
 
-// TestModelDropsOut holds that the training pass of a network has its dropout: the same step gives
-// other weights than that of a model without.
+// TestModelDropsOut holds that the training pass of Network.Model has the dropout of the model: a
+// step has other weights than without dropout.
 func TestModelDropsOut(t *testing.T) {
 	train := shapes(t, 20, 0)
 	tr := tinyTrainer()
@@ -162,7 +162,7 @@ func TestModelDropsOut(t *testing.T) {
 	}
 }
 
-// tinyNetwork returns tiny after one short epoch.
+// tinyNetwork returns tiny after one epoch.
 func tinyNetwork(t testing.TB, seed uint64) *sdk.Network {
 	t.Helper()
 	tr := tinyTrainer()
@@ -170,7 +170,7 @@ func tinyNetwork(t testing.TB, seed uint64) *sdk.Network {
 	return fit(t, tr, shapes(t, 16, seed), nil)
 }
 
-// stored saves a network, with changes to its file if there are any, and opens it.
+// stored saves a network, changes its file, and opens it. The change may be nil.
 func stored(t *testing.T, net *sdk.Network, changes ...func(*checkpoint.File)) *sdk.Network {
 	t.Helper()
 	f := fileOf(t, saved(t, net))
@@ -190,7 +190,7 @@ func modelOf(t testing.TB, net *sdk.Network) nn.Model {
 	return m
 }
 
-// TestModelResumes holds that the training of a network of a file resumes as any other one.
+// TestModelResumes holds that a training of Network.Model resumes like any other one.
 func TestModelResumes(t *testing.T) {
 	leaksNothing(t)
 	train := shapes(t, 40, 0)
@@ -203,8 +203,8 @@ func TestModelResumes(t *testing.T) {
 	}
 }
 
-// TestModelInModel holds that a network is a part of another one: with its values, with random
-// numbers that no other layer uses, and a training resumes only with the same network.
+// TestModelInModel holds that a network that is a part of a model has its values and random numbers
+// that no other layer uses, and that a training of the model resumes only with the same network.
 func TestModelInModel(t *testing.T) {
 	train := shapes(t, 40, 0)
 	net := tinyNetwork(t, 1)
@@ -237,7 +237,8 @@ func TestModelInModel(t *testing.T) {
 	}
 }
 
-// TestTwoModels holds that two networks fit into one, each in its own scope.
+// TestTwoModels holds that two networks can be parts of one model in different scopes, and that it
+// is an error in the same scope.
 func TestTwoModels(t *testing.T) {
 	a, b := tinyNetwork(t, 1), tinyNetwork(t, 2)
 	left, right := modelOf(t, a), modelOf(t, b)
@@ -256,10 +257,11 @@ func TestTwoModels(t *testing.T) {
 		return p.Add(left.Forward(p, x), right.Forward(p, x))
 	})
 	_, err := tr.Fit(t.Context(), shapes(t, 16, 0), nil)
-	wantError(t, err, "conv1.weight has another initial value already", "scope")
+	wantError(t, err, "conv1.weight: want one initial value, got two", "scope")
 }
 
-// TestProgramsOfLevels holds what a level's own programs may be, in a file of unknown origin.
+// TestProgramsOfLevels holds that the programs of a level in a file are checked like those of the
+// network.
 func TestProgramsOfLevels(t *testing.T) {
 	net := tinyNetwork(t, 1)
 	program := func(build func(*graph.Builder)) *graph.Program {
@@ -302,8 +304,8 @@ func TestProgramsOfLevels(t *testing.T) {
 	}
 }
 
-// TestWidenedForTraining opens a file of 16-bit floats in which only the training pass reads a
-// parameter.
+// TestWidenedForTraining holds that a parameter that only the training pass reads is converted from
+// 16-bit floats.
 func TestWidenedForTraining(t *testing.T) {
 	tr := tinyTrainer()
 	tr.Epochs = 1
@@ -325,12 +327,12 @@ func TestWidenedForTraining(t *testing.T) {
 	}))
 }
 
-// TestUnstorable holds that a network that no file can hold is refused before it is trained.
+// TestUnstorable holds that a network that cannot be stored is an error before the training.
 func TestUnstorable(t *testing.T) {
 	train := shapes(t, 16, 0)
 	for name, c := range map[string]struct {
 		change func(*sdk.Trainer)
-		says   []string
+		texts  []string
 	}{
 		"an output of training passes": {func(tr *sdk.Trainer) {
 			tr.Model = nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
@@ -346,10 +348,10 @@ func TestUnstorable(t *testing.T) {
 		"a text": {func(tr *sdk.Trainer) { tr.Info.Model = "\xff" }, []string{"UTF-8"}},
 	} {
 		tr := tinyTrainer()
-		tr.OnStep = func(sdk.Step) error { t.Errorf("%s: trained before it looked", name); return errStop }
+		tr.OnStep = func(sdk.Step) error { t.Errorf("%s: a step was trained", name); return errStop }
 		c.change(&tr)
 		_, err := tr.Fit(t.Context(), train, nil)
-		wantError(t, err, c.says...)
+		wantError(t, err, c.texts...)
 	}
 }
 

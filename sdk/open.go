@@ -45,8 +45,8 @@ func (n *Network) file() *checkpoint.File {
 	return f
 }
 
-// storable returns an error unless a file can hold the description and the programs: before a
-// training, not after it.
+// storable returns an error unless the description and the programs can be stored. A training
+// checks this before its first step.
 func storable(info Info, p programs) error {
 	return checkpoint.Write(io.Discard, (&Network{info: info, programs: p}).file())
 }

@@ -138,7 +138,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change func(f *checkpoint.File)
-		says   []string
+		texts  []string
 	}{
 		"no programs": {func(f *checkpoint.File) { f.Programs = nil }, []string{`no program "infer"`}},
 		"two outputs": {func(f *checkpoint.File) {
@@ -171,12 +171,12 @@ func TestForeignFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := sdk.Open(path)
-			wantError(t, err, append(c.says, path)...)
+			wantError(t, err, append(c.texts, path)...)
 			if name == "half the tuning" || name == "no programs" {
 				return
 			}
 			_, err = sdk.LoadSparse(t.Context(), path, sdk.PredictorOptions{Level: "dense"})
-			wantError(t, err, append(c.says, path)...)
+			wantError(t, err, append(c.texts, path)...)
 		})
 	}
 }

@@ -288,7 +288,8 @@ func classify(logits []float32, names []string, k int) ([]Class, error) {
 // examples in a batch, at least 1. Without metrics it computes accuracy and cross-entropy if the
 // main target is a class index, otherwise the mean squared error.
 //
-// It is an error if the set has other inputs than the network.
+// It is an error if the set has other inputs than the network, or no targets and no metrics are
+// given.
 func (p *Predictor) Evaluate(ctx context.Context, set data.Set, batch int, metrics ...metric.Metric) (Score, error) {
 	s, err := p.evaluate(ctx, set, batch, metrics)
 	if err != nil {

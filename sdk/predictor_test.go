@@ -167,8 +167,8 @@ func TestPredictRefuses(t *testing.T) {
 	}
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
 	for name, c := range map[string]struct {
-		x    *tensor.Dense
-		says []string
+		x     *tensor.Dense
+		texts []string
 	}{
 		"nil":         {nil, []string{"Predict", "got nil"}},
 		"empty":       {new(tensor.Dense), []string{"Predict", "without a type"}},
@@ -183,7 +183,7 @@ func TestPredictRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := p.Predict(t.Context(), c.x)
-			wantError(t, err, c.says...)
+			wantError(t, err, c.texts...)
 		})
 	}
 	lenient := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense", AllowNonFinite: true})
@@ -350,7 +350,7 @@ func TestOwnMetrics(t *testing.T) {
 	tr.Epochs = 1
 	for _, c := range []struct {
 		constant
-		says string
+		text string
 	}{
 		{constant{name: ""}, "want a name"},
 		{constant{name: "two\nlines"}, "want a name"},
@@ -358,11 +358,11 @@ func TestOwnMetrics(t *testing.T) {
 		{constant{name: "failing", err: errStop}, errStop.Error()},
 	} {
 		_, err := p.Evaluate(t.Context(), set, 3, c)
-		wantError(t, err, "sdk: Evaluate", c.says)
+		wantError(t, err, "sdk: Evaluate", c.text)
 		tr.Metrics = []metric.Metric{c}
 		tr.Checkpoint = sdk.CheckpointOptions{Path: filepath.Join(t.TempDir(), "net.cram"), Best: c}
 		_, err = tr.Fit(t.Context(), shapes(t, 16, 0), set)
-		wantError(t, err, c.says)
+		wantError(t, err, c.text)
 	}
 	nan := constant{name: "nan", value: math.NaN()}
 	if s, err := p.Evaluate(t.Context(), set, 3, nan); err != nil || s.Examples != 4 || !math.IsNaN(s.Values["nan"]) {

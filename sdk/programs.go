@@ -40,8 +40,8 @@ const (
 	inputKey   = "key"    // the key of random numbers
 )
 
-// trace builds the programs of a model. Statistics that no training pass updates keep their values:
-// neither tune nor reset has them.
+// trace builds the programs of a model. Statistics that no training pass updates keep their values
+// and are not part of tune and reset.
 func trace(model nn.Model, inputs []graph.Field, stats []nn.Decl) (programs, error) {
 	var p programs
 	var err error

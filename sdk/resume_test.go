@@ -264,7 +264,7 @@ func TestResumeRefuses(t *testing.T) {
 	type change = func(*sdk.Trainer)
 	for name, c := range map[string]struct {
 		change change
-		says   []string
+		texts  []string
 	}{
 		"seed":         {func(tr *sdk.Trainer) { tr.Seed = 8 }, []string{"another training", "want seed 8", "got 7"}},
 		"rho":          {func(tr *sdk.Trainer) { tr.Method = optim.CrAMPlus(.2, compress.TopK(.5), compress.TopK(.9)) }, []string{"θ+0.1·g", "θ+0.2·g"}},
@@ -298,19 +298,19 @@ func TestResumeRefuses(t *testing.T) {
 			tr.Augment = slices.Clone(tr.Augment)
 			c.change(&tr)
 			_, err := tr.Fit(t.Context(), train, nil)
-			wantError(t, err, append(c.says, path)...)
+			wantError(t, err, append(c.texts, path)...)
 			if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, good) {
 				t.Error("the checkpoint has changed")
 			}
 		})
 	}
-	refused := func(name string, content []byte, says ...string) {
+	refused := func(name string, content []byte, texts ...string) {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o666); err != nil {
 				t.Fatal(err)
 			}
 			_, err := tr.Fit(t.Context(), train, nil)
-			wantError(t, err, says...)
+			wantError(t, err, texts...)
 			if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, content) {
 				t.Error("the checkpoint has changed")
 			}

@@ -36,8 +36,8 @@ func metricsFor(targets []graph.Field) ([]metric.Metric, error) {
 	return []metric.Metric{metric.MSE{}}, nil
 }
 
-// checkMetrics returns an error if a metric is nil, two have the same name, or a name does not fit
-// into a checkpoint.
+// checkMetrics returns an error if a metric is nil, two have the same name, or a name cannot be
+// stored in a checkpoint.
 func checkMetrics(metrics []metric.Metric) error {
 	seen := map[string]bool{}
 	for i, m := range metrics {

@@ -63,7 +63,8 @@ type Trainer struct {
 	Freeze func(name string) bool
 
 	// Metrics are measured on the validation set. Nil: accuracy and cross-entropy if the main
-	// target is a class index, otherwise the mean squared error.
+	// target is a class index, otherwise the mean squared error. A validation set without targets
+	// needs metrics.
 	Metrics []metric.Metric
 
 	// Backend runs the training. Fit does not close it. Nil: a CPU backend on all cores.

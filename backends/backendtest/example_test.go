@@ -7,8 +7,7 @@ import (
 	"github.com/compressaware/cram/backends/reference"
 )
 
-// The test of a package with a backend. A package of yours has its own backend in place of the
-// reference.
+// A package with a backend has this test, with its backend in place of the reference.
 func ExampleRun() {
 	_ = func(t *testing.T) { // func TestConformance(t *testing.T)
 		backendtest.Run(t, reference.New(), backendtest.Options{Double: true})

@@ -271,8 +271,8 @@ func columns(line string) int {
 
 var (
 	fence = regexp.MustCompile("^[\\s>]*(?:[-*+]\\s+|\\d+[.)]\\s+)?(`{3,}|~{3,})")
-	// unbreakable matches the lines that have no place to wrap: a table row, a link reference, and
-	// one word or link after an optional list marker.
+	// unbreakable matches the lines that cannot be wrapped: a table row, a link reference, and one
+	// word or link after an optional list marker.
 	unbreakable = regexp.MustCompile(`^\s*\||^ {0,3}\[[^\]]+\]:\s|` +
 		`^[\s>]*(?:[-*+]\s+|\d+[.)]\s+)?(?:\S+|!?\[[^\]]*\]\(\S*\)\S*)\s*$`)
 )

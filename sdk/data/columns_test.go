@@ -125,7 +125,7 @@ func TestRagged(t *testing.T) {
 	}
 }
 
-// misread is a set of two examples that Read leaves in the given state.
+// misread is a set of two examples whose Read calls a function.
 type misread struct {
 	input graph.Field
 	read  func(e data.Example)
@@ -137,8 +137,8 @@ func (m misread) Inputs() []graph.Field            { return []graph.Field{m.inpu
 func (m misread) Targets() []graph.Field           { return nil }
 func (m misread) Read(_ int, e data.Example) error { m.read(e); return nil }
 
-// TestMisread holds that examples which do not have the types of their fields are errors, in a
-// batch and alone.
+// TestMisread holds that a Loader and ReadExample return an error for an example that does not have
+// the types of its fields.
 func TestMisread(t *testing.T) {
 	ids := graph.Field{Name: "ids", Type: graph.Type{DType: array.I32, Shape: graph.Shape{graph.Sym("T")}}}
 	store := func(x array.Tensor) func(data.Example) { return func(e data.Example) { e.Inputs[0] = x } }
@@ -165,7 +165,7 @@ func TestMisread(t *testing.T) {
 	replaced := misread{graph.Floats("x", 1), store(floats(t, []float32{1}, 1))}
 	for _, err := range (data.Loader{Set: replaced, Batch: 2}).Epoch(t.Context(), 0, 0) {
 		if err == nil || !strings.Contains(err.Error(), `field "x": want Read to fill the tensor`) {
-			t.Errorf("a tensor in place of the batch's: %v", err)
+			t.Errorf("another tensor than that of the batch: %v", err)
 		}
 	}
 	ids.Shape = graph.Shape{graph.Sym("N")}

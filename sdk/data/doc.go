@@ -18,9 +18,9 @@
 // [FromSlices], [FromTensor] and [FromLabeled] make sets of examples that consist of one float32
 // tensor and one class. [FromColumns] makes sets with any number of inputs and targets.
 //
-// All random numbers are functions of seed, epoch and index ([Random]). A training that was stopped
-// asks for the same epoch from its next batch on and gets the same batches as one that was not
-// stopped. It stores no generator state.
+// All random numbers are functions of seed, epoch and index ([Random]). An epoch can begin at any
+// batch and has the same batches from there on, so an interrupted training resumes without stored
+// generator state.
 //
 // The package contains no data. [Fetch] downloads the published sets from their authors and checks
 // them. [Shapes] draws its images and needs no download.

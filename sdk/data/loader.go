@@ -17,8 +17,8 @@ import (
 // A Loader divides a set into batches. Goroutines prepare the next batches while one is in use.
 //
 // The content of batch k of epoch e depends only on the fields other than Workers, on e and on k. A
-// training therefore resumes bit for bit when it asks for its next batch. A Loader has no state: it
-// can be copied and shared, and several epochs can run at once.
+// training therefore resumes bit for bit at any batch. A Loader has no state: it can be copied and
+// shared, and several epochs can run at once.
 type Loader struct {
 	// Set is the set. It is required.
 	Set Set

@@ -66,7 +66,7 @@ func (e Example) takes(inputs, targets []graph.Field) error {
 func holds(t array.Tensor, f graph.Field) error {
 	dims, _ := f.Shape.Dims()
 	if n := array.Count(dims); t.DType != f.DType || len(t.Data) != f.DType.Bytes(n) {
-		return fmt.Errorf("field %q: want %d values of space of type %v, got %d bytes of type %v", f.Name, n, f.DType, len(t.Data), t.DType)
+		return fmt.Errorf("field %q: want memory for %d values of type %v, got %d bytes of type %v", f.Name, n, f.DType, len(t.Data), t.DType)
 	}
 	return nil
 }
@@ -334,8 +334,8 @@ func checkLabel(label int, classes []string) error {
 	return nil
 }
 
-// ReadExample returns example i of a set in new memory. It is an error if set is nil, or if Read of
-// the set returns one.
+// ReadExample returns example i of a set in new memory. It is an error if set is nil, if Read of
+// the set returns one, or if Read stores a tensor that does not have the type of its field.
 func ReadExample(set Set, i int) (Example, error) {
 	if set == nil {
 		return Example{}, errors.New("data: ReadExample: want a Set, got nil")

@@ -16,7 +16,8 @@ import (
 // A Metric is a function of outputs and targets that measures quality. Its methods are safe for
 // concurrent use.
 type Metric interface {
-	// String returns the name of the metric, the key of its value in a score.
+	// String returns the name of the metric, the key of its value in a score: 1 to 200 bytes of
+	// printable UTF-8.
 	fmt.Stringer
 	// HigherIsBetter reports whether a greater value is better.
 	HigherIsBetter() bool

@@ -1,8 +1,8 @@
 // Package nn builds programs of package graph from networks that are written as Go code.
 //
-// A network is a [Model]: one method, Forward, that computes an output from an input. It asks its
-// [Pass] for every parameter by name, so the same code declares the parameters, trains,
-// re-estimates batch-norm statistics and infers:
+// A network is a [Model], a type with one method: Forward appends the computation of an output to a
+// [Pass]. It takes all parameters from the pass by name, so the same code declares the parameters,
+// trains, tunes batch norms and infers:
 //
 //	type net struct{ classes int }
 //

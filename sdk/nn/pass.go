@@ -73,9 +73,9 @@ type Pass struct {
 	// included. Nil: there is no target by name.
 	Targets map[string]graph.Node
 
-	// Clean is the main output of the first point of a training step, which is not compressed. A
-	// loss that a later point has of its own may compare with it (distillation). Otherwise it is
-	// none.
+	// Clean is the main output of the first point of a training step, which is not compressed. The
+	// loss of a later point can compare with it (distillation) if the point has one. In all other
+	// passes it is none.
 	Clean graph.Node
 
 	// Key seeds dropout: an I64 tensor [2] that contains seed and step. Passes with the same key
@@ -196,7 +196,7 @@ func (p *Pass) SetInitial(name string, value array.Tensor) {
 	}
 	d := &p.declared.decls[i]
 	if !d.Initial.None() && !bytes.Equal(d.Initial.Data, value.Data) {
-		p.Fail("nn: SetInitial: %s has another initial value already; give each network a scope (Pass.Apply)", full)
+		p.Fail("nn: SetInitial: %s: want one initial value, got two; put each network into a scope (Pass.Apply)", full)
 		return
 	}
 	dims, _ := d.Shape.Dims()
@@ -296,8 +296,8 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 	return given
 }
 
-// Inline is [graph.Builder.Inline] with unused streams of random numbers of the pass in place of
-// those of program, in the order of its code.
+// Inline is [graph.Builder.Inline] with new streams of random numbers: each stream of program is
+// replaced by one that no other layer of the pass uses.
 func (p *Pass) Inline(program *graph.Program, inputs []graph.Node, slot func(graph.Slot) graph.Node) ([]graph.Node, map[string]graph.Node) {
 	own := *program
 	own.Code = slices.Clone(program.Code)

@@ -190,7 +190,7 @@ func TestMistakes(t *testing.T) {
 				p.SetInitial("w", w)
 			}
 			return x
-		}), image, "w has another initial value already"},
+		}), image, "w: want one initial value, got two"},
 		{"nothing returned", nn.Func(func(*nn.Pass, graph.Node) graph.Node { return graph.Node{} }), image, "want a node of its pass"},
 		{"another builder", nn.Func(func(p *nn.Pass, x graph.Node) graph.Node {
 			return graph.NewBuilder().Input("x", array.F32, image.Batch().Shape)
