@@ -64,6 +64,9 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*trai
 			return nil, fmt.Errorf("Trainer.Schedule: %w", err)
 		}
 	}
+	if net := networkOf(t.Model); net != nil && len(net.info.Input().Mean) > 0 && len(t.Normalize.Mean) > 0 {
+		return nil, errors.New("Trainer.Normalize: want none, because the network that is trained again normalizes its input itself")
+	}
 	if err := checkNormalize(t.Normalize, inputs[0]); err != nil {
 		return nil, fmt.Errorf("Trainer.Normalize: %w", err)
 	}
@@ -76,6 +79,9 @@ func (t Trainer) prepare(ctx context.Context, train, validation data.Set) (*trai
 		return nil, err
 	}
 	if f.programs, err = trace(f.recipe.Model, inputs, f.recipe.Stats); err != nil {
+		return nil, err
+	}
+	if err := f.checkClasses(); err != nil {
 		return nil, err
 	}
 	if f.device, err = openDevice(t.Backend); err != nil {
@@ -139,8 +145,19 @@ func (f *training) checkTargets() error {
 	return nil
 }
 
-// checkValidation returns an error unless the validation set, if there is one, has the inputs of
-// the training set. It sets the default metrics.
+// checkClasses returns an error unless the model has an output for each class that the training set
+// names.
+func (f *training) checkClasses() error {
+	classes := len(f.loader.Set.Classes())
+	out := f.programs.infer.Types[f.programs.infer.Outputs[0].ID]
+	if n := len(out.Shape); classes > 0 && n > 0 && out.Shape[n-1] != (graph.Dim{C: classes}) {
+		return fmt.Errorf("Trainer.Model: want an output for each of the %d classes of the training set, got %v", classes, out)
+	}
+	return nil
+}
+
+// checkValidation returns an error unless the validation set, if there is one, has the inputs of the
+// training set. It sets the default metrics.
 func (f *training) checkValidation(inputs []graph.Field) error {
 	if f.validation != nil {
 		got, err := data.Loader{Set: f.validation, Batch: 1}.Inputs()

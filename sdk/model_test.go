@@ -373,3 +373,25 @@ func TestUnmovedStatistic(t *testing.T) {
 	})
 	stored(t, fit(t, tr, shapes(t, 16, 0), nil))
 }
+
+// TestModelRefuses holds what a network as a model cannot be trained with.
+func TestModelRefuses(t *testing.T) {
+	train := shapes(t, 20, 0)
+	tr := tinyTrainer()
+	tr.Normalize = data.Normalize{Mean: []float32{.5, .5, .5}, Std: []float32{.25, .25, .25}}
+	net := fit(t, tr, train, nil)
+	model, err := net.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := tr
+	again.Model = model
+	_, err = again.Fit(t.Context(), train, nil)
+	wantError(t, err, "Trainer.Normalize", "want none")
+	other := tinyTrainer()
+	other.Model = models.SmallCNN(3)
+	_, err = other.Fit(t.Context(), train, nil)
+	wantError(t, err, "Trainer.Model", "each of the 10 classes", "f32[N 3]")
+	_, err = net.Report("dense")
+	wantError(t, err, "Report", "Compress", "dense")
+}

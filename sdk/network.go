@@ -138,13 +138,16 @@ func (n *Network) Levels() []string {
 	return names
 }
 
-// Report returns the effect of the compressor of a level on each weight. It is empty for the level
-// of a training and for a network from a file. An unknown level is a [*checkpoint.LevelError]; ""
-// stands for the only level.
+// Report returns the effect of the compressor of a level on each weight. It is an error if Compress
+// has not made the level in this process: the level of a training or of a file has no report. An
+// unknown level is a [*checkpoint.LevelError]; "" stands for the only level.
 func (n *Network) Report(levelName string) (compress.Report, error) {
 	l, err := n.level(levelName)
 	if err != nil {
 		return compress.Report{}, fmt.Errorf("sdk: Report: %w", err)
+	}
+	if l.report.Rows == nil {
+		return compress.Report{}, fmt.Errorf("sdk: Report: want a level that Compress has made, got %s of a training or a file, which has no report", l.name)
 	}
 	return l.report, nil
 }

@@ -218,11 +218,11 @@ func (p *Predictor) checkFinite(name string, t array.Tensor) error {
 // A Class is a class with its probability.
 type Class struct {
 	// Index is the number of the class, from 0.
-	Index int
+	Index int `json:"index"`
 	// Name is the name of the class; "" if the network has no class names.
-	Name string
+	Name string `json:"name,omitempty"`
 	// Probability is the softmax of the logits, from 0 to 1. Its sum over all classes is 1.
-	Probability float64
+	Probability float64 `json:"probability"`
 }
 
 // Classify returns the k most probable classes of each of the n ≥ 1 examples in x, the most
@@ -236,8 +236,8 @@ func (p *Predictor) Classify(ctx context.Context, x []float32, k int) ([][]Class
 	if err != nil {
 		return nil, fmt.Errorf("sdk: Classify: %w", err)
 	}
-	if len(y.Dims) != 2 {
-		return nil, fmt.Errorf("sdk: Classify: want logits [n C], the network returns %v", y.Dims)
+	if len(y.Dims) != 2 || y.Dims[1] < 2 {
+		return nil, fmt.Errorf("sdk: Classify: want logits [n C] of at least two classes, got an output %v; use PredictFloats", y.Dims)
 	}
 	if k < 0 {
 		return nil, fmt.Errorf("sdk: Classify: want k of 0 or more, got %d", k)

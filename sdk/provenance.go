@@ -45,9 +45,13 @@ func (f *training) describe() (Info, error) {
 	info.Seed = f.Seed
 	info.Versions = map[string]string{"cram": version(), "go": runtime.Version(), versionBackend: backendOf(f.device.Info())}
 	info.Inputs, info.Outputs = []Port{{Mean: f.Normalize.Mean, Std: f.Normalize.Std}}, []Port{{Classes: f.loader.Set.Classes()}}
-	if net := networkOf(f.Model); net != nil && len(f.Normalize.Mean) == 0 {
-		was := net.info.Input()
-		info.Inputs[0].Mean, info.Inputs[0].Std = was.Mean, was.Std
+	if net := networkOf(f.Model); net != nil {
+		if info.Model == "" {
+			info.Model = net.info.Model
+		}
+		if was := net.info.Input(); len(f.Normalize.Mean) == 0 {
+			info.Inputs[0].Mean, info.Inputs[0].Std = was.Mean, was.Std
+		}
 	}
 	return f.programs.describe(info), nil
 }

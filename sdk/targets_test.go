@@ -97,6 +97,8 @@ func TestRegression(t *testing.T) {
 	if y, err := dense.PredictFloats(t.Context(), x[:4]); err != nil || len(y) != 2 {
 		t.Errorf("outputs %v, %v", y, err)
 	}
+	_, err = dense.Classify(t.Context(), x[:2], 1)
+	wantError(t, err, "Classify", "at least two classes", "[1 1]")
 	tr.Loss = nil
 	_, err = tr.Fit(t.Context(), set, nil)
 	wantError(t, err, "Trainer.Loss", "height f32[1]", "nn.MSE{}")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -39,13 +40,15 @@ func (b *Builder) Fail(format string, args ...any) {
 	}
 }
 
-// caller returns file:line of the nearest frame that is neither in this package nor in package nn.
+// caller returns file:line of the nearest frame outside of this package, package nn and the packages
+// that trace models: the line of the user's model or loss where there is one.
 func caller() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	for {
 		f, more := frames.Next()
-		inside := strings.Contains(f.Function, "cram/sdk/graph.") || strings.Contains(f.Function, "cram/sdk/nn.")
+		inside := slices.ContainsFunc([]string{"cram/sdk/graph.", "cram/sdk/nn.", "cram/sdk/internal/step.", "cram/sdk."},
+			func(pkg string) bool { return strings.Contains(f.Function, pkg) })
 		if !inside || strings.HasSuffix(f.File, "_test.go") {
 			return fmt.Sprintf("%s:%d", f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line)
 		}
