@@ -156,8 +156,8 @@ func (f *training) checkClasses() error {
 	return nil
 }
 
-// checkValidation returns an error unless the validation set, if there is one, has the inputs of the
-// training set. It sets the default metrics.
+// checkValidation returns an error unless the validation set, if there is one, has the inputs of
+// the training set. It sets the default metrics.
 func (f *training) checkValidation(inputs []graph.Field) error {
 	if f.validation != nil {
 		got, err := data.Loader{Set: f.validation, Batch: 1}.Inputs()

@@ -15,6 +15,7 @@ import (
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/graph"
 	"github.com/compressaware/cram/sdk/nn"
 	"github.com/compressaware/cram/sdk/nn/models"
