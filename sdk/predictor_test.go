@@ -328,6 +328,56 @@ func TestPredictorOptions(t *testing.T) {
 	}
 }
 
+// TestMemoryLimit holds that a limit is kept when a file is loaded and at each call, with an error
+// that says so, and that a refused call changes nothing.
+func TestMemoryLimit(t *testing.T) {
+	leaksNothing(t)
+	path := filepath.Join(t.TempDir(), "net.cram")
+	if err := sparse(t).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	var exceeded *backends.MemoryError
+	o := sdk.PredictorOptions{Level: "topk:0.9", MemoryLimit: 1000}
+	if _, err := sdk.LoadSparse(t.Context(), path, o); !errors.As(err, &exceeded) || exceeded.Limit != 1000 || exceeded.Want <= 1000 {
+		t.Errorf("loading: got %v", err)
+	}
+	o.MemoryLimit = -1
+	_, err := sdk.LoadSparse(t.Context(), path, o)
+	wantError(t, err, "sdk: LoadSparse", "memory limit", "-1")
+	o.MemoryLimit = 1 << 20
+	p := load(t, path, o)
+	defer p.Close()
+	one := predict(t, p, images(pixels(t, 1)))
+	if _, err := p.PredictFloats(t.Context(), pixels(t, 400)); !errors.As(err, &exceeded) || exceeded.Limit != 1<<20 {
+		t.Errorf("400 images: got %v", err)
+	}
+	if !slices.Equal(one, predict(t, p, images(pixels(t, 1)))) {
+		t.Error("after a refused call: other outputs")
+	}
+}
+
+// TestPredictNamedRefuses holds that tensors of any content are errors, not panics.
+func TestPredictNamedRefuses(t *testing.T) {
+	p := predictor(t, sparse(t), sdk.PredictorOptions{Level: "dense"})
+	image := []int{1, 3, 24, 24}
+	for _, x := range []array.Tensor{
+		{},
+		{DType: array.F32},
+		{DType: array.F32, Dims: image},
+		{DType: array.F32, Dims: image, Data: make([]byte, 7)},
+		{DType: array.F32, Dims: []int{0, 3, 24, 24}},
+		{DType: array.F32, Dims: []int{-1, 3, 24, 24}},
+		{DType: array.F32, Dims: []int{1 << 40, 1 << 40}},
+		{DType: array.I32, Dims: image, Data: make([]byte, 4*3*24*24)},
+		{DType: 99, Dims: image},
+	} {
+		_, err := p.PredictNamed(t.Context(), map[string]array.Tensor{"x": x})
+		wantError(t, err, "sdk: PredictNamed", `"x"`)
+	}
+	_, err := p.PredictNamed(t.Context(), nil)
+	wantError(t, err, "want the inputs x f32[3 24 24], got []")
+}
+
 // constant is a metric of a given name and value.
 type constant struct {
 	name  string
