@@ -23,19 +23,19 @@
 //	rows, err := p.Classify(ctx, images, 1)
 //
 // Pruning makes the file of a level smaller. The CPU backend decodes the weights when it loads them
-// and computes with the zeros, so a pruned level is as fast as a dense one.
+// and computes with the zeros, so a pruned level takes as long as a dense one.
 //
 // # Extension
 //
-// Three interfaces have implementations outside this module: [Model] is a network, [Compressor] a
-// way to prune, [Backend] a device. Package plugins runs compressors and backends in processes of
-// their own. The fields of [Trainer] take further interfaces: losses (package nn), optimizers and
-// schedules (package optim), metrics (package metric), data sets and transforms (package data).
+// Three interfaces can be implemented outside this module: [Model] is a network, [Compressor] a way
+// to prune, [Backend] a device. Package plugins runs compressors and backends in other processes.
+// The fields of [Trainer] have further interfaces: losses (package nn), optimizers and schedules
+// (package optim), metrics (package metric), data sets and transforms (package data).
 //
 // # Further reading
 //
 // Package nn has the layers and nn/models the networks, package optim the training methods, package
-// compress the compressors, package checkpoint the file. The [guide] goes through a whole project.
+// compress the compressors, package checkpoint the file. The [guide] describes a whole project.
 //
 // The method is CrAM of Peste et al., [CrAM: A Compression-Aware Minimizer] (ICLR 2023).
 //

@@ -24,20 +24,20 @@ import (
 
 // origin is a server of one file with configurable faults.
 type origin struct {
-	content      []byte
-	ignoreRange  bool
-	cut          int // bytes after which a body breaks off; 0 for never
-	extra        int // bytes too many
-	fail         int // number of responses with failStatus; -1: all of them
-	failStatus   int
-	wrongRange   bool // its response begins at another byte than requested
-	hang         chan struct{}
-	ranges       []string // the Range header of each request
-	served, asks int
+	content          []byte
+	ignoreRange      bool
+	cut              int // bytes after which a body breaks off; 0 for never
+	extra            int // bytes too many
+	fail             int // number of responses with failStatus; -1: all of them
+	failStatus       int
+	wrongRange       bool // its response begins at another byte than requested
+	hang             chan struct{}
+	ranges           []string // the Range header of each request
+	served, requests int
 }
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	o.asks++
+	o.requests++
 	o.ranges = append(o.ranges, r.Header.Get("Range"))
 	if o.fail != 0 {
 		o.fail--
@@ -50,11 +50,11 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
-		said := start
+		stated := start
 		if o.wrongRange {
-			said--
+			stated--
 		}
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", said, len(body)-1, len(body)))
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", stated, len(body)-1, len(body)))
 		body = body[start:]
 		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 		w.WriteHeader(http.StatusPartialContent)
@@ -158,9 +158,9 @@ func TestFetchFile(t *testing.T) {
 				t.Errorf("%d bytes were sent, want %d", o.served, c.served)
 			}
 			// A second call finds everything there.
-			o.asks = 0
-			if _, err := fetchOne(t, t.Context(), &o, dir, content, time.Minute); err != nil || o.asks != 0 {
-				t.Errorf("second call: %v, %d requests", err, o.asks)
+			o.requests = 0
+			if _, err := fetchOne(t, t.Context(), &o, dir, content, time.Minute); err != nil || o.requests != 0 {
+				t.Errorf("second call: %v, %d requests", err, o.requests)
 			}
 			// A damaged file is replaced.
 			if err := os.WriteFile(path, content[1:], 0o644); err != nil {
@@ -177,10 +177,10 @@ func TestFetchFile(t *testing.T) {
 func TestFetchFails(t *testing.T) {
 	content := bytesOf(10_000, 1)
 	for _, c := range []struct {
-		name   string
-		origin origin
-		says   string
-		asks   int
+		name     string
+		origin   origin
+		text     string
+		requests int
 	}{
 		{"not found", origin{content: content, fail: -1, failStatus: 404}, "404", 1},
 		{"always busy", origin{content: content, fail: -1, failStatus: 503}, "503", maxTries},
@@ -192,11 +192,11 @@ func TestFetchFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := c.origin
 			path, err := fetchOne(t, t.Context(), &o, t.TempDir(), content, time.Minute)
-			if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "file.gz") {
-				t.Errorf("got %v, want an error that names the file and says %q", err, c.says)
+			if err == nil || !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), "file.gz") {
+				t.Errorf("got %v, want an error that names the file and contains %q", err, c.text)
 			}
-			if c.asks != 0 && o.asks != c.asks {
-				t.Errorf("%d requests, want %d", o.asks, c.asks)
+			if c.requests != 0 && o.requests != c.requests {
+				t.Errorf("%d requests, want %d", o.requests, c.requests)
 			}
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("a file has its final name (%v)", err)
