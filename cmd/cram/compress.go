@@ -34,7 +34,8 @@ dense level, and most of the accuracy at high sparsity is lost.
 The compressors are:
 
 - SPARSITY or topk:SPARSITY: the largest weights of the whole network remain
-- uniform:SPARSITY: the largest weights of each tensor remain
+- uniform:SPARSITY: the largest weights of each tensor remain, and all weights of the first and of
+  the last kernel
 - nm:N:M: the N largest of each M consecutive weights remain
 - block4:SPARSITY: the largest blocks of 4 output channels remain; other sizes are block8, …
 - only(PATTERN,…):COMPRESSOR: the compressor for weights whose names match

@@ -25,7 +25,8 @@ func (f *methodFlags) add(fs *pflag.FlagSet) {
 	f.levels.list = []compress.Compressor{compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)}
 	fs.StringVar(&f.name, "method", "cram+", "`METHOD` of the training: sgd (one gradient, at the weights), sam, cram or cram+")
 	fs.Float64Var(&f.rho, "rho", 0.05,
-		"length ρ of the ascent of sam, cram and cram+; the CrAM paper uses 0.2 for CIFAR-10 and 0.05 for ImageNet")
+		"ρ: the factor of the gradient in the ascent of cram and cram+, or the length of the ascent of sam; "+
+			"the CrAM paper uses 0.2 for CIFAR-10 and 0.05 for ImageNet")
 	fs.Var(&f.levels, "levels", "`LEVELS` of cram and cram+, of which each step draws one: sparsities or compressors, as in cram compress --with")
 	fs.IntVar(&f.refresh, "refresh", 1, "recompute the masks of a level at every n-th use of the level")
 	fs.BoolVar(&f.denseGradients, "dense-gradients", false, "do not mask the gradient at the compressed point")

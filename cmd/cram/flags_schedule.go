@@ -59,9 +59,9 @@ func (f *scheduleFlags) schedule(stepsPerEpoch int) optim.Schedule {
 	case "multistep":
 		return optim.MultiStep{Base: f.lr, Milestones: f.milestones, Gamma: f.gamma}
 	case "linear":
-		return optim.Linear{Peak: f.lr, Warmup: f.warmup * stepsPerEpoch}
+		return optim.Linear{Peak: f.lr, WarmupSteps: f.warmup * stepsPerEpoch}
 	case "constant":
 		return optim.Constant(f.lr)
 	}
-	return optim.Cosine{Peak: f.lr, Warmup: f.warmup}
+	return optim.Cosine{Peak: f.lr, WarmupEpochs: f.warmup}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/compressaware/cram/checkpoint"
 	"github.com/compressaware/cram/internal/printable"
 	"github.com/compressaware/cram/sdk/array"
+	"github.com/compressaware/cram/sdk/compress"
 )
 
 type inspectFlags struct {
@@ -29,6 +30,10 @@ func (a *app) inspect() *cobra.Command {
 		Long: `Show how a network was trained, and its levels. For --level, or for a file with one level, also
 show each tensor: its dtype, shape, encoding, zeros, bytes in the file, and bytes when it is dense
 in f32. With --json, show the tensors of all levels.
+
+The zeros of a level are the share of the prunable weights that is zero, as cram compress prints it;
+biases, normalization parameters and statistics do not count. The zeros of a tensor are the share of
+its elements that the file does not store.
 
 The bytes of a level are those that are read for this level alone. Levels of one file share parts,
 and each level counts them, so that the sum over the levels can be larger than the file. A shared
@@ -103,7 +108,7 @@ func (r fileResult) text() string {
 		{"file", fmt.Sprintf("%s, %s", r.File, size(r.Bytes))},
 		{"model", r.Model},
 		{"trained", r.Recipe},
-		{"data", strings.TrimPrefix(fmt.Sprintf("%s, seed %d", r.Data, r.Seed), ", ")},
+		{"data", dataText(r.Data, r.Seed)},
 		{"input", fmt.Sprintf("%v, mean %v, std %v", r.Shape, r.Mean, r.Std)},
 		{"classes", strings.Join(r.Classes, ", ")},
 		{"programs", strings.Join(r.Programs, ", ")},
@@ -123,6 +128,14 @@ func (r fileResult) text() string {
 	return strings.Join(lines, "\n")
 }
 
+// dataText returns the row of the training data; a dash if the file does not name them.
+func dataText(name string, seed uint64) string {
+	if name == "" {
+		return "–"
+	}
+	return fmt.Sprintf("%s, seed %d", name, seed)
+}
+
 // oneLine escapes the line ends and control characters of a text of the file, whose length the
 // format bounds, so that it cannot imitate other lines. The format guarantees that names are
 // printable.
@@ -134,7 +147,11 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 	if err != nil {
 		return err
 	}
-	total := levelResult{Level: name, Tensors: len(info.Tensors), Notes: info.Notes}
+	prunable, err := prunableWeights(r)
+	if err != nil {
+		return err
+	}
+	total := levelResult{Level: name, Tensors: len(info.Tensors), Notes: info.Notes, prunable: prunable != nil}
 	zeros, elements := 0.0, 0.0
 	for _, t := range info.Tensors {
 		n := 1
@@ -148,8 +165,10 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 		}
 		total.Bytes += row.Bytes
 		total.DenseBytes += row.DenseBytes
-		zeros += t.Sparsity * float64(n)
-		elements += float64(n)
+		if prunable == nil || prunable[t.Name] {
+			zeros += t.Sparsity * float64(n)
+			elements += float64(n)
+		}
 		if tensors {
 			if err := a.print(row); err != nil {
 				return err
@@ -160,6 +179,25 @@ func (a *app) printLevel(r *checkpoint.Reader, name string, tensors bool) error 
 		total.Sparsity = zeros / elements
 	}
 	return a.print(total)
+}
+
+// prunableWeights returns the names of the weights that compressors may prune; nil if the file has no
+// program that states them.
+func prunableWeights(r *checkpoint.Reader) (map[string]bool, error) {
+	if !slices.Contains(r.Programs(), "infer") {
+		return nil, nil
+	}
+	p, err := r.Program("infer")
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, s := range p.Slots {
+		if (compress.Meta{Role: s.Role}).Prunable() {
+			names[s.Name] = true
+		}
+	}
+	return names, nil
 }
 
 // A tensorResult is one tensor at one level.
@@ -185,12 +223,14 @@ func (r tensorResult) text() string {
 type levelResult struct {
 	Level      string  `json:"level"`
 	Tensors    int     `json:"tensors"`
-	Sparsity   float64 `json:"sparsity"`
+	Sparsity   float64 `json:"sparsity"` // of the prunable weights; of all tensors if they are unknown
 	Bytes      int64   `json:"bytes"`
 	DenseBytes int64   `json:"dense_bytes"`
 
 	// the prunable weights without zeros, each with the reason
 	Notes map[string]string `json:"notes,omitempty"`
+
+	prunable bool // Sparsity is that of the prunable weights
 }
 
 func (r levelResult) text() string {
@@ -198,7 +238,11 @@ func (r levelResult) text() string {
 	if r.Tensors == 1 {
 		noun = "tensor"
 	}
-	s := fmt.Sprintf("level %-16s %d %s, %.1f %% zeros, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, noun, 100*r.Sparsity,
+	of := ""
+	if r.prunable {
+		of = " in prunable weights"
+	}
+	s := fmt.Sprintf("level %-16s %d %s, %.1f %% zeros%s, %s, %.1f %% of dense (%s in f32)", r.Level, r.Tensors, noun, 100*r.Sparsity, of,
 		size(r.Bytes), 100*float64(r.Bytes)/float64(max(r.DenseBytes, 1)), size(r.DenseBytes))
 	for _, key := range slices.Sorted(maps.Keys(r.Notes)) {
 		s += fmt.Sprintf("\n  %s: %s", key, oneLine(r.Notes[key]))

@@ -57,7 +57,7 @@ func TestInspectText(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := try(t.Context(), "inspect", file)
-	for _, want := range []string{" B of 4.0 KiB\n", " 1 tensor, ", "% of dense (4.0 KiB in f32)"} {
+	for _, want := range []string{"\ndata      –\n", " B of 4.0 KiB\n", " zeros, ", " 1 tensor, ", "% of dense (4.0 KiB in f32)"} {
 		if o.code != 0 || !strings.Contains(o.stdout, want) {
 			t.Errorf("inspect printed %s, want %q", o.stdout, want)
 		}

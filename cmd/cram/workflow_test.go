@@ -68,6 +68,11 @@ func TestWorkflow(t *testing.T) {
 	if lines[0]["model"] != "small-cnn" || lines[0]["data"] != "shapes, first 3000" || lines[0]["training"] != false || last["level"] != "nm:2:4" || last["tensors"] != 17.0 {
 		t.Errorf("inspect printed %v and %v", lines[0], last)
 	}
+	for _, row := range lines {
+		if row["level"] == "topk:0.5" && row["tensors"] != nil && row["sparsity"] != 0.5 {
+			t.Errorf("inspect printed %v, want the sparsity that compress printed, 0.5", row)
+		}
+	}
 	if text := must(t, "inspect", small, "--program", "infer")[0]["text"].(string); !strings.Contains(text, "conv2d") {
 		t.Errorf("the program is %q", text)
 	}

@@ -41,7 +41,7 @@ var (
 func main() {
 	dir := flag.String("data", ".", "directory that contains cifar-10-batches-bin")
 	name := flag.String("method", "cram+", "sgd, sam, cram, cram+ or one-pass")
-	rho := flag.Float64("rho", 0.2, "length ρ of the ascent")
+	rho := flag.Float64("rho", 0.2, "factor ρ of the gradient in the ascent; for sam the length of the ascent")
 	seed := flag.Uint64("seed", 10, "seed of initial weights, data order, augmentation and draws")
 	epochs := flag.Int("epochs", 8, "passes over the training images")
 	out := flag.String("out", "cifar10.cram", "file to write, with the dense network")
@@ -97,7 +97,7 @@ func run(ctx context.Context, dir, out string, method optim.Method, seed uint64,
 		Model:     models.ResNet20(10),
 		Method:    method,
 		Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
-		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
+		Schedule:  optim.Cosine{Peak: 0.1, WarmupEpochs: 1},
 		Epochs:    epochs, Batch: 128, Seed: seed,
 		Augment: set.Augment, Normalize: set.Normalize,
 		Checkpoint: sdk.CheckpointOptions{Path: out + ".part"},

@@ -21,7 +21,7 @@ func settings() sdk.Trainer {
 			compress.TopK(.3), compress.TopK(.4), compress.TopK(.5), compress.TopK(.6),
 			compress.TopK(.7), compress.TopK(.8), compress.TopK(.9)),
 		Optimizer: optim.SGD{Momentum: 0.9, WeightDecay: 5e-4},
-		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 5},
+		Schedule:  optim.Cosine{Peak: 0.1, WarmupEpochs: 5},
 		Epochs:    200,
 		Batch:     128,
 		Seed:      10,

@@ -89,7 +89,7 @@ func train(ctx context.Context, out string, epochs int) error {
 		Model:     net{widths: []int{16, 32, 32}, classes: len(examples.Classes())},
 		Method:    optim.CrAMPlus(0.05, pruned...),
 		Optimizer: optim.AdamW{WeightDecay: 0.01},
-		Schedule:  optim.Cosine{Peak: 0.003, Warmup: 1},
+		Schedule:  optim.Cosine{Peak: 0.003, WarmupEpochs: 1},
 		Epochs:    epochs, Batch: 64, Seed: 1,
 		Normalize: set.Normalize,
 		OnStep:    show.Step, OnEpoch: show.Epoch,

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -30,7 +31,7 @@ type recipe struct {
 
 var recipes = []recipe{
 	{"SGD", optim.Plain()},
-	{"CrAM+-Multi", optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))},
+	{"CrAM+-Multi", optim.CrAMPlus(0.05, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))},
 }
 
 // levels are the compressors to which each network is pruned after its training.
@@ -46,7 +47,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := run(ctx, dir, os.Stdout, os.Stderr); err != nil {
+	_, err = run(ctx, dir, os.Stdout, os.Stderr)
+	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -89,7 +91,7 @@ func trainAndPrune(ctx context.Context, r recipe, n data.Normalize, train data.S
 		Model:     models.SmallCNN(10),
 		Method:    r.method,
 		Optimizer: optim.SGD{Momentum: 0.9},
-		Schedule:  optim.Cosine{Peak: 0.1, Warmup: 1},
+		Schedule:  optim.Cosine{Peak: 0.1, WarmupEpochs: 1},
 		Epochs:    6, Batch: 64, Seed: 2,
 		Normalize: n,
 		OnStep:    show.Step, OnEpoch: show.Epoch,
@@ -148,7 +150,7 @@ func predict(ctx context.Context, path string, test data.Set, w io.Writer) error
 		return err
 	}
 	defer p.Close()
-	fmt.Fprintf(w, "\n%s at %s:\n", path, p.Level())
+	fmt.Fprintf(w, "\nCrAM+-Multi at %s:\n", p.Level())
 	for i := range 3 {
 		example, err := data.ReadExample(test, i)
 		if err != nil {

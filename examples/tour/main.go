@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"log/slog"
 
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/compress"
@@ -24,7 +25,7 @@ func main() {
 	}
 }
 
-// train writes a file with the network at two levels: 80 % and 90 % of its weights are zero.
+// train writes a file with the network at three levels: dense, 80 % and 90 % zeros.
 func train(ctx context.Context, path string) error {
 	examples, err := data.Shapes(6000, 1) // images of ten shapes, which the package draws
 	if err != nil {
@@ -32,16 +33,18 @@ func train(ctx context.Context, path string) error {
 	}
 	trainer := sdk.Trainer{
 		Model:  models.SmallCNN(10),
-		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
+		Method: optim.CrAMPlus(0.05, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
 		Epochs: 6,
 		Batch:  64,
+		Log:    slog.Default(), // a line for each epoch
 	}
 	trained, err := trainer.Fit(ctx, examples, nil)
 	if err != nil {
 		return err
 	}
 	calibration := sdk.Calibration{Set: examples}
-	pruned, err := sdk.Compress(ctx, trained, calibration, compress.TopK(.8), compress.TopK(.9))
+	pruned, err := sdk.Compress(ctx, trained, calibration,
+		compress.Identity{}, compress.TopK(.8), compress.TopK(.9))
 	if err != nil {
 		return err
 	}

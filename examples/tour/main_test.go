@@ -23,7 +23,7 @@ func TestTour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if levels := net.Levels(); len(levels) != 2 {
-		t.Errorf("levels %q, want two", levels)
+	if levels := net.Levels(); len(levels) != 3 {
+		t.Errorf("levels %q, want three", levels)
 	}
 }

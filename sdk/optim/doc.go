@@ -6,9 +6,9 @@
 // gradient: [SGD], [Adam] and [AdamW], optionally wrapped by [Clip] or split by [Groups]. A
 // [Schedule] gives the learning rate of each step: [Constant], [Cosine], [MultiStep] and [Linear].
 //
-//	optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))
+//	optim.CrAMPlus(0.05, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9))
 //	optim.SGD{Momentum: .9, WeightDecay: 5e-4}
-//	optim.Cosine{Peak: .1, Warmup: 5}
+//	optim.Cosine{Peak: .1, WarmupEpochs: 5}
 //
 // All combinations work. Weight decay, momentum and the learning rate belong to the optimizer; they
 // act once in each step, on the uncompressed weights at which the step began.

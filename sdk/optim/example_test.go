@@ -68,7 +68,7 @@ func ExampleClip() {
 
 // The schedule of the CrAM paper for CIFAR-10: five epochs of warm-up, then half a cosine over 195.
 func ExampleCosine() {
-	s := optim.Cosine{Peak: 0.1, Warmup: 5}
+	s := optim.Cosine{Peak: 0.1, WarmupEpochs: 5}
 	for _, epoch := range []int{0, 4, 70, 135, 199} {
 		fmt.Printf("epoch %3d: %.4f\n", epoch, s.LR(optim.Progress{Epoch: epoch, Epochs: 200}))
 	}
@@ -81,7 +81,7 @@ func ExampleCosine() {
 }
 
 func ExampleLinear() {
-	s := optim.Linear{Peak: 3e-5, Warmup: 2}
+	s := optim.Linear{Peak: 3e-5, WarmupSteps: 2}
 	for step := range 6 {
 		fmt.Printf("%.2e ", s.LR(optim.Progress{Step: step, Steps: 6}))
 	}
@@ -100,8 +100,8 @@ func ExampleMultiStep() {
 
 // A warm-up that is longer than the training is an error before the first step.
 func ExampleCosine_Check() {
-	fmt.Println(optim.Cosine{Peak: 0.1, Warmup: 5}.Check(optim.Progress{Epochs: 3}))
-	// Output: optim: cosine(peak=0.1 warmup=5): Warmup is 5 epochs, want 0 to 3, the number of epochs
+	fmt.Println(optim.Cosine{Peak: 0.1, WarmupEpochs: 5}.Check(optim.Progress{Epochs: 3}))
+	// Output: optim: cosine(peak=0.1 warmup=5): WarmupEpochs is 5 epochs, want 0 to 3, the number of epochs
 }
 
 func ExamplePlain() {

@@ -72,8 +72,8 @@ func Plain() Method {
 //	g₀ = ∇L(θ)
 //	g = ∇L(θ + ρ·g₀/‖g₀‖₂)
 //
-// rho is the length ρ of the ascent, at least 0; the authors use 0.05 for CIFAR-10 and ImageNet. A
-// step costs two gradients.
+// rho is the length ρ of the ascent, at least 0; the authors of SAM use 0.05 for CIFAR-10 and
+// ImageNet. A step costs two gradients.
 //
 // Reference: https://arxiv.org/abs/2010.01412.
 func SAM(rho float64) Method {

@@ -41,41 +41,43 @@ func (c Constant) Check(Progress) error {
 // LR returns the rate.
 func (c Constant) LR(Progress) float64 { return float64(c) }
 
-// Cosine rises linearly for Warmup epochs and then follows half a cosine to 0. The rate changes
-// once in each epoch.
+// Cosine rises linearly for WarmupEpochs epochs and then follows half a cosine to 0. The rate
+// changes once in each epoch.
 //
-//	Epoch < Warmup:  lr = Peak·(Epoch+1)/Warmup
-//	otherwise:       lr = Peak·½·(1 + cos(π·(Epoch-Warmup)/(Epochs-Warmup)))
+//	Epoch < WarmupEpochs:  lr = Peak·(Epoch+1)/WarmupEpochs
+//	otherwise:             lr = Peak·½·(1 + cos(π·(Epoch-WarmupEpochs)/(Epochs-WarmupEpochs)))
 //
-// The recipe of the CrAM paper for CIFAR-10 is Peak 0.1 and Warmup 5 with 200 epochs, that for
-// ImageNet is Peak 0.2 and Warmup 5 with 100 epochs.
+// The recipe of the CrAM paper for CIFAR-10 is Peak 0.1 and WarmupEpochs 5 with 200 epochs, that
+// for ImageNet is Peak 0.2 and WarmupEpochs 5 with 100 epochs.
 //
 // Reference: https://arxiv.org/abs/1608.03983.
 type Cosine struct {
 	// Peak is the largest rate, above 0. There is no default.
 	Peak float64
-	// Warmup is the number of epochs with a rising rate, at most the number of epochs. 0 means
-	// none.
-	Warmup int
+	// WarmupEpochs is the number of epochs with a rising rate, at most the number of epochs. 0
+	// means none.
+	WarmupEpochs int
 }
 
 // String returns the settings, for example "cosine(peak=0.1 warmup=5)".
-func (c Cosine) String() string { return fmt.Sprintf("cosine(peak=%g warmup=%d)", c.Peak, c.Warmup) }
+func (c Cosine) String() string {
+	return fmt.Sprintf("cosine(peak=%g warmup=%d)", c.Peak, c.WarmupEpochs)
+}
 
 // Check returns an error if a setting is out of range for a training of length.Epochs.
 func (c Cosine) Check(length Progress) error {
 	f := faults{of: c}
 	f.require(positive(c.Peak), "Peak is %g, want above 0", c.Peak)
-	f.require(c.Warmup >= 0 && c.Warmup <= length.Epochs, "Warmup is %d epochs, want 0 to %d, the number of epochs", c.Warmup, length.Epochs)
+	f.require(c.WarmupEpochs >= 0 && c.WarmupEpochs <= length.Epochs, "WarmupEpochs is %d epochs, want 0 to %d, the number of epochs", c.WarmupEpochs, length.Epochs)
 	return f.err()
 }
 
 // LR returns the rate of p.Epoch.
 func (c Cosine) LR(p Progress) float64 {
-	if p.Epoch < c.Warmup {
-		return c.Peak * float64(p.Epoch+1) / float64(c.Warmup)
+	if p.Epoch < c.WarmupEpochs {
+		return c.Peak * float64(p.Epoch+1) / float64(c.WarmupEpochs)
 	}
-	return c.Peak * 0.5 * (1 + math.Cos(math.Pi*float64(p.Epoch-c.Warmup)/float64(p.Epochs-c.Warmup)))
+	return c.Peak * 0.5 * (1 + math.Cos(math.Pi*float64(p.Epoch-c.WarmupEpochs)/float64(p.Epochs-c.WarmupEpochs)))
 }
 
 // MultiStep multiplies the rate by a factor at given epochs.
@@ -122,35 +124,38 @@ func (m MultiStep) LR(p Progress) float64 {
 	return lr
 }
 
-// Linear rises linearly for Warmup steps and then falls linearly to 0. The rate changes at each
-// step. It is the usual schedule for fine-tuning transformers.
+// Linear rises linearly for WarmupSteps steps and then falls linearly to 0. The rate changes at
+// each step. It is the usual schedule for fine-tuning transformers.
 //
-//	Step < Warmup:  lr = Peak·(Step+1)/Warmup
-//	otherwise:      lr = Peak·(Steps-Step)/(Steps-Warmup)
+//	Step < WarmupSteps:  lr = Peak·(Step+1)/WarmupSteps
+//	otherwise:           lr = Peak·(Steps-Step)/(Steps-WarmupSteps)
 //
 // Reference: https://arxiv.org/abs/1810.04805.
 type Linear struct {
 	// Peak is the largest rate, above 0. There is no default.
 	Peak float64
-	// Warmup is the number of steps with a rising rate, at most the number of steps. 0 means none.
-	Warmup int
+	// WarmupSteps is the number of steps with a rising rate, at most the number of steps. 0 means
+	// none.
+	WarmupSteps int
 }
 
 // String returns the settings, for example "linear(peak=3e-05 warmup=100)".
-func (l Linear) String() string { return fmt.Sprintf("linear(peak=%g warmup=%d)", l.Peak, l.Warmup) }
+func (l Linear) String() string {
+	return fmt.Sprintf("linear(peak=%g warmup=%d)", l.Peak, l.WarmupSteps)
+}
 
 // Check returns an error if a setting is out of range for a training of length.Steps.
 func (l Linear) Check(length Progress) error {
 	f := faults{of: l}
 	f.require(positive(l.Peak), "Peak is %g, want above 0", l.Peak)
-	f.require(l.Warmup >= 0 && l.Warmup <= length.Steps, "Warmup is %d steps, want 0 to %d, the number of steps", l.Warmup, length.Steps)
+	f.require(l.WarmupSteps >= 0 && l.WarmupSteps <= length.Steps, "WarmupSteps is %d steps, want 0 to %d, the number of steps", l.WarmupSteps, length.Steps)
 	return f.err()
 }
 
 // LR returns the rate of p.Step.
 func (l Linear) LR(p Progress) float64 {
-	if p.Step < l.Warmup {
-		return l.Peak * float64(p.Step+1) / float64(l.Warmup)
+	if p.Step < l.WarmupSteps {
+		return l.Peak * float64(p.Step+1) / float64(l.WarmupSteps)
 	}
-	return l.Peak * float64(p.Steps-p.Step) / float64(max(p.Steps-l.Warmup, 1))
+	return l.Peak * float64(p.Steps-p.Step) / float64(max(p.Steps-l.WarmupSteps, 1))
 }
