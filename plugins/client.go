@@ -169,8 +169,19 @@ func dial(client *plugin.Client) (conn *grpc.ClientConn, err error) {
 
 // startError returns the error of a start. When the process has ended, that is the error.
 func (c *client) startError(err error) error {
+	if line, ok := c.process.Noise(); ok {
+		err := fmt.Errorf("the first line of standard output: want the handshake %d|%d|unix|SOCKET|grpc|CERTIFICATE, got %q; "+
+			"write other text to standard error, or after the handshake", handshake.ProtocolVersion, version, shorten(line, 200))
+		if out := joinLines(c.process.Tail()); out != "" {
+			err = fmt.Errorf("%w; its last output: %s", err, shorten(out, maxOutput))
+		}
+		return err
+	}
 	select {
 	case <-c.process.Exited():
+		if c.process.State() == "not started" {
+			break
+		}
 		return c.diedError("start")
 	case <-time.After(100 * time.Millisecond):
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +218,37 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := p.Compress(t.Context(), weights(t, 8, 8)); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestCleanEnd holds that a plugin that is closed exits by itself, with status 0.
+func TestCleanEnd(t *testing.T) {
+	for _, role := range []string{"topk", "cpu"} {
+		var log bytes.Buffer
+		c := command(role)
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		if _, err := plugins.Describe(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(log.String(), `state="exit status 0"`) {
+			t.Errorf("%s: want exit status 0, got the log\n%s", role, log.String())
+		}
+	}
+}
+
+// TestUsage holds that a plugin that no host started prints how to start it, with its arguments.
+func TestUsage(t *testing.T) {
+	c := command("topk")
+	for _, test := range []struct{ role, want string }{
+		{"topk", "cram plugin info '" + c.Path + "?0.5&it'\\''s'\n"},
+		{"nameless", "Plugin.Name"},
+	} {
+		cmd := exec.Command(c.Path, "0.5", "it's")
+		cmd.Env = append(os.Environ(), role+"="+test.role)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), test.want) {
+			t.Errorf("%s: %v, want %q in %s", test.role, err, test.want, out)
+		}
 	}
 }
 

@@ -56,7 +56,8 @@ var roles = map[string]func(){
 	"environment": serve("environment", func(context.Context, []compress.Weight) ([]compress.Compressed, error) {
 		return nil, fmt.Errorf("%q", os.Environ())
 	}),
-	"silent": func() { time.Sleep(time.Hour) }, // not a plugin
+	"nameless": func() { plugins.Serve(plugins.Plugin{Compressor: compress.Func("x", halve)}) },
+	"silent":   func() { time.Sleep(time.Hour) }, // not a plugin
 	"ends": func() {
 		fmt.Fprintln(os.Stderr, "wrong arguments \x1b[2J\u202e")
 		os.Exit(4)

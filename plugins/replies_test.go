@@ -65,8 +65,9 @@ var fakes = map[string]fake{
 	"an error of two lines":  {compressError: "one\ncram: all is well", cause: "compress: one | cram: all is well"},
 	"ops that clear":         {description: &protocol.Description{Backend: &protocol.BackendDescription{Name: "x", Ops: []string{"add", "\x1b[2J"}}}, cause: "want printable characters"},
 	"many ops":               {description: &protocol.Description{Backend: &protocol.BackendDescription{Name: "x", Ops: make([]string, 5000)}}, cause: "got 4999"},
-	"a hostile handshake":    {prints: clears, cause: "the plugin died"},
-	"a short handshake":      {prints: "1|1|\x1b[2J\r\u202e", cause: "1|1|?[2J??"},
+	"a hostile handshake":    {prints: clears, cause: "the first line of standard output: want the handshake 1|1|unix|SOCKET|grpc|CERTIFICATE, got "},
+	"another line first":     {prints: "loading model\n1|1|unix|/tmp/s|grpc|MIIC", cause: `got "loading model"; write other text to standard error`},
+	"a short handshake":      {prints: "1|1|\x1b[2J\r\u202e", cause: `got "1|1|?[2J??"`},
 	"a reply too large":      {reply: results(&protocol.Result{Skipped: strings.Repeat("x", 17<<20)}), cause: "larger than max"},
 }
 
@@ -143,6 +144,9 @@ func TestInvalidReplies(t *testing.T) {
 			}
 			if s := err.Error(); len(s) > 32<<10 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("an error of %d bytes that is long or not printable: %.200q", len(s), s)
+			}
+			if strings.Contains(err.Error(), "MIIC") {
+				t.Errorf("got %v, want no certificate in it", err)
 			}
 			for _, want := range []string{c.Path, f.tensor, f.cause} {
 				if !strings.Contains(err.Error(), want) {

@@ -76,6 +76,12 @@ func (r *runningCalls) drain(ctx context.Context) error {
 	}
 }
 
+func (r *runningCalls) isDraining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.draining
+}
+
 // checkIdle closes idle when drain has nothing to wait for. The caller holds mu.
 func (r *runningCalls) checkIdle() {
 	if r.draining && len(r.cancels) == 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -44,7 +45,9 @@ type Plugin struct {
 
 // Serve is the main function of a plugin. It serves p until the host ends or closes the plugin, and
 // then exits the process. A program that was not started by a host prints what it is and exits with
-// status 2. The host uses standard input, and logs standard output and standard error.
+// status 2. The host uses standard input, and logs standard output and standard error. Before Serve
+// the program must not write to standard output, because its first line is the handshake with the
+// host.
 func Serve(p Plugin) {
 	if err := serve(p); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
@@ -57,16 +60,20 @@ func serve(p Plugin) error {
 	if p.Compressor == nil && p.Backend == nil {
 		return errors.New("plugins: Serve: want a Compressor or a Backend in the Plugin, got neither")
 	}
+	if p.Name == "" {
+		return errors.New("plugins: Serve: want a name in Plugin.Name, got none")
+	}
 	if c, ok := p.Compressor.(interface{ Check() error }); ok {
 		if err := c.Check(); err != nil {
 			return fmt.Errorf("plugins: Serve: %w", err)
 		}
 	}
 	if os.Getenv(handshake.MagicCookieKey) != handshake.MagicCookieValue {
-		return fmt.Errorf("this is the cram plugin %s %s and is started by cram: cram plugin info %s", p.Name, p.Version, os.Args[0])
+		return fmt.Errorf("this is the cram plugin %s %s and is started by cram: cram plugin info %s", p.Name, p.Version, commandText(os.Args))
 	}
 	s := newServer(p)
-	s.readStdin(exit)
+	parent := os.Getppid()
+	s.readStdin(func(why error) { exit(why, s.calls.isDraining() && os.Getppid() == parent) })
 	stdout, stderr := os.Stdout, os.Stderr
 	var restore sync.Once
 	plugin.Serve(&plugin.ServeConfig{
@@ -89,15 +96,30 @@ func serve(p Plugin) error {
 	return nil
 }
 
-// exit ends the plugin, and the processes that it started, when its host has ended.
-func exit(why error) {
+// commandText returns the command line of a program as the argument of a cram command, for a shell.
+func commandText(args []string) string {
+	text := args[0]
+	if len(args) > 1 {
+		text += "?" + strings.Join(args[1:], "&")
+	}
+	if strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_-+:@%,=") != "" {
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	return text
+}
+
+// exit ends the plugin. A host that closes it kills the processes that the plugin started. When the
+// host has ended, exit kills them and itself.
+func exit(why error, closed bool) {
 	if why != io.EOF {
 		fmt.Fprintln(os.Stderr, "cram plugin: standard input:", why)
 	}
 	if dir := os.Getenv(plugin.EnvUnixSocketDir); dir != "" {
 		_ = os.RemoveAll(dir)
 	}
-	killGroup()
+	if !closed {
+		killGroup()
+	}
 	os.Exit(0)
 }
 

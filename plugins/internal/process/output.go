@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,6 +23,7 @@ type output struct {
 	handshake *pendingReader // the first line of standard output
 	noStderr  *pendingReader // empty: standard error goes to the log
 	tail      tail
+	noise     atomic.Pointer[string] // the first line, when it is not a handshake
 
 	logging sync.Mutex
 	log     func(string)
@@ -40,8 +43,13 @@ func (o *output) drainStdout(r io.Reader) {
 	first, err := b.ReadSlice('\n')
 	switch err {
 	case nil:
+		if !isHandshake(string(first)) {
+			o.setNoise(first)
+			o.print(clean(first))
+		}
 		o.handshake.set(string(first))
 	case bufio.ErrBufferFull:
+		o.setNoise(first)
 		o.handshake.set("(the first line of standard output is longer than 4 KiB)\n")
 		o.line(first)
 	default:
@@ -51,6 +59,17 @@ func (o *output) drainStdout(r io.Reader) {
 	}
 	o.drainStderr(b)
 }
+
+// setNoise states that the first line is not a handshake. It precedes the end of the handshake.
+func (o *output) setNoise(line []byte) {
+	s := clean(line)
+	o.noise.Store(&s)
+}
+
+// handshakeLine matches a handshake. The last group is the certificate.
+var handshakeLine = regexp.MustCompile(`^(\s*\d+\|\d+\|[a-z]*\|[^|]*(?:\|[a-z]*)?)(\|.*)?$`)
+
+func isHandshake(line string) bool { return handshakeLine.MatchString(strings.TrimSpace(line)) }
 
 // drainStderr reads to the end, line by line. It splits lines that are longer than maxLine.
 func (o *output) drainStderr(r io.Reader) {
@@ -68,12 +87,25 @@ func (o *output) line(raw []byte) {
 	if len(raw) == 0 {
 		return
 	}
-	// The line does not become longer.
-	line := strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?"))
+	line := clean(raw)
 	o.tail.add(line)
+	o.print(line)
+}
+
+func (o *output) print(line string) {
 	o.logging.Lock()
 	defer o.logging.Unlock()
 	o.log(line)
+}
+
+// clean returns a printable line that is not longer than raw. A handshake that is not the first line
+// loses its certificate.
+func clean(raw []byte) string {
+	line := strings.Map(printable, strings.ToValidUTF8(strings.TrimRight(string(raw), "\r\n"), "?"))
+	if m := handshakeLine.FindStringSubmatch(line); m != nil && len(m[2]) > 3 {
+		return m[1] + "|…"
+	}
+	return line
 }
 
 // printable replaces the characters that could change how a terminal or a log shows other text.

@@ -12,11 +12,12 @@ func TestHandshake(t *testing.T) {
 	longest := strings.Repeat("h", maxHandshake-1) + "\n"
 	for _, c := range []struct{ name, written, handshake, logged string }{
 		{"line", "1|1|unix|/s|grpc\n", "1|1|unix|/s|grpc\n", ""},
-		{"line and more", "hand\nmore\r\nand more", "hand\n", "more|and more"},
-		{"empty line", "\nmore\n", "\n", "more"},
+		{"line and more", "1|1|unix|/s|grpc|\nmore\r\nand more", "1|1|unix|/s|grpc|\n", "more|and more"},
+		{"another line first", "loading\n1|1|unix|/s|grpc|MIIC\n", "loading\n", "loading|1|1|unix|/s|grpc|…"},
+		{"empty line", "\nmore\n", "\n", "|more"},
 		{"nothing", "", "", ""},
 		{"no end", "1|1|unix|/s", "", "1|1|unix|/s"},
-		{"longest", longest, longest, ""},
+		{"longest", longest, longest, strings.TrimSpace(longest)},
 		{"too long", "x" + longest + "more\n", tooLong, strings.Repeat("x", 1) + longest[:maxHandshake-1] + "||more"},
 	} {
 		var log []string

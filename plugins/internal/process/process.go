@@ -26,8 +26,8 @@
 //   - The child leads a new process group. The whole group is killed by Destroy, and also when the
 //     child exits. A process that leaves the group (setsid) is not killed. On Windows the group is
 //     a job object, which the child joins just after its start and which also ends with the host.
-//   - Go-plugin gets only the first line of standard output, at most 4 KiB: the handshake. The
-//     other lines and standard error go to the log, and their last 8 KiB are kept for errors. The
+//   - Go-plugin gets only the first line of standard output, at most 4 KiB: the handshake. The log
+//     gets that line only when it is not a handshake ([Process.Noise]). The other lines and standard error go to the log, and their last 8 KiB are kept for errors. The
 //     size of the output and of its lines is not limited.
 //   - The environment has the entries of the Spec and those of go-plugin, and no others.
 //
@@ -47,6 +47,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -183,6 +184,15 @@ func (p *Process) State() string {
 // not printable. It is complete when Exited is closed.
 func (p *Process) Tail() string { return p.output.tail.String() }
 
+// Noise returns the first line of standard output when it is not a handshake, without characters
+// that are not printable. Ok is false when the line is a handshake or has not arrived.
+func (p *Process) Noise() (line string, ok bool) {
+	if noise := p.output.noise.Load(); noise != nil {
+		return *noise, true
+	}
+	return "", false
+}
+
 // Destroy kills the whole process group and waits until the child is reaped, for at most some
 // seconds. It can be called at any time and more than once.
 func (p *Process) Destroy() {
@@ -211,6 +221,9 @@ func (p *Process) start(ctx context.Context, env []string) error {
 	}
 	readers, err := startWithPipes(cmd)
 	if err != nil {
+		if errors.Is(err, syscall.ENOEXEC) {
+			err = fmt.Errorf("%w: want a binary of this system or a script that begins with #!INTERPRETER", err)
+		}
 		p.finish("not started", err)
 		return fmt.Errorf("starting %s: %w", p.path, err)
 	}

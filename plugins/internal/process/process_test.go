@@ -172,7 +172,7 @@ func TestAllOutputIsLogged(t *testing.T) {
 		t.Errorf("first line %q", got)
 	}
 	await(t, p.Exited(), "the end")
-	if got := len(strings.Join(*log, "")); got != 10<<20+len("the end of stdout") {
+	if got := len(strings.Join(*log, "")); got != 10<<20+len("hello")+len("the end of stdout") {
 		t.Errorf("%d bytes in the log", got)
 	}
 

@@ -47,6 +47,11 @@ func resolve(name string) (string, error) {
 	case errors.Is(err, exec.ErrDot):
 		return "", fmt.Errorf("%s is only in the current directory: write ./%s to use that one: %w", name, name, err)
 	case err != nil:
+		if here := "." + string(filepath.Separator) + name; filepath.Base(name) == name {
+			if _, statError := os.Stat(here); statError == nil {
+				return "", fmt.Errorf("no program %s in PATH: did you mean %s: %w", name, here, err)
+			}
+		}
 		return "", fmt.Errorf("no program %s, neither as a path nor in PATH: %w", name, err)
 	}
 	if path, err = filepath.Abs(path); err != nil {
