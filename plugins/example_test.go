@@ -58,7 +58,7 @@ func ExampleCompressor() {
 }
 
 // A plugin is used like a local compressor. Here the program is the test binary, with the
-// compressor TopK(0.9).
+// compressor TopK(0.9) under another name.
 func ExampleLaunchCompressor() {
 	c, err := plugins.LaunchCompressor(context.Background(), command("topk"))
 	if err != nil {
@@ -75,7 +75,7 @@ func ExampleLaunchCompressor() {
 		log.Fatal(err)
 	}
 	fmt.Println(c, "keeps the second weight:", out[0].Mask.Bit(1), "and the last:", out[0].Mask.Bit(9))
-	// Output: topk:0.9 keeps the second weight: true and the last: false
+	// Output: host-topk:0.9 keeps the second weight: true and the last: false
 }
 
 // The slots of a backend plugin are in the other process.

@@ -63,6 +63,9 @@ func infoOf(d *protocol.Description) (Info, error) {
 		if c.GetName() == "" || strings.ContainsAny(c.GetName(), " \u00a0") {
 			return Info{}, fmt.Errorf("name of the compressor: want a name without white space, got %q", c.GetName())
 		}
+		if _, err := compress.Parse(c.GetName()); err == nil {
+			return Info{}, fmt.Errorf("name of the compressor: want a name of its own, got %s, the name of a built-in compressor", c.GetName())
+		}
 		if p := info.Compressor.Pattern; p != (compress.Pattern{}) && (p.N < 1 || p.N > p.M || p.Axis != 0) {
 			return Info{}, fmt.Errorf("pattern of the compressor: want N:M with 1 ≤ N ≤ M and no axis, got %d:%d, axis %d",
 				p.N, p.M, p.Axis)

@@ -195,10 +195,10 @@ func (panickingSession) Get(context.Context, string) (array.Tensor, error) {
 	panic("a bug of the backend's")
 }
 
-// host hides the graph form of a compressor.
+// host hides the graph form of a compressor, and has another name.
 type host struct{ c compress.Compressor }
 
-func (h host) String() string { return h.c.String() }
+func (h host) String() string { return "host-" + h.c.String() }
 
 func (h host) Compress(ctx context.Context, w []compress.Weight) ([]compress.Compressed, error) {
 	return h.c.Compress(ctx, w)

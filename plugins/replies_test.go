@@ -46,6 +46,7 @@ var clears = "\x1b[2J\r\u202e" + strings.Repeat("x", 1<<20)
 var fakes = map[string]fake{
 	"describes nothing":      {description: &protocol.Description{Name: "fake"}, cause: "neither a compressor nor a backend"},
 	"a name with a space":    {description: compressorNamed("top k"), cause: "white space"},
+	"a built-in name":        {description: compressorNamed("topk:0.9"), cause: "the name of a built-in compressor"},
 	"no name":                {description: compressorNamed(""), cause: "white space"},
 	"a name that clears":     {description: compressorNamed("\x1b[2J"), cause: "want printable characters"},
 	"a long name":            {description: compressorNamed(strings.Repeat("x", 5000)), cause: "got 5000"},

@@ -33,11 +33,11 @@ func serveUnstable() {
 	})})
 }
 
-// steady is the argument that makes the test binary a plugin with the compressor uniform:0.8.
+// steady is the argument that makes the test binary a plugin with the compressor Uniform(0.8).
 const steady = "steady-plugin"
 
 func serveSteady() {
-	plugins.Serve(plugins.Plugin{Name: "steady", Version: "1", Compressor: compress.Uniform(0.8)})
+	plugins.Serve(plugins.Plugin{Name: "steady", Version: "1", Compressor: compress.Func("steady:0.8", compress.Uniform(0.8).Compress)})
 }
 
 // stuck is the argument that makes the test binary a plugin whose compressor never returns.

@@ -17,7 +17,7 @@ const role = "CRAM_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "compressor":
-		plugins.Serve(plugins.Plugin{Name: "nm", Version: "1", Compressor: compress.NM{N: 2, M: 4}, Pattern: compress.Pattern{N: 2, M: 4}})
+		plugins.Serve(plugins.Plugin{Name: "nm", Version: "1", Compressor: compress.Func("own-2:4", compress.NM{N: 2, M: 4}.Compress), Pattern: compress.Pattern{N: 2, M: 4}})
 	case "backend":
 		plugins.Serve(plugins.Plugin{Name: "reference", Version: "1", Backend: reference.New()})
 	}

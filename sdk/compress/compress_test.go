@@ -73,6 +73,11 @@ func TestErrorsNameTheCause(t *testing.T) {
 			[]compress.Weight{good}, "compressor short: want 1 results"},
 		{compress.Func("", nil), nil, "want a name"},
 		{compress.Func("nothing", nil), nil, "a function"},
+		{compress.Func("topk:0.9", compress.TopK(.5).Compress), []compress.Weight{good}, "the built-in compressor topk:0.9"},
+		{compress.Func("topk:.90", compress.TopK(.5).Compress), []compress.Weight{good}, "the built-in compressor topk:0.9"},
+		{compress.Func("only(a):dense", compress.TopK(.5).Compress), []compress.Weight{good}, "the built-in compressor only(a):dense"},
+		{compress.Func("my prune", compress.TopK(.5).Compress), []compress.Weight{good}, "without white space"},
+		{compress.Func("my\u00a0prune", compress.TopK(.5).Compress), []compress.Weight{good}, "without white space"},
 	} {
 		out, err := c.compressor.Compress(background, c.w)
 		if err == nil || !strings.Contains(err.Error(), c.says) {

@@ -168,7 +168,7 @@ func TestGoldenHost(t *testing.T) {
 
 // hostOnly returns c without its graph form.
 func hostOnly(c compress.Compressor) compress.Compressor {
-	return compress.Func(c.String(), c.Compress)
+	return compress.Func("host-"+c.String(), c.Compress)
 }
 
 func compare(t *testing.T, got, want trajectory, tolerance float64) {
