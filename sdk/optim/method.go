@@ -211,7 +211,7 @@ func (m Method) fault() error {
 	for i, p := range m.Points {
 		c := m.Mix[i]
 		if math.IsNaN(c) || math.IsInf(c, 0) {
-			return fmt.Errorf("Mix[%d] is %g, want a finite number", i, c)
+			return fmt.Errorf("want a finite Mix[%d], got %g", i, c)
 		}
 		mixed = mixed || c != 0
 		if err := p.fault(); err != nil {
@@ -229,7 +229,7 @@ func (p Point) fault() error {
 		return err
 	}
 	if p.Refresh < 0 {
-		return fmt.Errorf("Refresh is %d, want 0 or more", p.Refresh)
+		return fmt.Errorf("want Refresh of 0 or more, got %d", p.Refresh)
 	}
 	for _, c := range p.Compress {
 		if c == nil {

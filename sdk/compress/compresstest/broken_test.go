@@ -241,7 +241,7 @@ func TestSuiteCatchesBuildThatDiffers(t *testing.T) {
 		{"the right one", "", half.Build},
 		{"one element more", "Build and Compress differ", compress.TopK(0.499).Build},
 		{"a mask missing", "has a mask", compress.Except(half, "fc.weight").(compress.GraphCompressor).Build},
-		{"a short result", "8 results for 9 weights", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode { return half.Build(b, w)[1:] }},
+		{"a short result", "want a result for each of 9 weights, got 8", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode { return half.Build(b, w)[1:] }},
 		{"a mistake", "want 0", compress.TopK(2).Build},
 		{"a reason missing", "Skipped is", func(b *graph.Builder, w []compress.WeightNode) []compress.CompressedNode {
 			out := half.Build(b, w)

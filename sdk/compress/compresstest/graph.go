@@ -50,10 +50,10 @@ func compareGraph(ctx context.Context, c compress.GraphCompressor, w []compress.
 	built := c.Build(b, nodes)
 	err := b.Err()
 	if err != nil {
-		return fmt.Errorf("Build: %w", err)
+		return fmt.Errorf("method Build: %w", err)
 	}
 	if len(built) != len(w) {
-		return fmt.Errorf("Build returned %d results for %d weights", len(built), len(w))
+		return fmt.Errorf("method Build: want a result for each of %d weights, got %d", len(w), len(built))
 	}
 	want := map[string]array.Tensor{} // by name of the output
 	for i, x := range built {
