@@ -112,7 +112,10 @@ func (p programs) tuneOn(ctx context.Context, tensors map[string]array.Tensor, c
 
 // passes runs the program that updates the statistics on c.Batches batches of the sample.
 func (c Calibration) passes(ctx context.Context, tune backends.Executable, sample data.Set) error {
-	loader := data.Loader{Set: sample, Batch: c.Batch, Transforms: c.Augment, Shuffle: true, Seed: c.Seed, DropLast: sample.Len() >= c.Batch}
+	loader := data.Loader{
+		Set: sample, Batch: c.Batch, Transforms: c.Augment,
+		Shuffle: true, Seed: c.Seed, DropLast: sample.Len() >= c.Batch,
+	}
 	done := 0
 	for epoch := 0; done < c.Batches; epoch++ {
 		for b, err := range loader.Epoch(ctx, epoch, 0) {

@@ -209,7 +209,10 @@ func (f *training) file(ctx context.Context) (*checkpoint.File, error) {
 		return nil, err
 	}
 	state := &checkpoint.State{
-		Ints:    map[string]int64{stateEpoch: int64(f.epoch), stateBatch: int64(f.batch), stateStep: int64(f.step), stateExamples: int64(f.examples)},
+		Ints: map[string]int64{
+			stateEpoch: int64(f.epoch), stateBatch: int64(f.batch),
+			stateStep: int64(f.step), stateExamples: int64(f.examples),
+		},
 		Tensors: map[string]array.Value{},
 	}
 	numbers := map[string]float64{stateLoss: f.lossSum}

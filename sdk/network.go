@@ -147,7 +147,8 @@ func (n *Network) Report(levelName string) (compress.Report, error) {
 		return compress.Report{}, fmt.Errorf("sdk: Report: %w", err)
 	}
 	if l.report.Rows == nil {
-		return compress.Report{}, fmt.Errorf("sdk: Report: want a level that Compress has made, got %s of a training or a file, which has no report", l.name)
+		return compress.Report{}, fmt.Errorf("sdk: Report: want a level that Compress has made, got %s of a training or a file, which has no report",
+			l.name)
 	}
 	return l.report, nil
 }

@@ -19,7 +19,8 @@ func (m normalized) Forward(p *nn.Pass, x graph.Node) graph.Node {
 		return m.Model.Forward(p, x)
 	}
 	if s := p.Shape(x); len(s) < 2 || s[1].C != len(m.mean) || len(m.mean) != len(m.std) {
-		p.Fail("normalization: want a mean and a standard deviation for each channel of the input %v, got %d and %d", s, len(m.mean), len(m.std))
+		p.Fail("normalization: want a mean and a standard deviation for each channel of the input %v, got %d and %d",
+			s, len(m.mean), len(m.std))
 		return x
 	}
 	channels := func(values []float32) graph.Node {

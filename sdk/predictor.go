@@ -134,7 +134,8 @@ func (p *Predictor) PredictFloats(ctx context.Context, x []float32) ([]float32, 
 func (p *Predictor) predictFloats(ctx context.Context, x []float32) (array.Tensor, error) {
 	example := p.info.Input().Example()
 	if example == nil {
-		return array.Tensor{}, fmt.Errorf("want an input of constant size, got %s %v; use PredictNamed", p.info.Input().Name, p.info.Input().Shape)
+		return array.Tensor{}, fmt.Errorf("want an input of constant size, got %s %v; use PredictNamed",
+			p.info.Input().Name, p.info.Input().Shape)
 	}
 	size := array.Count(example)
 	if len(x) == 0 || len(x)%size != 0 {
@@ -170,7 +171,8 @@ func (p *Predictor) PredictNamed(ctx context.Context, inputs map[string]array.Te
 	for i, port := range p.info.Inputs {
 		t, ok := inputs[port.Name]
 		if !ok || len(inputs) != len(in) {
-			return nil, fmt.Errorf("sdk: PredictNamed: want the inputs %s, got %q", describeFields(p.programs.fields()), slices.Sorted(maps.Keys(inputs)))
+			return nil, fmt.Errorf("sdk: PredictNamed: want the inputs %s, got %q",
+				describeFields(p.programs.fields()), slices.Sorted(maps.Keys(inputs)))
 		}
 		in[i] = t
 	}
@@ -209,7 +211,8 @@ func (p *Predictor) checkFinite(name string, t array.Tensor) error {
 	size := t.Len() / t.Dims[0]
 	for i, v := range t.F32() {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("input %s: element %d of example %d is %v; clean the input or set PredictorOptions.AllowNonFinite", name, i%size, i/size, v)
+			return fmt.Errorf("input %s: element %d of example %d is %v; clean the input or set PredictorOptions.AllowNonFinite",
+				name, i%size, i/size, v)
 		}
 	}
 	return nil

@@ -172,7 +172,8 @@ func (p programs) check() error {
 		return errors.New("want both or neither of a program that updates the statistics and one that resets them")
 	}
 	if p.reset != nil && (len(p.reset.Inputs) != 0 || len(p.reset.Outputs) != 0) {
-		return fmt.Errorf("program %q: want no inputs and no outputs, got %d and %d", programReset, len(p.reset.Inputs), len(p.reset.Outputs))
+		return fmt.Errorf("program %q: want no inputs and no outputs, got %d and %d",
+			programReset, len(p.reset.Inputs), len(p.reset.Outputs))
 	}
 	if p.train != nil {
 		if err := checkTraining(programTrain, p.train, p.infer, p.infer.Outputs); err != nil {
@@ -202,7 +203,8 @@ func checkTraining(name string, p, infer *graph.Program, outputs []graph.Port) e
 	}
 	for i, out := range outputs {
 		if got := p.Outputs[i]; got.Name != out.Name || !p.Types[got.ID].Equal(infer.Types[out.ID]) {
-			return fmt.Errorf("program %q: want the output %s %v, got %s %v", name, out.Name, infer.Types[out.ID], got.Name, p.Types[got.ID])
+			return fmt.Errorf("program %q: want the output %s %v, got %s %v",
+				name, out.Name, infer.Types[out.ID], got.Name, p.Types[got.ID])
 		}
 	}
 	return nil
@@ -222,7 +224,8 @@ func (p programs) checkPorts(info Info) error {
 		for i, q := range side.ports {
 			d, t := side.described[i], p.infer.Types[q.ID]
 			if d.Name != q.Name || !t.Equal(graph.Type{DType: d.DType, Shape: d.Shape}) {
-				return fmt.Errorf("program %q has among its %s %s %v, the description has %s %v%v", programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
+				return fmt.Errorf("program %q has among its %s %s %v, the description has %s %v%v",
+					programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
 			}
 		}
 	}

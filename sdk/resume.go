@@ -97,7 +97,8 @@ func (f *training) positionOf(state *checkpoint.State) (position, error) {
 		step: int(state.Ints[stateStep]), examples: int(state.Ints[stateExamples]),
 	}
 	batches := f.loader.Batches()
-	if p.epoch < 0 || p.epoch > f.Epochs || p.batch < 0 || p.batch > batches || p.step != p.epoch*batches+p.batch || p.examples != min(p.batch*f.Batch, f.loader.Set.Len()) {
+	if p.epoch < 0 || p.epoch > f.Epochs || p.batch < 0 || p.batch > batches ||
+		p.step != p.epoch*batches+p.batch || p.examples != min(p.batch*f.Batch, f.loader.Set.Len()) {
 		return p, fmt.Errorf("want a position within %d epochs of %d batches, got epoch %d, batch %d, step %d after %d examples",
 			f.Epochs, batches, p.epoch, p.batch, p.step, p.examples)
 	}

@@ -117,7 +117,8 @@ func checkFields(inputs, targets []graph.Field) error {
 		seen[f.Name] = true
 		for axis, d := range f.Shape {
 			if d.C < 1 || !d.Fixed() && d != graph.Sym(d.Sym) || strings.Contains(d.Sym, "*") || d.Sym == "N" {
-				return fmt.Errorf("field %q: shape %v: want a size of at least 1 or one symbol other than N at axis %d, got %v", f.Name, f.Shape, axis, d)
+				return fmt.Errorf("field %q: shape %v: want a size of at least 1 or one symbol other than N at axis %d, got %v",
+					f.Name, f.Shape, axis, d)
 			}
 		}
 	}

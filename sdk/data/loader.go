@@ -136,7 +136,8 @@ func (l Loader) Epoch(ctx context.Context, epoch, first int) iter.Seq2[*Batch, e
 	return func(yield func(*Batch, error) bool) {
 		shapes, err := l.shapes()
 		if err == nil && (epoch < 0 || first < 0 || first > l.Batches()) {
-			err = fmt.Errorf("data: want an epoch of 0 or more and a batch from 0 to %d, got epoch %d and batch %d", l.Batches(), epoch, first)
+			err = fmt.Errorf("data: want an epoch of 0 or more and a batch from 0 to %d, got epoch %d and batch %d",
+				l.Batches(), epoch, first)
 		}
 		if err != nil {
 			yield(nil, err)

@@ -66,7 +66,8 @@ func (e Example) takes(inputs, targets []graph.Field) error {
 func holds(t array.Tensor, f graph.Field) error {
 	dims, _ := f.Shape.Dims()
 	if n := array.Count(dims); t.DType != f.DType || len(t.Data) != f.DType.Bytes(n) {
-		return fmt.Errorf("field %q: want memory for %d values of type %v, got %d bytes of type %v", f.Name, n, f.DType, len(t.Data), t.DType)
+		return fmt.Errorf("field %q: want memory for %d values of type %v, got %d bytes of type %v",
+			f.Name, n, f.DType, len(t.Data), t.DType)
 	}
 	return nil
 }
@@ -189,7 +190,8 @@ func FromSlices(shape []int, x []float32, labels []int, classes []string) (Set, 
 		return nil, errors.New("data: want at least one example, got no labels")
 	}
 	if len(x)%n != 0 || len(x)/n != len(labels) {
-		return nil, fmt.Errorf("data: want %d values for %d labels of examples of shape %v, got %d", len(labels)*n, len(labels), shape, len(x))
+		return nil, fmt.Errorf("data: want %d values for %d labels of examples of shape %v, got %d",
+			len(labels)*n, len(labels), shape, len(x))
 	}
 	for i, label := range labels {
 		if err := checkLabel(label, classes); err != nil {

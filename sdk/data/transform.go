@@ -38,7 +38,8 @@ func (c RandomCrop) Shape(in []int) ([]int, error) {
 		return nil, err
 	}
 	if c.Padding < 0 || c.Height < 0 || c.Width < 0 {
-		return nil, fmt.Errorf("data: RandomCrop: want Padding, Height and Width of 0 or more, got %d, %d and %d", c.Padding, c.Height, c.Width)
+		return nil, fmt.Errorf("data: RandomCrop: want Padding, Height and Width of 0 or more, got %d, %d and %d",
+			c.Padding, c.Height, c.Width)
 	}
 	h, w := c.window(in)
 	if height, width := in[1]+2*c.Padding, in[2]+2*c.Padding; h > height || w > width {
@@ -143,12 +144,14 @@ type Normalize struct {
 // is NaN or infinite, or a Std is not above 0.
 func (n Normalize) Shape(in []int) ([]int, error) {
 	if len(in) == 0 || len(n.Mean) != in[0] || len(n.Std) != in[0] {
-		return nil, fmt.Errorf("data: Normalize: want a mean and a std for each channel of examples of shape %v, got %d and %d", in, len(n.Mean), len(n.Std))
+		return nil, fmt.Errorf("data: Normalize: want a mean and a std for each channel of examples of shape %v, got %d and %d",
+			in, len(n.Mean), len(n.Std))
 	}
 	for channel, std := range n.Std {
 		// x−x is 0 only for finite x
 		if mean := n.Mean[channel]; !(std > 0 && std <= math.MaxFloat32 && mean-mean == 0) {
-			return nil, fmt.Errorf("data: Normalize: channel %d: want a finite mean and a finite std above 0, got %v and %v", channel, mean, std)
+			return nil, fmt.Errorf("data: Normalize: channel %d: want a finite mean and a finite std above 0, got %v and %v",
+				channel, mean, std)
 		}
 	}
 	return slices.Clone(in), nil

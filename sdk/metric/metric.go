@@ -58,7 +58,8 @@ func classes(metric string, outputs, targets []array.Tensor) (logits []float32, 
 	width = o.Dims[1]
 	for i, label := range t.I32() {
 		if label < 0 || int(label) >= width {
-			return nil, 0, nil, fmt.Errorf("metric: %s: example %d of the batch: want a class from 0 to %d, got %d", metric, i, width-1, label)
+			return nil, 0, nil, fmt.Errorf("metric: %s: example %d of the batch: want a class from 0 to %d, got %d",
+				metric, i, width-1, label)
 		}
 	}
 	return o.F32(), width, t.I32(), nil

@@ -20,8 +20,9 @@ func state(t *testing.T) map[string]array.Tensor {
 	}
 }
 
-// TestBatchNormByHand uses the batch 1, 3, 5, 7: its mean is 4, its biased variance 5 and the
-// unbiased one 20/3. Rounding to float32 changes values up to 100 by less than 1e-5.
+// TestBatchNormByHand holds that outputs and statistics are right for the batch 1, 3, 5, 7: its
+// mean is 4, its biased variance 5 and the unbiased one 20/3. Rounding to float32 changes values up
+// to 100 by less than 1e-5.
 func TestBatchNormByHand(t *testing.T) {
 	near := func(got float32, want float64) bool { return math.Abs(float64(got)-want) < 1e-4 }
 	b := graph.NewBuilder()

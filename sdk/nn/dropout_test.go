@@ -12,7 +12,9 @@ import (
 	"github.com/compressaware/cram/sdk/nn/internal/golden"
 )
 
-// TestDropout uses an input of ones, so that outputs and gradients are masks times 1/(1-P).
+// TestDropout holds that a dropout zeroes the fraction P of its input and scales the rest, with a
+// mask that depends on key and layer. The input is ones, so outputs and gradients are masks times
+// 1/(1-P).
 func TestDropout(t *testing.T) {
 	const n, p = 4096, 0.25
 	b := graph.NewBuilder()

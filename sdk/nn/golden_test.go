@@ -13,7 +13,7 @@ type scoped struct{ nn.Model }
 
 func (s scoped) Forward(p *nn.Pass, x graph.Node) graph.Node { return p.Apply("layer", s.Model, x) }
 
-// TestPyTorch compares every layer with PyTorch.
+// TestPyTorch holds that every layer has the outputs and gradients of PyTorch.
 func TestPyTorch(t *testing.T) {
 	layers := map[string]nn.Model{
 		"conv":                              nn.Conv2D{Out: 4, Kernel: 3},

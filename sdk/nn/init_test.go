@@ -77,8 +77,8 @@ func TestInitialMistakes(t *testing.T) {
 	}
 }
 
-// TestDistributions compares mean, deviation, bounds and kurtosis of 90,000 draws with the
-// formulas. The tolerances are five standard errors or more.
+// TestDistributions holds that 90,000 draws have the mean, deviation, bounds and kurtosis of the
+// distribution. The tolerances are five standard errors or more.
 func TestDistributions(t *testing.T) {
 	dims := []int{100, 50, 3, 6}
 	fanIn, fanOut := 50*18.0, 100*18.0

@@ -268,7 +268,8 @@ func (p *Pass) declare(kind graph.SlotKind, role graph.Role, name string, init I
 		return graph.Node{}
 	}
 	full := p.full(name)
-	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: graph.Type{DType: array.F32, Shape: graph.Of(dims...)}}, init, array.Tensor{}}
+	t := graph.Type{DType: array.F32, Shape: graph.Of(dims...)}
+	d := Decl{graph.Slot{Name: full, Kind: kind, Role: role, Type: t}, init, array.Tensor{}}
 	switch {
 	case name == "":
 		p.Fail("nn: scope %q: want a name for a %v, got none", p.scope, kind)
