@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 
@@ -25,7 +26,12 @@ func main() {
 	if err := s.load(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(http.ListenAndServe("localhost:8080", s.routes()))
+	listener, err := net.Listen("tcp", "localhost:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("%s of %s at http://%s", s.level, s.file, listener.Addr())
+	log.Fatal(http.Serve(listener, s.routes()))
 }
 
 type server struct {
@@ -53,7 +59,9 @@ func (s *server) load(ctx context.Context) error {
 func (s *server) reload(w http.ResponseWriter, r *http.Request) {
 	if err := s.load(r.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
+	io.WriteString(w, "loaded\n")
 }
 
 // predict classifies the PNG or JPEG image in the body of the request.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/compressaware/cram/sdk"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/nn/models"
@@ -96,6 +97,70 @@ func TestSnippets(t *testing.T) {
 	}
 	if err := checkSparsity(pruned); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestModels runs the functions that the guide shows for other data and for networks of a file.
+func TestModels(t *testing.T) {
+	if err := onePass().Check(); err != nil {
+		t.Error(err)
+	}
+	x, y := make([]float32, 3*256), make([]float32, 256)
+	r := data.NewRandom(1)
+	for i := range y {
+		for k := range 3 {
+			x[3*i+k] = 2*r.Float32() - 1
+		}
+		y[i] = x[3*i] - 2*x[3*i+1] // variance 5/3
+	}
+	if mse, err := regression(t.Context(), x, y); err != nil || mse > 0.1 {
+		t.Errorf("mean squared error %g, %v: want less than 0.1", mse, err)
+	}
+	ids, err := array.From([]int32{1, 2, 0, 3, 0, 0}, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask, err := array.From([]float32{1, 1, 0, 1, 0, 0}, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := array.From([]int32{0, 1}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if logits, err := twoInputs(t.Context(), ids, mask, labels); err != nil || len(logits.F32()) != 4 {
+		t.Errorf("logits %v, %v: want [2 2]", logits, err)
+	}
+	train, err := data.Shapes(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "net.cram")
+	if err := network(t, compress.TopK(.9)).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	pruned, err := fineTune(t.Context(), path, train)
+	if err != nil || len(pruned.Levels()) != 2 {
+		t.Errorf("fine-tuned network %v, %v: want two levels", pruned, err)
+	}
+	model, err := newHead(path, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels4 := make([]int, 32)
+	for i := range labels4 {
+		labels4[i] = i % 4
+	}
+	four, err := data.FromSlices([]int{3, 24, 24}, make([]float32, 32*3*24*24), labels4, []string{"a", "b", "c", "d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained, err := sdk.Trainer{Model: model, Epochs: 1, Batch: 32}.Fit(t.Context(), four, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if classes := trained.Info().Output().Classes; len(classes) != 4 {
+		t.Errorf("classes %q, want four", classes)
 	}
 }
 
