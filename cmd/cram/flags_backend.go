@@ -43,5 +43,5 @@ func (f *backendFlags) open(ctx context.Context) (backends.Backend, error) {
 		}
 		return reference.New(), nil
 	}
-	return nil, oneOf("backend", f.name, "cpu", "reference", pluginSyntax)
+	return nil, suggestPlugin(oneOf("backend", f.name, "cpu", "reference", pluginSyntax), f.name)
 }

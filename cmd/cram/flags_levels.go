@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ func (l *levels) Set(text string) error {
 		}
 		c, err := compress.Parse(name)
 		if err != nil {
-			return err
+			return levelError(err, name)
 		}
 		list = append(list, c)
 	}
@@ -50,6 +51,17 @@ func (l *levels) Set(text string) error {
 	}
 	l.list, l.set = list, true
 	return nil
+}
+
+// levelError adds to the error of [compress.Parse] what it does not describe: plugins.
+func levelError(err error, name string) error {
+	if strings.Contains(name, "):"+pluginPrefix) {
+		return fmt.Errorf("%q: want a built-in compressor after only(…) and except(…), got a plugin: it can choose weights by name itself", name)
+	}
+	if strings.Contains(err.Error(), "unknown compressor") {
+		return suggestPlugin(fmt.Errorf("%w; or %s", err, pluginSyntax), name)
+	}
+	return err
 }
 
 // splitOutsideBrackets splits text at the commas outside brackets: "only(a,b):topk:0.9,0.5" has two

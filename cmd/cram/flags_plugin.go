@@ -5,8 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/compressaware/cram/plugins"
 	"github.com/compressaware/cram/sdk/compress"
@@ -32,7 +36,9 @@ func pluginCommand(text string) (c plugins.Command, ok bool, err error) {
 
 // programCommand returns the command of "PROGRAM@sha256:SUM?ARG&ARG". The checksum and the
 // arguments are optional. With a checksum, only a program that has it is run.
+// The prefix "plugin:" is accepted.
 func programCommand(text string) (plugins.Command, error) {
+	text = strings.TrimPrefix(text, pluginPrefix)
 	program, args, hasArgs := strings.Cut(text, "?")
 	path, sum, pinned := strings.Cut(program, "@sha256:")
 	if path == "" {
@@ -50,6 +56,28 @@ func programCommand(text string) (plugins.Command, error) {
 		}
 	}
 	return c, nil
+}
+
+// oneProgram returns an error unless args is one program.
+func oneProgram(_ *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	err := fmt.Errorf("want one argument, %s, got %d", programSyntax, len(args))
+	if len(args) > 1 {
+		err = fmt.Errorf("%w: write the arguments of the program as '%s?%s'", err, args[0], strings.Join(args[1:], "&"))
+	}
+	return err
+}
+
+// suggestPlugin returns err with the name that a plugin has, if text looks like a program.
+func suggestPlugin(err error, text string) error {
+	program, _, hasArgs := strings.Cut(text, "?")
+	info, statError := os.Stat(program)
+	if isFile := statError == nil && !info.IsDir(); isFile || hasArgs || strings.ContainsRune(program, '/') {
+		return fmt.Errorf("%w: did you mean %s%s", err, pluginPrefix, text)
+	}
+	return err
 }
 
 // unlaunched is a compressor plugin of the command line whose program does not run yet.

@@ -22,10 +22,11 @@ func (a *app) plugin() *cobra.Command {
 		Short: "Show the name, version and abilities of a plugin",
 		Long: `Start a plugin and print its name and version, the version of the protocol, how tensors are
 passed, and its compressor and backend. With @sha256:SUM, only a program with this SHA-256 is
-started.`,
-		Example: "  cram plugin info ./small",
-		Args:    cobra.ExactArgs(1),
-		RunE:    a.action(a.runPluginInfo),
+started. The prefix plugin: of other commands is accepted. Quote a PROGRAM with arguments.`,
+		Example: `  cram plugin info ./small
+  cram plugin info 'venv/bin/python?small.py&0.01'`,
+		Args: oneProgram,
+		RunE: a.action(a.runPluginInfo),
 	}
 	var timeout time.Duration
 	test := &cobra.Command{
@@ -34,8 +35,9 @@ started.`,
 		Long: `Run the tests of package plugins/plugintest with a program. They start and stop the program many
 times and run the test suite of its compressor and of its backend. The output is that of
 go test -v.`,
-		Example: "  cram plugin test ./small",
-		Args:    cobra.ExactArgs(1),
+		Example: `  cram plugin test ./small
+  cram plugin test 'venv/bin/python?small.py&0.01'`,
+		Args: oneProgram,
 		RunE: a.action(func(ctx context.Context, args []string) error {
 			return a.runPluginTest(ctx, args[0], timeout)
 		}),

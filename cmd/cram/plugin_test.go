@@ -99,6 +99,32 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
+// TestPluginNames holds that the errors of names show how to write the name of a plugin.
+func TestPluginNames(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	write(t, program, nil)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"compress", "net.cram", "--with", "none", "--out", "x"}, "or plugin:PROGRAM?ARG&ARG"},
+		{[]string{"compress", "net.cram", "--with", "./chan?0.5", "--out", "x"}, "did you mean plugin:./chan?0.5"},
+		{[]string{"train", "--model", "small-cnn", "--data", "shapes", "--epochs", "1", "--levels", program, "--out", "x"}, "did you mean plugin:" + program},
+		{[]string{"train", "--model", "small-cnn", "--data", "shapes", "--epochs", "1", "--out", filepath.Join(t.TempDir(), "x"), "--backend", program}, "did you mean plugin:" + program},
+		{[]string{"compress", "net.cram", "--with", "only(fc.*):plugin:./chan", "--out", "x"}, "want a built-in compressor after only(…) and except(…)"},
+		{[]string{"plugin", "info", "./chan", "0.5", "1"}, "write the arguments of the program as './chan?0.5&1'"},
+		{[]string{"plugin", "test", "./chan", "0.5"}, "write the arguments of the program as './chan?0.5'"},
+		{[]string{"plugin", "info"}, "want one argument, PROGRAM"},
+	} {
+		if o := try(t.Context(), c.args...); o.code != 2 || !strings.Contains(o.stderr, c.want) {
+			t.Errorf("%v: %d %s, want %q", c.args, o.code, o.stderr, c.want)
+		}
+	}
+	if o := try(t.Context(), "plugin", "info", "plugin:./chan?0.5"); strings.Contains(o.stderr, "plugin:./chan") || !strings.Contains(o.stderr, "./chan") {
+		t.Errorf("with a prefix: %+v", o)
+	}
+}
+
 // TestPluginTest builds the command, because the suite must also run outside a test binary.
 func TestPluginTest(t *testing.T) {
 	cram := filepath.Join(t.TempDir(), "cram")
@@ -129,6 +155,11 @@ func TestPluginTest(t *testing.T) {
 		stdout, err := cmd.Output()
 		if (err == nil) != c.passed || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%s: %v, want %q in\n%s", c.program, err, c.want, stderr.String())
+		}
+		for line := range strings.Lines(stderr.String()) {
+			if fault := strings.TrimSpace(line); strings.Contains(fault, "declared deterministic") && strings.Count(stderr.String(), fault) > 2 {
+				t.Errorf("%s: the line %q more than once for shared memory and once for streams in\n%s", c.program, fault, stderr.String())
+			}
 		}
 		var result testResult
 		if err := json.Unmarshal(stdout, &result); err != nil || result != (testResult{c.program, c.passed}) {

@@ -3,7 +3,7 @@
 //
 //	go build -o small .
 //	cram plugin test ./small
-//	cram train --model small-cnn --data shapes --method cram+ --rho 0.05 --levels plugin:./small --out net.cram
+//	cram train --model small-cnn --data shapes --epochs 6 --method cram+ --rho 0.05 --levels plugin:./small --out net.cram
 //
 // A Go program starts it with plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"}).
 package main

@@ -8,7 +8,7 @@ To set it up in this directory (the second command generates plugin_pb2.py and p
 To use it as a compressor on the command line:
 
     cram plugin test 'venv/bin/python?small.py&0.01'
-    cram train --model small-cnn --data shapes --method cram+ --rho 0.05 \
+    cram train --model small-cnn --data shapes --epochs 6 --method cram+ --rho 0.05 \
         --levels 'plugin:venv/bin/python?small.py&0.01' --out net.cram
 
 With --stream after the threshold the weights cross in gRPC instead of shared memory; nothing else changes. The plugin

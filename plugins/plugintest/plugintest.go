@@ -13,7 +13,9 @@ package plugintest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -184,6 +186,7 @@ func testConcurrency(t *testing.T, command plugins.Command) {
 	c := launch(t, command)
 	const callers = 8
 	var alone [callers][]compress.Compressed
+	var faults [callers]error
 	for i := range alone {
 		alone[i] = compressed(t, c, network(t, uint64(i)))
 	}
@@ -193,15 +196,21 @@ func testConcurrency(t *testing.T, command plugins.Command) {
 		wg.Go(func() {
 			for range 5 {
 				out, err := c.Compress(t.Context(), w)
-				if err != nil {
-					t.Error(err)
-				} else if c.Describe().Compressor.Deterministic && !same(out, alone[i]) {
-					t.Error("declared deterministic, and the results of concurrent calls differ from those of single calls")
+				if err == nil && c.Describe().Compressor.Deterministic && !same(out, alone[i]) {
+					err = errors.New("declared deterministic, and the results of concurrent calls differ from those of single calls")
 				}
+				faults[i] = cmp.Or(faults[i], err)
 			}
 		})
 	}
 	wg.Wait()
+	reported := map[string]bool{}
+	for _, err := range faults {
+		if err != nil && !reported[err.Error()] {
+			reported[err.Error()] = true
+			t.Error(err)
+		}
+	}
 }
 
 // testCancel tests that cancelled calls end and that later calls work.
@@ -214,10 +223,10 @@ func testCancel(t *testing.T, command plugins.Command) {
 		out, err := c.Compress(ctx, w)
 		cancel()
 		if err == nil && c.Describe().Compressor.Deterministic && !same(out, want) {
-			t.Error("declared deterministic, and the results of a call that ended before its cancellation differ")
+			t.Fatal("declared deterministic, and the results of a call that ended before its cancellation differ")
 		}
 		if err != nil && ctx.Err() == nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
 	}
 	if out := compressed(t, c, w); c.Describe().Compressor.Deterministic && !same(out, want) {

@@ -69,7 +69,6 @@ func alignedBytes(n int) []byte {
 	return buf[off : off+n : off+n]
 }
 
-// From returns a tensor with the given dimensions (none: a vector) that shares data's memory. A
 // From returns a tensor with the given dimensions (none: a vector) that shares the memory of data.
 // It is an error if data has another length than the product of the dimensions.
 func From[T float32 | float64 | int32 | int64](data []T, dims ...int) (Tensor, error) {

@@ -11,7 +11,8 @@ import (
 type Meta struct {
 	// Name is the full name of the parameter, for example "layer1.0.conv1.weight".
 	Name string
-	// Role is the use of the parameter; only kernels and embeddings are pruned.
+	// Role is the use of the parameter. Masks are possible for [graph.Kernel] and [graph.Embedding]
+	// only ([Meta.Prunable]).
 	Role graph.Role
 	// Dims are the dimensions: [out in/groups height width] for convolutions, [out in] for linear
 	// layers, [rows features] for embeddings.

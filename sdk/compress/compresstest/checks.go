@@ -2,6 +2,7 @@ package compresstest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,21 +189,21 @@ func checkNotFinite(ctx context.Context, c compress.Compressor, o Options) error
 func checkConcurrent(ctx context.Context, c compress.Compressor, o Options) error {
 	return each(ctx, c, o, func(s sample, out []compress.Compressed) error {
 		shared := clone(s.weights) // read concurrently, so that the race detector reports a write
-		problems := make([]error, 4)
+		faults := make([]error, 4)
 		var wait sync.WaitGroup
-		for i := range problems {
+		for i := range faults {
 			wait.Go(func() {
 				for range 3 {
 					got, err := c.Compress(ctx, shared)
 					if err == nil {
 						err = same(shared, out, got)
 					}
-					problems[i] = errors.Join(problems[i], err)
+					faults[i] = cmp.Or(faults[i], err)
 				}
 			})
 		}
 		wait.Wait()
-		return errors.Join(problems...)
+		return cmp.Or(faults...)
 	})
 }
 
