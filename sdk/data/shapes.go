@@ -11,9 +11,9 @@ import "fmt"
 // 1 is an error.
 //
 // The set is made for quick experiments with pruning. A convolutional network of about 15,000
-// weights reaches an accuracy of about 97 % with 6,000 images and six epochs. One-shot pruning by
-// 90 % then costs a few points after training with CrAM+, and more than half of the accuracy after
-// SGD.
+// weights reaches an accuracy of about 97 % with 6,000 images and six epochs. One-shot pruning to
+// 90 % zeros then leaves 94 % after a training with CrAM+ and 65 % after one with SGD
+// (examples/quickstart).
 func Shapes(n int, seed uint64) (Set, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("data: Shapes: n is %d, want at least 1", n)
