@@ -1,6 +1,6 @@
 // Quickstart trains one small network twice, with SGD and with CrAM+-Multi, prunes both one-shot,
 // prints their accuracies, and makes predictions from the file of a pruned network. It draws its
-// images and takes about a minute:
+// images and takes about a minute on two cores:
 //
 //	go run github.com/compressaware/cram/examples/quickstart
 package main
