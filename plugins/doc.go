@@ -11,7 +11,7 @@
 //
 // A host starts it with [LaunchCompressor] and uses it like a local compressor:
 //
-//	c, err := plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"})
+//	c, err := plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small", Args: []string{"0.01"}})
 //	defer c.Close()
 //	trainer.Method = optim.CrAMPlus(0.2, c)
 //

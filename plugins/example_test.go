@@ -35,26 +35,25 @@ func ExampleServe() {
 		})})
 }
 
-// A training uses a plugin like a local compressor.
+// A training uses a plugin like a local compressor. Here the program is the test binary.
 func ExampleCompressor() {
 	ctx := context.Background()
-	c, err := plugins.LaunchCompressor(ctx, plugins.Command{Path: "./small"})
+	c, err := plugins.LaunchCompressor(ctx, command("topk"))
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	set, err := data.Shapes(1000, 1)
+	set, err := data.Shapes(64, 1)
 	if err != nil {
 		log.Fatal(err)
 	}
-	trainer := sdk.Trainer{Model: models.SmallCNN(10), Epochs: 1, Method: optim.CrAMPlus(0.05, c)}
+	trainer := sdk.Trainer{Model: models.SmallCNN(10), Epochs: 1, Batch: 32, Method: optim.CrAMPlus(0.05, c)}
 	net, err := trainer.Fit(ctx, set, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := net.Save("net.cram"); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(net.Levels())
+	// Output: [dense]
 }
 
 // A plugin is used like a local compressor. Here the program is the test binary, with the

@@ -48,7 +48,7 @@ SPARSITY is the fraction of zeros, from 0 to 1.`,
 		Example: `  cram compress net.cram --with topk:0.9 --data cifar10 --data-dir DIR --out net90.cram
   cram compress net.cram --with dense,0.5,0.9 --with 'except(fc.*):topk:0.9' --with nm:2:4 \
       --data cifar10 --data-dir DIR --out levels.cram
-  cram compress net.cram --with 'plugin:./small?0.5' --out small.cram`,
+  cram compress net.cram --with 'plugin:./small?0.01' --out small.cram`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.action(func(ctx context.Context, args []string) error { return a.runCompress(ctx, args[0], f) }),
 	}

@@ -23,7 +23,7 @@ func (a *app) plugin() *cobra.Command {
 		Long: `Start a plugin and print its name and version, the version of the protocol, how tensors are
 passed, and its compressor and backend. With @sha256:SUM, only a program with this SHA-256 is
 started. The prefix plugin: of other commands is accepted. Quote a PROGRAM with arguments.`,
-		Example: `  cram plugin info ./small
+		Example: `  cram plugin info './small?0.01'
   cram plugin info 'venv/bin/python?small.py&0.01'`,
 		Args: oneProgram,
 		RunE: a.action(a.runPluginInfo),
@@ -35,7 +35,7 @@ started. The prefix plugin: of other commands is accepted. Quote a PROGRAM with 
 		Long: `Run the tests of package plugins/plugintest with a program. They start and stop the program many
 times and run the test suite of its compressor and of its backend. The output is that of
 go test -v.`,
-		Example: `  cram plugin test ./small
+		Example: `  cram plugin test './small?0.01'
   cram plugin test 'venv/bin/python?small.py&0.01'`,
 		Args: oneProgram,
 		RunE: a.action(func(ctx context.Context, args []string) error {

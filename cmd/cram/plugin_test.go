@@ -62,7 +62,8 @@ func small(t *testing.T) string {
 }
 
 func TestPlugin(t *testing.T) {
-	small, dir := small(t), t.TempDir()
+	path, dir := small(t), t.TempDir()
+	small := path + "?0.01"
 	if got := must(t, "plugin", "info", small)[0]["compressor"].(map[string]any)["name"]; got != "small:0.01" {
 		t.Errorf("the plugin's compressor is %v", got)
 	}
@@ -78,15 +79,15 @@ func TestPlugin(t *testing.T) {
 	if z, ok := zeros["conv2.weight"].(float64); !ok || z == 0 {
 		t.Errorf("zeros of the level: %v", zeros)
 	}
-	program, err := os.ReadFile(small)
+	program, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned := fmt.Sprintf("%s@sha256:%x", small, sha256.Sum256(program))
+	pinned := fmt.Sprintf("%s@sha256:%x?0.01", path, sha256.Sum256(program))
 	if got := must(t, "plugin", "info", pinned)[0]["compressor"].(map[string]any)["name"]; got != "small:0.01" {
 		t.Errorf("the pinned plugin's compressor is %v", got)
 	}
-	if err := os.WriteFile(small, append(program, 0), 0o755); err != nil {
+	if err := os.WriteFile(path, append(program, 0), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"plugin", "info", pinned}, {"compress", net, "--with", "plugin:" + pinned, "--out", pruned}, {"eval", net, "--data", "shapes", "--backend", "plugin:" + pinned}} {
@@ -140,7 +141,7 @@ func TestPluginTest(t *testing.T) {
 		passed  bool
 		want    string
 	}{
-		{small(t), true, "--- PASS: Plugin/suite/shared/Compressor/returns_the_same_result_again"},
+		{small(t) + "?0.01", true, "--- PASS: Plugin/suite/shared/Compressor/returns_the_same_result_again"},
 		{self + "?" + unstable, false, "--- FAIL: Plugin/suite/shared/Compressor/returns_the_same_result_again"},
 		{self + "?" + stuck, false, "no reply within 500ms"},
 		{"./no-such-program", false, "no-such-program"},
