@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/compressaware/cram/sdk"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/compress/compresstest"
 	"github.com/compressaware/cram/sdk/data"
 	"github.com/compressaware/cram/sdk/nn/models"
 	"github.com/compressaware/cram/sdk/optim"
@@ -97,6 +99,18 @@ func TestSnippets(t *testing.T) {
 	}
 	if err := checkSparsity(pruned); err != nil {
 		t.Error(err)
+	}
+	compresstest.Run(t, Small(0.01), compresstest.Options{})
+	if err := Small(-1).Check(); err == nil {
+		t.Error("a negative threshold is accepted")
+	}
+	convolutions := compress.Only(Small(0.01), "conv*.weight")
+	own, err := sdk.Compress(t.Context(), pruned, sdk.Calibration{}, convolutions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := own.Levels(); !slices.Equal(got, []string{"only(conv*.weight):small:0.01"}) {
+		t.Errorf("levels %q", got)
 	}
 }
 
