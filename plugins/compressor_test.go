@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -270,6 +271,15 @@ func TestStartErrors(t *testing.T) {
 	slow.StartTimeout = 300 * time.Millisecond
 	missing := command("topk")
 	missing.Path = "/nowhere/plugin"
+	script := plugins.Command{Path: filepath.Join(t.TempDir(), "cram-test-script")}
+	if err := os.WriteFile(script.Path, []byte("echo no interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	interpreter := plugins.Command{Path: filepath.Join(t.TempDir(), "cram-test-script")}
+	if err := os.WriteFile(interpreter.Path, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(script.Path))
 	negative := command("topk")
 	negative.CallTimeout = -1
 	for _, c := range []struct {
@@ -284,6 +294,9 @@ func TestStartErrors(t *testing.T) {
 		{"a backend", command("cpu"), "LaunchBackend"},
 		{"negative", negative, "CallTimeout"},
 		{"nothing", plugins.Command{}, "Path"},
+		{"no interpreter", script, "exec format error: want a binary of this system or a script that begins with #!INTERPRETER"},
+		{"a missing interpreter", interpreter, "no such file"},
+		{"not in PATH", plugins.Command{Path: "cram-test-script"}, "did you mean ./cram-test-script"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := plugins.LaunchCompressor(t.Context(), c.command)

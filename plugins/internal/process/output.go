@@ -88,7 +88,9 @@ func (o *output) line(raw []byte) {
 		return
 	}
 	line := clean(raw)
-	o.tail.add(line)
+	if !isHandshake(line) {
+		o.tail.add(line)
+	}
 	o.print(line)
 }
 
