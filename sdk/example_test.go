@@ -38,7 +38,7 @@ func Example() {
 
 	trainer := sdk.Trainer{
 		Model:  models.SmallCNN(10),
-		Method: optim.CrAMPlus(0.2, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
+		Method: optim.CrAMPlus(0.05, compress.TopK(.5), compress.TopK(.7), compress.TopK(.9)),
 		Epochs: 2,
 		Batch:  32,
 	}

@@ -74,7 +74,7 @@ func (m *programModel) Forward(p *nn.Pass, x graph.Node) graph.Node {
 	}
 	if len(program.Inputs) > len(inputs) {
 		if p.Key.None() {
-			p.Fail("sdk: Model: a training pass of a network needs a key")
+			p.Fail("sdk: Model: want a key in a training pass, got none")
 			return x
 		}
 		inputs = append(inputs, p.Key)

@@ -224,7 +224,7 @@ func (p programs) checkPorts(info Info) error {
 		for i, q := range side.ports {
 			d, t := side.described[i], p.infer.Types[q.ID]
 			if d.Name != q.Name || !t.Equal(graph.Type{DType: d.DType, Shape: d.Shape}) {
-				return fmt.Errorf("program %q has among its %s %s %v, the description has %s %v%v",
+				return fmt.Errorf("program %q: want %s as described, got %s %v where the description has %s %v%v",
 					programInfer, side.what, q.Name, t, d.Name, d.DType, d.Shape)
 			}
 		}
