@@ -9,6 +9,7 @@ import (
 	"github.com/compressaware/cram/backends/backendtest"
 	"github.com/compressaware/cram/backends/cpu"
 	"github.com/compressaware/cram/plugins"
+	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/graph"
 )
 
@@ -53,6 +54,33 @@ func TestPanic(t *testing.T) {
 	var died *plugins.DiedError
 	if !errors.Is(err, backends.ErrLost) || !errors.As(err, &died) || died.State != "exit status 2" || !strings.Contains(died.Output, "a bug of the backend's") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOwnOutputs holds that outputs which a backend does not write to the tensors of the call are an
+// error, and not zeros.
+func TestOwnOutputs(t *testing.T) {
+	session, err := launch(t, command("own outputs")).NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := graph.NewBuilder()
+	x := b.Input("x", array.F32, graph.Of(2))
+	b.Output("y", b.Add(x, x))
+	program, err := b.Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := session.Compile(t.Context(), program, backends.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := array.From([]float32{1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := e.Run(t.Context(), []array.Tensor{in}, nil); !errors.Is(err, backends.ErrLost) || !strings.Contains(err.Error(), "output 0: want the tensor of the call") {
+		t.Errorf("got %v, %v", out, err)
 	}
 }
 

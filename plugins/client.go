@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -246,7 +247,7 @@ func (c *client) call(ctx context.Context, what string, remote func(ctx context.
 	}
 	_, remotely := status.FromError(err)
 	switch code := status.Code(err); {
-	case c.alive.Err() != nil || code == codes.Unavailable:
+	case c.alive.Err() != nil || code == codes.Unavailable || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET):
 		return c.diedError(what)
 	case code == codes.Canceled && ctx.Err() != nil:
 		return c.callError(what, ctx.Err())

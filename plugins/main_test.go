@@ -15,6 +15,7 @@ import (
 	"github.com/compressaware/cram/plugins"
 	"github.com/compressaware/cram/sdk/array"
 	"github.com/compressaware/cram/sdk/compress"
+	"github.com/compressaware/cram/sdk/graph"
 )
 
 // role is the variable that makes the test binary a plugin: the plugins of the tests are processes
@@ -159,6 +160,7 @@ var roles = map[string]func(){
 	// Backends.
 	"cpu":                 serveBackend("cpu", func(b backends.Backend) backends.Backend { return b }),
 	"backend that panics": serveBackend("panics", func(b backends.Backend) backends.Backend { return panicking{b} }),
+	"own outputs":         serveBackend("own", func(b backends.Backend) backends.Backend { return ownOutputs{b} }),
 	"fields":              func() { plugins.Serve(plugins.FieldPlugin) },
 }
 
@@ -193,6 +195,27 @@ func (p panicking) NewSession(ctx context.Context) (backends.Session, error) {
 
 func (panickingSession) Get(context.Context, string) (array.Tensor, error) {
 	panic("a bug of the backend's")
+}
+
+// ownOutputs is a backend whose executables return outputs in their own memory.
+type ownOutputs struct{ backends.Backend }
+
+type ownSession struct{ backends.Session }
+
+type ownExecutable struct{ backends.Executable }
+
+func (b ownOutputs) NewSession(ctx context.Context) (backends.Session, error) {
+	s, err := b.Backend.NewSession(ctx)
+	return ownSession{s}, err
+}
+
+func (s ownSession) Compile(ctx context.Context, p *graph.Program, o backends.Options) (backends.Executable, error) {
+	e, err := s.Session.Compile(ctx, p, o)
+	return ownExecutable{e}, err
+}
+
+func (e ownExecutable) Run(ctx context.Context, in, _ []array.Tensor) ([]array.Tensor, error) {
+	return e.Executable.Run(ctx, in, nil)
 }
 
 // host hides the graph form of a compressor, and has another name.

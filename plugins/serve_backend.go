@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"github.com/compressaware/cram/backends"
 	protocol "github.com/compressaware/cram/plugins/internal/protocol/v1"
@@ -163,10 +164,32 @@ func (s *backendServer) Run(rpc context.Context, q *protocol.RunRequest) (*proto
 				return nil, fmt.Errorf("output %d: %w", i, err)
 			}
 		}
-		_, err = e.Run(c.ctx, in, out)
+		got, err := e.Run(c.ctx, in, out)
+		if err == nil {
+			if err = checkOutputs(got, out); err != nil {
+				return nil, fmt.Errorf("%w: %w", backends.ErrLost, err) // the run has updated slots
+			}
+		}
 		if memory := (*backends.MemoryError)(nil); errors.As(err, &memory) && e.limited {
 			return &protocol.RunReply{MemoryError: memoryErrorMessage(memory)}, nil
 		}
 		return &protocol.RunReply{}, err
 	})
+}
+
+// checkOutputs returns an error unless the result of a run is the tensors of the call. Others do not
+// reach the host.
+func checkOutputs(got, out []array.Tensor) error {
+	if len(got) != len(out) {
+		return fmt.Errorf("want the %d outputs of the call, got %d", len(out), len(got))
+	}
+	for i, t := range got {
+		if cause := shapeFault(fmt.Sprintf("output %d", i), t, out[i].DType, out[i].Dims); cause != "" {
+			return errors.New(cause)
+		}
+		if unsafe.SliceData(t.Data) != unsafe.SliceData(out[i].Data) {
+			return fmt.Errorf("output %d: want the tensor of the call, got another: Run writes to the tensors of out", i)
+		}
+	}
+	return nil
 }
