@@ -265,10 +265,18 @@ func (s *session) Close() error {
 	if !s.closed.CompareAndSwap(false, true) || s.backend.closed.Load() || s.backend.client.alive.Err() != nil {
 		return nil
 	}
-	return s.backend.call(context.Background(), "close session", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
+	return unlessDied(s.backend.call(context.Background(), "close session", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
 		_, err := s.backend.rpc.CloseSession(ctx, &protocol.CloseSessionRequest{Session: s.id})
 		return err
-	})
+	}))
+}
+
+// unlessDied returns err, and nil if the plugin has died: nothing is left to close then.
+func unlessDied(err error) error {
+	if died := (*DiedError)(nil); errors.As(err, &died) {
+		return nil
+	}
+	return err
 }
 
 // An executable is an executable in the plugin.
@@ -369,8 +377,8 @@ func (e *executable) Close() error {
 	if !e.closed.CompareAndSwap(false, true) || e.session.closed.Load() || b.closed.Load() || b.client.alive.Err() != nil {
 		return nil
 	}
-	return b.call(context.Background(), "close executable", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
+	return unlessDied(b.call(context.Background(), "close executable", &payload{}, func(ctx context.Context, _ uint64, _ *memory.Pair) error {
 		_, err := b.rpc.CloseExecutable(ctx, &protocol.CloseExecutableRequest{Executable: e.id})
 		return err
-	})
+	}))
 }

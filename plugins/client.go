@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -247,7 +248,7 @@ func (c *client) call(ctx context.Context, what string, remote func(ctx context.
 	}
 	_, remotely := status.FromError(err)
 	switch code := status.Code(err); {
-	case c.alive.Err() != nil || code == codes.Unavailable || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET):
+	case c.alive.Err() != nil || code == codes.Unavailable || broken(err):
 		return c.diedError(what)
 	case code == codes.Canceled && ctx.Err() != nil:
 		return c.callError(what, ctx.Err())
@@ -260,6 +261,12 @@ func (c *client) call(ctx context.Context, what string, remote func(ctx context.
 		return err
 	}
 	return c.callError(what, err)
+}
+
+// broken reports whether err is that of a connection whose other end is gone, or that was closed
+// because of that. It can come before the end of the process is known.
+func broken(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed)
 }
 
 func (c *client) callError(what string, err error) error {
