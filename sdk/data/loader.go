@@ -189,20 +189,19 @@ func (l Loader) run(ctx context.Context, shapes [][]int, epoch, first int, yield
 		})
 	}
 	for k := first; k < last; k++ {
+		var r result
 		select {
-		case r := <-handover[(k-first)%len(handover)]:
-			if r.err == nil {
-				r.err = context.Cause(ctx)
-			}
-			if r.err != nil {
-				yield(nil, r.err)
-				return
-			}
-			if !yield(r.batch, nil) {
-				return
-			}
+		case r = <-handover[(k-first)%len(handover)]:
 		case <-ctx.Done():
-			yield(nil, fmt.Errorf("data: epoch %d, batch %d: %w", epoch, k, context.Cause(ctx)))
+		}
+		if r.err == nil && ctx.Err() != nil {
+			r.err = fmt.Errorf("data: epoch %d, batch %d: %w", epoch, k, context.Cause(ctx))
+		}
+		if r.err != nil {
+			yield(nil, r.err)
+			return
+		}
+		if !yield(r.batch, nil) {
 			return
 		}
 	}
