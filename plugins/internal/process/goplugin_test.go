@@ -59,12 +59,14 @@ func TestGoPlugin(t *testing.T) {
 	}
 }
 
+// The children that write 10 MiB may still be running when Start returns, on a machine with other
+// work. What is said of them after their end is checked by TestEnds.
 func TestNoHandshake(t *testing.T) {
 	for role, wants := range map[string][]string{
 		"exit":          {"ended before its handshake", "exit status 3"},
 		"panic":         {"ended before its handshake", "exit status 2", "panic: boom"},
-		"one long line": {"longer than 4 KiB", "exit status 0"},
-		"chatter":       {"Unrecognized remote plugin message: hello", "the end of stdout"},
+		"one long line": {"longer than 4 KiB"},
+		"chatter":       {"Unrecognized remote plugin message: hello"},
 		"stubborn":      {"Unrecognized remote plugin message: stubborn", "is running"},
 	} {
 		t.Run(role, func(t *testing.T) {

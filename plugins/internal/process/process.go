@@ -27,8 +27,9 @@
 //     child exits. A process that leaves the group (setsid) is not killed. On Windows the group is
 //     a job object, which the child joins just after its start and which also ends with the host.
 //   - Go-plugin gets only the first line of standard output, at most 4 KiB: the handshake. The log
-//     gets that line only when it is not a handshake ([Process.Noise]). The other lines and standard error go to the log, and their last 8 KiB are kept for errors. The
-//     size of the output and of its lines is not limited.
+//     gets that line only when it is not a handshake ([Process.Noise]). The other lines and
+//     standard error go to the log, and their last 8 KiB are kept for errors. The size of the
+//     output and of its lines is not limited.
 //   - The environment has the entries of the Spec and those of go-plugin, and no others.
 //
 // All waits are limited. When the kernel cannot end a child (because of a failed disk or a
